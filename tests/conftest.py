@@ -1,0 +1,55 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What every test may ask for: the pinned server, a free port, a module run in this process."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ModuleResult = dict[str, Any]
+RunModule = Callable[..., ModuleResult]
+
+
+@pytest.fixture
+def free_port() -> Callable[[], int]:
+    """Give a function that names a TCP port of 127.0.0.1 that nothing listens on."""
+
+    def find() -> int:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return int(probe.getsockname()[1])
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def nats_server() -> Path:
+    """Give the path of the real nats-server 2.10.7."""
+    return Path(os.environ["NATS_SERVER_BINARY"])
+
+
+@pytest.fixture
+def run_module(capsys: pytest.CaptureFixture[str]) -> RunModule:
+    """Give a function that runs a module of the collection in this process and returns its result."""
+
+    def run(name: str, *, check_mode: bool = False, diff: bool = True, **arguments: Any) -> ModuleResult:
+        from ansible.module_utils import basic  # noqa: PLC0415
+        from ansible.module_utils.testing import patch_module_args  # noqa: PLC0415
+
+        module = importlib.import_module(f"ansible_collections.rosey.nats.plugins.modules.{name}")
+        sent = {**arguments, "_ansible_check_mode": check_mode, "_ansible_diff": diff}
+        capsys.readouterr()
+        with patch_module_args(sent), pytest.raises(SystemExit):
+            module.main()
+        assert basic  # the import above is what makes the patched arguments reach the module
+        return dict(json.loads(capsys.readouterr().out))
+
+    return run
