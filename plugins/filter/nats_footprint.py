@@ -1,0 +1,31 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filter nats_footprint."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+from collections.abc import Mapping
+
+from ansible_collections.rosey.nats.plugins.module_utils import footprint
+
+
+def nats_footprint(config: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Tell what a server with this configuration touches: sockets, directories, peers."""
+    return {
+        "endpoints": [dataclasses.asdict(endpoint) for endpoint in footprint.endpoints(config)],
+        "monitoring_url": footprint.monitoring_url(config),
+        "writable_directories": list(footprint.writable_directories(config)),
+        "has_peers": footprint.has_peers(config),
+        "is_local": footprint.is_local(config),
+    }
+
+
+class FilterModule:
+    """Make the filter known to Ansible."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        """Give the filter by its name."""
+        return {"nats_footprint": nats_footprint}

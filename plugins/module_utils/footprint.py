@@ -1,0 +1,177 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a nats-server with a given configuration touches on its host: sockets, files and directories, peers."""
+
+from __future__ import annotations
+
+import ipaddress
+import posixpath
+import typing as t
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ansible_collections.rosey.nats.plugins.module_utils import options
+
+ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 the server's own default host (server/const.go, DEFAULT_HOST)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One listening socket of the server.
+
+    purpose: what it serves, such as "clients". option: the option that sets its port. host, port: where it binds.
+    """
+
+    purpose: str
+    option: str
+    host: str
+    port: int
+
+
+class Need(StrEnum):
+    """What has to be on the host for an option that names a path."""
+
+    FILE = "a file that the server can read"
+    DIRECTORY = "a directory that the server can write to"
+    PARENT = "a directory around it that the server can write to"
+
+
+@dataclass(frozen=True)
+class Path:
+    """One path that the configuration names.
+
+    option: its dotted path. path: the value. need: what has to be there before the server starts.
+    """
+
+    option: str
+    path: str
+    need: Need
+
+    @property
+    def required(self) -> str:
+        """The path that has to be on the host."""
+        return posixpath.dirname(self.path) if self.need is Need.PARENT else self.path
+
+
+@dataclass(frozen=True)
+class _Listener:
+    purpose: str
+    block: str
+    default_port: int | None  # None: the server doesn't listen unless a port is set
+
+
+# server/opts.go and setBaselineOptions at v2.10.7
+_LISTENERS = (
+    _Listener("clients", "", 4222),
+    _Listener("cluster", "cluster", None),
+    _Listener("gateway", "gateway", None),
+    _Listener("leafnodes", "leafnodes", None),
+    _Listener("websocket", "websocket", None),
+    _Listener("mqtt", "mqtt", None),
+)
+# The last part of an option's name tells what its path has to be, in whatever block it stands.
+_NEEDS = {
+    "log_file": Need.PARENT,
+    "pid_file": Need.PARENT,
+    "ports_file_dir": Need.DIRECTORY,
+    "store_dir": Need.DIRECTORY,
+    "cert_file": Need.FILE,
+    "key_file": Need.FILE,
+    "ca_file": Need.FILE,
+    "credentials": Need.FILE,
+}
+_MONITORING_SCHEMES = ("http", "https")
+_PEER_BLOCKS = ("cluster", "gateway", "leafnodes")
+_OUTGOING_OPTIONS = (*_PEER_BLOCKS, "resolver")
+
+
+def endpoints(config: Mapping[str, t.Any]) -> tuple[Endpoint, ...]:
+    """Name every socket that the server opens with this configuration, clients first.
+
+    config: the mapping that is rendered. A port that the server picks at random (-1) is left out.
+    """
+    config = options.canonical(config)
+    found = [_listening(config, listener) for listener in _LISTENERS]
+    clients = found[0]
+    found += [_monitoring(config, scheme, clients) for scheme in _MONITORING_SCHEMES]
+    if "prof_port" in config and clients:
+        found.append(Endpoint("profiling", "prof_port", clients.host, int(config["prof_port"])))
+    return tuple(endpoint for endpoint in found if endpoint and endpoint.port > 0)
+
+
+def monitoring_url(config: Mapping[str, t.Any]) -> str | None:
+    """Give the URL under which the server itself reaches its monitoring endpoint, or None where that is off."""
+    for endpoint in endpoints(config):
+        if endpoint.purpose == "monitoring":
+            scheme = endpoint.option.partition("_")[0]
+            host = "127.0.0.1" if _is_wildcard(endpoint.host) else endpoint.host
+            base = str(options.canonical(config).get("http_base_path", "")).strip("/")
+            return f"{scheme}://{f'[{host}]' if ':' in host else host}:{endpoint.port}" + (f"/{base}" if base else "")
+    return None
+
+
+def paths(config: Mapping[str, t.Any]) -> Iterator[Path]:
+    """Name every path that the configuration gives, with what has to be there."""
+    for path, _option, value in options.leaves(options.canonical(config)):
+        need = _NEEDS.get(str(path[-1]))
+        if need and isinstance(value, str):
+            yield Path(".".join(str(part) for part in path), value, need)
+
+
+def writable_directories(config: Mapping[str, t.Any]) -> tuple[str, ...]:
+    """Name the directories that the server writes to, sorted."""
+    return tuple(sorted({path.required for path in paths(config) if path.need is not Need.FILE}))
+
+
+def has_peers(config: Mapping[str, t.Any]) -> bool:
+    """Tell whether clients of this server have another server to go to, so that a lame-duck drain serves them."""
+    return any(block in options.canonical(config) for block in _PEER_BLOCKS)
+
+
+def is_local(config: Mapping[str, t.Any]) -> bool:
+    """Tell whether the server, with this configuration, exchanges packets with this machine alone."""
+    if any(option in options.canonical(config) for option in _OUTGOING_OPTIONS):
+        return False
+    return all(_is_loopback(endpoint.host) for endpoint in endpoints(config))
+
+
+def _listening(config: Mapping[str, t.Any], listener: _Listener) -> Endpoint | None:
+    block = config.get(listener.block) if listener.block else config
+    if not isinstance(block, Mapping):
+        return None
+    option = f"{listener.block}.port".lstrip(".")
+    host, port = str(block.get("host", ALL_ADDRESSES)), block.get("port", listener.default_port)
+    if "listen" in block:
+        host, port = _address(block["listen"], ALL_ADDRESSES)
+        option = f"{listener.block}.listen".lstrip(".")
+    return None if port is None else Endpoint(listener.purpose, option, host, int(port))
+
+
+def _monitoring(config: Mapping[str, t.Any], scheme: str, clients: Endpoint | None) -> Endpoint | None:
+    same_host = clients.host if clients else ALL_ADDRESSES
+    if scheme in config:
+        host, port = _address(config[scheme], same_host)
+        return Endpoint("monitoring", scheme, host, port)
+    option = f"{scheme}_port"
+    return Endpoint("monitoring", option, same_host, int(config[option])) if option in config else None
+
+
+def _address(value: t.Any, default_host: str) -> tuple[str, int]:
+    """Split what the server takes as an address: a port alone, or host:port, or [host]:port."""
+    host, _, port = str(value).rpartition(":")
+    return host.strip("[]") or default_host, int(port)
+
+
+def _is_wildcard(host: str) -> bool:
+    return host in (ALL_ADDRESSES, "::", "")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,534 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Processes and sockets of a Linux host: a nats-server without a service manager, and who listens where."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import pwd
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import typing as t
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ansible_collections.rosey.nats.plugins.module_utils import archive
+
+Address: t.TypeAlias = "ipaddress.IPv4Address | ipaddress.IPv6Address"
+Endpoint = tuple[str, int]
+
+HIDDEN = "********"
+
+_PROC = Path("/proc")
+_DELETED = " (deleted)"
+_ENDED_STATES = "ZXx"
+# Field 22 of stat, counted from the one after the name.
+_STARTED_FIELD = 19
+_LISTENING = "0A"
+_IPV6 = 6
+_IPV4_DIGITS = 8
+_WORD_DIGITS = 8
+_SOCKET_FD = re.compile(r"socket:\[(\d+)\]")
+_FIRST_PAUSE = 0.002
+_LONGEST_PAUSE = 0.05
+_SHOWN_LINES = 20
+_SHOWN_BYTES = 64 * 1024
+
+# What the server's own messages may carry of a secret whose value is not known here. Names of environment variables
+# stay readable, any other text after a $ may be a password that was not quoted.
+_SECRETS = (
+    (re.compile(r"(?<=://)[^\"'\n]*@"), f"{HIDDEN}@"),
+    (re.compile(r"\$?2[abxy]\$\d\d\$[./A-Za-z0-9]*"), HIDDEN),
+    (re.compile(r"\bS[A-Z][A-Z2-7]{56}\b"), HIDDEN),
+    (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), HIDDEN),
+    (re.compile(r"(?<=variable reference for ')(?![A-Z_][A-Z0-9_]*')[^']*"), HIDDEN),
+    (re.compile(r"(?i)((?:pass\w*|token|secret|seed|jwt|\w*key)[\"']?\s*[:=]\s*)[^\n]+"), rf"\1{HIDDEN}"),
+)
+
+
+class ProcessError(Exception):
+    """Why a process could not be started, stopped or signalled, in words for the user."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A nats-server that runs without a service manager; all paths are absolute.
+
+    binary: the binary or a link to it. config: its configuration file. pid_file: holds the number of its process.
+    """
+
+    binary: Path
+    config: Path
+    pid_file: Path
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """What it is started with, and known by."""
+        return (str(self.binary), "-c", str(self.config))
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process as /proc shows it, see proc(5).
+
+    uid: its effective user. executable: the file that it was started from, which may be another or gone by now.
+    command: its arguments. started: clock ticks from boot to its start; with the pid it names one process for good.
+    """
+
+    pid: int
+    uid: int
+    executable: Path
+    command: tuple[str, ...]
+    started: int
+
+    @property
+    def started_at(self) -> str:
+        """When it was started: ISO 8601, UTC, to the second."""
+        booted = next(
+            int(line.split()[1]) for line in (_PROC / "stat").read_text().splitlines() if line.startswith("btime ")
+        )
+        moment = datetime.fromtimestamp(booted + self.started / os.sysconf("SC_CLK_TCK"), UTC)
+        return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True)
+class Socket:
+    """A listening TCP socket, from /proc/net/tcp or tcp6. uid: of the user who opened it."""
+
+    address: Address
+    port: int
+    uid: int
+    inode: int
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who listens on a socket.
+
+    owner: the user's name, or the number where it has no name. pids: the processes that hold the socket, none where
+    this user may not see them. command: the name of the first one's program.
+    """
+
+    socket: Socket
+    owner: str
+    pids: tuple[int, ...] = ()
+    command: str = ""
+
+    def __str__(self) -> str:
+        host = f"[{self.socket.address}]" if self.socket.address.version == _IPV6 else str(self.socket.address)
+        place = f"listens on {host}:{self.socket.port}"
+        if self.pids:
+            return f"{self.command} (process {self.pids[0]} of user {self.owner}) {place}"
+        return f"a process of user {self.owner}, which this user may not see, {place}"
+
+
+@dataclass(frozen=True)
+class Taken:
+    """An address that a server is to listen on and that another process holds."""
+
+    host: str
+    port: int
+    holder: Listener
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port} is taken: {self.holder}"
+
+
+class Hold:
+    """A hold on one process, so that no signal reaches a later process that was given the same number."""
+
+    def __init__(self, process: Process, descriptor: int | None) -> None:
+        self.process = process
+        self._descriptor = descriptor
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal; nothing happens when the process has ended."""
+        try:
+            if self._descriptor is not None:
+                signal.pidfd_send_signal(self._descriptor, number)
+            elif _is_same(self.process):
+                os.kill(self.process.pid, number)
+        except ProcessLookupError:
+            return
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until the process has ended, at most so long; says whether it has."""
+        if self._descriptor is not None:
+            ended = select.poll()
+            ended.register(self._descriptor, select.POLLIN)
+            return bool(ended.poll(seconds * 1000))
+        return any(not _is_same(self.process) for _attempt in _pauses(seconds))
+
+
+def parse_stat(text: str) -> tuple[str, int]:
+    """Read the state and the start (clock ticks after boot) of a process out of /proc/<pid>/stat; ValueError."""
+    # The second field is the program's name in brackets, which may hold spaces and brackets itself.
+    fields = text.rpartition(")")[2].split()
+    if len(fields) <= _STARTED_FIELD:
+        raise ValueError(f"no text of /proc/<pid>/stat: {text!r}")
+    return fields[0], int(fields[_STARTED_FIELD])
+
+
+def parse_listening(text: str) -> list[Socket]:
+    """Read the listening sockets out of the text of /proc/net/tcp or /proc/net/tcp6."""
+    found = []
+    for line in text.splitlines()[1:]:
+        fields = line.split()
+        if fields[3] == _LISTENING:
+            address, port = fields[1].split(":")
+            found.append(Socket(_address(address), int(port, 16), int(fields[7]), int(fields[9])))
+    return found
+
+
+def conflicts(wanted: Address, port: int, taken: Socket) -> bool:
+    """Say whether nats-server can't listen on an address while this socket does; or whether the socket serves it.
+
+    A wildcard of either family stands for all addresses of both: Go listens on :: for 0.0.0.0, too.
+    """
+    if port != taken.port:
+        return False
+    return wanted == taken.address or wanted.is_unspecified or taken.address.is_unspecified
+
+
+def mismatch(process: Process, server: Server, uid: int) -> str:
+    """Say why a process is not this server, run by the user uid; empty when it is."""
+    binary = server.binary.resolve()
+    executable = process.executable
+    # Versions stand side by side, and since the start the link may have been switched to another or removed.
+    is_version = executable.parent.parent == binary.parent.parent
+    is_known = executable == binary or is_version or process.command[:1] == server.command[:1]
+    if executable.name != binary.name or not is_known:
+        return f"process {process.pid} runs {executable}, not {binary}"
+    if process.command[1:] != server.command[1:]:
+        return f"process {process.pid} was not started with {server.config}"
+    if process.uid != uid:
+        return f"process {process.pid} runs as {_user_name(process.uid)}, not as {_user_name(uid)}"
+    return ""
+
+
+def read(pid: int) -> Process | None:
+    """Look at a process; None when it has ended or this user may not see what it runs."""
+    directory = _PROC / str(pid)
+    try:
+        state, started = parse_stat((directory / "stat").read_text(errors="replace"))
+        if state in _ENDED_STATES:
+            return None
+        command = (directory / "cmdline").read_bytes().removesuffix(b"\0").split(b"\0")
+        executable = str((directory / "exe").readlink()).removesuffix(_DELETED)
+        uid = directory.stat().st_uid
+    except (OSError, ValueError):
+        return None
+    return Process(pid, uid, Path(executable), tuple(map(os.fsdecode, command)), started)
+
+
+def find(server: Server) -> Process | None:
+    """Give the running process of a server: the one of its pid file, or one that a lost pid file no longer names."""
+    uid = os.geteuid()
+    for pid in (*_noted(server.pid_file), *_pids()):
+        process = read(pid)
+        if process and not mismatch(process, server, uid):
+            return process
+    return None
+
+
+def is_noted(server: Server, pid: int) -> bool:
+    """Say whether the pid file names this process."""
+    return _noted(server.pid_file) == (pid,)
+
+
+def note(server: Server, pid: int) -> None:
+    """Write the number of the server's process to the pid file, in one rename; ProcessError."""
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{server.pid_file.name}-", dir=server.pid_file.parent) as staging:
+            staged = Path(staging) / server.pid_file.name
+            staged.write_text(f"{pid}\n", encoding="ascii")
+            staged.replace(server.pid_file)
+    except OSError as error:
+        raise ProcessError(f"pid_file {server.pid_file} can't be written: {error.strerror}") from error
+
+
+@contextmanager
+def hold(server: Server) -> Iterator[Hold | None]:
+    """Hold on to the running process of a server, its identity checked; None when it does not run."""
+    process = find(server)
+    if process is None:
+        yield None
+        return
+    descriptor = _open(process)
+    try:
+        # Its number may have gone to another process between the look and the hold.
+        yield Hold(process, descriptor) if _is_same(process) else None
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def check_files(server: Server, output: Path) -> None:
+    """Raise ProcessError when a start can't succeed since a file or directory is missing."""
+    for name, path in (("binary", server.binary), ("config", server.config)):
+        if not path.is_file():
+            raise ProcessError(f"{name} {path} is no file; expected it to be there before the server is started")
+    for name, path in (("pid_file", server.pid_file), ("output", output)):
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            user = _user_name(os.geteuid())
+            raise ProcessError(
+                f"{name} {path}: its directory is not there or {user} may not write to it; make it first"
+            )
+
+
+def check_free(endpoints: Collection[Endpoint], allowed: Collection[int] = ()) -> None:
+    """Raise ProcessError when an address is taken. allowed: pids that may hold it, such as the server's own."""
+    held = taken(endpoints, allowed)
+    if held:
+        raise ProcessError(f"{'; '.join(map(str, held))}. Stop what holds it, or give the server another port")
+
+
+def start(
+    server: Server,
+    output: Path,
+    endpoints: Collection[Endpoint],
+    *,
+    log_file: Path | None = None,
+    secrets: Collection[str] = (),
+    seconds: float,
+) -> Process:
+    """Start a server that outlives this process, and write its pid file.
+
+    Returns when it listens on all of its endpoints, or on any address when none are given, and at the latest after so
+    many seconds. output: takes what it writes before its log opens. Raises ProcessError with the last lines of output
+    and log_file, less the secrets, when it ends.
+    """
+    logs = {path: _size(path) for path in (output, log_file) if path}
+    try:
+        output.touch(mode=0o600)
+        with output.open("ab") as stream:
+            child = subprocess.Popen(
+                server.command,
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                umask=0o077,
+            )
+    except OSError as error:
+        if error.filename == str(output):
+            raise ProcessError(f"output {output} can't be written: {error.strerror}") from error
+        raise ProcessError(archive.why_not_executed(server.binary, error)) from error
+    note(server, child.pid)
+    wanted = _resolve(endpoints)
+    for _attempt in _pauses(seconds):
+        if child.poll() is not None or _serves(child.pid, wanted):
+            break
+    process = read(child.pid)
+    if process:
+        return process
+    # It has ended, or it is one that could not be recognised later: then it is not left running either.
+    child.kill()
+    server.pid_file.unlink(missing_ok=True)
+    said = _new_lines(logs, secrets) or "it wrote nothing"
+    raise ProcessError(f"{server.binary} ended with {child.wait()} while it started: {said}")
+
+
+def stop(held: Hold, server: Server, number: signal.Signals, seconds: float) -> bool:
+    """Stop the server's process and remove its pid file.
+
+    Says whether it had to be killed since it did not end in so many seconds. ProcessError when even that is no help.
+    """
+    held.send(number)
+    killed = not held.wait(seconds)
+    if killed:
+        held.send(signal.SIGKILL)
+        if not held.wait(seconds):
+            raise ProcessError(f"process {held.process.pid} does not end, not even on SIGKILL")
+    server.pid_file.unlink(missing_ok=True)
+    return killed
+
+
+def listeners() -> list[Listener]:
+    """Name everything that listens on TCP in this network namespace."""
+    holders = _holders(_pids())
+    found = []
+    for each in _sockets():
+        pids = tuple(holders[each.inode])
+        found.append(Listener(each, _user_name(each.uid), pids, _program(pids[0]) if pids else ""))
+    return found
+
+
+def taken(endpoints: Iterable[Endpoint], allowed: Collection[int] = ()) -> list[Taken]:
+    """Name the addresses that a server can't listen on since another process does.
+
+    endpoints: (host, port) as nats-server is given them. allowed: pids that may hold them, such as the server's own.
+    """
+    everyone = [listener for listener in listeners() if not set(listener.pids) & set(allowed)]
+    found = []
+    for host, port in endpoints:
+        for address in _addresses(host):
+            holder = next((each for each in everyone if conflicts(address, port, each.socket)), None)
+            # A listener on :: may leave IPv4 to others, which no table shows: only the system can tell.
+            if holder and not _can_bind(address, port):
+                found.append(Taken(host, port, holder))
+    return found
+
+
+def redact(text: str, secrets: Collection[str] = ()) -> str:
+    """Give a text without these secrets, and without whatever looks like one."""
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, HIDDEN)
+    for pattern, replacement in _SECRETS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def _address(digits: str) -> Address:
+    # The kernel prints each 32-bit word of the address in the machine's byte order.
+    words = [digits[start : start + _WORD_DIGITS] for start in range(0, len(digits), _WORD_DIGITS)]
+    packed = b"".join(int(word, 16).to_bytes(4, sys.byteorder) for word in words)
+    if len(digits) == _IPV4_DIGITS:
+        return ipaddress.IPv4Address(packed)
+    address = ipaddress.IPv6Address(packed)
+    return address.ipv4_mapped or address
+
+
+def _addresses(host: str) -> list[Address]:
+    """Give the address that a Go server listens on for a host: none when it can't be resolved."""
+    try:
+        return [ipaddress.ip_address(host)]
+    except ValueError:
+        pass
+    try:
+        found = [ipaddress.ip_address(info[4][0]) for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
+    except (OSError, ValueError):
+        return []
+    # Of a name's addresses Go takes the first, IPv4 before IPv6.
+    return sorted(found, key=lambda address: address.version)[:1]
+
+
+def _resolve(endpoints: Iterable[Endpoint]) -> list[tuple[Address, int]]:
+    return [(address, port) for host, port in endpoints for address in _addresses(host)]
+
+
+def _serves(pid: int, wanted: Collection[tuple[Address, int]]) -> bool:
+    own = _holders([pid])
+    sockets = [each for each in _sockets() if each.inode in own]
+    return bool(sockets) and all(any(conflicts(*each, found) for found in sockets) for each in wanted)
+
+
+def _can_bind(address: Address, port: int) -> bool:
+    """Try to take an address for a moment as Go's net.Listen does."""
+    host, family = str(address), socket.AF_INET if address.version != _IPV6 else socket.AF_INET6
+    if address.is_unspecified and socket.has_dualstack_ipv6():
+        host, family = "::", socket.AF_INET6
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not address.is_unspecified)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def _sockets() -> list[Socket]:
+    tables = [_PROC / "net" / name for name in ("tcp", "tcp6")]
+    # Without IPv6 there is no table for it.
+    return [each for table in tables if table.exists() for each in parse_listening(table.read_text())]
+
+
+def _holders(pids: Iterable[int]) -> Mapping[int, list[int]]:
+    """Give, for each socket's inode, which of these processes hold it."""
+    found: defaultdict[int, list[int]] = defaultdict(list)
+    for pid in pids:
+        try:
+            descriptors = list((_PROC / str(pid) / "fd").iterdir())
+        except OSError:
+            continue
+        for descriptor in descriptors:
+            try:
+                is_socket = _SOCKET_FD.fullmatch(str(descriptor.readlink()))
+            except OSError:
+                continue
+            if is_socket:
+                found[int(is_socket[1])].append(pid)
+    return found
+
+
+def _pids() -> list[int]:
+    return sorted(int(each.name) for each in _PROC.iterdir() if each.name.isdecimal())
+
+
+def _noted(pid_file: Path) -> tuple[int, ...]:
+    try:
+        return (int(pid_file.read_text(encoding="ascii")),)
+    except (OSError, ValueError):
+        return ()
+
+
+def _is_same(process: Process) -> bool:
+    now = read(process.pid)
+    return now is not None and now.started == process.started
+
+
+def _open(process: Process) -> int | None:
+    """Open a descriptor of a process; None where the system has no such thing or forbids it."""
+    try:
+        return os.pidfd_open(process.pid)
+    except (AttributeError, OSError):
+        return None
+
+
+def _program(pid: int) -> str:
+    """Give the name of a process's program, and no argument: arguments may be secret."""
+    try:
+        return (_PROC / str(pid) / "comm").read_text(errors="replace").strip()
+    except OSError:
+        return "a program that has just ended"
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _pauses(seconds: float) -> Iterator[None]:
+    """Yield at once and then after growing pauses, until the time is up."""
+    deadline = time.monotonic() + seconds
+    pause = _FIRST_PAUSE
+    while True:
+        yield
+        if time.monotonic() >= deadline:
+            return
+        time.sleep(pause)
+        pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _new_lines(logs: Mapping[Path, int], secrets: Collection[str]) -> str:
+    """Give the last lines that were written to these files since they had these sizes."""
+    lines: list[str] = []
+    for path, size in logs.items():
+        try:
+            with path.open("rb") as stream:
+                stream.seek(max(size, _size(path) - _SHOWN_BYTES))
+                lines += redact(stream.read().decode(errors="replace"), secrets).splitlines()
+        except OSError:
+            continue
+    return "\n".join(line for line in lines[-_SHOWN_LINES:] if line.strip())

@@ -1,0 +1,916 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Desired against observed: what of a described tree differs on this host, and how it gets there in one step.
+
+`compare` looks and writes nothing. `apply` stages every new file and link beside its place, lets the validating
+commands try the staged files, and only then renames them. `rehearse` is what check mode does instead of `apply`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import functools
+import grp
+import itertools
+import operator
+import os
+import pwd
+import re
+import secrets
+import shlex
+import shutil
+import stat
+import subprocess
+import tempfile
+import typing as t
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from types import ModuleType
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+class State(StrEnum):
+    """What stands at a path."""
+
+    DIRECTORY = "directory"
+    FILE = "file"
+    LINK = "link"
+    ABSENT = "absent"
+
+
+class Redact(StrEnum):
+    """How much of a file's text a diff or an error may show."""
+
+    NONE = "none"
+    NATS_CONF = "nats_conf"
+    ALL = "all"
+
+
+class Aspect(StrEnum):
+    """What of a path can differ."""
+
+    CREATED = "created"
+    REMOVED = "removed"
+    CONTENT = "content"
+    TARGET = "target"
+    OWNER = "owner"
+    GROUP = "group"
+    MODE = "mode"
+    BELOW = "ownership below"
+
+
+ENTRY_SPEC: dict[str, dict[str, t.Any]] = {
+    "path": {"type": "path", "required": True},
+    "state": {"type": "str", "required": True, "choices": [str(state) for state in State]},
+    "content": {"type": "str"},
+    "secret_content": {"type": "str", "no_log": True},
+    "target": {"type": "str"},
+    "owner": {"type": "str"},
+    "group": {"type": "str"},
+    "mode": {"type": "str"},
+    "recurse": {"type": "bool", "default": False},
+    "validate": {"type": "str"},
+    "redact": {"type": "str", "default": str(Redact.NONE), "choices": [str(redact) for redact in Redact]},
+}
+
+_OPTIONS: dict[State, frozenset[str]] = {
+    State.DIRECTORY: frozenset({"owner", "group", "mode", "recurse"}),
+    State.FILE: frozenset({"content", "secret_content", "owner", "group", "mode", "validate", "redact"}),
+    State.LINK: frozenset({"target", "owner", "group"}),
+    State.ABSENT: frozenset(),
+}
+_FORMATS = {State.DIRECTORY: stat.S_IFDIR, State.FILE: stat.S_IFREG, State.LINK: stat.S_IFLNK}
+_NOUNS = {
+    stat.S_IFDIR: "directory",
+    stat.S_IFREG: "file",
+    stat.S_IFLNK: "link",
+    stat.S_IFIFO: "named pipe",
+    stat.S_IFSOCK: "socket",
+    stat.S_IFCHR: "character device",
+    stat.S_IFBLK: "block device",
+}
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_LEAVE = -1  # chown(2): this id stays as it is
+_NO_ID = 2**32 - 1  # which is -1 in the 32 bits of an id
+_SHORTEST_SECRET_PART = 8  # characters; hiding fewer would cut common words and so betray that the secret holds them
+_VALIDATE_SECONDS = 60
+_EXAMPLES_SHOWN = 3
+
+
+class StateError(Exception):
+    """The description, or the host, does not allow it. Its text is one or more whole sentences."""
+
+
+class EntriesModule(AnsibleModule):  # type: ignore[misc]  # ansible-core ships no types
+    """A module that takes entries.
+
+    AnsibleModule logs a list as Python would write it, in which a secret of several lines is no longer the text that it
+    knows to hide. So the host's journal gets the paths alone.
+    """
+
+    def _log_invocation(self) -> None:
+        self.log("Invoked for " + ", ".join(entry["path"] for entry in self.params["entries"]))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One path as it was described, checked.
+
+    content: the bytes of a file. target: what a link leads to. validate: a command in which %s is the staged file,
+    empty for none. owner, group: a name, or a number as text; mode: permission bits; None leaves them as they are.
+    """
+
+    path: Path
+    state: State
+    content: bytes = field(default=b"", repr=False)
+    secret: bool = False
+    target: str = ""
+    owner: str | None = None
+    group: str | None = None
+    mode: int | None = None
+    recurse: bool = False
+    validate: str = ""
+    redact: Redact = Redact.NONE
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One aspect that differs; before and after as text, None where there is nothing to say."""
+
+    aspect: Aspect
+    before: str | None = None
+    after: str | None = None
+
+    def __str__(self) -> str:
+        sides = " -> ".join(side for side in (self.before, self.after) if side is not None)
+        return f"{self.aspect}: {sides}" if sides else str(self.aspect)
+
+
+@dataclass(frozen=True)
+class Repair:
+    """Who shall own everything below a directory, except what has an entry of its own.
+
+    uid, gid: -1 leaves an id. skipped: paths with an entry of their own. closed: those of them that speak for all that
+    lies below them.
+    """
+
+    directory: Path
+    uid: int
+    gid: int
+    skipped: frozenset[Path]
+    closed: frozenset[Path]
+
+
+@dataclass(frozen=True)
+class Change:
+    """All that differs at one path.
+
+    before: the bytes of the file that is there, None where there is none. uid, gid, mode: what the path shall have in
+    the end; -1 leaves an id. unknown: accounts that this host lacks, such as "user nats". repair: given
+    where something below the directory belongs to another.
+    """
+
+    entry: Entry
+    differences: tuple[Difference, ...]
+    before: bytes | None = field(default=None, repr=False)
+    uid: int = _LEAVE
+    gid: int = _LEAVE
+    mode: int = 0
+    unknown: tuple[str, ...] = ()
+    repair: Repair | None = None
+
+    @property
+    def path(self) -> str:
+        """Where it is."""
+        return str(self.entry.path)
+
+    @property
+    def created(self) -> bool:
+        """Whether nothing is there yet."""
+        return self.differences[0].aspect == Aspect.CREATED
+
+    @property
+    def what(self) -> tuple[str, ...]:
+        """The names of the aspects that differ; of something new, only that it is."""
+        return (str(Aspect.CREATED),) if self.created else tuple(str(item.aspect) for item in self.differences)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The differences, each as a text with before and after. No content is in it."""
+        return tuple(str(item) for item in self.differences)
+
+
+Label = Callable[[Path, Path], None]
+"""Give the first path, new and not yet in use, the security label that the second one has or should have."""
+
+
+def compare(entries: Iterable[Mapping[str, t.Any]]) -> list[Change]:
+    """Compare a description, entries as ENTRY_SPEC has them, with this host; write nothing.
+
+    The changes come in the order in which they are made. An account that is not there yet is named in its change.
+    Raises StateError, with all that is wrong, for a description that can't be meant or that this host can't take.
+    """
+    return _Comparison(_read(entries)).changes()
+
+
+def diff(changes: Iterable[Change]) -> list[dict[str, t.Any]]:
+    """Make Ansible's diff of changes that were not applied yet: content and the rest as items of their own."""
+    return [item for change in changes for item in _diff_items(change)]
+
+
+def apply(changes: Sequence[Change], *, label: Label) -> None:
+    """Bring the changes on to the host.
+
+    Whatever fails before the first rename, a validating command among it, leaves the host as it was. Raises StateError.
+    """
+    unknown = sorted({account for change in changes for account in change.unknown})
+    if unknown:
+        lacking = ", ".join(unknown)
+        raise StateError(
+            f"This host has no {lacking}. Nothing was touched. Create it first, or name one that is there."
+        )
+    of_state = {state: [change for change in changes if change.entry.state == state] for state in State}
+    with ExitStack() as made:
+        for change in of_state[State.DIRECTORY]:
+            _put_directory(change, made, label)
+        with ExitStack() as temporary:
+            new = of_state[State.FILE] + of_state[State.LINK]
+            staged = [(change, _stage(change, temporary, label)) for change in new]
+            _flush([(change.entry.path, name) for change, name in staged if change.entry.state == State.FILE])
+            for change, name in staged:
+                if change.entry.validate:
+                    _validate(change, name)
+            made.pop_all()
+            _switch(staged, of_state[State.ABSENT], of_state[State.DIRECTORY])
+
+
+def rehearse(changes: Iterable[Change]) -> dict[str, str]:
+    """Let the validating commands try private copies of the new files, as check mode can.
+
+    Returns the reason for each path that could not be tried. Raises StateError where a command refuses its file.
+    """
+    untried = {}
+    for change in changes:
+        if not change.entry.validate:
+            continue
+        reason = _cannot_rehearse(change, shlex.split(change.entry.validate))
+        if reason:
+            untried[change.path] = reason
+        else:
+            _validate_copy(change)
+    return untried
+
+
+# The description
+
+
+def _read(entries: Iterable[Mapping[str, t.Any]]) -> dict[Path, Entry]:
+    """Check the description in itself and give its entries by path, with what they inherit."""
+    described: dict[Path, Entry] = {}
+    seen: dict[Path, Path] = {}
+    problems: list[str] = []
+    real_directory = functools.cache(os.path.realpath)
+    for raw in entries:
+        try:
+            entry = _entry(raw)
+            real = Path(real_directory(entry.path.parent), entry.path.name)
+            if real in seen:
+                same = "" if seen[real] == entry.path else f", there as {seen[real]}"
+                raise StateError(f"{entry.path}: the path is described twice{same}. Describe it once.")
+        except StateError as error:
+            problems.append(str(error))
+        else:
+            seen[real] = entry.path
+            described[entry.path] = entry
+    for path, entry in described.items():
+        above = next((described[up] for up in path.parents if up in described), None)
+        if above and above.state != State.DIRECTORY and {above.state, entry.state} != {State.ABSENT}:
+            problems.append(
+                f"{path}: it lies below {above.path}, which is described as {above.state}. "
+                "Only a directory can hold something: correct one of the two."
+            )
+    if problems:
+        raise StateError(" ".join(problems))
+    return {path: _inherited(entry, described) for path, entry in described.items()}
+
+
+def _entry(raw: Mapping[str, t.Any]) -> Entry:
+    path = _path(raw["path"])
+    state = State(raw["state"])
+    given = {name for name, value in raw.items() if value is not None and value is not False} - {"path", "state"}
+    if raw.get("redact") == Redact.NONE:
+        given.discard("redact")
+    for name in sorted(given - _OPTIONS[state]):
+        raise StateError(f"{path}: {name} has no meaning for state {state}. Leave it out.")
+    for name in sorted(given & {"target", "owner", "group", "validate"}):
+        if fault := _fault(raw[name]):
+            raise StateError(f"{path}: {name} {raw[name]!r} {fault}. Correct it or leave it out.")
+    if state == State.LINK and "target" not in given:
+        raise StateError(f"{path}: target is missing. A link needs the path that it leads to.")
+    secret = "secret_content" in given
+    redact = Redact(raw.get("redact") or Redact.NONE)
+    return Entry(
+        path=path,
+        state=state,
+        content=_content(path, raw) if state == State.FILE else b"",
+        secret=secret,
+        target=raw.get("target") or "",
+        owner=raw.get("owner"),
+        group=raw.get("group"),
+        mode=_mode(path, raw.get("mode")),
+        recurse=bool(raw.get("recurse")),
+        validate=_command(path, raw.get("validate")),
+        redact=Redact.ALL if secret and redact == Redact.NONE else redact,
+    )
+
+
+def _path(text: str) -> Path:
+    wanted = "Give the whole path from the root, such as /etc/nats/nats-server.conf."
+    if fault := _fault(text):
+        raise StateError(f"path: {text!r} {fault}. {wanted}")
+    if not text.startswith("/"):
+        raise StateError(f"path: {text!r} is not absolute. {wanted}")
+    if ".." in text.split("/"):
+        raise StateError(f"path: {text!r} goes up with '..', which a link on the way makes another place. {wanted}")
+    path = Path("/", text.lstrip("/"))
+    if not path.name:
+        raise StateError(f"path: {text!r} is the root directory, which is not to be described. {wanted}")
+    return path
+
+
+def _fault(text: str) -> str | None:
+    """Say why the system can't take a text as a name."""
+    if not text:
+        return "is empty"
+    if "\0" in text:
+        return "holds a NUL character"
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return "can't be written in this host's encoding"
+    return None
+
+
+def _content(path: Path, raw: Mapping[str, t.Any]) -> bytes:
+    given = [raw[name] for name in ("content", "secret_content") if raw.get(name) is not None]
+    if not given:
+        raise StateError(f"{path}: content is missing. A file needs content or secret_content; '' makes an empty file.")
+    if len(given) > 1:
+        raise StateError(f"{path}: content and secret_content are both given. A file takes one of the two.")
+    try:
+        return bytes(given[0].encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError as error:
+        place = f"character {error.start}"
+        # The error itself would carry the text on.
+        raise StateError(f"{path}: {place} of the content can't be written as UTF-8. Give text or bytes.") from None
+
+
+def _mode(path: Path, text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not re.fullmatch("0[0-7]{3,4}", text):
+        raise StateError(
+            f"{path}: mode {text!r} is not an octal mode in quotes. Write it with its leading zero, such as '0640'; "
+            "without quotes YAML makes another number of it."
+        )
+    return int(text, 8)
+
+
+def _command(path: Path, text: str | None) -> str:
+    if text is None:
+        return ""
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise StateError(f"{path}: validate {text!r} can't be split into words: {error}. Close the quote.") from error
+    if not any("%s" in word for word in words):
+        raise StateError(f"{path}: validate {text!r} does not say where the file goes. Write %s in its place.")
+    return text
+
+
+def _inherited(entry: Entry, described: Mapping[Path, Entry]) -> Entry:
+    """Give an entry the owner and group of the nearest directory that repairs everything below itself.
+
+    Without it, the repair and the entry would undo each other on every run.
+    """
+    if entry.state == State.ABSENT:
+        return entry
+    for path in entry.path.parents:
+        above = described.get(path)
+        if above is not None and above.recurse:
+            return dataclasses.replace(entry, owner=entry.owner or above.owner, group=entry.group or above.group)
+    return entry
+
+
+# Looking
+
+
+class _Comparison:
+    """One look at the host; it remembers each account and each directory that it has asked for."""
+
+    def __init__(self, described: Mapping[Path, Entry]) -> None:
+        self._described = described
+        self._umask = os.umask(0)
+        os.umask(self._umask)
+        self._uid = functools.cache(functools.partial(_id, _uid))
+        self._gid = functools.cache(functools.partial(_id, _gid))
+        self._user_name = functools.cache(_user_name)
+        self._group_name = functools.cache(_group_name)
+        self._directory_problem = functools.cache(self._ask_directory)
+        self._to_be_made: set[Path] = set()
+
+    def changes(self) -> list[Change]:
+        """Compare every entry, in the order in which it is to be made."""
+        problems: list[str] = []
+        found: list[Change] = []
+        for entry in sorted(self._with_parents(), key=_turn):
+            try:
+                change = self._change(entry)
+                if change is not None:
+                    self._check_place(change)
+                    found.append(change)
+            except StateError as error:
+                problems.append(str(error))
+            except OSError as error:
+                problems.append(f"{entry.path}: it can't be looked at: {error.strerror}.")
+        if problems:
+            raise StateError(" ".join(problems))
+        return found
+
+    def _with_parents(self) -> list[Entry]:
+        """Add the directories that are missing above the described ones."""
+        every = dict(self._described)
+        for entry in self._described.values():
+            if entry.state != State.DIRECTORY:
+                continue
+            for path in (entry.path, *entry.path.parents):
+                try:
+                    path.stat()
+                    break
+                except FileNotFoundError:
+                    self._to_be_made.add(path)
+                    every.setdefault(path, _inherited(Entry(path, State.DIRECTORY), self._described))
+                except OSError:
+                    break
+        return list(every.values())
+
+    def _change(self, entry: Entry) -> Change | None:
+        try:
+            status = entry.path.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None if entry.state == State.ABSENT else self._created(entry)
+        if entry.state == State.ABSENT:
+            gone = Difference(Aspect.REMOVED, _noun(status), str(State.ABSENT))
+            return Change(entry, (gone,))
+        if stat.S_IFMT(status.st_mode) != _FORMATS[entry.state]:
+            leads = f" to {entry.path.readlink()}" if stat.S_ISLNK(status.st_mode) else ""
+            raise StateError(
+                f"{entry.path}: a {_noun(status)}{leads} stands where the description has a {entry.state}. "
+                "Move it away, or describe what is there."
+            )
+        differences: list[Difference] = []
+        before = None
+        if entry.state == State.FILE:
+            before = entry.path.read_bytes()
+            if before != entry.content:
+                differences.append(Difference(Aspect.CONTENT))
+        elif entry.state == State.LINK and (target := entry.path.readlink()) != Path(entry.target):
+            differences.append(Difference(Aspect.TARGET, str(target), entry.target))
+        change = self._with_metadata(Change(entry, tuple(differences), before), status)
+        if entry.recurse:
+            change = self._with_ownership_below(change)
+        return change if change.differences else None
+
+    def _created(self, entry: Entry) -> Change:
+        differences = [Difference(Aspect.CREATED, str(State.ABSENT), str(entry.state))]
+        if entry.state == State.FILE:
+            differences.append(Difference(Aspect.CONTENT))
+        elif entry.state == State.LINK:
+            differences.append(Difference(Aspect.TARGET, None, entry.target))
+        return self._with_metadata(Change(entry, tuple(differences)), None)
+
+    def _with_metadata(self, change: Change, status: os.stat_result | None) -> Change:
+        entry = change.entry
+        differences = list(change.differences)
+        unknown: list[str] = []
+        ids = {}
+        for aspect, kind, wanted, now, id_of, name_of in (
+            (Aspect.OWNER, "user", entry.owner, status and status.st_uid, self._uid, self._user_name),
+            (Aspect.GROUP, "group", entry.group, status and status.st_gid, self._gid, self._group_name),
+        ):
+            ids[aspect] = _LEAVE if now is None else now
+            if wanted is None:
+                continue
+            number = id_of(wanted)
+            if number is None:
+                unknown.append(f"{kind} {wanted}")
+            else:
+                ids[aspect] = number
+            if now is None or number != now:
+                missing = f" (no such {kind} yet)" if number is None else ""
+                before = None if now is None else name_of(now)
+                differences.append(Difference(aspect, before, wanted + missing))
+        mode_now = None if status is None else stat.S_IMODE(status.st_mode)
+        if entry.mode is not None and entry.mode != mode_now:
+            before = None if mode_now is None else f"{mode_now:04o}"
+            differences.append(Difference(Aspect.MODE, before, f"{entry.mode:04o}"))
+        mode = next(mode for mode in (entry.mode, mode_now, self._new_mode(entry)) if mode is not None)
+        return dataclasses.replace(
+            change,
+            differences=tuple(differences),
+            uid=ids[Aspect.OWNER],
+            gid=ids[Aspect.GROUP],
+            mode=mode,
+            unknown=tuple(unknown),
+        )
+
+    def _new_mode(self, entry: Entry) -> int:
+        if entry.secret:
+            return 0o600
+        return (0o777 if entry.state == State.DIRECTORY else 0o666) & ~self._umask
+
+    def _with_ownership_below(self, change: Change) -> Change:
+        """Add what lies below a directory and belongs to another."""
+        entry = change.entry
+        uid = self._uid(entry.owner) if entry.owner else None
+        gid = self._gid(entry.group) if entry.group else None
+        inside = {path: other for path, other in self._described.items() if entry.path in path.parents}
+        repair = Repair(
+            directory=entry.path,
+            uid=_LEAVE if uid is None else uid,
+            gid=_LEAVE if gid is None else gid,
+            skipped=frozenset(inside),
+            closed=frozenset(path for path, other in inside.items() if other.recurse or other.state == State.ABSENT),
+        )
+        strays = [str(path) for path, _ in _strays(repair)]
+        if not strays:
+            return change
+        examples = ", ".join(strays[:_EXAMPLES_SHOWN]) + (", ..." if len(strays) > _EXAMPLES_SHOWN else "")
+        after = ":".join(name for name in (entry.owner, entry.group) if name)
+        below = Difference(Aspect.BELOW, f"{len(strays)} owned by others ({examples})", after)
+        return dataclasses.replace(change, differences=(*change.differences, below), repair=repair)
+
+    def _check_place(self, change: Change) -> None:
+        """Refuse a change that the directory around it does not allow."""
+        entry = change.entry
+        stays = entry.state == State.DIRECTORY and not change.created
+        if not stays and entry.path.parent not in self._to_be_made:
+            problem = self._directory_problem(entry.path.parent)
+            if problem:
+                raise StateError(f"{entry.path}: {problem}")
+
+    def _ask_directory(self, path: Path) -> str | None:
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            return f"its directory {path} does not exist. Describe it too, with state directory, or make it."
+        except OSError as error:
+            return f"its directory {path} can't be looked at: {error.strerror}."
+        if not stat.S_ISDIR(status.st_mode):
+            return f"a {_noun(status)} stands where its directory {path} should be. Move it away."
+        if not os.access(path, os.W_OK | os.X_OK):
+            return (
+                f"its directory {path} ({self._user_name(status.st_uid)}:{self._group_name(status.st_gid)}, "
+                f"{stat.S_IMODE(status.st_mode):04o}) can't be written by {self._user_name(os.geteuid())}. "
+                "Run as its owner or with become, and see that it is not mounted read-only or immutable."
+            )
+        return None
+
+
+def _turn(entry: Entry) -> tuple[int, int]:
+    """Directories, files, links, absences, each from the root down."""
+    return list(State).index(entry.state), len(entry.path.parts)
+
+
+def _noun(status: os.stat_result) -> str:
+    return _NOUNS[stat.S_IFMT(status.st_mode)]
+
+
+def _id(look_up: Callable[[str], int], name: str) -> int | None:
+    """Give the number of an account, None where the host does not know it; a number stands for itself."""
+    try:
+        return look_up(name)
+    except KeyError:
+        number = int(name) if re.fullmatch("[0-9]+", name) else _NO_ID
+        return number if number < _NO_ID else None
+
+
+def _uid(name: str) -> int:
+    return pwd.getpwnam(name).pw_uid
+
+
+def _gid(name: str) -> int:
+    return grp.getgrnam(name).gr_gid
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _group_name(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
+
+
+def _strays(repair: Repair) -> Iterator[tuple[Path, int]]:
+    """Find what below a directory belongs to another, each with a descriptor of the directory that it stands in.
+
+    Whoever may write there could swap a directory for a link meanwhile; what is reached by its name from the descriptor
+    stays what it was.
+    """
+    for top, subdirectories, files, descriptor in os.fwalk(repair.directory, onerror=_raise):
+        paths = [Path(top, name) for name in (*subdirectories, *files)]
+        subdirectories[:] = [name for name in subdirectories if Path(top, name) not in repair.closed]
+        for path in paths:
+            if path in repair.skipped:
+                continue
+            # A running server removes its files at any time.
+            with suppress(FileNotFoundError):
+                status = os.stat(path.name, dir_fd=descriptor, follow_symlinks=False)
+                if repair.uid not in (_LEAVE, status.st_uid) or repair.gid not in (_LEAVE, status.st_gid):
+                    yield path, descriptor
+
+
+def _raise(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
+# Showing
+
+
+def _diff_items(change: Change) -> Iterator[dict[str, t.Any]]:
+    headers = {"before_header": change.path, "after_header": change.path}
+    metadata = [item for item in change.differences if item.aspect != Aspect.CONTENT]
+    if metadata:
+        before, after = {}, {}
+        for item in metadata:
+            key = "state" if item.aspect in (Aspect.CREATED, Aspect.REMOVED) else str(item.aspect)
+            if item.before is not None:
+                before[key] = item.before
+            if item.after is not None:
+                after[key] = item.after
+        yield {"before": before, "after": after, **headers}
+    if len(metadata) < len(change.differences):
+        old, new = change.before or b"", change.entry.content
+        shown_old, shown_new = _shown(old, change.entry), _shown(new, change.entry)
+        if shown_old == shown_new and old != new:
+            shown_new += "(what differs is hidden)\n"
+        yield {"before": shown_old, "after": shown_new, **headers}
+
+
+def _shown(content: bytes, entry: Entry) -> str:
+    """Give the content of a file as far as it may be seen."""
+    if not content:
+        return ""
+    if entry.redact == Redact.ALL:
+        return "(hidden)\n"
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        return f"({len(content)} bytes that are no text)\n"
+    return str(_conf().redact(text)) if entry.redact == Redact.NATS_CONF else text
+
+
+def _conf() -> ModuleType:
+    # Only a diff or an error needs the table of options, so a run that changes nothing does not load it.
+    from ansible_collections.rosey.nats.plugins.module_utils import conf  # noqa: PLC0415
+
+    return conf
+
+
+def _without_secrets(said: str, entry: Entry) -> str:
+    """Hide in what a command said every part of what must not be seen of the file."""
+    if entry.redact == Redact.NONE:
+        return said
+    text = entry.content.decode(errors="replace")
+    size = _SHORTEST_SECRET_PART
+    cover = [False] * len(said)
+    for value in _secret_values(text) if entry.redact == Redact.NATS_CONF else _all_values(text):
+        parts = {value[start : start + size] for start in range(len(value) - size + 1)}
+        found = [range(start, start + size) for start in range(len(said)) if said[start : start + size] in parts]
+        if 0 < len(value) < size:
+            # Hidden inside of words and positions, as in file:6:1, it would take the message with it.
+            found = [range(*match.span()) for match in re.finditer(rf"(?<![\w:/-]){re.escape(value)}(?![\w/-])", said)]
+        for at in itertools.chain.from_iterable(found):
+            cover[at] = True
+    pieces = []
+    for covered, run in itertools.groupby(zip(cover, said, strict=True), key=operator.itemgetter(0)):
+        pieces.append(_conf().HIDDEN if covered else "".join(character for _, character in run))
+    return "".join(pieces)
+
+
+def _secret_values(text: str) -> list[str]:
+    """Find what redacting a configuration takes out of it; all of the text where that can't be told."""
+    first, *rest = re.split(f'"?{re.escape(_conf().HIDDEN)}"?', _conf().redact(text))
+    if not text.startswith(first):
+        return _all_values(text)
+    values, at = [], len(first)
+    for piece in rest:
+        end = text.find(piece, at) if piece else len(text)
+        if end < 0:
+            return _all_values(text)
+        values.append(text[at:end].strip("\"'"))
+        at = end + len(piece)
+    return values if at == len(text) else _all_values(text)
+
+
+def _all_values(text: str) -> list[str]:
+    return [text, *re.findall(r"[^\s\"'(){}\[\],;:=]{3,}", text)]
+
+
+# Doing
+
+
+@contextmanager
+def _explained(path: Path, doing: str, already: Collection[Path] = ()) -> Iterator[None]:
+    """Say of a system error which path it met, and what it left behind."""
+    try:
+        yield
+    except OSError as error:
+        text = f"{path}: {doing} failed: {error.strerror or error}."
+        if error.errno in _FULL:
+            directory = next(above for above in path.parents if above.is_dir())
+            space = os.statvfs(directory)
+            text += f" {space.f_bavail * space.f_frsize} bytes are free in {directory}. Make room and run again."
+        elif error.errno in (errno.EPERM, errno.EACCES):
+            text += f" {_user_name(os.geteuid())} may not do that: run as the owner, or with become."
+        text += f" Already done: {', '.join(map(str, already))}." if already else " Nothing was changed."
+        raise StateError(text) from error
+
+
+def _put_directory(change: Change, made: ExitStack, label: Label) -> None:
+    """Make a directory or set its metadata; `made` takes what undoes it."""
+    path = change.entry.path
+    with _explained(path, "making the directory" if change.created else "setting owner and mode"):
+        if change.created:
+            path.mkdir(0o700)
+            made.callback(_undo, path.rmdir)
+            label(path, path)
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            now = os.fstat(descriptor)
+            if not change.created:
+                made.callback(_undo, path.chmod, stat.S_IMODE(now.st_mode))
+                made.callback(_undo, os.chown, path, now.st_uid, now.st_gid)
+            _set_metadata(descriptor, change)
+        finally:
+            os.close(descriptor)
+
+
+def _set_metadata(descriptor: int, change: Change) -> None:
+    """Owner first: a change of owner may clear bits of the mode."""
+    if (change.uid, change.gid) != (_LEAVE, _LEAVE):
+        os.fchown(descriptor, change.uid, change.gid)
+    os.fchmod(descriptor, change.mode)
+
+
+def _undo(action: Callable[..., None], *arguments: t.Any) -> None:
+    # The failure that leads here is the one to be told.
+    with suppress(OSError):
+        action(*arguments)
+
+
+def _stage(change: Change, temporary: ExitStack, label: Label) -> Path:
+    """Write a new file or link beside its place, ready but for its name; `temporary` takes what removes it."""
+    # The end of the name stays, since a validating command may go by it.
+    name = change.entry.path.with_name(f".rosey-{secrets.token_hex(4)}.{change.entry.path.name[-50:]}")
+    with _explained(change.entry.path, f"staging it ({len(change.entry.content)} bytes)"):
+        if change.entry.state == State.LINK:
+            name.symlink_to(change.entry.target)
+            temporary.callback(_undo, name.unlink)
+            os.chown(name, change.uid, change.gid, follow_symlinks=False)
+        else:
+            _write(change, name, temporary)
+        label(name, change.entry.path)
+    return name
+
+
+def _write(change: Change, name: Path, temporary: ExitStack) -> None:
+    """Write the content to a new file that only this user can read until it has its owner and mode."""
+    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    temporary.callback(_undo, name.unlink)
+    try:
+        rest = memoryview(change.entry.content)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        _set_metadata(descriptor, change)
+    finally:
+        os.close(descriptor)
+
+
+def _validate(change: Change, name: Path) -> None:
+    """Let the validating command try the file `name`."""
+    entry = change.entry
+    words = [word.replace("%s", str(name)) for word in shlex.split(entry.validate)]
+    command = f"{entry.path}: `{entry.validate}`"
+    try:
+        done = subprocess.run(
+            words, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_VALIDATE_SECONDS
+        )
+    except OSError as error:
+        raise StateError(f"{command} can't be run: {error.strerror}. Nothing was changed.") from error
+    except subprocess.TimeoutExpired as error:
+        raise StateError(f"{command} was still running after {_VALIDATE_SECONDS} s. Nothing was changed.") from error
+    if done.returncode:
+        said = b"\n".join(part.strip() for part in (done.stderr, done.stdout) if part.strip()).decode(errors="replace")
+        # It names the staged file, which nobody knows; and the path is no secret, whatever the file holds.
+        said = str(entry.path).join(_without_secrets(piece, entry) for piece in said.split(str(name)))
+        outcome = f"refused it with exit status {done.returncode}. Nothing was changed."
+        raise StateError(f"{command} {outcome} It said: {said or '(nothing)'}")
+
+
+def _cannot_rehearse(change: Change, words: Sequence[str]) -> str | None:
+    """Say why a command can't try a file before the host has what the command needs."""
+    if change.unknown:
+        return f"this host has no {', '.join(change.unknown)} yet"
+    if shutil.which(words[0]) is None:
+        return f"{words[0]} is not there yet"
+    parts = [Path(part) for word in words for part in re.split("[:=,]", word) if part.startswith("/")]
+    if change.entry.path.parent in parts:
+        return f"the command names {change.entry.path.parent}, so it can only try the file in its place"
+    return next((f"{part} is not there yet" for part in parts if not part.exists()), None)
+
+
+def _validate_copy(change: Change) -> None:
+    """Let the validating command try a copy in a private directory, with the file's neighbours linked beside it."""
+    entry = change.entry
+    place = Path(tempfile.gettempdir(), entry.path.name)
+    with (
+        _explained(place, f"writing a copy of {entry.path} to be validated"),
+        tempfile.TemporaryDirectory(prefix="rosey-") as made,
+        ExitStack() as temporary,
+    ):
+        directory = Path(made)
+        copy = directory / entry.path.name
+        if entry.path.parent.is_dir():
+            for neighbour in entry.path.parent.iterdir():
+                if neighbour != entry.path:
+                    (directory / neighbour.name).symlink_to(neighbour)
+        _write(change, copy, temporary)
+        os.chown(directory, change.uid, change.gid)
+        # The command may run as another user: who may read the file may come in, and nobody may look around.
+        directory.chmod(0o700 | (change.mode & (0o040 if entry.secret else 0o044)) >> 2)
+        _validate(change, copy)
+
+
+def _switch(staged: Sequence[tuple[Change, Path]], gone: Sequence[Change], directories: Sequence[Change]) -> None:
+    """Rename what was staged, remove what shall be absent, repair ownership; then see it all on the disk."""
+    done: list[Path] = []
+    for change, name in staged:
+        with _explained(change.entry.path, "renaming it into place", done):
+            name.rename(change.entry.path)
+        done.append(change.entry.path)
+    for change in gone:
+        with _explained(change.entry.path, "removing it", done):
+            _remove(change.entry.path)
+        done.append(change.entry.path)
+    for change in directories:
+        if change.repair is not None:
+            with _explained(change.entry.path, "repairing the ownership below it", done):
+                _own(change.repair)
+    changed = {change.entry.path.parent for change in (*(change for change, _ in staged), *gone, *directories)}
+    # One of them may have been removed with all that was in it.
+    _flush([(directory, directory) for directory in changed if directory.exists()], done)
+
+
+def _remove(path: Path) -> None:
+    with suppress(FileNotFoundError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _own(repair: Repair) -> None:
+    for path, descriptor in _strays(repair):
+        with suppress(FileNotFoundError):
+            os.chown(path.name, repair.uid, repair.gid, dir_fd=descriptor, follow_symlinks=False)
+
+
+def _flush(paths: Iterable[tuple[Path, Path]], already: Collection[Path] = ()) -> None:
+    """See files or directories on the disk; with each of them the path to be named where that fails."""
+
+    def flush(path: Path, name: Path) -> None:
+        with _explained(path, "writing it to the disk", already):
+            descriptor = os.open(name, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    # The disk takes several at a time: a thousand files are through in a fifth of the time.
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda pair: flush(*pair), paths))

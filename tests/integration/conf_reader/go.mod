@@ -1,0 +1,5 @@
+module conf_reader
+
+go 1.20
+
+require github.com/nats-io/nats-server/v2 v2.10.7

@@ -1,0 +1,20 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from ansible_collections.rosey.nats.plugins.filter.nats_footprint import FilterModule
+
+
+def test_the_filter_gives_plain_data() -> None:
+    footprint = FilterModule().filters()["nats_footprint"]({"host": "127.0.0.1", "http_port": 8222})
+    assert footprint == {
+        "endpoints": [
+            {"purpose": "clients", "option": "port", "host": "127.0.0.1", "port": 4222},
+            {"purpose": "monitoring", "option": "http_port", "host": "127.0.0.1", "port": 8222},
+        ],
+        "monitoring_url": "http://127.0.0.1:8222",
+        "writable_directories": [],
+        "has_peers": False,
+        "is_local": True,
+    }
