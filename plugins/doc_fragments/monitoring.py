@@ -1,0 +1,58 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every module that asks the monitoring endpoint shares: its options and attributes."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """The options url, timeout and those of TLS, and the attributes."""
+
+    DOCUMENTATION = r"""
+options:
+  url:
+    description:
+      - The monitoring endpoint of the server, such as V(http://127.0.0.1:8222).
+      - Where the server has a C(http_base_path), it stands at the end.
+      - It takes no user or password, since the endpoint knows none.
+    type: str
+    required: true
+  timeout:
+    description: The seconds that one whole answer may take.
+    type: float
+    default: 5.0
+  validate_certs:
+    description: Whether to check the server's certificate, with an https O(url).
+    type: bool
+    default: true
+  ca_path:
+    description:
+      - A file, or a directory, with the certificates of the authorities to trust, on the host where the module runs.
+      - Without it those that Python's C(requests) brings are trusted.
+    type: path
+  client_cert:
+    description: A file with the certificate to show to a server that asks for one. It may hold the key too.
+    type: path
+  client_key:
+    description: The file with the key of O(client_cert), where that does not hold it.
+    type: path
+requirements:
+  - requests (a Python library) on the host where the module runs
+attributes:
+  check_mode:
+    description: Can run in check mode and tell the same.
+    support: full
+    details:
+      - This module changes nothing.
+  diff_mode:
+    description: Returns what changed.
+    support: N/A
+    details:
+      - This module changes nothing.
+  action_group:
+    description: Use C(group/rosey.nats.monitoring) in C(module_defaults) to set the endpoint once for all modules.
+    support: full
+    membership:
+      - rosey.nats.monitoring
+"""

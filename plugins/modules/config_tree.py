@@ -1,0 +1,156 @@
+#!/usr/bin/python
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: config_tree
+short_description: Put described directories, files and links on a host in one step
+version_added: 0.1.0
+author: Rosey-Robot Team (@rosey-robot)
+description:
+  - Brings a whole tree of directories, files, links, owners, modes and absences on to the host in one call.
+  - Every new file is written beside its place and tried by its O(entries[].validate) command. Only when all of them are
+    written and accepted does one after the other take its place, each atomically. What fails before that leaves the
+    host as it was.
+  - What is already right is not written.
+attributes:
+  check_mode:
+    description: >-
+      Predicts the same changes, also on a host that has neither the directories nor the accounts yet. Files are
+      validated where the host has what the command needs.
+    support: full
+  diff_mode:
+    description: Shows contents as unified diffs, as far as O(entries[].redact) allows, and owners, modes and targets.
+    support: full
+notes:
+  - Works as an ordinary user too, with paths that this user may write.
+  - A validating command sees the other files of the same call as they were before. A file that can't be judged without
+    another one that is new as well needs a call of its own, after the other.
+extends_documentation_fragment:
+  - rosey.nats.entries
+seealso:
+  - module: rosey.nats.nats_plan
+"""
+
+EXAMPLES = r"""
+- name: Configure nats-server, tried by the binary itself
+  rosey.nats.config_tree:
+    entries:
+      - path: /etc/nats
+        state: directory
+        group: nats
+        mode: "0750"
+      - path: /var/lib/nats
+        state: directory
+        owner: nats
+        group: nats
+        mode: "0700"
+        recurse: true
+      - path: /etc/nats/nats-server.conf
+        state: file
+        secret_content: "{{ lookup('ansible.builtin.template', 'nats-server.conf.j2') }}"
+        group: nats
+        mode: "0640"
+        redact: nats_conf
+        validate: runuser -u nats -- /usr/local/bin/nats-server -t -c %s
+      - path: /etc/nats/old.conf
+        state: absent
+"""
+
+RETURN = r"""
+changes:
+  description: What differed and was brought about, or would be, in the order of its doing.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: The path.
+      returned: always
+      type: str
+      sample: /etc/nats/nats-server.conf
+    what:
+      description: >-
+        The aspects that differ, of V(content), V(target), V(owner), V(group), V(mode), V(ownership below).
+        V(created) or V(removed) alone for what is new or goes away.
+      returned: always
+      type: list
+      elements: str
+      sample: [content, mode]
+    reasons:
+      description: The same with before and after, where these are no secret. An account that is missing yet is named.
+      returned: always
+      type: list
+      elements: str
+      sample: ["content", "mode: 0644 -> 0640"]
+    validated:
+      description: Whether the validating command has accepted the file. False only in check mode.
+      returned: when O(entries[].validate) is given
+      type: bool
+    not_validated_because:
+      description: What the command would need that the host does not have yet.
+      returned: when RV(changes[].validated) is false
+      type: str
+      sample: this host has no group nats yet
+"""
+
+import os
+import typing as t
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.rosey.nats.plugins.module_utils import state
+
+
+def label_with(module: AnsibleModule) -> state.Label:
+    """Give a function that labels a new path for SELinux: as what it replaces, or as the policy says for its place."""
+
+    def label(new: Path, place: Path) -> None:
+        replaced = new != place and os.path.lexists(place)
+        context = module.selinux_context(str(place)) if replaced else module.selinux_default_context(str(place))
+        module.set_context_if_different(str(new), context, changed=False)
+
+    return label
+
+
+def report(changes: Sequence[state.Change], untried: Mapping[str, str]) -> list[dict[str, t.Any]]:
+    """Give the changes as the module returns them. untried: the reason for each path that was not validated."""
+    result = []
+    for change in changes:
+        item: dict[str, t.Any] = {"path": change.path, "what": list(change.what), "reasons": list(change.reasons)}
+        if change.entry.validate:
+            item["validated"] = change.path not in untried
+            if change.path in untried:
+                item["not_validated_because"] = untried[change.path]
+        result.append(item)
+    return result
+
+
+def main() -> None:
+    """Run the module."""
+    module = state.EntriesModule(
+        argument_spec={
+            "entries": {"type": "list", "elements": "dict", "required": True, "options": state.ENTRY_SPEC},
+        },
+        supports_check_mode=True,
+    )
+    untried: Mapping[str, str] = {}
+    try:
+        changes = state.compare(module.params["entries"])
+        shown = {"diff": state.diff(changes)} if module._diff else {}
+        if module.check_mode:
+            untried = state.rehearse(changes)
+        else:
+            state.apply(changes, label=label_with(module))
+    except state.StateError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=bool(changes), changes=report(changes, untried), **shown)
+
+
+if __name__ == "__main__":
+    main()

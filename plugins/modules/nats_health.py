@@ -1,0 +1,398 @@
+#!/usr/bin/python
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: nats_health
+short_description: Wait until a nats-server proves that it runs with what was meant
+version_added: 0.1.0
+author: Rosey-Robot Team (@rosey-robot)
+description:
+  - Asks the monitoring endpoint of a server, again and again, until all that was meant is proven or the time is up.
+  - Proves the version, that JetStream is on where it was meant to be, that the server calls itself healthy, and each
+    option of O(config_file), by a field of C(/varz), by the log, or by what the option does.
+  - Names the options that nothing can prove. They are taken on trust.
+  - Does not judge what the server fills in for an option that the configuration leaves out.
+  - Secrets stay on the host. The module takes the path of the configuration, not its content, and shows no value of a
+    secret option.
+extends_documentation_fragment:
+  - rosey.nats.monitoring
+options:
+  version:
+    description: The version that the server has to have. Without it any will do.
+    type: str
+  config_file:
+    description:
+      - The configuration that the server has to run with, on the host where the module runs.
+      - The module needs to read it, and the files that it includes.
+    type: path
+  local_files:
+    description:
+      - Whether the files that the configuration names, such as C(log_file) and C(pid_file), are those of the host where
+        the module runs.
+      - Set it to V(false) for a server in a container or on another host. What only these files could prove is then
+        taken on trust.
+    type: bool
+    default: true
+  since:
+    description:
+      - The RV(mark) of an earlier run of this module. The server has to have loaded its configuration after it.
+      - Take it before a reload. A server that refuses a reload goes on with its old configuration, and says so in its
+        log alone.
+    type: dict
+    suboptions:
+      config_load_time:
+        description: The C(config_load_time) of C(/varz) at the mark.
+        type: str
+        required: true
+      log_size:
+        description: The bytes that the log file had at the mark. Without it the log proves less.
+        type: int
+  wait:
+    description: The seconds after which the module gives up. With V(0) it looks once.
+    type: float
+    default: 30.0
+  memory_limit:
+    description:
+      - The bytes of memory that the server may use at most. More is an error.
+      - Without it memory is not judged.
+    type: int
+  slow_consumers_limit:
+    description:
+      - The slow consumers that the server may have counted since its start at most. More is an error.
+      - Without it more than 0 is a warning.
+    type: int
+  connections_limit:
+    description:
+      - The connections that the server may have at most, in percent of its C(max_connections). More is an error.
+      - Without it more than 90 is a warning.
+    type: int
+seealso:
+  - module: rosey.nats.nats_info
+"""
+
+EXAMPLES = r"""
+- name: Wait until the server has proven what its configuration means
+  rosey.nats.nats_health:
+    url: http://127.0.0.1:8222
+    version: 2.10.7
+    config_file: /etc/nats/nats-server.conf
+  register: health
+
+- name: Tell what is proven and what is taken on trust
+  ansible.builtin.debug:
+    msg: "{{ health.summary }}"
+
+- name: Reload the server, and prove that it took the new configuration
+  hosts: nats
+  module_defaults:
+    group/rosey.nats.monitoring:
+      url: http://127.0.0.1:8222
+  tasks:
+    - name: Prove the old configuration, and note how things are
+      rosey.nats.nats_health:
+        config_file: /etc/nats/nats-server.conf
+      register: before
+
+    - name: Write the new configuration
+      ansible.builtin.copy:
+        src: nats-server.conf
+        dest: /etc/nats/nats-server.conf
+        mode: "0640"
+
+    - name: Reload
+      ansible.builtin.systemd_service:
+        name: nats
+        state: reloaded
+
+    - name: Prove it
+      rosey.nats.nats_health:
+        config_file: /etc/nats/nats-server.conf
+        since: "{{ before.mark }}"
+
+- name: Look once whether the server is well and not near its limits
+  rosey.nats.nats_health:
+    url: https://nats.example.com:8222/base
+    ca_path: /etc/ssl/certs/example.pem
+    wait: 0
+    memory_limit: 2000000000
+    slow_consumers_limit: 0
+    connections_limit: 80
+"""
+
+RETURN = r"""
+passed:
+  description: Whether everything that was meant and can be proven is proven, and nothing else is wrong.
+  returned: always
+  type: bool
+summary:
+  description: What is proven and what is taken on trust, in one line.
+  returned: always
+  type: str
+  sample: "14 of 15 proven, 1 taken on trust: lame_duck_duration"
+findings:
+  description: What is not as it should be. Where RV(passed) is true there are at most warnings.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    what:
+      description: The option, or what else was judged.
+      type: str
+      sample: max_connections
+    expected:
+      description: What was meant.
+      type: str
+      sample: "200"
+    found:
+      description: What the server shows.
+      type: str
+      sample: "100"
+    severity:
+      description: V(error) or V(warning).
+      type: str
+      sample: error
+    remedy:
+      description: What to do.
+      type: str
+      sample: reload the server, and look at its log where it refuses
+meant:
+  description: How many things were meant, which are the options, the version, and whether JetStream is on.
+  returned: always
+  type: int
+  sample: 15
+proven:
+  description: How many of these are proven.
+  returned: always
+  type: int
+  sample: 14
+trusted:
+  description: The options that nothing can prove.
+  returned: always
+  type: list
+  elements: str
+  sample: [lame_duck_duration]
+server:
+  description: The server that answered.
+  returned: when it answered
+  type: dict
+  contains:
+    id:
+      description: The id that the server gave itself at its start.
+      type: str
+    name:
+      description: The name of the server.
+      type: str
+      sample: rosey_nats_prod
+    version:
+      description: The version of the server.
+      type: str
+      sample: 2.10.7
+mark:
+  description: How things are now, for O(since) of a later run.
+  returned: when the server answered
+  type: dict
+  contains:
+    config_load_time:
+      description: When the server loaded its configuration.
+      type: str
+      sample: "2025-11-18T10:00:00.123456789Z"
+    log_size:
+      description: The bytes of the log file, null where it can't be looked at.
+      type: int
+      sample: 2048
+first_answer_seconds:
+  description: The seconds from the begin of the module until the server gave its first answer.
+  returned: when it answered
+  type: float
+  sample: 0.21
+gate_passed_seconds:
+  description: The seconds from the first answer of the server until everything was proven.
+  returned: when RV(passed) is true
+  type: float
+  sample: 0.004
+"""
+
+import threading
+import time
+import typing as t
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from ansible_collections.rosey.nats.plugins.module_utils import conf, health, monitoring
+
+_SHORTEST_PAUSE = 0.002
+_LONGEST_PAUSE = 0.25
+# A pause is this part of the time that was waited already, so that waiting costs little and adds little.
+_PAUSE_PART = 0.05
+_LEAST_TIMEOUT = 1.0
+# What is a warning where the caller gave no limit of his own.
+_WARNING_LIMITS = {"slow_consumers": 0, "connections": 90}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the waiting ended; times in seconds, None for what did not happen. snapshot: of the last answer."""
+
+    judgement: health.Judgement
+    snapshot: health.Snapshot | None
+    first_answer: float | None
+    passed: float | None
+
+
+def prove(
+    look: Callable[[float, Callable[[], None]], health.Snapshot],
+    expectation: health.Expectation,
+    *,
+    wait: float,
+    timeout: float,
+    clock: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], object] = time.sleep,
+) -> Outcome:
+    """Look until the server has proven what was meant, or for wait seconds, at least once.
+
+    look: gives a snapshot, or raises MonitoringError, within so many seconds for each answer; it calls its second
+    argument as soon as the server has answered at all.
+    """
+    started = clock()
+    snapshot: health.Snapshot | None = None
+    answers: list[float] = []
+    while True:
+        left = started + wait - clock()
+        try:
+            snapshot = look(
+                timeout if wait <= 0 else min(timeout, max(left, _LEAST_TIMEOUT)), lambda: answers.append(clock())
+            )
+        except monitoring.MonitoringError as error:
+            judgement = health.unanswered(error, expectation)
+        else:
+            judgement = health.judge(snapshot, expectation)
+        now = clock()
+        left = started + wait - now
+        if judgement.passed or left <= 0:
+            first_answer = answers[0] - started if answers else None
+            return Outcome(judgement, snapshot, first_answer, now - answers[0] if judgement.passed else None)
+        waited = now - (answers[0] if answers else started)
+        pause(min(left, max(_SHORTEST_PAUSE, min(_LONGEST_PAUSE, _PAUSE_PART * waited))))
+
+
+def result_of(outcome: Outcome, expectation: health.Expectation) -> dict[str, t.Any]:
+    """Give the module's result."""
+    judgement = outcome.judgement
+    result: dict[str, t.Any] = {
+        "passed": judgement.passed,
+        "summary": judgement.summary,
+        "findings": [finding.as_result() for finding in judgement.findings],
+        "meant": judgement.meant,
+        "proven": judgement.proven,
+        "trusted": list(judgement.trusted),
+    }
+    if outcome.snapshot and outcome.first_answer is not None:
+        varz = outcome.snapshot.varz
+        result["server"] = {"id": varz["server_id"], "name": varz["server_name"], "version": varz["version"]}
+        result["mark"] = asdict(health.mark(varz, expectation.log_file))
+        result["first_answer_seconds"] = round(outcome.first_answer, 4)
+    if outcome.passed is not None:
+        result["gate_passed_seconds"] = round(outcome.passed, 4)
+    return result
+
+
+def failure(judgement: health.Judgement, url: str, wait: float) -> str:
+    """Give the message of a server that did not prove itself."""
+    lines = [f"nats-server at {url} has not proven what was meant within {wait:g} seconds: {judgement.summary}."]
+    return "\n".join([*lines, *(f"- {finding}." for finding in judgement.findings)])
+
+
+def read_config(path: Path) -> dict[str, t.Any]:
+    """Read a configuration with the files that it includes; OSError, ConfError."""
+
+    def read(file: Path) -> str:
+        return file.read_text(encoding="utf-8", errors="surrogateescape")
+
+    return conf.parse(read(path), include=lambda included: read(path.parent / included))
+
+
+def expectation_of(params: Mapping[str, t.Any]) -> health.Expectation:
+    """Make the expectation from the module's parameters; OSError, ConfError."""
+    thresholds = {}
+    for name in health.THRESHOLDS:
+        limit = params[f"{name}_limit"]
+        if limit is not None:
+            thresholds[name] = health.Threshold(limit, health.Severity.ERROR)
+        elif name in _WARNING_LIMITS:
+            thresholds[name] = health.Threshold(_WARNING_LIMITS[name], health.Severity.WARNING)
+    return health.expect(
+        read_config(Path(params["config_file"])) if params["config_file"] else {},
+        version=params["version"],
+        since=health.Mark(**params["since"]) if params["since"] else None,
+        local_files=params["local_files"],
+        thresholds=thresholds,
+    )
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            **monitoring.ARGUMENTS,
+            "version": {"type": "str"},
+            "config_file": {"type": "path"},
+            "local_files": {"type": "bool", "default": True},
+            "since": {
+                "type": "dict",
+                "options": {
+                    "config_load_time": {"type": "str", "required": True},
+                    "log_size": {"type": "int"},
+                },
+            },
+            "wait": {"type": "float", "default": 30.0},
+            "memory_limit": {"type": "int"},
+            "slow_consumers_limit": {"type": "int"},
+            "connections_limit": {"type": "int"},
+        },
+        required_by=monitoring.REQUIRED_BY,
+        supports_check_mode=True,
+    )
+    params = module.params
+    if not monitoring.HAS_REQUESTS:
+        module.fail_json(msg=missing_required_lib("requests"))
+    if not 0 <= params["wait"] < threading.TIMEOUT_MAX:
+        module.fail_json(msg=f"wait: {params['wait']:g}; expected seconds; give 0 to look once")
+    since = params["since"]
+    if since and monitoring.moment(since["config_load_time"]) is None:
+        module.fail_json(
+            msg=f"since.config_load_time: {since['config_load_time']} is no time; expected one with its zone, such as "
+            "2025-11-18T10:00:00Z; give the mark of an earlier run of this module as since"
+        )
+    try:
+        expectation = expectation_of(params)
+        observer = health.Observer(monitoring.connect(params), expectation)
+    except OSError as error:
+        module.fail_json(
+            msg=f"config_file: {error.filename} can't be read: {error.strerror}; expected the configuration that the "
+            "server runs with; name it, and run the module as a user who may read it"
+        )
+    except conf.ConfError as error:
+        module.fail_json(
+            msg=f"config_file: {params['config_file']}: {error}; expected a configuration that nats-server reads; "
+            f"correct it, nats-server -t -c {params['config_file']} tells more"
+        )
+    except monitoring.MonitoringError as error:
+        module.fail_json(msg=str(error))
+    outcome = prove(observer.look, expectation, wait=params["wait"], timeout=params["timeout"])
+    result = result_of(outcome, expectation)
+    if not outcome.judgement.passed:
+        module.fail_json(msg=failure(outcome.judgement, params["url"], params["wait"]), **result)
+    for finding in outcome.judgement.findings:
+        module.warn(str(finding))
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,333 @@
+#!/usr/bin/python
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: nats_plan
+short_description: Compare what a host should have with what it has
+version_added: 0.1.0
+author: Rosey-Robot Team (@rosey-robot)
+description:
+  - Looks at everything that a deployment of nats-server needs to know of a host, in one call, and changes nothing.
+  - Says what a deployment would change, and what that asks of the running server, which is nothing, a reload, a restart
+    or a start, with the reasons.
+  - Fails where the host can't take it, such as when another process holds a port, before anything is touched.
+attributes:
+  check_mode:
+    description: Can run in check mode and tell the same.
+    support: full
+  diff_mode:
+    description: Returns the change itself, in RV(changes) and RV(reasons).
+    support: none
+options:
+  runtime:
+    description: What runs the server.
+    type: str
+    required: true
+    choices: [systemd, docker, process]
+  service:
+    description: The name of the service under systemd.
+    type: str
+    default: nats
+  user:
+    description: The account that the service needs.
+    type: str
+  group:
+    description: The group that the service needs.
+    type: str
+  pid_file:
+    description: The file that holds the number of the process, with O(runtime=process).
+    type: path
+  version:
+    description: The version of nats-server.
+    type: str
+    required: true
+  checksums:
+    description: The SHA-256 sums of the archive, per architecture. Without them, any verified binary will do.
+    type: dict
+    default: {}
+  directory:
+    description: The directory in which the versions stand side by side.
+    type: path
+    required: true
+  link:
+    description: The link to the binary.
+    type: path
+    required: true
+  config_file:
+    description: The configuration of the server. One of O(entries) holds its new text.
+    type: path
+    required: true
+extends_documentation_fragment:
+  - rosey.nats.entries
+seealso:
+  - module: rosey.nats.config_tree
+  - module: rosey.nats.nats_health
+"""
+
+EXAMPLES = r"""
+- name: Ask what another value of max_payload would mean for the running server
+  rosey.nats.nats_plan:
+    runtime: systemd
+    version: 2.10.7
+    directory: /usr/local/lib/nats-server
+    link: /usr/local/bin/nats-server
+    config_file: /etc/nats/nats-server.conf
+    entries:
+      - path: /etc/nats/nats-server.conf
+        state: file
+        content: |
+          http_port: 8222
+          max_payload: 2MB
+  register: plan
+
+- name: Show it
+  ansible.builtin.debug:
+    msg: "{{ plan.action }}: {{ plan.reasons | join(', ') }}"
+"""
+
+RETURN = r"""
+architecture:
+  description: The host's architecture, as releases of nats-server name it.
+  returned: success
+  type: str
+  sample: amd64
+archive:
+  description: The name of the release archive for this host.
+  returned: success
+  type: str
+  sample: nats-server-v2.10.7-linux-amd64.tar.gz
+checksum:
+  description: The SHA-256 sum that the archive must have, or empty where any verified binary of the version will do.
+  returned: success
+  type: str
+requests:
+  description: Whether the host's Python has the library requests.
+  returned: success
+  type: bool
+user_exists:
+  description: Whether the account is there. True where none is needed.
+  returned: success
+  type: bool
+group_exists:
+  description: Whether the group is there. True where none is needed.
+  returned: success
+  type: bool
+binary:
+  description: The pinned binary, with C(installed), which says that it is there, verified and linked, and C(reason).
+  returned: success
+  type: dict
+changes:
+  description: What differs in the files, each with C(path) and C(what).
+  returned: success
+  type: list
+  elements: dict
+unit_changed:
+  description: Whether systemd has to read its units again.
+  returned: success
+  type: bool
+service:
+  description: The service, with C(exists), C(enabled), C(running) and C(pid).
+  returned: success
+  type: dict
+action:
+  description: What a deployment asks of the server, one of V(nothing), V(reload), V(restart), V(start).
+  returned: success
+  type: str
+reasons:
+  description: Why, a sentence each. Secrets are hidden.
+  returned: success
+  type: list
+  elements: str
+"""
+
+import grp
+import importlib.util
+import platform
+import pwd
+import typing as t
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible_collections.rosey.nats.plugins.module_utils import archive, conf, footprint, options, plan, process, state
+
+RunCommand = Callable[..., tuple[int, str, str]]
+UNIT_PROPERTIES = ("LoadState", "UnitFileState", "MainPID")
+ENABLED = ("enabled", "enabled-runtime")
+
+
+class ObstacleError(Exception):
+    """What keeps the host from taking the deployment: whole sentences that say what to do."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """What runs the server. running: its process, None where none runs."""
+
+    exists: bool
+    enabled: bool
+    running: process.Process | None
+
+
+def observe(params: Mapping[str, t.Any], run_command: RunCommand) -> dict[str, t.Any]:
+    """Look at the host and give the module's result; ObstacleError where the deployment can't be done."""
+    architecture = archive.find_architecture(platform.machine())
+    checksum = _checksum(params, architecture)
+    changes = state.compare(params["entries"])
+    binary = archive.installed(Path(params["directory"]), params["version"], checksum)
+    service = _service(params, run_command)
+    meant = _meant(params)
+    if params["runtime"] != "docker":
+        _check_paths(meant, params["entries"])
+        _check_ports(meant, service.running)
+    reasons = [*_restart_reasons(params, service, binary, changes), *_config_reasons(params, meant)]
+    action = plan.Action.START
+    if service.running or params["runtime"] == "docker":
+        action = plan.action(reasons)
+    return {
+        "architecture": architecture.name,
+        "archive": archive.release_name(params["version"], architecture),
+        "checksum": checksum or "",
+        "requests": importlib.util.find_spec("requests") is not None,
+        "user_exists": _exists(pwd.getpwnam, params["user"]),
+        "group_exists": _exists(grp.getgrnam, params["group"]),
+        "binary": {
+            "installed": binary.status is archive.Status.VERIFIED,
+            "linked": archive.look_at_link(Path(params["link"])).target == str(binary.binary),
+            "reason": binary.reason,
+        },
+        "changes": [{"path": change.path, "what": list(change.what)} for change in changes],
+        "unit_changed": any(change.path.endswith(".service") for change in changes),
+        "service": {
+            "exists": service.exists,
+            "enabled": service.enabled,
+            "pid": service.running.pid if service.running else None,
+        },
+        "action": str(action),
+        "reasons": [str(reason) for reason in reasons] if service.running else [],
+    }
+
+
+def _checksum(params: Mapping[str, t.Any], architecture: archive.Architecture) -> str | None:
+    checksums = params["checksums"]
+    if not checksums:
+        return None
+    if architecture.name not in checksums:
+        raise ObstacleError(
+            f"checksums of nats-server {params['version']} has none for {architecture.name}, the host's architecture; "
+            f"expected one of {', '.join(sorted(checksums))}. Add the SHA-256 sum of that archive."
+        )
+    return str(checksums[architecture.name])
+
+
+def _service(params: Mapping[str, t.Any], run_command: RunCommand) -> Service:
+    if params["runtime"] == "process":
+        server = process.Server(Path(params["link"]), Path(params["config_file"]), Path(params["pid_file"]))
+        return Service(exists=True, enabled=True, running=process.find(server))
+    if params["runtime"] == "docker":
+        return Service(exists=True, enabled=True, running=None)
+    names = ",".join(UNIT_PROPERTIES)
+    status, said, error = run_command(["systemctl", "show", f"--property={names}", f"{params['service']}.service"])
+    if status:
+        raise ObstacleError(f"systemctl does not answer: {error.strip()}. Choose another nats_server_runtime.")
+    unit = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+    return Service(
+        exists=unit["LoadState"] == "loaded",
+        enabled=unit["UnitFileState"] in ENABLED,
+        running=process.read(int(unit["MainPID"])),
+    )
+
+
+def _meant(params: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Give the configuration that the entries describe."""
+    for entry in params["entries"]:
+        if entry["path"] == params["config_file"]:
+            config = conf.parse(entry["content"] or entry["secret_content"])
+            found = options.problems(config)
+            if found:
+                raise ObstacleError("\n".join(["nats-server would not accept this:", *map(str, found)]))
+            return config
+    raise ObstacleError(f"entries has no {params['config_file']}, which config_file names. Add its entry.")
+
+
+def _check_paths(config: Mapping[str, t.Any], entries: Iterable[Mapping[str, t.Any]]) -> None:
+    made = {entry["path"] for entry in entries if entry["state"] != state.State.ABSENT}
+    for path in footprint.paths(config):
+        if path.required not in made and not Path(path.required).exists():
+            raise ObstacleError(
+                f"{path.option}: {path.path}: this host has no {path.required}, and nats-server needs {path.need}. "
+                "Create it, or name one that is there."
+            )
+
+
+def _check_ports(config: Mapping[str, t.Any], running: process.Process | None) -> None:
+    endpoints = {(endpoint.host, endpoint.port): endpoint.option for endpoint in footprint.endpoints(config)}
+    for taken in process.taken(endpoints, [running.pid] if running else []):
+        raise ObstacleError(
+            f"{endpoints[taken.host, taken.port]}: {taken.port}: {taken}. Stop that process, or choose another port."
+        )
+
+
+def _restart_reasons(
+    params: Mapping[str, t.Any], service: Service, binary: archive.Installation, changes: Iterable[state.Change]
+) -> list[plan.Reason]:
+    """Name what a running server only takes up with a new process."""
+    reasons = []
+    if service.running and service.running.executable != binary.binary:
+        reasons.append(plan.Reason("binary", str(service.running.executable), str(binary.binary), plan.Action.RESTART))
+    reasons += [
+        plan.Reason("unit", change.path, ", ".join(change.what), plan.Action.RESTART)
+        for change in changes
+        if change.path.endswith(".service")
+    ]
+    return reasons
+
+
+def _config_reasons(params: Mapping[str, t.Any], meant: Mapping[str, t.Any]) -> Sequence[plan.Reason]:
+    try:
+        present = conf.parse(Path(params["config_file"]).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return []
+    except conf.ConfError as error:
+        return [plan.Reason("configuration", f"not readable, {error}", "as described", plan.Action.RESTART)]
+    return plan.reasons(present, meant)
+
+
+def _exists(look_up: Callable[[str], object], name: str | None) -> bool:
+    try:
+        return name is None or bool(look_up(name))
+    except KeyError:
+        return False
+
+
+def main() -> None:
+    """Run the module."""
+    module = state.EntriesModule(
+        argument_spec={
+            "runtime": {"type": "str", "required": True, "choices": ["systemd", "docker", "process"]},
+            "service": {"type": "str", "default": "nats"},
+            "user": {"type": "str"},
+            "group": {"type": "str"},
+            "pid_file": {"type": "path"},
+            "version": {"type": "str", "required": True},
+            "checksums": {"type": "dict", "default": {}},
+            "directory": {"type": "path", "required": True},
+            "link": {"type": "path", "required": True},
+            "config_file": {"type": "path", "required": True},
+            "entries": {"type": "list", "elements": "dict", "required": True, "options": state.ENTRY_SPEC},
+        },
+        required_if=[("runtime", "process", ["pid_file"])],
+        supports_check_mode=True,
+    )
+    try:
+        module.exit_json(changed=False, **observe(module.params, module.run_command))
+    except (ObstacleError, archive.ArchiveError, conf.ConfError, process.ProcessError, state.StateError) as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()

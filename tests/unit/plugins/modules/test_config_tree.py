@@ -1,0 +1,196 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""config_tree as a playbook meets it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.module_utils import basic
+
+from ansible_collections.rosey.nats.plugins.doc_fragments import entries as entries_fragment
+from ansible_collections.rosey.nats.plugins.module_utils import state
+from ansible_collections.rosey.nats.plugins.modules import config_tree
+
+RunModule = Callable[..., dict[str, Any]]
+
+PASSWORD = "correct-horse-battery"
+OLD_PASSWORD = "staple-of-yesterday"
+CONF = 'port: 4222\nauthorization {{\n  user: rosey\n  password: "{}"\n}}\n'
+
+
+def host(tmp_path: Path, validate: str) -> list[dict[str, Any]]:
+    return [
+        {"path": f"{tmp_path}/etc/nats", "state": "directory", "mode": "0750"},
+        {
+            "path": f"{tmp_path}/etc/nats/nats-server.conf",
+            "state": "file",
+            "mode": "0640",
+            "secret_content": CONF.format(PASSWORD),
+            "redact": "nats_conf",
+            "validate": validate,
+        },
+        {"path": f"{tmp_path}/etc/nats/current.conf", "state": "link", "target": "nats-server.conf"},
+    ]
+
+
+def test_check_mode_predicts_what_the_run_does(tmp_path: Path, run_module: RunModule, nats_server: Path) -> None:
+    entries = host(tmp_path, f"{nats_server} -t -c %s")
+    predicted = run_module("config_tree", check_mode=True, entries=entries)
+    assert list(tmp_path.iterdir()) == []
+    done = run_module("config_tree", entries=entries)
+    for result in (predicted, done):
+        del result["invocation"]
+    assert predicted == done
+    assert done["changed"]
+    assert done["changes"] == [
+        {
+            "path": f"{tmp_path}/etc",
+            "what": ["created"],
+            "reasons": ["created: absent -> directory"],
+        },
+        {
+            "path": f"{tmp_path}/etc/nats",
+            "what": ["created"],
+            "reasons": ["created: absent -> directory", "mode: 0750"],
+        },
+        {
+            "path": f"{tmp_path}/etc/nats/nats-server.conf",
+            "what": ["created"],
+            "reasons": ["created: absent -> file", "content", "mode: 0640"],
+            "validated": True,
+        },
+        {
+            "path": f"{tmp_path}/etc/nats/current.conf",
+            "what": ["created"],
+            "reasons": ["created: absent -> link", "target: nats-server.conf"],
+        },
+    ]
+    assert (tmp_path / "etc/nats/current.conf").read_text() == CONF.format(PASSWORD)
+    for check_mode in (True, False):
+        again = run_module("config_tree", check_mode=check_mode, entries=entries)
+        assert (again["changed"], again["changes"], again["diff"]) == (False, [], [])
+
+
+def test_an_empty_host_is_predicted_without_binary_and_accounts(tmp_path: Path, run_module: RunModule) -> None:
+    entries = host(tmp_path, "/no/such/nats-server -t -c %s")
+    change = run_module("config_tree", check_mode=True, entries=entries)["changes"][2]
+    assert (change["validated"], change["not_validated_because"]) == (False, "/no/such/nats-server is not there yet")
+    entries[1]["group"] = "no-such-group"
+    change = run_module("config_tree", check_mode=True, entries=entries)["changes"][2]
+    assert change["not_validated_because"] == "this host has no group no-such-group yet"
+    assert "group: no-such-group (no such group yet)" in change["reasons"]
+    failed = run_module("config_tree", entries=entries)
+    assert failed["failed"]
+    assert failed["msg"].startswith("This host has no group no-such-group. Nothing was touched.")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_diff_comes_only_when_asked_for(tmp_path: Path, run_module: RunModule) -> None:
+    entries = [{"path": f"{tmp_path}/f", "state": "file", "content": "new\n"}]
+    assert "diff" not in run_module("config_tree", diff=False, check_mode=True, entries=entries)
+    assert run_module("config_tree", entries=entries)["diff"][-1]["after"] == "new\n"
+
+
+@pytest.fixture
+def journal(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Give what a module tells the host's journal."""
+    told: list[str] = []
+    monkeypatch.setattr(basic, "has_journal", False)
+    monkeypatch.setattr(basic.syslog, "syslog", lambda priority, text: told.append(text))
+    return told
+
+
+@pytest.mark.parametrize("redact", ["none", "nats_conf", "all"])
+@pytest.mark.parametrize("check_mode", [True, False])
+@pytest.mark.parametrize(
+    ("code", "accepted"),
+    [("0", True), ("open(sys.argv[1]).read()", False), ("open(sys.argv[1]).read()[48:70]", False)],
+    ids=["accepted", "refused with all of it", "refused with a part of it"],
+)
+def test_no_secret_gets_out(
+    tmp_path: Path,
+    run_module: RunModule,
+    journal: list[str],
+    *,
+    redact: str,
+    check_mode: bool,
+    code: str,
+    accepted: bool,
+) -> None:
+    path = tmp_path / "n.conf"
+    path.write_text(CONF.format(OLD_PASSWORD))
+    entry = {
+        "path": str(path),
+        "state": "file",
+        "secret_content": CONF.format(PASSWORD),
+        "redact": redact,
+        "validate": f"{sys.executable} -c 'import sys; sys.exit({code})' %s",
+    }
+    result = run_module("config_tree", check_mode=check_mode, entries=[entry])
+    told = json.dumps(result) + "".join(journal)
+    for part in ("correct", "horse", "battery", "staple", "yester"):
+        assert part not in told
+    assert journal == [f"Invoked for {path}"]
+    assert result.get("failed", False) is not accepted
+    if accepted:
+        assert ("rosey" in result["diff"][-1]["after"]) is (redact == "nats_conf")
+
+
+def test_an_error_is_one_sentence_after_the_other(tmp_path: Path, run_module: RunModule) -> None:
+    entries = [
+        {"path": "relative", "state": "directory"},
+        {"path": f"{tmp_path}/f", "state": "file"},
+    ]
+    result = run_module("config_tree", entries=entries)
+    assert result["failed"]
+    assert result["msg"] == (
+        "path: 'relative' is not absolute. Give the whole path from the root, such as /etc/nats/nats-server.conf. "
+        f"{tmp_path}/f: content is missing. A file needs content or secret_content; '' makes an empty file."
+    )
+
+
+class Policy:
+    """AnsibleModule's SELinux side, on a host with a policy: no machine of the tests has one."""
+
+    def __init__(self) -> None:
+        self.set: list[tuple[str, list[str]]] = []
+
+    def selinux_context(self, path: str) -> list[str]:
+        return ["present", path]
+
+    def selinux_default_context(self, path: str) -> list[str]:
+        return ["default", path]
+
+    def set_context_if_different(self, path: str, context: list[str], changed: bool) -> None:
+        self.set.append((path, context))
+
+
+def test_labels_are_those_of_the_place(tmp_path: Path) -> None:
+    policy = Policy()
+    label = config_tree.label_with(policy)
+    there, missing, staged = tmp_path / "there", tmp_path / "missing", tmp_path / "staged"
+    there.write_text("")
+    label(staged, there)
+    label(staged, missing)
+    label(there, there)
+    assert policy.set == [
+        (str(staged), ["present", str(there)]),
+        (str(staged), ["default", str(missing)]),
+        (str(there), ["default", str(there)]),
+    ]
+
+
+def test_the_documentation_is_that_of_the_arguments() -> None:
+    documented = yaml.safe_load(entries_fragment.ModuleDocFragment.DOCUMENTATION)["options"]["entries"]["suboptions"]
+    for option in documented.values():
+        assert option.pop("description")
+    accepted = {name: {key: spec[key] for key in spec if key != "no_log"} for name, spec in state.ENTRY_SPEC.items()}
+    assert documented == accepted

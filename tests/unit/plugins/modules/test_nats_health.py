@@ -1,0 +1,337 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import socket
+import syslog
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.rosey.nats.plugins.module_utils import health, monitoring
+from ansible_collections.rosey.nats.plugins.modules import nats_health
+from ansible_collections.rosey.nats.tests.unit.fake_monitoring import (
+    JSZ,
+    SERVER_ID,
+    STARTED,
+    VARZ,
+    Reply,
+    fake_monitoring,
+    raw_server,
+)
+
+RunModule = Callable[..., dict[str, Any]]
+CONFIG = """
+server_name: rosey_nats_test
+port: 4222
+max_connections: 50
+ping_interval: "1m"
+jetstream { store_dir: "/s", max_mem: 512M, max_file: 5G }
+lame_duck_duration: "40s"
+"""
+
+
+@pytest.fixture
+def config_file(tmp_path: Path) -> Path:
+    path = tmp_path / "nats-server.conf"
+    path.write_text(CONFIG)
+    return path
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_server_that_runs_as_meant_passes(run_module: RunModule, config_file: Path, check_mode: bool) -> None:
+    with fake_monitoring() as server:
+        result = run_module(
+            "nats_health", check_mode=check_mode, url=server.url, version="2.10.7", config_file=str(config_file)
+        )
+        assert server.connections == 1
+    assert result.pop("invocation")
+    seconds = [result.pop(name) for name in ("first_answer_seconds", "gate_passed_seconds")]
+    assert all(0 <= each < 1 for each in seconds)
+    assert result == {
+        "changed": False,
+        "passed": True,
+        "summary": "9 of 10 proven, 1 taken on trust: lame_duck_duration",
+        "findings": [],
+        "meant": 10,
+        "proven": 9,
+        "trusted": ["lame_duck_duration"],
+        "server": {"id": SERVER_ID, "name": "rosey_nats_test", "version": "2.10.7"},
+        "mark": {"config_load_time": STARTED, "log_size": None},
+    }
+
+
+def test_a_server_that_does_not_fails_with_all_findings(run_module: RunModule, config_file: Path) -> None:
+    answers = {
+        "/varz": {**VARZ, "version": "2.10.6", "max_connections": 65536, "jetstream": {}},
+        "/jsz": {**JSZ, "disabled": True},
+        "/healthz": {"status": "error", "errors": [{"error": "not accepting connections"}]},
+    }
+    with fake_monitoring(answers) as server:
+        result = run_module("nats_health", url=server.url, version="2.10.7", config_file=str(config_file), wait=0)
+    assert (result["failed"], result["passed"], result["proven"], result["meant"]) == (True, False, 3, 10)
+    heading, *lines = result["msg"].splitlines()
+    assert heading == (
+        f"nats-server at {server.url} has not proven what was meant within 0 seconds: "
+        "3 of 10 proven, 1 taken on trust: lame_duck_duration."
+    )
+    assert [line.partition(":")[0] for line in lines] == [
+        *("- version", "- jetstream", "- max_connections"),
+        *("- jetstream.store_dir", "- jetstream.max_mem", "- jetstream.max_file", "- /healthz"),
+    ]
+    assert lines[2] == (
+        "- max_connections: expected 50, found 65536; reload the server, and look at its log where it refuses."
+    )
+    assert result["findings"][2] == {
+        "what": "max_connections",
+        "expected": "50",
+        "found": "65536",
+        "severity": "error",
+        "remedy": "reload the server, and look at its log where it refuses",
+    }
+    assert "gate_passed_seconds" not in result
+
+
+def test_it_waits_until_the_server_has_recovered(run_module: RunModule) -> None:
+    replies = iter([Reply(b"", status=500), {"status": "unavailable", "error": "recovering"}, {"status": "ok"}])
+    with fake_monitoring({"/healthz": lambda _query: next(replies)}) as server:
+        result = run_module("nats_health", url=server.url, wait=5)
+    assert result["passed"] is True
+    assert result["gate_passed_seconds"] < 1
+
+
+@pytest.mark.parametrize(
+    ("talk", "cause"),
+    [
+        (lambda connection: connection.sendall(b"INFO {}\r\n"), "this is the port for clients of nats-server"),
+        (lambda connection: connection.recv(1000), "the connection was closed without an answer"),
+        (lambda connection: connection.recv(1000) and connection.recv(1000), "no whole answer within 0.05 seconds"),
+    ],
+    ids=["the port for clients", "closed", "a hang"],
+)
+def test_no_usable_answer_is_a_finding_too(
+    run_module: RunModule, talk: Callable[[socket.socket], None], cause: str
+) -> None:
+    def bounded(connection: socket.socket) -> None:
+        connection.settimeout(0.2)
+        talk(connection)
+
+    with raw_server(bounded) as url:
+        result = run_module("nats_health", url=url, wait=0, timeout=0.05)
+    assert result["failed"] is True
+    assert f"- monitoring: expected an answer of nats-server at {url}/varz, found {cause}" in result["msg"]
+    assert (result["findings"][0]["what"], result["proven"], "server" in result) == ("monitoring", 0, False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "varz", "failed", "warned"),
+    [
+        ({}, {}, False, []),
+        ({}, {"slow_consumers": 1}, False, ["slow_consumers: expected at most 0, found 1"]),
+        ({}, {"connections": 46}, False, ["connections: expected at most 90 percent of max_connections, found 92"]),
+        ({}, {"mem": 1 << 40}, False, []),
+        ({"slow_consumers_limit": 0}, {"slow_consumers": 1}, True, []),
+        ({"slow_consumers_limit": 5}, {"slow_consumers": 1}, False, []),
+        ({"connections_limit": 9}, {}, True, []),
+        ({"memory_limit": 1000}, {}, True, []),
+    ],
+)
+def test_a_limit_of_the_caller_is_an_error_and_a_default_a_warning(
+    run_module: RunModule,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    arguments: dict[str, Any],
+    varz: dict[str, Any],
+    failed: bool,
+    warned: list[str],
+) -> None:
+    warnings: list[str] = []
+    monkeypatch.setattr("ansible.module_utils.basic.AnsibleModule.warn", lambda _self, text: warnings.append(text))
+    with fake_monitoring({"/varz": {**VARZ, **varz}}) as server:
+        result = run_module("nats_health", url=server.url, wait=0, **arguments)
+    assert result.get("failed", False) is failed
+    assert len(warnings) == len(warned)
+    assert all(map(str.startswith, warnings, warned))
+
+
+def test_a_mark_shows_whether_a_reload_was_taken(run_module: RunModule) -> None:
+    with fake_monitoring() as server:
+        before = run_module("nats_health", url=server.url)
+        late = run_module("nats_health", url=server.url, since=before["mark"], wait=0)
+        server.answers["/varz"] = {**VARZ, "config_load_time": "2026-11-23T20:00:00Z"}
+        after = run_module("nats_health", url=server.url, since=before["mark"])
+    assert f"reload: expected a configuration loaded after {STARTED}, found the one loaded at {STARTED}" in late["msg"]
+    assert after["passed"] is True
+
+
+def test_a_configuration_is_read_with_its_includes(run_module: RunModule, tmp_path: Path) -> None:
+    (tmp_path / "part").mkdir()
+    (tmp_path / "nats.conf").write_text("include part/limits.conf\nserver_name: $NAME\n")
+    (tmp_path / "part/limits.conf").write_text("max_connections: 50\n")
+    with fake_monitoring() as server:
+        result = run_module("nats_health", url=server.url, config_file=str(tmp_path / "nats.conf"))
+    assert result["summary"] == "1 of 2 proven, 1 taken on trust: server_name"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"config_file": "/nowhere/n.conf"}, "config_file: /nowhere/n.conf can't be read: No such file or directory; "),
+        ({"since": {"config_load_time": "now"}}, "since.config_load_time: now is no time; expected one with its zone"),
+        ({"since": {"config_load_time": "2026-11-23 19:00"}}, "since.config_load_time: 2026-11-23 19:00 is no time"),
+        ({"since": {}}, "missing required arguments: config_load_time"),
+        ({"url": "http://me:hunter2@h:1"}, "url holds a user or a password"),
+        ({"wait": "long"}, "wait"),
+        ({"wait": -1}, "wait: -1; expected seconds"),
+        ({"wait": "nan"}, "wait: nan; expected seconds"),
+        ({"wait": "inf"}, "wait: inf; expected seconds"),
+        ({"timeout": 0}, "timeout is 0; give the seconds"),
+        ({"timeout": -1}, "timeout is -1; give the seconds"),
+        ({"timeout": "inf"}, "timeout is inf; give the seconds"),
+    ],
+)
+def test_a_fault_of_the_caller_is_named_at_once(run_module: RunModule, arguments: dict[str, Any], message: str) -> None:
+    result = run_module("nats_health", **{"url": "http://127.0.0.1:1", **arguments})
+    assert result["failed"] is True
+    assert message in result["msg"]
+
+
+def test_a_configuration_that_can_not_be_parsed_is_named(run_module: RunModule, tmp_path: Path) -> None:
+    path = tmp_path / "n.conf"
+    for text, cause in [('port: 1\nlog_file: "', "line 2"), ("include none.conf", "none.conf")]:
+        path.write_text(text)
+        result = run_module("nats_health", url="http://127.0.0.1:1", config_file=str(path))
+        assert result["msg"].startswith(f"config_file: {path}: ")
+        assert cause in result["msg"]
+
+
+def test_a_host_without_requests_is_told_so(run_module: RunModule, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(monitoring, "HAS_REQUESTS", False)
+    result = run_module("nats_health", url="http://127.0.0.1:1")
+    assert result["msg"].startswith("Failed to import the required Python library (requests)")
+
+
+def test_no_secret_is_in_the_result_or_the_hosts_journal(
+    run_module: RunModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = ["hunter2", "tok3n-of-all", "k3y-of-store"]
+    path = tmp_path / "n.conf"
+    path.write_text(
+        f'authorization {{ users: [ {{user: a, password: "{secrets[0]}"}} ], token: "{secrets[1]}" }}\n'
+        f'cluster {{ routes: ["nats://a:{secrets[0]}@h:1"] }}\n'
+        f'jetstream {{ encryption_key: "{secrets[2]}", store_dir: "/other" }}\nmax_connections: 1\n'
+    )
+    logged: list[str] = []
+    monkeypatch.setattr(syslog, "syslog", lambda *arguments: logged.append(repr(arguments)))
+    with fake_monitoring() as server:
+        result = run_module("nats_health", url=server.url, config_file=str(path), wait=0)
+    assert result["failed"] is True
+    for secret in secrets:
+        assert secret not in json.dumps(result) + "".join(logged)
+
+
+class Clock:
+    """Time that passes when somebody waits, and a little with each answer.
+
+    answers: what of /varz differs after so many seconds; None where there is no answer.
+    """
+
+    def __init__(self, takes: float = 0.001) -> None:
+        self.now = 1000.0
+        self.takes = takes
+        self.pauses: list[float] = []
+        self.timeouts: list[float] = []
+
+    def look(
+        self, answers: Callable[[float], dict[str, Any] | None]
+    ) -> Callable[[float, Callable[[], None]], health.Snapshot]:
+        def look(timeout: float, answered: Callable[[], None]) -> health.Snapshot:
+            self.timeouts.append(timeout)
+            varz = answers(self.now - 1000.0)
+            self.now += self.takes
+            if varz is None:
+                raise monitoring.MonitoringError("http://h/varz", "connection refused")
+            answered()
+            self.now += self.takes
+            return health.Snapshot({**VARZ, **varz}, {"status": "ok", "errors": []}, JSZ)
+
+        return look
+
+    def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.now += seconds
+
+    def prove(self, answers: Callable[[float], dict[str, Any] | None], *, wait: float) -> nats_health.Outcome:
+        expectation = health.expect({"max_connections": 50})
+        return nats_health.prove(
+            self.look(answers), expectation, wait=wait, timeout=5, clock=lambda: self.now, pause=self.pause
+        )
+
+
+OTHER = {"max_connections": 1}
+
+
+def test_the_first_look_may_be_enough() -> None:
+    clock = Clock()
+    outcome = clock.prove(lambda _now: {}, wait=30)
+    assert outcome.first_answer == pytest.approx(0.001)
+    assert outcome.passed == pytest.approx(0.001)
+    assert clock.pauses == []
+
+
+@pytest.mark.parametrize(("wait", "looks"), [(0, 1), (-1, 1), (0.001, 1)])
+def test_it_looks_at_least_once(wait: float, looks: int) -> None:
+    clock = Clock()
+    outcome = clock.prove(lambda _now: None, wait=wait)
+    assert (len(clock.timeouts), outcome.first_answer, outcome.passed) == (looks, None, None)
+    assert outcome.judgement.findings[0].what == "monitoring"
+
+
+@pytest.mark.parametrize("up", [0.01, 0.1, 1, 20])
+@pytest.mark.parametrize("recovery", [0, 0.02, 0.2])
+def test_a_server_that_comes_up_is_seen_soon(up: float, recovery: float) -> None:
+    clock = Clock()
+    outcome = clock.prove(lambda now: None if now < up else OTHER if now < up + recovery else {}, wait=60)
+    assert outcome.first_answer is not None and outcome.passed is not None
+    assert up <= outcome.first_answer <= up + max(0.01, min(0.26, up * 0.06))
+    assert outcome.passed <= recovery * 1.1 + 0.005
+    assert max(clock.pauses) <= 0.25
+    assert clock.pauses[0] == 0.002
+
+
+def test_an_answer_counts_although_the_look_fails_after_it() -> None:
+    clock = Clock()
+    looks = iter([True, False])
+
+    def look(_timeout: float, answered: Callable[[], None]) -> health.Snapshot:
+        answered()
+        clock.now += 1
+        if next(looks):
+            raise monitoring.MonitoringError("http://h/healthz", "no whole answer")
+        return health.Snapshot(VARZ, {"status": "ok", "errors": []}, JSZ)
+
+    outcome = nats_health.prove(look, health.expect({}), wait=30, timeout=5, clock=lambda: clock.now, pause=clock.pause)
+    assert outcome.first_answer == 0
+    assert outcome.passed == pytest.approx(2 + clock.pauses[0])
+
+
+def test_it_gives_up_in_time_and_tells_what_it_saw_last() -> None:
+    clock = Clock()
+    outcome = clock.prove(lambda _now: OTHER, wait=3)
+    assert clock.now - 1000 == pytest.approx(3, abs=0.01)
+    assert not outcome.judgement.passed
+    assert outcome.judgement.findings[0].what == "max_connections"
+    assert len(clock.pauses) < 150
+
+
+def test_a_hang_does_not_take_much_longer_than_the_caller_waits() -> None:
+    clock = Clock()
+    clock.prove(lambda _now: None, wait=3)
+    assert max(clock.timeouts) <= 3
+    assert min(clock.timeouts) == 1
+    assert Clock().prove(lambda _now: None, wait=0).first_answer is None
