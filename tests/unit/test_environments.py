@@ -1,0 +1,95 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The guide's values of every environment and profile, as one table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.rosey.nats.plugins.module_utils import options
+
+ROOT = Path(__file__).parents[2]
+
+EVERYWHERE = {
+    "host": "127.0.0.1",
+    "port": 4222,
+    "http_port": 8222,
+    "log_file": "{{ nats_server_log_dir }}/nats-server.log",
+    "log_size_limit": 104857600,
+    "log_max_num": 5,
+    "debug": False,
+    "trace": False,
+    "logtime": True,
+    "max_control_line": 4096,
+    "max_payload": 1048576,
+    "ping_max": 2,
+}
+STORE = {"store_dir": "{{ nats_server_data_dir }}"}
+ENVIRONMENTS = {
+    "development": {"server_name": "rosey_nats_dev", "jetstream": STORE},
+    "staging": {
+        "server_name": "rosey_nats_test",
+        "debug": True,
+        "max_connections": 50,
+        "ping_interval": "1m",
+        "jetstream": {**STORE, "max_mem": "512M", "max_file": "5G"},
+    },
+    "production": {
+        "server_name": "rosey_nats_prod",
+        "max_connections": 200,
+        "ping_interval": "2m",
+        "jetstream": {**STORE, "max_mem": "2G", "max_file": "20G"},
+    },
+}
+PROFILES = {
+    "standard": {},
+    "high_traffic": {
+        "max_connections": 500,
+        "max_payload": 2097152,
+        "jetstream": {**STORE, "max_mem": "4G", "max_file": "50G"},
+    },
+}
+PATHS = {"nats_server_log_dir": "/var/log/nats", "nats_server_data_dir": "/var/lib/nats"}
+
+
+def load(path: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / path).read_text(encoding="utf-8"))
+    return loaded
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_an_environment_has_the_guides_values_and_no_others(environment: str, profile: str) -> None:
+    defaults = load("roles/nats_server/defaults/main.yml")
+    inventory = load(f"inventories/{environment}/group_vars/all/nats.yml")
+    effective = options.merge(
+        options.merge(defaults["nats_server_config_defaults"], inventory["nats_server_config"]),
+        defaults["nats_server_profiles"][profile],
+    )
+    assert effective == {**EVERYWHERE, **ENVIRONMENTS[environment], **PROFILES[profile]}
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_the_guides_directories(name: str) -> None:
+    defaults = load("roles/nats_server/defaults/main.yml")
+    assert defaults[name] == f"{{{{ nats_server_prefix }}}}{PATHS[name]}"
+    assert not defaults["nats_server_prefix"]
+
+
+def test_an_inventory_repeats_no_default() -> None:
+    defaults = load("roles/nats_server/defaults/main.yml")
+    for environment in ENVIRONMENTS:
+        for name, value in load(f"inventories/{environment}/group_vars/all/nats.yml").items():
+            assert defaults[name] != value
+            if isinstance(value, dict):
+                assert not [k for k, v in value.items() if defaults["nats_server_config_defaults"].get(k) == v]
+
+
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_the_hosts_are_placeholders_that_no_network_resolves(environment: str) -> None:
+    assert list(load(f"inventories/{environment}/hosts.yml")["rosey"]["hosts"]) == [f"{environment}.example.invalid"]
