@@ -1,0 +1,42 @@
+# make help lists the targets. What they do is written in Python, under tests/ and bench/, and in the playbooks.
+PYTHON ?= python3
+AGREEMENT_CASES ?= 100000
+LOCKS := requirements.txt requirements-go.txt requirements-test.txt
+
+.PHONY: help dev dev-down test test-unit lint molecule agreement bench lock
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+dev: .venv ## Run a proven nats-server on this machine with the development settings, without root
+	@.venv/bin/ansible-playbook site.yml -i inventories/development
+
+dev-down: .venv ## Stop that server
+	@.venv/bin/ansible-playbook playbooks/stop.yml -i inventories/development
+
+test: ## Run all tests, from nothing; as root, it installs and starts what is missing
+	@$(PYTHON) -m tests.run
+
+test-unit: ## Run the unit tests
+	@$(PYTHON) -m tests.run unit
+
+lint: ## Run the linters
+	@$(PYTHON) -m tests.run lint
+
+molecule: ## Run all Molecule scenarios
+	@$(PYTHON) -m tests.run molecule
+
+agreement: ## Compare 100,000 made-up configurations with the real server; AGREEMENT_CASES=n for another number
+	@AGREEMENT_CASES=$(AGREEMENT_CASES) $(PYTHON) -m tests.run agreement
+
+bench: ## Measure the role beside an empty play, a shell script and other roles
+	@$(PYTHON) -m tests.run bench
+
+lock: $(LOCKS) ## Draw the locks from requirements*.in, with uv
+
+.PHONY: .venv
+.venv:
+	@$(PYTHON) -m tests.environment .venv requirements.txt
+
+$(LOCKS): %.txt: %.in requirements.in
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' $< -o $@

@@ -1,0 +1,73 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the scenarios' tests may ask for besides testinfra's `host`: talks with the server on that host's loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import socketserver
+import subprocess
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import nats
+import pytest
+import requests
+from nats.aio.client import Client
+from testinfra.host import Host
+
+# Carries bytes between its own input and output and a port of the host that it runs on, until its input ends.
+RELAY = "exec 3<>/dev/tcp/127.0.0.1/{port}; cat <&3 & cat >&3; kill $!"
+
+
+@pytest.fixture
+def tunnel(host: Host) -> Iterator[Callable[[int], int]]:
+    """Give a function that opens a local port which leads to a port of 127.0.0.1 on the host."""
+    with ExitStack() as opened:
+
+        def to(port: int) -> int:
+            command = ["docker", "exec", "-i", host.backend.get_hostname(), "bash", "-c", RELAY.format(port=port)]
+
+            class Carry(socketserver.BaseRequestHandler):
+                def handle(self) -> None:
+                    subprocess.run(command, stdin=self.request, stdout=self.request, check=False)
+
+            server = opened.enter_context(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Carry))
+            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}).start()
+            opened.callback(server.shutdown)
+            return int(server.server_address[1])
+
+        yield to
+
+
+@pytest.fixture
+def converse(tunnel: Callable[[int], int]) -> Callable[..., Any]:
+    """Give a function that runs a coroutine function with a connected nats-py client and returns its result."""
+
+    def run(conversation: Callable[[Client], Awaitable[Any]], *, port: int = 4222, **options: Any) -> Any:
+        async def session() -> Any:
+            client = await nats.connect(f"nats://127.0.0.1:{tunnel(port)}", **options)
+            try:
+                return await conversation(client)
+            finally:
+                await client.close()
+
+        return asyncio.run(session())
+
+    return run
+
+
+@pytest.fixture
+def monitor(tunnel: Callable[[int], int]) -> Callable[..., dict[str, Any]]:
+    """Give a function that asks the monitoring endpoint, as in monitor("varz")."""
+
+    def ask(page: str, *, port: int = 8222) -> dict[str, Any]:
+        answer = requests.get(f"http://127.0.0.1:{tunnel(port)}/{page}", timeout=5)
+        answer.raise_for_status()
+        said: dict[str, Any] = answer.json()
+        return said
+
+    return ask

