@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from ansible_collections.rosey.nats.plugins.module_utils import options, units
-from ansible_collections.rosey.nats.plugins.module_utils.options import HIDDEN, INCLUDE, VARIABLE
+from ansible_collections.rosey.nats.plugins.module_utils.options import HIDDEN, INCLUDE, SPACES, VARIABLE
 
 Path = options.Path
 Include = Callable[[str], str]
@@ -108,12 +108,11 @@ def has_secrets(config: Mapping[str, t.Any]) -> bool:
 # Reading: text to items (conf/lex.go)
 
 _END = "\0"  # the server reads a NUL character as it reads the end of the text
-_SPACES = "\t\n\v\f\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"  # Go's unicode.IsSpace
 _BLANKS = re.compile(r"[\t ]*")
-_SPACE_RUN = re.compile(f"[{_SPACES}]*")
-_TOP_GAP = re.compile(f"[{_SPACES}{{]*")
+_SPACE_RUN = re.compile(f"[{SPACES}]*")
+_TOP_GAP = re.compile(f"[{SPACES}{{]*")
 _COMMENT = re.compile(r"(?:#|//)[^\r\n\0]*")
-_BARE_KEY = re.compile(f"[^{_SPACES}:=\0]*")
+_BARE_KEY = re.compile(f"[^{SPACES}:=\0]*")
 _BARE_TEXT = re.compile(r"[^\\\r\n\0;,\]}\t ']*")
 _DOUBLE_QUOTED = re.compile(r'[^"\\\0]*')
 _SINGLE_QUOTED = re.compile(r"[^'\0]*")

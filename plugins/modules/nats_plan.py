@@ -133,6 +133,12 @@ service:
   description: The service, with C(exists), C(enabled), C(running) and C(pid).
   returned: success
   type: dict
+mark:
+  description:
+    - How the running server was, as M(rosey.nats.nats_health) takes it in O(rosey.nats.nats_health#module:since) to
+      prove a reload. Null where no server answers.
+  returned: success
+  type: dict
 action:
   description: What a deployment asks of the server, one of V(nothing), V(reload), V(restart), V(start).
   returned: success
@@ -149,14 +155,25 @@ import importlib.util
 import platform
 import pwd
 import typing as t
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils import archive, conf, footprint, options, plan, process, state
+from ansible_collections.rosey.nats.plugins.module_utils import (
+    archive,
+    conf,
+    footprint,
+    health,
+    monitoring,
+    options,
+    plan,
+    process,
+    state,
+)
 
 RunCommand = Callable[..., tuple[int, str, str]]
 UNIT_PROPERTIES = ("LoadState", "UnitFileState", "MainPID")
+MONITORING_SECONDS = 1.0
 ENABLED = ("enabled", "enabled-runtime")
 
 
@@ -181,10 +198,16 @@ def observe(params: Mapping[str, t.Any], run_command: RunCommand) -> dict[str, t
     binary = archive.installed(Path(params["directory"]), params["version"], checksum)
     service = _service(params, run_command)
     meant = _meant(params)
+    present = _present(Path(params["config_file"]))
+    mark = _mark(present)
     if params["runtime"] != "docker":
         _check_paths(meant, params["entries"])
         _check_ports(meant, service.running)
-    reasons = [*_restart_reasons(params, service, binary, changes), *_config_reasons(params, meant)]
+    reasons = [
+        *_restart_reasons(service, binary, changes),
+        *_stale_reasons(Path(params["config_file"]), mark),
+        *_config_reasons(present, meant),
+    ]
     action = plan.Action.START
     if service.running or params["runtime"] == "docker":
         action = plan.action(reasons)
@@ -207,6 +230,7 @@ def observe(params: Mapping[str, t.Any], run_command: RunCommand) -> dict[str, t
             "enabled": service.enabled,
             "pid": service.running.pid if service.running else None,
         },
+        "mark": asdict(mark) if mark else None,
         "action": str(action),
         "reasons": [str(reason) for reason in reasons] if service.running else [],
     }
@@ -272,29 +296,50 @@ def _check_ports(config: Mapping[str, t.Any], running: process.Process | None) -
         )
 
 
-def _restart_reasons(
-    params: Mapping[str, t.Any], service: Service, binary: archive.Installation, changes: Iterable[state.Change]
-) -> list[plan.Reason]:
-    """Name what a running server only takes up with a new process."""
-    reasons = []
-    if service.running and service.running.executable != binary.binary:
-        reasons.append(plan.Reason("binary", str(service.running.executable), str(binary.binary), plan.Action.RESTART))
-    reasons += [
-        plan.Reason("unit", change.path, ", ".join(change.what), plan.Action.RESTART)
-        for change in changes
-        if change.path.endswith(".service")
-    ]
-    return reasons
-
-
-def _config_reasons(params: Mapping[str, t.Any], meant: Mapping[str, t.Any]) -> Sequence[plan.Reason]:
+def _present(config_file: Path) -> dict[str, t.Any] | str | None:
+    """Give the configuration that is there: parsed, as the reason why it can't be, or None where there is none."""
     try:
-        present = conf.parse(Path(params["config_file"]).read_text(encoding="utf-8"))
+        return conf.parse(config_file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return []
-    except conf.ConfError as error:
-        return [plan.Reason("configuration", f"not readable, {error}", "as described", plan.Action.RESTART)]
-    return plan.reasons(present, meant)
+        return None
+    except (conf.ConfError, UnicodeDecodeError) as error:
+        return str(error)
+
+
+def _mark(present: dict[str, t.Any] | str | None) -> health.Mark | None:
+    """Note how the running server is before anything is done to it; None where it doesn't answer."""
+    url = footprint.monitoring_url(present) if isinstance(present, dict) and not options.problems(present) else None
+    if url is None or not monitoring.HAS_REQUESTS:
+        return None
+    log_file = options.canonical(present).get("log_file") if isinstance(present, dict) else None
+    try:
+        return health.mark(monitoring.Monitor(url, timeout=MONITORING_SECONDS).varz(), log_file and Path(log_file))
+    except monitoring.MonitoringError:
+        return None
+
+
+def _restart_reasons(
+    service: Service, binary: archive.Installation, changes: Iterable[state.Change]
+) -> Iterator[plan.Reason]:
+    """Name what a running server only takes up with a new process."""
+    if service.running and service.running.executable != binary.binary:
+        yield plan.Reason("binary", str(service.running.executable), str(binary.binary), plan.Action.RESTART)
+    for change in changes:
+        if change.path.endswith(".service"):
+            yield plan.Reason("unit", change.path, ", ".join(change.what), plan.Action.RESTART)
+
+
+def _stale_reasons(config_file: Path, mark: health.Mark | None) -> Iterator[plan.Reason]:
+    """Name a file that the running server never read, as after a deployment that was cut off."""
+    loaded = monitoring.moment(mark.config_load_time) if mark else None
+    if loaded and config_file.stat().st_mtime > loaded.timestamp():
+        yield plan.Reason("configuration file", f"read {loaded:%F %T}", "written since", plan.Action.RESTART)
+
+
+def _config_reasons(present: dict[str, t.Any] | str | None, meant: Mapping[str, t.Any]) -> Iterable[plan.Reason]:
+    if isinstance(present, str):
+        return [plan.Reason("configuration file", f"not readable, {present}", "as described", plan.Action.RESTART)]
+    return [] if present is None else plan.reasons(present, meant)
 
 
 def _exists(look_up: Callable[[str], object], name: str | None) -> bool:

@@ -7,13 +7,16 @@ import copy
 import typing as t
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.rosey.nats.plugins.module_utils import options
 from ansible_collections.rosey.nats.plugins.module_utils.options import Effect, Evidence, Kind, Stage
 
 Config = dict[str, t.Any]
+
+# How long a case takes depends on what else the machine does.
+patiently = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 ROWS: dict[str, list[options.Option]] = {}
 for row in options.OPTIONS:
@@ -300,6 +303,7 @@ def wins(over: Config, merged: Config) -> bool:
     )
 
 
+@patiently
 @given(CONFIGS)
 def test_canonical_is_idempotent(config: Config) -> None:
     once = options.canonical(config)
@@ -308,6 +312,7 @@ def test_canonical_is_idempotent(config: Config) -> None:
     assert all(key in known for key in once if key.lower() in known and key not in ("SYSTEM_ACCOUNT", "System_Account"))
 
 
+@patiently
 @given(CONFIGS, CONFIGS)
 def test_merge_is_idempotent_and_over_wins(base: Config, over: Config) -> None:
     before = copy.deepcopy((base, over))
@@ -318,6 +323,7 @@ def test_merge_is_idempotent_and_over_wins(base: Config, over: Config) -> None:
     assert wins(options.canonical(over), merged)
 
 
+@patiently
 @given(CONFIGS, CONFIGS, CONFIGS)
 def test_merge_with_the_names_of_the_server_is_that_of_the_one_name(base: Config, over: Config, last: Config) -> None:
     canonical = [options.canonical(config) for config in (base, over, last)]
@@ -367,6 +373,7 @@ def test_leaves_know_when_varz_is_silent(allow_non_tls: bool, varz: str) -> None
     assert next(option.varz for path, option, _ in options.leaves(config) if path[-1] == "cert_file") == varz
 
 
+@patiently
 @given(CONFIGS)
 def test_every_leaf_is_found_by_its_path_and_has_a_meaning_and_evidence(config: Config) -> None:
     for path, option, value in options.leaves(config):
@@ -1107,6 +1114,7 @@ def test_no_sentence_shows_what_an_unknown_option_holds() -> None:
     assert MARKER not in "".join(map(str, options.problems({"pasword": MARKER, "autorization": {"password": MARKER}})))
 
 
+@patiently
 @given(CONFIGS)
 def test_every_problem_is_a_sentence(config: Config) -> None:
     for problem in options.problems(config):

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.rosey.nats.plugins.module_utils import units
@@ -148,11 +148,13 @@ def test_duration_text(nanoseconds: int, expected: str) -> None:
     assert units.duration_text(nanoseconds) == expected
 
 
+@settings(deadline=None)
 @given(st.integers(min_value=units.INT64_MIN, max_value=units.INT64_MAX))
 def test_duration_reads_what_duration_text_writes(nanoseconds: int) -> None:
     assert units.duration(units.duration_text(nanoseconds)) == nanoseconds
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_every_text_is_read_or_refused_with_words(text: str) -> None:
     for read in (lambda: units.duration(text), *(lambda q=q: units.size(text, quoted=q) for q in (False, True))):
