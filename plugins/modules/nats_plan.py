@@ -208,9 +208,9 @@ def observe(params: Mapping[str, t.Any], run_command: RunCommand) -> dict[str, t
         *_stale_reasons(Path(params["config_file"]), mark),
         *_config_reasons(present, meant),
     ]
-    action = plan.Action.START
-    if service.running or params["runtime"] == "docker":
-        action = plan.action(reasons)
+    # Whether a container runs is for Docker's own module to find out.
+    started = service.running or (params["runtime"] == "docker" and present is not None)
+    action = plan.action(reasons) if started else plan.Action.START
     return {
         "architecture": architecture.name,
         "archive": archive.release_name(params["version"], architecture),
@@ -232,7 +232,7 @@ def observe(params: Mapping[str, t.Any], run_command: RunCommand) -> dict[str, t
         },
         "mark": asdict(mark) if mark else None,
         "action": str(action),
-        "reasons": [str(reason) for reason in reasons] if service.running else [],
+        "reasons": [str(reason) for reason in reasons] if started else [],
     }
 
 

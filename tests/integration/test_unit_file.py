@@ -1,0 +1,63 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The unit of a server that has peers and listens on all addresses: what follows from its configuration."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from .conftest import Container
+
+CONFIG = {
+    "host": "0.0.0.0",
+    "server_name": "first",
+    "cluster": {"name": "rosey", "host": "0.0.0.0", "port": 6222, "routes": ["nats://127.0.0.1:6222"]},
+    # The shortest that the server takes; without clients it ends at once.
+    "lame_duck_duration": "30s",
+}
+
+
+@pytest.fixture(scope="module")
+def peer(start_container: Callable[..., Container]) -> Container:
+    container = start_container("rosey-test-peer", nats_server_config=CONFIG)
+    said = container.play()
+    assert said.startswith("exit 0"), said
+    assert re.search(r"proven: '?\d+ of \d+ options proven", said), said
+    return container
+
+
+def test_it_is_hardened(peer: Container) -> None:
+    said = peer.run("systemd-analyze security --no-pager nats")
+    exposure = re.search(r"Overall exposure level for nats.service: ([\d.]+)", said)
+    assert exposure is not None
+    assert float(exposure[1]) <= 1.2, said
+
+
+def test_it_is_heard_on_the_hosts_other_addresses(peer: Container) -> None:
+    address = peer.run("hostname -I").split()[0]
+    assert peer.run(f"timeout 5 bash -c 'head -1 </dev/tcp/{address}/4222'").startswith("INFO ")
+    assert peer.attempt(f"timeout 5 bash -c '</dev/tcp/{address}/6222'").returncode == 0
+
+
+def test_a_second_run_changes_nothing(peer: Container) -> None:
+    said = peer.play()
+    assert re.search(r"changed=0 .* failed=0", said), said
+
+
+def test_a_stop_drains(peer: Container) -> None:
+    # 12 is SIGUSR2.
+    asked = peer.run("systemctl show nats --property=KillSignal,TimeoutStopUSec").split()
+    assert sorted(asked) == ["KillSignal=12", "TimeoutStopUSec=2min", "30s"]
+    peer.run("systemctl stop nats")
+    assert peer.run("systemctl show nats --property=Result,ExecMainCode,ExecMainStatus").split() == [
+        "Result=success",
+        "ExecMainCode=1",
+        "ExecMainStatus=0",
+    ]
+    assert "Entering lame duck mode" in peer.run("cat /var/log/nats/nats-server.log")
