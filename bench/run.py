@@ -165,7 +165,7 @@ def measure(contestants: list[Contestant]) -> None:
         target = context.__enter__()
         with_hosts.append((contestant, context, target))
         contestant.first = contestant.apply(target)
-    for _ in range(UNCHANGED_RUNS):
+    for _run in range(UNCHANGED_RUNS):
         for contestant, _context, target in with_hosts:
             contestant.unchanged.append(contestant.apply(target))
     for _contestant, context, _target in with_hosts:
@@ -194,7 +194,7 @@ def gate(server: Path) -> list[float]:
     The module runs before the server does.
     """
     found = []
-    for _ in range(GATE_RUNS):
+    for _run in range(GATE_RUNS):
         with tempfile.TemporaryDirectory() as temporary:
             config = Path(temporary) / "nats-server.conf"
             config.write_text(

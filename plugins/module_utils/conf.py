@@ -102,7 +102,7 @@ def redact(text: str) -> str:
 
 def has_secrets(config: Mapping[str, t.Any]) -> bool:
     """Tell whether the configuration itself holds a secret, rather than a reference to a variable."""
-    return any(option.secret and not _names_variable(value) for _, option, value in options.leaves(config))
+    return any(option.secret and not _names_variable(value) for _path, option, value in options.leaves(config))
 
 
 # Reading: text to items (conf/lex.go)

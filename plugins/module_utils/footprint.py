@@ -160,7 +160,7 @@ def _monitoring(config: Mapping[str, t.Any], scheme: str, clients: Endpoint | No
 
 def _address(value: t.Any, default_host: str) -> tuple[str, int]:
     """Split what the server takes as an address: a port alone, or host:port, or [host]:port."""
-    host, _, port = str(value).rpartition(":")
+    host, _colon, port = str(value).rpartition(":")
     return host.strip("[]") or default_host, int(port)
 
 

@@ -22,11 +22,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum, auto
-from typing import Any
+from typing import Any, TypeAlias
 
 from ansible_collections.rosey.nats.plugins.module_utils import units
 
-Path = tuple[str | int, ...]
+Path: TypeAlias = "tuple[str | int, ...]"
 Config = Mapping[str, Any]
 
 VARIABLE = "$variable"
@@ -1097,7 +1097,7 @@ def _is_resolver(text: str) -> bool:
 
 def _is_url(text: str) -> bool:
     """Tell whether Go's ``url.Parse`` reads the text, trimmed, as server/opts.go parseURL does."""
-    rest, _, fragment = text.strip(SPACES).partition("#")
+    rest, _mark, fragment = text.strip(SPACES).partition("#")
     if re.search(r"[\x00-\x1f\x7f]", rest) or rest.startswith(":"):
         return False
     scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", rest)
@@ -1112,7 +1112,7 @@ def _is_url(text: str) -> bool:
 
 def _is_authority(text: str) -> bool:
     """Tell whether Go's url.parseAuthority reads the user and host of a URL."""
-    user, _, host = text.rpartition("@")
+    user, _at_sign, host = text.rpartition("@")
     if not re.fullmatch(r"[A-Za-z0-9\-._:~!$&'()*+,;=%@]*", user) or not _is_escaped(user):
         return False
     if host.startswith("["):
@@ -1910,7 +1910,8 @@ def _nearest(block: str, name: str, where: str) -> str:
 def _paths_of_blocks() -> dict[str, str]:
     """Give, for each block, the dotted path of the first place where it stands."""
     paths, waiting = {"top": ""}, ["top"]
-    for block in waiting:
+    while waiting:
+        block = waiting.pop(0)
         for row in _ROWS[block].values():
             inner = _inner_block(row)
             if inner and inner not in paths:
@@ -2065,7 +2066,7 @@ def _check_clustered_jetstream(config: Config) -> Iterator[Problem]:
 
 def _check_no_auth_user(config: Config) -> Iterator[Problem]:
     """server/auth.go, validateNoAuthUser."""
-    names = {_text_at(user, "user") for _, user in _users(config)}
+    names = {_text_at(user, "user") for _path, user in _users(config)}
     for path in (("no_auth_user",), ("websocket", "no_auth_user"), ("mqtt", "no_auth_user")):
         name = _text_at(config, *path)
         active = len(path) == 1 or _port_of(config, path[0])
@@ -2159,7 +2160,7 @@ def _check_ocsp_peer(config: Config) -> Iterator[Problem]:
 
 def _check_websocket_and_mqtt_users(config: Config) -> Iterator[Problem]:
     """server/websocket.go, validateWebsocketOptions; server/mqtt.go, validateMQTTOptions."""
-    has_users = any(True for _ in _users(config))
+    has_users = any(True for _user in _users(config))
     for block in ("websocket", "mqtt"):
         for name in ("user", "token"):
             path = (block, "authorization", name)
@@ -2234,7 +2235,7 @@ def _check_users(config: Config) -> Iterator[Problem]:
             if path[0] == "accounts" and _text_at(config, "authorization", single):
                 fault = f"excludes authorization.{single}"
                 yield Problem(_dotted(path), "", fault, "users of accounts alone", f"remove authorization.{single}")
-    names = [_text_at(user, "user") for _, user in _blocks(config, "leafnodes", "authorization", "users")]
+    names = [_text_at(user, "user") for _place, user in _blocks(config, "leafnodes", "authorization", "users")]
     where = "leafnodes.authorization.users"
     if len(set(names)) < len(names):
         yield Problem(where, "", "has a name twice", "names that differ", "rename or remove one")
@@ -2311,7 +2312,7 @@ def _check_mappings(config: Config) -> Iterator[Problem]:
 
 def _problems_of_mapping(path: Path, source: str, mapped: Any) -> Iterator[Problem]:
     where = _dotted(path)
-    blocks = [block for _, block in _blocks_in(mapped)]
+    blocks = [block for _path, block in _blocks_in(mapped)]
     targets = [mapped] if isinstance(mapped, str) else [_text_at(block, "destination") for block in blocks]
     for target in targets:
         if not target:
@@ -2380,12 +2381,13 @@ def _check_latency(config: Config) -> Iterator[Problem]:
     """server/opts.go, parseAccounts; server/accounts.go, TrackServiceExportWithSampling."""
     for name, account in _accounts(config).items():
         exports = _blocks(account, "exports")
-        services = [service for _, export in exports if (service := _text_at(export, "service"))]
+        services = [service for _place, export in exports if (service := _text_at(export, "service"))]
         for place, export in exports:
             if _text_at(export, "service") and _at(export, "latency") is not None:
                 where = _dotted(("accounts", name, "exports", place, "latency"))
                 # A service that is exported again keeps the type of responses of its earlier export.
-                same = [other for _, other in exports[: place + 1] if _at(other, "service") == _at(export, "service")]
+                earlier = [other for _place, other in exports[: place + 1]]
+                same = [other for other in earlier if _at(other, "service") == _at(export, "service")]
                 yield from _problems_of_latency(where, export, services, same, config)
 
 
@@ -2469,7 +2471,7 @@ def _is_renaming(kind: str, subject: str, to: str) -> bool:
 
 
 def _is_exported(account: Config, kind: str, subject: str, to: str) -> bool:
-    for _, export in _blocks(account, "exports"):
+    for _place, export in _blocks(account, "exports"):
         pattern, names = _text_at(export, kind), _at(export, "accounts")
         position = _at(export, "account_token_position")
         if pattern and _covers(pattern, subject):

@@ -549,7 +549,7 @@ class _Comparison:
             skipped=frozenset(inside),
             closed=frozenset(path for path, other in inside.items() if other.recurse or other.state == State.ABSENT),
         )
-        strays = [str(path) for path, _ in _strays(repair)]
+        strays = [str(path) for path, _descriptor in _strays(repair)]
         if not strays:
             return change
         examples = ", ".join(strays[:_EXAMPLES_SHOWN]) + (", ..." if len(strays) > _EXAMPLES_SHOWN else "")
@@ -708,7 +708,7 @@ def _without_secrets(said: str, entry: Entry) -> str:
             cover[at] = True
     pieces = []
     for covered, run in itertools.groupby(zip(cover, said, strict=True), key=operator.itemgetter(0)):
-        pieces.append(_conf().HIDDEN if covered else "".join(character for _, character in run))
+        pieces.append(_conf().HIDDEN if covered else "".join(character for _covered, character in run))
     return "".join(pieces)
 
 
@@ -742,7 +742,7 @@ def _explained(path: Path, doing: str, already: Collection[Path] = ()) -> Iterat
     except OSError as error:
         text = f"{path}: {doing} failed: {error.strerror or error}."
         if error.errno in _FULL:
-            directory = next(above for above in path.parents if above.is_dir())
+            directory = next((above for above in path.parents if above.is_dir()), Path("/"))
             space = os.statvfs(directory)
             text += f" {space.f_bavail * space.f_frsize} bytes are free in {directory}. Make room and run again."
         elif error.errno in (errno.EPERM, errno.EACCES):
@@ -881,7 +881,8 @@ def _switch(staged: Sequence[tuple[Change, Path]], gone: Sequence[Change], direc
         if change.repair is not None:
             with _explained(change.entry.path, "repairing the ownership below it", done):
                 _own(change.repair)
-    changed = {change.entry.path.parent for change in (*(change for change, _ in staged), *gone, *directories)}
+    applied = (*(change for change, _temporary in staged), *gone, *directories)
+    changed = {change.entry.path.parent for change in applied}
     # One of them may have been removed with all that was in it.
     _flush([(directory, directory) for directory in changed if directory.exists()], done)
 

@@ -311,7 +311,7 @@ class Maker:
         if form.kind is not Kind.LIST:
             return self.draw(_scalars(form))
         count = self.draw(st.integers(form.minimum or 0, 2))
-        items = [self.of_form(self.draw(st.sampled_from(form.items))) for _ in range(count)]
+        items = [self.of_form(self.draw(st.sampled_from(form.items))) for _item in range(count)]
         return list(dict.fromkeys(items)) if form.unique else items
 
     def block(self, block: str, given: Config, without: tuple[str, ...] = ()) -> Config:
@@ -455,14 +455,14 @@ renamings = st.one_of(
 def related_cases(draw: Draw) -> Case:
     """Draw subjects that are mapped, exported, measured, imported and renamed, in accounts that know each other."""
     kinds = st.sampled_from(["stream", "service"])
-    exports: list[Config] = [{draw(kinds): draw(patterns)} for _ in range(draw(st.integers(1, 3)))]
+    exports: list[Config] = [{draw(kinds): draw(patterns)} for _export in range(draw(st.integers(1, 3)))]
     if draw(st.booleans()):
         exports.append({"service": draw(patterns), "latency": draw(targets), "response_type": draw(response_types)})
     if draw(st.booleans()):
         exports[0]["account_token_position"] = draw(st.integers(0, 3))
     imports = [
         {draw(kinds): {"account": "OUT", "subject": draw(patterns)}} | draw(renamings)
-        for _ in range(draw(st.integers(0, 2)))
+        for _import in range(draw(st.integers(0, 2)))
     ]
     weighted = st.builds(
         lambda target, weight: {"destination": target, "weight": weight}, targets, st.sampled_from([0, 50, "60%", 100])
@@ -544,7 +544,7 @@ def test_table_and_server_agree(nats_server: Path, material: Material, capsys: p
         """
         found = options.problems(case.config)
         checked = [str(problem) for problem in found if problem.stage is Stage.CHECK]
-        complaints = (server.complaint(case.config) for _ in range(TRIES if found else 1))
+        complaints = (server.complaint(case.config) for _attempt in range(TRIES if found else 1))
         heard = ""
         for heard in complaints:
             if bool(heard) == bool(checked):

@@ -98,7 +98,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
     said = deployed.play({})
     assert said.startswith("exit 0"), said
     yield deployed
-    pid_file = next((deployed.directory / "root").rglob("nats-server.pid"))
+    (pid_file,) = (deployed.directory / "root").rglob("nats-server.pid")
     os.kill(int(pid_file.read_text()), signal.SIGINT)
 
 

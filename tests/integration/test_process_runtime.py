@@ -104,7 +104,7 @@ def test_from_start_to_stop(place: Place) -> None:
     place.configure("max_connections: 17\n")
     reloaded = place.run("reloaded")
     assert (reloaded["changed"], reloaded["action"], reloaded["pid"]) == (True, "reloaded", started["pid"])
-    for _ in process._pauses(5):
+    for _pause in process._pauses(5):
         if place.varz()["config_load_time"] != loaded:
             break
     assert place.varz()["max_connections"] == 17
@@ -282,7 +282,7 @@ def test_a_server_that_crashed_is_started_anew(place: Place) -> None:
 
 def test_it_is_up_when_the_module_says_so(place: Place) -> None:
     place.configure(f"jetstream {{ store_dir: '{place.directory}/store' }}\n")
-    for _ in range(5):
+    for _restart in range(5):
         place.run("restarted")
         assert place.is_open()
         assert place.varz()["jetstream"]["config"]["store_dir"] == f"{place.directory}/store/jetstream"

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from testinfra.host import Host
+
 
 def test_the_server_runs_with_the_values_of_the_guide(monitor: Callable[..., dict[str, Any]]) -> None:
     varz = monitor("varz")
@@ -20,3 +22,7 @@ def test_the_server_runs_with_the_values_of_the_guide(monitor: Callable[..., dic
     jetstream = varz["jetstream"]["config"]
     assert jetstream["max_memory"] == 512 * 10**6
     assert jetstream["max_storage"] == 5 * 10**9
+
+
+def test_debug_is_on(host: Host) -> None:
+    assert "[DBG]" in host.file("/var/log/nats/nats-server.log").content_string

@@ -506,7 +506,7 @@ def test_build_leaves_the_archive_and_its_checksum(go: Go, tmp_path: Path) -> No
 
 
 def test_a_finished_archive_is_reused(go: Go, tmp_path: Path) -> None:
-    first, _ = build(go, tmp_path / "cache")
+    first, _built = build(go, tmp_path / "cache")
     assert build(go, tmp_path / "cache") == (first, False)
     assert build(go, tmp_path / "cache", module_sum=None) == (first, False)
     assert archive.find_built(VERSION, AMD64, tmp_path / "cache", SUM) == first
@@ -524,7 +524,7 @@ def test_a_finished_archive_is_reused(go: Go, tmp_path: Path) -> None:
     ],
 )
 def test_a_damaged_archive_is_built_anew(go: Go, tmp_path: Path, damage: Callable[[Path], Any]) -> None:
-    first, _ = build(go, tmp_path / "cache")
+    first, _built = build(go, tmp_path / "cache")
     damage(first.path)
     assert archive.find_built(VERSION, AMD64, tmp_path / "cache", SUM) is None
     assert build(go, tmp_path / "cache") == (first, True)
@@ -533,7 +533,7 @@ def test_a_damaged_archive_is_built_anew(go: Go, tmp_path: Path, damage: Callabl
 def test_parallel_hosts_build_once(go: Go, tmp_path: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         outcomes = list(pool.map(lambda _: build(go, tmp_path / "cache"), range(4)))
-    assert sorted(now for _, now in outcomes) == [False, False, False, True]
+    assert sorted(now for _archive, now in outcomes) == [False, False, False, True]
     assert len(go.asked("build")) == 1
 
 
@@ -574,7 +574,7 @@ def test_only_the_users_network_settings_reach_the_build(
 
 def test_a_pinned_sum_needs_no_sum_database(go: Go, tmp_path: Path) -> None:
     build(go, tmp_path / "cache")
-    ((_, environment),) = go.asked("mod")
+    ((_arguments, environment),) = go.asked("mod")
     assert environment["GOSUMDB"] == "off"
 
 

@@ -347,7 +347,7 @@ def test_leaves() -> None:
         "max_payload": VARIABLE,
         "mappings": {"a.b": "c"},
     }
-    assert [(path, value) for path, _, value in options.leaves(config)] == [
+    assert [(path, value) for path, _option, value in options.leaves(config)] == [
         (("host",), "127.0.0.1"),
         (("jetstream", "max_mem"), "2G"),
         (("jetstream", "limits", "max_ha_assets"), 5),
@@ -363,14 +363,14 @@ def test_leaves() -> None:
 
 
 def test_leaves_of_a_list_that_is_not_of_blocks_alone() -> None:
-    found = [(path, value) for path, _, value in options.leaves({"authorization": {"users": [5, {"user": "u"}]}})]
+    found = [(path, value) for path, _option, value in options.leaves({"authorization": {"users": [5, {"user": "u"}]}})]
     assert found == [(("authorization", "users", 0), 5), (("authorization", "users", 1, "user"), "u")]
 
 
 @pytest.mark.parametrize("allow_non_tls, varz", [(False, "tls_required"), (True, "")])
 def test_leaves_know_when_varz_is_silent(allow_non_tls: bool, varz: str) -> None:
     config = {"tls": {"cert_file": "a"}, "allow_non_tls": allow_non_tls}
-    assert next(option.varz for path, option, _ in options.leaves(config) if path[-1] == "cert_file") == varz
+    assert next(option.varz for path, option, _value in options.leaves(config) if path[-1] == "cert_file") == varz
 
 
 @patiently

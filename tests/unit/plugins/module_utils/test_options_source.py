@@ -134,8 +134,8 @@ def cases(source: str, code: str, opening: int) -> Groups:
         if code[opening + 1 : start].count("{") == code[opening + 1 : start].count("}"):
             names = re.findall(r'"([^"]+)"', source[start : opening + match.end(1)])
             heads.append((start, opening + match.end(), tuple(names)))
-    ends = [*(start for start, _, _ in heads[1:]), end]
-    return {names: code[stop:after] for (_, stop, names), after in zip(heads, ends, strict=True) if names}
+    ends = [*(head[0] for head in heads[1:]), end]
+    return {names: code[stop:after] for (_start, stop, names), after in zip(heads, ends, strict=True) if names}
 
 
 def looked_up(source: str, function: str, variable: str) -> set[str]:
@@ -211,7 +211,7 @@ def test_every_block_of_the_table_is_read_by_the_source() -> None:
 def test_option_holds_the_block_that_the_source_reads_there(
     block: str, switches: dict[tuple[str, str], Groups]
 ) -> None:
-    readers = {function: name for name, (function, _) in SWITCHES.items() if name not in ("top", "ocsp")}
+    readers = {function: name for name, (function, _block) in SWITCHES.items() if name not in ("top", "ocsp")}
     readers |= OTHER_READERS
     read = {
         names: {readers[name] for name in re.findall(r"\b(\w+)\(", body) if name in readers}
@@ -264,11 +264,11 @@ def test_every_field_of_varz_is_one_of_the_server(server: Path) -> None:
 
 def test_varz_follows_a_reload_where_the_server_sets_the_field_anew(server: Path) -> None:
     source = (server / "monitor.go").read_text(encoding="utf-8")
-    _, begin, end = next(place for place in functions(source) if place[0] == "updateVarzConfigReloadableFields")
+    _name, begin, end = next(place for place in functions(source) if place[0] == "updateVarzConfigReloadableFields")
     names = dict(re.findall(r"^\t(\w+)\s+\S+\s+`json:\"(\w+)", source, re.MULTILINE))
     assigned = re.findall(r"\bv\.([\w.]+) = ", source[begin:end])
     anew = {".".join(names[part] for part in field.split(".")) for field in assigned}
-    shown = {option.varz for _, option in settings() if option.varz}
+    shown = {option.varz for _path, option in settings() if option.varz}
     assert {field for field in shown if options.Option("", "", (), varz=field).varz_follows_reload} == shown & anew
 
 
@@ -276,7 +276,7 @@ def test_every_line_of_a_reload_is_one_of_the_server(server: Path) -> None:
     source = (server / "reload.go").read_text(encoding="utf-8")
     formats = re.findall(r'Noticef\("(Reload[^"]*)"', source)
     known = re.compile("|".join(f"(?:{re.sub('%[vsd]', '.*', re.escape(text))})" for text in formats))
-    lines = {option.log.replace("{}", "x") for _, option in settings() if option.log}
+    lines = {option.log.replace("{}", "x") for _path, option in settings() if option.log}
     # A line of the table is a whole one, or the part before the colon and the value.
     whole = {line for line in lines if known.fullmatch(line) or known.fullmatch(f"{line}: x")}
     assert lines - whole == set()
@@ -284,7 +284,7 @@ def test_every_line_of_a_reload_is_one_of_the_server(server: Path) -> None:
 
 def test_an_option_that_a_reload_takes_is_one_that_the_server_compares(server: Path) -> None:
     source = (server / "reload.go").read_text(encoding="utf-8")
-    _, begin, end = next(place for place in functions(source) if place[0] == "diffOptions")
+    _name, begin, end = next(place for place in functions(source) if place[0] == "diffOptions")
     compared = set(re.findall(r'"(\w+)"', " ".join(re.findall(r"case (.*):", source[begin:end]))))
     named = {"ping_max": "maxpingsout", "server_tags": "tags", "leafnodes": "leafnode", "ocsp": "ocspconfig"}
     named |= {

@@ -123,6 +123,15 @@ def test_an_obstacle_is_named(host: Host, config: str, changes: dict[str, Any], 
     assert expected in result["msg"]
 
 
+def test_an_unsupported_architecture_names_those_that_are(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "sparc64")
+    result = host.plan("")
+    assert result["failed"]
+    for part in ("sparc64", "386", "amd64", "arm6", "arm7", "arm64"):
+        assert part in result["msg"]
+    assert not host.config_file.exists()
+
+
 def test_no_secret_is_shown(running: Host) -> None:
     running.deploy("authorization { user: rosey, password: old-secret }")
     content = f"host: 127.0.0.1\nport: {running.port}\nauthorization {{ user: rosey, password: new-secret }}"

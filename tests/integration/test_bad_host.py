@@ -1,0 +1,123 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hosts that can't take a deployment: a clear error, and what ran goes on with what it had."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from .conftest import Container
+
+TOKEN = "hunter2-is-no-token"
+CONFIG = {"server_name": "kept", "max_connections": 77, "authorization": {"token": TOKEN}}
+NO_SOURCES = "/etc/apt/apt.conf.d/99-no-sources"
+
+
+@pytest.fixture(scope="module")
+def deployed(start_container: Callable[..., Container]) -> Container:
+    """Start a host on which the server runs, its configuration on a file system of 64 KiB."""
+    container = start_container("rosey-test-deployed", "--tmpfs=/etc/nats:size=64k", nats_server_config=CONFIG)
+    said = container.play(None, "--diff", "-vvv")
+    assert said.startswith("exit 0"), said
+    assert_secret(container, said)
+    return container
+
+
+@pytest.fixture(scope="module")
+def fresh(start_container: Callable[..., Container]) -> Container:
+    """Start a host on which nothing was ever done."""
+    return start_container("rosey-test-fresh", nats_server_config=CONFIG)
+
+
+def assert_secret(container: Container, said: str) -> None:
+    """Assert that neither a play nor the journal of its host shows the token."""
+    journal = container.run("journalctl --no-pager --output=cat")
+    assert "Invoked with" in journal
+    assert TOKEN not in said
+    assert TOKEN not in journal
+
+
+def assert_untouched(container: Container) -> None:
+    assert container.run("ls -d /etc/nats /var/lib/nats /var/log/nats /usr/local/*/nats-server 2>&1 || true").count(
+        "No such file"
+    ) == len(("config", "data", "log", "binary and link"))
+    assert container.attempt("getent passwd nats || getent group nats").returncode
+
+
+@contextmanager
+def kept(container: Container) -> Iterator[None]:
+    """Assert that the server runs on as before, on the files that it had."""
+
+    def look() -> tuple[Any, ...]:
+        varz = container.varz()
+        files = container.run(
+            "find /etc/nats ! -name fill -type f -exec sha256sum {} + && sha256sum /etc/systemd/system/nats*"
+        )
+        return varz["server_id"], varz["config_load_time"], varz["max_connections"], files
+
+    before = look()
+    yield
+    assert look() == before
+
+
+def refused(container: Container, changes: dict[str, Any], expected: list[str]) -> str:
+    """Assert that the role refuses, says all of this, and shows no secret."""
+    said = container.play(changes, "--diff", "-vvv")
+    assert not said.startswith("exit 0"), said
+    assert "Traceback" not in said, said
+    assert not [part for part in [container.name, *expected] if part not in said], said
+    assert_secret(container, said)
+    return said
+
+
+def test_a_dry_run_on_a_fresh_host_shows_what_would_be(fresh: Container) -> None:
+    said = fresh.play(None, "--check", "--diff", "-vvv")
+    assert said.startswith("exit 0"), said
+    assert re.search(r"^\s*\+max_connections: 77$", said, re.MULTILINE), said
+    assert re.search(r'^\s*\+\s+token: "?\*{8}"?$', said, re.MULTILINE), said
+    assert_secret(fresh, said)
+    assert_untouched(fresh)
+
+
+def test_a_host_without_requests_and_a_package_source(fresh: Container) -> None:
+    fresh.run(f'echo \'Dir::Etc::sourcelist "/dev/null"; Dir::Etc::sourceparts "/dev/null";\' > {NO_SOURCES}')
+    try:
+        refused(fresh, {}, ["requests", "python3-requests", "package source", "/usr/bin/python3"])
+    finally:
+        fresh.run(f"rm {NO_SOURCES}")
+    assert_untouched(fresh)
+
+
+def test_a_full_disk_at_the_configurations_place(deployed: Container) -> None:
+    deployed.attempt("dd if=/dev/zero of=/etc/nats/fill bs=1k")
+    try:
+        with kept(deployed):
+            long = [f"tag:{number:0>100}" for number in range(100)]
+            refused(deployed, {"nats_server_config": {"server_tags": long}}, ["/etc/nats", "free"])
+    finally:
+        deployed.run("rm /etc/nats/fill")
+
+
+def test_a_port_taken_by_another_process(deployed: Container) -> None:
+    deployed.run("systemd-run --unit=holder python3 -m http.server --bind 127.0.0.1 4333")
+    deployed.run("timeout 20 bash -c 'until </dev/tcp/127.0.0.1/4333; do sleep 0.1; done'")
+    pid = deployed.run("systemctl show holder --property=MainPID --value").strip()
+    try:
+        with kept(deployed):
+            refused(deployed, {"nats_server_config": {"port": 4333}}, ["4333", pid, "python3"])
+    finally:
+        deployed.run("systemctl stop holder")
+
+
+def test_the_same_change_succeeds_without_the_obstacle(deployed: Container) -> None:
+    said = deployed.play({"nats_server_config": {"port": 4333}}, "--diff", "-vvv")
+    assert said.startswith("exit 0"), said
+    assert deployed.varz()["port"] == 4333
+    assert_secret(deployed, said)
