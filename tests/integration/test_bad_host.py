@@ -24,7 +24,7 @@ NO_SOURCES = "/etc/apt/apt.conf.d/99-no-sources"
 def deployed(start_container: Callable[..., Container]) -> Container:
     """Start a host on which the server runs, its configuration on a file system of 64 KiB."""
     container = start_container("rosey-test-deployed", "--tmpfs=/etc/nats:size=64k", nats_server_config=CONFIG)
-    said = container.play(None, "--diff", "-vvv")
+    said = container.play(None, "--diff", "-vvvvv")
     assert said.startswith("exit 0"), said
     assert_secret(container, said)
     return container
@@ -69,7 +69,7 @@ def kept(container: Container) -> Iterator[None]:
 
 def refused(container: Container, changes: dict[str, Any], expected: list[str]) -> str:
     """Assert that the role refuses, says all of this, and shows no secret."""
-    said = container.play(changes, "--diff", "-vvv")
+    said = container.play(changes, "--diff", "-vvvvv")
     assert not said.startswith("exit 0"), said
     assert "Traceback" not in said, said
     assert not [part for part in [container.name, *expected] if part not in said], said
@@ -78,7 +78,7 @@ def refused(container: Container, changes: dict[str, Any], expected: list[str]) 
 
 
 def test_a_dry_run_on_a_fresh_host_shows_what_would_be(fresh: Container) -> None:
-    said = fresh.play(None, "--check", "--diff", "-vvv")
+    said = fresh.play(None, "--check", "--diff", "-vvvvv")
     assert said.startswith("exit 0"), said
     assert re.search(r"^\s*\+max_connections: 77$", said, re.MULTILINE), said
     assert re.search(r'^\s*\+\s+token: "?\*{8}"?$', said, re.MULTILINE), said
@@ -117,7 +117,7 @@ def test_a_port_taken_by_another_process(deployed: Container) -> None:
 
 
 def test_the_same_change_succeeds_without_the_obstacle(deployed: Container) -> None:
-    said = deployed.play({"nats_server_config": {"port": 4333}}, "--diff", "-vvv")
+    said = deployed.play({"nats_server_config": {"port": 4333}}, "--diff", "-vvvvv")
     assert said.startswith("exit 0"), said
     assert deployed.varz()["port"] == 4333
     assert_secret(deployed, said)
