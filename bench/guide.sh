@@ -32,7 +32,7 @@ Description=NATS server
 [Service]
 User=nats
 ExecStart=/usr/local/bin/nats-server -c /etc/nats/nats-server.conf
-ExecReload=/usr/local/bin/nats-server --signal reload=$MAINPID
+ExecReload=/usr/local/bin/nats-server --signal reload=${MAINPID}
 [Install]
 WantedBy=multi-user.target
 UNIT

@@ -1,5 +1,6 @@
 # Copyright (c) Rosey-Robot Team
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What every test may ask for: the pinned server, a free port, a module run in this process."""
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils import _internal
+from ansible.module_utils.common import warnings
+from ansible.module_utils.testing import patch_module_args
 
 ModuleResult = dict[str, Any]
 RunModule = Callable[..., ModuleResult]
@@ -37,19 +41,19 @@ def nats_server() -> Path:
 
 
 @pytest.fixture
-def run_module(capsys: pytest.CaptureFixture[str]) -> RunModule:
+def run_module(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> RunModule:
     """Give a function that runs a module of the collection in this process and returns its result."""
 
     def run(name: str, *, check_mode: bool = False, diff: bool = True, **arguments: Any) -> ModuleResult:
-        from ansible.module_utils import basic  # noqa: PLC0415
-        from ansible.module_utils.testing import patch_module_args  # noqa: PLC0415
-
+        # A module's warnings go with its result only where no controller and no earlier module was in this process.
+        monkeypatch.setattr(_internal, "is_controller", False)
+        monkeypatch.setattr(warnings, "_global_warnings", {})
+        monkeypatch.setattr(warnings, "_global_deprecations", {})
         module = importlib.import_module(f"ansible_collections.rosey.nats.plugins.modules.{name}")
         sent = {**arguments, "_ansible_check_mode": check_mode, "_ansible_diff": diff}
         capsys.readouterr()
         with patch_module_args(sent), pytest.raises(SystemExit):
             module.main()
-        assert basic  # the import above is what makes the patched arguments reach the module
         return dict(json.loads(capsys.readouterr().out))
 
     return run

@@ -2062,6 +2062,10 @@ def _check_clustered_jetstream(config: Config) -> Iterator[Problem]:
     for path in (("server_name",), ("cluster", "name")):
         if _is_unset(config, *path) and not (path[0] == "cluster" and _text_at(config, "gateway", "name")):
             yield _start_problem(path, None, "is missing", "a name: JetStream in a cluster needs it", "set it")
+    # server/jetstream_cluster.go, setupMetaGroup
+    if _is_unset(config, "cluster", "routes") and _is_unset(config, "leafnodes", "remotes"):
+        expected = "the other servers: JetStream in a cluster needs them"
+        yield _start_problem(("cluster", "routes"), None, "is missing", expected, "set it, or set jetstream: null")
 
 
 def _check_no_auth_user(config: Config) -> Iterator[Problem]:

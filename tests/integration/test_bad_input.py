@@ -123,7 +123,7 @@ CONFIG_ROWS: dict[str, tuple[Variables, list[str]]] = {
         ["here", "lame_duck_grace_period", "lame_duck_duration"],
     ),
     "cluster without a name": (
-        {"server_name": None, "cluster": {"name": "c", "port": 6222}},
+        {"server_name": None, "cluster": {"name": "c", "port": 6222, "routes": ["nats://127.0.0.1:6223"]}},
         ["here", "server_name", "cluster"],
     ),
     "missing TLS file": (

@@ -45,6 +45,11 @@ def host(tmp_path: Path, free_port: Callable[[], int], run_module: RunModule) ->
     return Host(tmp_path, free_port(), run_module)
 
 
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 @pytest.fixture
 def running(host: Host, nats_server: Path) -> Iterator[Host]:
     """A server that runs on "debug: false" from the versions' directory, through the link."""
@@ -57,6 +62,8 @@ def running(host: Host, nats_server: Path) -> Iterator[Host]:
     command = [str(link), "-c", str(host.config_file)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
         (host.root / "pid").write_text(f"{server.pid}\n")
+        while not listens(host.port):
+            assert server.poll() is None
         yield host
         server.terminate()
 
