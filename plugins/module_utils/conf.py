@@ -397,31 +397,32 @@ class _Lexer:
 
     # Values
 
-    def _value(self) -> _State | None:  # noqa: PLR0911 one return for each form of a value
+    def _value(self) -> _State | None:
         self._skip(_BLANKS)
         start, first = self._position, self._peek()
-        match first:
-            case "[":
-                self._position += 1
-                self._emit(_Kind.ARRAY_START, start)
-                return self._element
-            case "{":
-                self._position += 1
-                self._emit(_Kind.MAP_START, start)
-                return self._map_key
-            case "'":
-                return self._single_quoted(start)
-            case '"':
-                return self._double_quoted(start)
-            case "(":
-                return self._block(start)
-            case "." | "\r" | "\n":
-                raise self._error("a value was expected")
-            case "-":
-                return self._negative(start)
+        if first in ".\r\n":
+            raise self._error("a value was expected")
         if first.isdecimal():
             return self._number_or_text(start)
-        return self._bare_text(start)
+        forms: dict[str, Callable[[int], _State | None]] = {
+            "{": self._map_start,
+            "[": self._array_start,
+            "'": self._single_quoted,
+            '"': self._double_quoted,
+            "(": self._block,
+            "-": self._negative,
+        }
+        return forms.get(first, self._bare_text)(start)
+
+    def _map_start(self, start: int) -> _State:
+        self._position += 1
+        self._emit(_Kind.MAP_START, start)
+        return self._map_key
+
+    def _array_start(self, start: int) -> _State:
+        self._position += 1
+        self._emit(_Kind.ARRAY_START, start)
+        return self._element
 
     def _single_quoted(self, start: int) -> _State | None:
         self._position += 1

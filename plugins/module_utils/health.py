@@ -20,7 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ansible_collections.rosey.nats.plugins.module_utils import monitoring, options, units
+from ansible_collections.rosey.nats.plugins.module_utils import monitoring, options, process, units
 from ansible_collections.rosey.nats.plugins.module_utils.options import HIDDEN, Effect, Evidence, Option
 
 Answer = monitoring.Answer
@@ -513,6 +513,7 @@ def _dotted(path: options.Path) -> str:
 # Looking
 
 _WINDOW = 4 << 20
+_FATAL = re.compile(r"\[FTL\] (.*)")
 _LINE = re.compile(
     rb"\[(?P<pid>\d+)\] (?:(?P<time>\d{4}/\d\d/\d\d \d\d:\d\d:\d\d\.\d+) )?\[(?P<level>[A-Z]{3})\] (?P<message>.*)"
 )
@@ -615,6 +616,20 @@ def mark(varz: Answer, log_file: Path | None) -> Mark:
         except OSError:
             size = None
     return Mark(varz["config_load_time"], size)
+
+
+def last_words(log_file: Path | None) -> str | None:
+    """Give the error with which a server that doesn't answer ended, without secrets; None where its log has none."""
+    if log_file is None:
+        return None
+    try:
+        with log_file.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _WINDOW))
+            said = file.read().decode("utf-8", "replace")
+    except OSError:
+        return None
+    fatal = _FATAL.findall(said)
+    return process.redact(fatal[-1]) if fatal else None
 
 
 def read_log(window: bytes, server_id: str, mark: int | None = None) -> Log | None:

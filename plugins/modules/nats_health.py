@@ -303,10 +303,11 @@ def result_of(outcome: Outcome, expectation: health.Expectation) -> dict[str, t.
     return result
 
 
-def failure(judgement: health.Judgement, url: str, wait: float) -> str:
-    """Give the message of a server that did not prove itself."""
+def failure(judgement: health.Judgement, url: str, wait: float, last_words: str | None) -> str:
+    """Give the message of a server that did not prove itself. last_words: the fatal error in its log, if any."""
     lines = [f"nats-server at {url} has not proven what was meant within {wait:g} seconds: {judgement.summary}."]
-    return "\n".join([*lines, *(f"- {finding}." for finding in judgement.findings)])
+    lines += [f"- {finding}." for finding in judgement.findings]
+    return "\n".join([*lines, *([f"Its log ends with: {last_words}"] if last_words else [])])
 
 
 def read_config(path: Path) -> dict[str, t.Any]:
@@ -388,7 +389,9 @@ def main() -> None:
     outcome = prove(observer.look, expectation, wait=params["wait"], timeout=params["timeout"])
     result = result_of(outcome, expectation)
     if not outcome.judgement.passed:
-        module.fail_json(msg=failure(outcome.judgement, params["url"], params["wait"]), **result)
+        silent = outcome.snapshot is None and params["local_files"]
+        last_words = health.last_words(expectation.log_file) if silent else None
+        module.fail_json(msg=failure(outcome.judgement, params["url"], params["wait"], last_words), **result)
     for finding in outcome.judgement.findings:
         module.warn(str(finding))
     module.exit_json(changed=False, **result)

@@ -256,7 +256,16 @@ COMPANIONS: dict[Name, Config] = {
 ALONE = frozenset({"resolver"})  # blocks in which further options would mostly contradict
 
 
-def _scalars(form: Form) -> Values:  # noqa: PLR0911 one for each kind
+def _texts(form: Form) -> Values:
+    if form.choices:
+        chosen = st.sampled_from(form.choices)
+        return chosen if form.exact else chosen.flatmap(lambda text: st.sampled_from([text, text.upper()]))
+    if form.format:
+        return FORMATS[form.format]
+    return free_texts.filter(len) if form.minimum else free_texts
+
+
+def _scalars(form: Form) -> Values:
     low, high = form.minimum, form.maximum
     match form.kind:
         case Kind.BOOLEAN:
@@ -272,12 +281,7 @@ def _scalars(form: Form) -> Values:  # noqa: PLR0911 one for each kind
             seconds = st.integers(0 if low is None else math.ceil(low / 10**9), 100_000).map("{}s".format)
             longer = ["30s", "2m", "1h30m", "1.5h", "90000ms"]
             return st.one_of(seconds, st.sampled_from([*longer, "5ms", "-1s", "0"] if low is None else longer))
-        case Kind.TEXT if form.choices:
-            chosen = st.sampled_from(form.choices)
-            return chosen if form.exact else chosen.flatmap(lambda text: st.sampled_from([text, text.upper()]))
-        case Kind.TEXT if form.format:
-            return FORMATS[form.format]
-    return free_texts.filter(len) if low else free_texts
+    return _texts(form)
 
 
 class Maker:

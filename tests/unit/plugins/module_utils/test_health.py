@@ -723,6 +723,23 @@ def test_a_mark(tmp_path: Path) -> None:
         assert health.mark(VARZ, path) == Mark(STARTED, size)
 
 
+@pytest.mark.parametrize(
+    ("log", "expected"),
+    [
+        (None, None),
+        ("[1] 2025/11/18 [INF] Server is ready\n", None),
+        ("[1] [FTL] an older one\n[2] [INF] again\n[2] [FTL] can't start: no routes\n", "can't start: no routes"),
+        ("[1] [FTL] bad value for password: s3cret\n", "bad value for password: ********"),
+    ],
+)
+def test_the_last_words_of_a_server_that_ended(tmp_path: Path, log: str | None, expected: str | None) -> None:
+    path = tmp_path / "log"
+    if log is not None:
+        path.write_text(log)
+    assert health.last_words(path) == expected
+    assert health.last_words(None) is None
+
+
 def test_every_effect_of_the_table_is_looked_at() -> None:
     looked_at = {options.Effect.LOG_FILE, *health._LOOKS, *health._LOG_EFFECTS}
     assert looked_at == set(options.Effect)
