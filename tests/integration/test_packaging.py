@@ -107,7 +107,7 @@ def test_the_archive_holds_the_product_and_nothing_else(archive: Path) -> None:
 def test_the_installed_playbooks_prove_a_server_and_stop_it(installation: Installation, server: Server) -> None:
     words = ("ansible-playbook", "rosey.nats.site", "-i", str(server.inventory))
     first = installation.run(*words)
-    assert re.search(r'"proven": "[1-9]\d* of \d+ proven', first.stdout), first.stdout
+    assert re.search(r"proven: [1-9]\d* of \d+ proven", first.stdout), first.stdout
     assert (server.varz()["server_name"], server.varz()["version"]) == ("packaged", "2.10.7")
     again = installation.run(*words)
     assert "changed=0" in again.stdout
