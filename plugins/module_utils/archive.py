@@ -256,7 +256,7 @@ def unpack(archive: Path, destination: Path) -> None:
                 os.fchmod(target.fileno(), _BINARY_MODE)
                 os.fsync(target.fileno())
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ArchiveError(f"archive {archive} is damaged: {error}") from error
+        raise ArchiveError(f"archive {archive} is damaged: {error}. Fetch it again") from error
 
 
 def built_for(binary: Path) -> tuple[str, ...]:
