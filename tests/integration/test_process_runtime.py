@@ -137,11 +137,16 @@ def test_check_mode_sends_no_signal(place: Place, state: str) -> None:
     assert process.is_noted(place.server, running["pid"])
 
 
-def test_a_server_survives_the_task_that_started_it(place: Place) -> None:
+def test_a_server_survives_the_task_that_started_it(place: Place, tmp_path: Path) -> None:
     arguments = " ".join(f"{name}={value}" for name, value in place.arguments.items())
     ansible = Path(sys.executable).parent / "ansible"
     command = [ansible, "localhost", "-m", "rosey.nats.nats_process", "-a", arguments, "-B", "60", "-P", "1"]
-    environment = os.environ | {"ANSIBLE_PYTHON_INTERPRETER": sys.executable, "ANSIBLE_LOCALHOST_WARNING": "false"}
+    environment = os.environ | {
+        "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+        "ANSIBLE_LOCALHOST_WARNING": "false",
+        # by default the job's two halves look in a home of their own each, where HOME is not the account's
+        "ANSIBLE_ASYNC_DIR": str(tmp_path / "async"),
+    }
     subprocess.run([*command, "-i", "localhost,", "-c", "local"], cwd=ROOT, check=True, env=environment, timeout=60)
     running = process.find(place.server)
     assert running
