@@ -100,10 +100,6 @@ archive:
   returned: success
   type: str
   sample: nats-server-v2.10.7-linux-amd64.tar.gz
-checksum:
-  description: The SHA-256 sum that the archive must have, or empty where any verified binary of the version will do.
-  returned: success
-  type: str
 requests:
   description: Whether the host's Python has the library requests.
   returned: success
@@ -214,7 +210,6 @@ def observe(params: Mapping[str, t.Any], run_command: RunCommand) -> dict[str, t
     return {
         "architecture": architecture.name,
         "archive": archive.release_name(params["version"], architecture),
-        "checksum": checksum or "",
         "requests": importlib.util.find_spec("requests") is not None,
         "user_exists": _exists(pwd.getpwnam, params["user"]),
         "group_exists": _exists(grp.getgrnam, params["group"]),

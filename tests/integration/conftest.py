@@ -1,20 +1,25 @@
 # Copyright (c) Rosey-Robot Team
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What integration tests may ask for: hosts with systemd, each a container, that the role can be played on."""
+"""What integration tests may ask for: hosts that the role can be played on, containers with systemd or a directory."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
+import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import nats
 import pytest
+import requests
 
 ROOT = Path(__file__).parents[2]
 IMAGE = "rosey-nats-test:bookworm"
@@ -31,6 +36,28 @@ BOOTED = "timeout 60 sh -c 'until systemctl is-system-running --wait | grep -Eq 
 VARZ = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8222/varz', timeout=5).read().decode())"
 
 Variables = dict[str, Any]
+
+
+def merged(variables: Variables, changes: Variables) -> Variables:
+    """Lay changes over the role's variables; those of nats_server_config option by option."""
+    name = "nats_server_config"
+    return {**variables, **changes, name: {**variables.get(name, {}), **changes.get(name, {})}}
+
+
+def play_role(
+    host: str, inventory: Path, variables: Variables, *options: str, environment: dict[str, str] | None = None
+) -> str:
+    """Run the role on one host; give what it printed, and its exit status in front."""
+    inventory.write_text(json.dumps({"rosey": {"hosts": {host: variables}}}))
+    done = subprocess.run(
+        ["ansible-playbook", "site.yml", "-i", str(inventory), *options],
+        cwd=ROOT,
+        env={**os.environ, **(environment or {}), "COLUMNS": "1000", "ANSIBLE_NOCOLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
 
 
 @dataclass(frozen=True)
@@ -52,26 +79,13 @@ class Container:
 
     def play(self, changes: Variables | None = None, *options: str) -> str:
         """Run the role with these changes to its variables; give what it printed, and its exit status in front."""
-        variables = {"nats_server_install_method": "go", **self.variables, **(changes or {})}
-        variables["nats_server_config"] = {
-            **self.variables.get("nats_server_config", {}),
-            **variables.get("nats_server_config", {}),
-        }
         connection = {
             "ansible_connection": "community.docker.docker",
             "ansible_user": "root",
             "ansible_python_interpreter": "/usr/bin/python3",
         }
-        self.inventory.write_text(json.dumps({"rosey": {"hosts": {self.name: {**connection, **variables}}}}))
-        done = subprocess.run(
-            ["ansible-playbook", "site.yml", "-i", str(self.inventory), *options],
-            cwd=ROOT,
-            env={**os.environ, "COLUMNS": "1000", "ANSIBLE_NOCOLOR": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        variables = merged({"nats_server_install_method": "go", **self.variables}, changes or {})
+        return play_role(self.name, self.inventory, variables | connection, *options)
 
     def varz(self) -> dict[str, Any]:
         """Ask the server's monitoring endpoint, which only the host itself can reach."""
@@ -95,3 +109,65 @@ def start_container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callab
             return container
 
         yield start
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A server that runs under the process runtime, deployed by the role itself."""
+
+    directory: Path
+    port: int
+    monitoring_port: int
+
+    @property
+    def variables(self) -> Variables:
+        return {
+            "nats_server_runtime": "process",
+            "nats_server_install_method": "go",
+            "nats_server_prefix": str(self.directory / "root"),
+            "nats_server_gate_wait": 5,
+            "nats_server_config": {
+                "server_name": "deployed",
+                "port": self.port,
+                "http_port": self.monitoring_port,
+                "max_connections": 77,
+            },
+        }
+
+    def play(self, changes: Variables, *options: str, environment: dict[str, str] | None = None) -> str:
+        """Run the role with these changes to its variables; give what it printed, and its exit status in front."""
+        local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+        inventory = self.directory / "hosts.yml"
+        return play_role("here", inventory, merged(self.variables, changes) | local, *options, environment=environment)
+
+    def varz(self) -> dict[str, Any]:
+        answer: dict[str, Any] = requests.get(f"http://127.0.0.1:{self.monitoring_port}/varz", timeout=5).json()
+        return answer
+
+    async def talk(self) -> bytes:
+        """Send a message through the server and give what came back."""
+        client = await nats.connect(f"nats://127.0.0.1:{self.port}")
+        try:
+            subscription = await client.subscribe("rosey.dev.commands.*")
+            await client.publish("rosey.dev.commands.quote", b"still here")
+            return bytes((await subscription.next_msg(timeout=5)).data)
+        finally:
+            await client.close()
+
+    def files(self) -> dict[str, bytes]:
+        root = self.directory / "root" / "etc"
+        return {str(path): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    with socket.socket() as one, socket.socket() as two:
+        one.bind(("127.0.0.1", 0))
+        two.bind(("127.0.0.1", 0))
+        ports = one.getsockname()[1], two.getsockname()[1]
+    deployed = Deployment(tmp_path_factory.mktemp("deployment"), *ports)
+    said = deployed.play({})
+    assert said.startswith("exit 0"), said
+    yield deployed
+    (pid_file,) = (deployed.directory / "root").rglob("nats-server.pid")
+    os.kill(int(pid_file.read_text()), signal.SIGINT)

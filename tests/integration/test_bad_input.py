@@ -6,100 +6,20 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-import json
 import os
-import signal
 import socket
 import subprocess
-import sys
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import nats
 import pytest
-import requests
 
-ROOT = Path(__file__).parents[2]
+if TYPE_CHECKING:
+    from .conftest import Deployment
+
 Variables = dict[str, Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class Deployment:
-    """A server that runs under the process runtime, deployed by the role itself."""
-
-    directory: Path
-    port: int
-    monitoring_port: int
-
-    @property
-    def variables(self) -> Variables:
-        return {
-            "nats_server_runtime": "process",
-            "nats_server_install_method": "go",
-            "nats_server_prefix": str(self.directory / "root"),
-            "nats_server_gate_wait": 5,
-            "nats_server_config": {
-                "server_name": "kept",
-                "port": self.port,
-                "http_port": self.monitoring_port,
-                "max_connections": 77,
-            },
-        }
-
-    def play(self, changes: Variables, *options: str, environment: dict[str, str] | None = None) -> str:
-        """Run the role with these changes to its variables; give what it printed, and its exit status in front."""
-        variables = {**self.variables, **changes}
-        variables["nats_server_config"] = {
-            **self.variables["nats_server_config"],
-            **changes.get("nats_server_config", {}),
-        }
-        inventory = self.directory / "hosts.yml"
-        local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
-        inventory.write_text(json.dumps({"rosey": {"hosts": {"here": {**local, **variables}}}}))
-        done = subprocess.run(
-            ["ansible-playbook", "site.yml", "-i", str(inventory), *options],
-            cwd=ROOT,
-            env={**os.environ, **(environment or {}), "COLUMNS": "1000", "ANSIBLE_NOCOLOR": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
-
-    def varz(self) -> dict[str, Any]:
-        answer: dict[str, Any] = requests.get(f"http://127.0.0.1:{self.monitoring_port}/varz", timeout=5).json()
-        return answer
-
-    async def talk(self) -> bytes:
-        """Send a message through the server and give what came back."""
-        client = await nats.connect(f"nats://127.0.0.1:{self.port}")
-        try:
-            subscription = await client.subscribe("rosey.dev.commands.*")
-            await client.publish("rosey.dev.commands.quote", b"still here")
-            return bytes((await subscription.next_msg(timeout=5)).data)
-        finally:
-            await client.close()
-
-    def files(self) -> dict[str, bytes]:
-        root = self.directory / "root" / "etc"
-        return {str(path): path.read_bytes() for path in root.rglob("*") if path.is_file()}
-
-
-@pytest.fixture(scope="module")
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    with socket.socket() as one, socket.socket() as two:
-        one.bind(("127.0.0.1", 0))
-        two.bind(("127.0.0.1", 0))
-        ports = one.getsockname()[1], two.getsockname()[1]
-    deployed = Deployment(tmp_path_factory.mktemp("deployment"), *ports)
-    said = deployed.play({})
-    assert said.startswith("exit 0"), said
-    yield deployed
-    (pid_file,) = (deployed.directory / "root").rglob("nats-server.pid")
-    os.kill(int(pid_file.read_text()), signal.SIGINT)
 
 
 def archive_of(path: Path, member: str, content: bytes) -> str:

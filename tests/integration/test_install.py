@@ -1,0 +1,83 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ways in which a host gets its binary, each through the whole role on a server that runs."""
+
+from __future__ import annotations
+
+import functools
+import platform
+import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ansible_collections.rosey.nats.plugins.module_utils import archive
+
+if TYPE_CHECKING:
+    from .conftest import Deployment
+
+VERSION = "2.10.7"
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory, nats_server: Path) -> Path:
+    """Give an archive of the shape of a release."""
+    architecture = archive.find_architecture(platform.machine())
+    path = tmp_path_factory.mktemp("release") / archive.release_name(VERSION, architecture)
+    archive.pack(path, archive.release_stem(VERSION, architecture), {"nats-server": nats_server})
+    return path
+
+
+@pytest.fixture(scope="module")
+def mirror(release: Path) -> Iterator[str]:
+    """Give the URL of an HTTP server that has the archive."""
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(release.parent))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def binary_of(deployment: Deployment) -> Path:
+    return deployment.directory / "root/usr/local/lib/nats-server" / VERSION / "nats-server"
+
+
+def link_of(deployment: Deployment) -> Path:
+    return deployment.directory / "root/usr/local/bin/nats-server"
+
+
+def pinned(release: Path) -> dict[str, Any]:
+    architecture = archive.find_architecture(platform.machine())
+    return {"nats_server_checksums": {VERSION: {architecture.name: archive.sha256(release)}}}
+
+
+@pytest.mark.parametrize("method", ["release", "release_or_go", "file"])
+def test_a_damaged_binary_is_replaced_and_the_second_run_changes_nothing(
+    deployment: Deployment, release: Path, mirror: str, nats_server: Path, method: str
+) -> None:
+    binary = binary_of(deployment)
+    binary.unlink()
+    binary.write_bytes(b"damaged")
+    variables = {
+        **pinned(release),
+        "nats_server_install_method": method,
+        "nats_server_url": mirror,
+        "nats_server_archive": str(release) if method == "file" else "",
+    }
+    said = deployment.play(variables)
+    assert said.startswith("exit 0"), said
+    assert ("from " + (str(release) if method == "file" else mirror)) in said
+    assert binary.read_bytes() == nats_server.read_bytes()
+    assert "changed=0 " in deployment.play(variables)
+
+
+def test_a_missing_link_is_made_again_without_an_archive(deployment: Deployment) -> None:
+    link_of(deployment).unlink()
+    said = deployment.play({"nats_server_install_method": "release_or_go"})
+    assert said.startswith("exit 0"), said
+    assert "Bring the archive" not in said
+    assert link_of(deployment).resolve() == binary_of(deployment)
