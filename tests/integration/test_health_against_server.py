@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -309,7 +310,9 @@ def test_tls_and_a_base_path(server: Server, run_module: RunModule) -> None:
 
 
 def test_information_is_complete(server: Server, run_module: RunModule) -> None:
-    clients = 1100  # more than one page of the server's
+    clients = 1100  # more than one page of the server's, and more than an ordinary user's limit of open files
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
     server.write(max_connections=2000, authorization={"users": USERS})
     server.start()
     run_module("nats_health", **server.asked)
