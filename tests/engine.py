@@ -16,6 +16,10 @@ import time
 from pathlib import Path
 
 STARTED_WITHIN = 60.0
+PID_FILES = {
+    Path("/var/run/docker.pid"): "dockerd",
+    Path("/var/run/docker/containerd/containerd.pid"): "containerd",
+}
 LOG = Path("/var/log/dockerd.log")
 
 
@@ -54,12 +58,30 @@ def engine_answers() -> bool:
     return subprocess.run(["docker", "version"], capture_output=True, check=False).returncode == 0
 
 
+def runs(pid_file: Path, program: str) -> bool:
+    """Tell whether the process that a pid file names is this program, and is more than an entry in the table."""
+    try:
+        status = (Path("/proc") / pid_file.read_text().strip() / "status").read_text()
+    except OSError:
+        return False
+    found = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    return found["Name"] == program and not found["State"].startswith("Z")
+
+
+def forget_ended_engine() -> None:
+    """Remove the pid files of an engine that was killed: a new one would take any process of that number for it."""
+    for pid_file, program in PID_FILES.items():
+        if not runs(pid_file, program):
+            pid_file.unlink(missing_ok=True)
+
+
 def start() -> None:
     """Start a Docker engine where none answers. It is left running, for a `molecule test` by hand."""
     if engine_answers():
         return
     if os.geteuid() != 0:
         raise SystemExit("No Docker engine answers this user: start one as root, or join the group docker.")
+    forget_ended_engine()
     with LOG.open("ab") as log:
         booted_by_systemd = Path("/run/systemd/system").is_dir()
         command = ["systemctl", "start", "docker"] if booted_by_systemd else ["dockerd"]
