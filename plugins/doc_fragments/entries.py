@@ -29,18 +29,39 @@ options:
       state:
         description:
           - What shall stand at the path.
+          - V(section) is one top-level section of a YAML file that somebody else wrote. Everything else in the file
+            stays byte for byte. It asks for PyYAML on the host (Debian's package C(python3-yaml)).
+          - V(variables) are some variables of an environment file, as systemd's C(EnvironmentFile=) and a shell read
+            it. All other lines stay byte for byte. Without O(entries[].mode) a new file has the mode V(0600), and no
+            diff shows more than names. The diff of a section is hidden where it seems to hold a secret.
+          - The file of a V(section) or of V(variables) is made where it is missing, unless there is only something to
+            be removed.
           - V(absent) takes a directory away with all that is in it.
         type: str
         required: true
-        choices: [directory, file, link, absent]
+        choices: [directory, file, section, variables, link, absent]
       content:
-        description: The text of a file. One of O(entries[].content) and O(entries[].secret_content) is needed.
+        description:
+          - The text of a file. One of O(entries[].content) and O(entries[].secret_content) is needed.
+          - Of a V(section), its own text, from the key on; an empty one removes the section. A section that says the
+            same already stays as it is, whatever its layout.
         type: str
       secret_content:
         description:
           - The text of a file that holds secrets. Neither it nor the text that it replaces is ever shown.
           - Without O(entries[].mode) a new file with it has the mode V(0600).
         type: str
+      key:
+        description: The top-level key of a V(section).
+        type: str
+      variables:
+        description:
+          - The variables of an environment file with their values, which are texts. A null value removes a variable.
+        type: dict
+      secret_variables:
+        description:
+          - More of them, whose values are hidden wherever they appear in the module's output.
+        type: dict
       target:
         description: What a link leads to. It need not be there.
         type: str
@@ -59,6 +80,12 @@ options:
         description: Whether everything below the directory shall have its owner and group too.
         type: bool
         default: false
+      manifest:
+        description:
+          - The name of a file in the directory. In it, the module keeps the list of the files that it put directly into
+            the directory.
+          - A file on the list that is no longer described is removed. No other file is.
+        type: str
       validate:
         description:
           - A command that tries a changed file before it is put into place, with V(%s) where the file goes. It refuses
@@ -76,4 +103,9 @@ options:
         type: str
         default: none
         choices: [none, nats_conf, all]
+      reader:
+        description:
+          - Who reads it, and so has to take it up anew when it changes, in a word such as V(server) or V(bot).
+          - It is handed back with the change. What a directory's O(entries[].manifest) lets go has the directory's.
+        type: str
 """

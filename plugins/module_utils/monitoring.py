@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urlsplit
 
+from ansible_collections.rosey.nats.plugins.module_utils import process
+
 try:
     import requests
     import urllib3
@@ -48,13 +50,36 @@ _PIECE = 1 << 16
 _EXCERPT = 80
 _CLIENT_BANNER = "INFO {"
 _REDIRECTS = range(300, 400)
-_PORT_REMEDY = "check that url has the port of http_port or https_port of the server's configuration"
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to do where no usable answer comes, in words that fit the one that was asked.
+
+    form: where url can't be one. address: where something else answers. start: where nothing does. path: where the
+    path leads nowhere. log: where the one that was asked has trouble.
+    """
+
+    form: str
+    address: str
+    start: str
+    path: str
+    log: str
+
+
+NATS_SERVER = Advice(
+    form="write it as http://127.0.0.1:8222, with the server's http_base_path at the end where it has one",
+    address="check that url has the port of http_port or https_port of the server's configuration",
+    start="check that nats-server runs and that url has the port of its http_port or https_port",
+    path="check the path of url: it has to be the server's http_base_path, and nothing where the server has none",
+    log="look at the log of the server",
+)
 
 
 class MonitoringError(Exception):
-    """Why the monitoring endpoint gave no usable answer, as text: the URL, the cause, and what to do."""
+    """Why an endpoint gave no usable answer, as text: the URL, the cause, and what to do."""
 
-    def __init__(self, url: str, cause: str, remedy: str = _PORT_REMEDY) -> None:
+    def __init__(self, url: str, cause: str, remedy: str = NATS_SERVER.address) -> None:
         super().__init__(f"{url}: {cause}; {remedy}")
         self.url = url
         self.cause = cause
@@ -130,17 +155,18 @@ def connect(params: Mapping[str, t.Any]) -> Monitor:
     return Monitor(**{name: params[name] for name in ARGUMENTS})
 
 
-class Monitor:
-    """The monitoring endpoint of one server.
+class Reader:
+    """Reads JSON objects over one kept-alive HTTP session.
 
-    url: http or https, with the base path where the server has one. timeout: seconds that one whole answer may take.
-    ca_path: file or directory of the authorities to trust. client_cert, client_key: files for a server that asks for a
-    certificate. Every method raises MonitoringError.
+    url: http or https. advice: for who is asked. timeout: seconds that one whole answer may take. ca_path: file or
+    directory of the authorities to trust. client_cert, client_key: files for a server that asks for a certificate.
+    Every method raises MonitoringError.
     """
 
     def __init__(
         self,
         url: str,
+        advice: Advice,
         *,
         timeout: float = TIMEOUT,
         validate_certs: bool = True,
@@ -148,22 +174,80 @@ class Monitor:
         client_cert: str | None = None,
         client_key: str | None = None,
     ) -> None:
-        self.url = _checked_url(url)
+        self.url = _checked_url(url, advice.form)
         if not 0 < timeout < threading.TIMEOUT_MAX:
             raise MonitoringError(url, f"timeout is {timeout:g}", "give the seconds that an answer may take")
         self.timeout = timeout
+        self._advice = advice
         self._verify: bool | str = (ca_path or True) if validate_certs else False
         self._certificate = (client_cert, client_key) if client_cert and client_key else client_cert
         if not validate_certs:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         self._session = self._new_session()
 
+    def ask(
+        self, url: str, query: Mapping[str, str | int] | None = None, *, any_status: bool = False
+    ) -> tuple[int, Answer]:
+        """Ask once; give the HTTP status and the object. any_status: the object counts whatever the status."""
+        status, location, body = self._fetch(url, query or {})
+        if status in _REDIRECTS:
+            cause = f"HTTP status {status}, a redirect to {process.redact(location)}; expected an answer"
+            raise MonitoringError(url, cause, self._advice.address)
+        remedy = _remedy_of_status(status, self._advice)
+        if status != http.HTTPStatus.OK and not any_status:
+            raise MonitoringError(url, f"HTTP status {status}{_said(body)}", remedy)
+        return status, _parsed(url, status, body, remedy)
+
+    def _fetch(self, url: str, query: Mapping[str, str | int]) -> tuple[int, str, bytes]:
+        """Give status, location and body. A thread does it, for nothing else bounds the time of a whole answer."""
+        outcome: queue.SimpleQueue[tuple[int, str, bytes] | Exception] = queue.SimpleQueue()
+        timeout, session = self.timeout, self._session
+
+        def fetch() -> None:
+            try:
+                outcome.put(_exchange(session, url, query, timeout))
+            except Exception as error:  # it is raised again below, in the thread that waits for it
+                outcome.put(error)
+
+        threading.Thread(target=fetch, daemon=True).start()
+        try:
+            found = outcome.get(timeout=timeout)
+        except queue.Empty:
+            self._session = self._new_session()  # the thread still has the other one
+            found = TimeoutError()
+        if isinstance(found, MonitoringError):
+            raise found
+        if isinstance(found, _failures()):
+            raise MonitoringError(url, *_explain(found, url, timeout, self._advice)) from found
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def _new_session(self) -> requests.Session:
+        session = requests.Session()
+        session.trust_env = False  # no proxy, no .netrc: the answer has to be the server's own
+        session.verify = self._verify
+        session.cert = self._certificate
+        session.headers["Accept-Encoding"] = "identity"
+        return session
+
+
+class Monitor(Reader):
+    """The monitoring endpoint of one server.
+
+    url: with the base path where the server has one. options: those of Reader.
+    """
+
+    def __init__(self, url: str, **options: t.Any) -> None:
+        super().__init__(url, NATS_SERVER, **options)
+        self.url = self.url.rstrip("/")
+
     def varz(self) -> Answer:
         """Give the state and the effective configuration of the server."""
         answer = self._ask("varz")
         for name in ("start", "config_load_time"):
             if moment(answer[name]) is None:
-                raise MonitoringError(self._url("varz"), f"{name} is no time: {_excerpt(answer[name])}")
+                raise MonitoringError(self._url("varz"), f"{name} is no time: {excerpt(answer[name])}")
         return answer
 
     def jsz(self) -> Answer:
@@ -231,12 +315,7 @@ class Monitor:
     ) -> Answer:
         """Ask once and check the types of the answer's fields. any_status: the body counts whatever the HTTP status."""
         url = self._url(endpoint)
-        status, location, body = self._fetch(url, query or {})
-        if status in _REDIRECTS:
-            raise MonitoringError(url, f"HTTP status {status}, a redirect to {location}; expected an answer")
-        if status != http.HTTPStatus.OK and not any_status:
-            raise MonitoringError(url, f"HTTP status {status}{_said(body)}", _remedy_of_status(status))
-        answer = _parsed(url, status, body)
+        status, answer = self.ask(url, query, any_status=any_status)
         shape = ENDPOINTS[endpoint]
         for name, kind in (shape.required if required is None else required).items():
             _check_field(url, answer, name, kind)
@@ -246,39 +325,6 @@ class Monitor:
 
     def _url(self, endpoint: str) -> str:
         return f"{self.url}/{endpoint}"
-
-    def _fetch(self, url: str, query: Mapping[str, str | int]) -> tuple[int, str, bytes]:
-        """Give status, location and body. A thread does it, for nothing else bounds the time of a whole answer."""
-        outcome: queue.SimpleQueue[tuple[int, str, bytes] | Exception] = queue.SimpleQueue()
-        timeout, session = self.timeout, self._session
-
-        def fetch() -> None:
-            try:
-                outcome.put(_exchange(session, url, query, timeout))
-            except Exception as error:  # it is raised again below, in the thread that waits for it
-                outcome.put(error)
-
-        threading.Thread(target=fetch, daemon=True).start()
-        try:
-            found = outcome.get(timeout=timeout)
-        except queue.Empty:
-            self._session = self._new_session()  # the thread still has the other one
-            found = TimeoutError()
-        if isinstance(found, MonitoringError):
-            raise found
-        if isinstance(found, _failures()):
-            raise MonitoringError(url, *_explain(found, url, timeout)) from found
-        if isinstance(found, Exception):
-            raise found
-        return found
-
-    def _new_session(self) -> requests.Session:
-        session = requests.Session()
-        session.trust_env = False  # no proxy, no .netrc: the answer has to be the server's own
-        session.verify = self._verify
-        session.cert = self._certificate
-        session.headers["Accept-Encoding"] = "identity"
-        return session
 
 
 def _failures() -> tuple[type[Exception], ...]:
@@ -314,9 +360,8 @@ def _exchange(
         return response.status_code, response.headers.get("Location", ""), bytes(body)
 
 
-def _checked_url(url: str) -> str:
-    """Give the URL without a slash at its end; MonitoringError where it can't be one of a monitoring endpoint."""
-    remedy = "write it as http://127.0.0.1:8222, with the server's http_base_path at the end where it has one"
+def _checked_url(url: str, remedy: str) -> str:
+    """Give the URL; MonitoringError where it can't be one of an endpoint."""
     if "@" in url:
         raise MonitoringError(url.rpartition("@")[2], "url holds a user or a password", remedy)
     try:
@@ -328,17 +373,17 @@ def _checked_url(url: str) -> str:
         raise MonitoringError(url, "url has to begin with http:// or https://, the name of a host and its port", remedy)
     if parts.query or parts.fragment:
         raise MonitoringError(url, "url has a query or a fragment", remedy)
-    return url.rstrip("/")
+    return url
 
 
-def _parsed(url: str, status: int, body: bytes) -> Answer:
+def _parsed(url: str, status: int, body: bytes, remedy: str) -> Answer:
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError) as error:
         what = "half an answer" if body.lstrip()[:1] in (b"{", b"[") else "no JSON"
-        raise MonitoringError(url, f"the answer (HTTP status {status}) is {what}{_said(body)}") from error
+        raise MonitoringError(url, f"the answer (HTTP status {status}) is {what}{_said(body)}", remedy) from error
     if not isinstance(answer, dict):
-        raise MonitoringError(url, f"the answer is {_noun(answer)}; expected an object{_said(body)}")
+        raise MonitoringError(url, f"the answer is {noun(answer)}; expected an object{_said(body)}", remedy)
     return answer
 
 
@@ -349,14 +394,15 @@ def _check_field(url: str, answer: Answer, name: str, kind: tuple[type, ...]) ->
         answer[name] = []
     value = answer[name]
     if not isinstance(value, kind) or isinstance(value, bool):
-        shown = "" if isinstance(value, dict | list) else f", {_excerpt(json.dumps(value))}"
+        shown = "" if isinstance(value, dict | list) else f", {excerpt(json.dumps(value))}"
         raise MonitoringError(
             url,
-            f"{name} is {_noun(value)}{shown}; expected {_NOUNS[kind]}; this does not seem to be nats-server",
+            f"{name} is {noun(value)}{shown}; expected {_NOUNS[kind]}; this does not seem to be nats-server",
         )
 
 
-def _noun(value: t.Any) -> str:
+def noun(value: t.Any) -> str:
+    """Name the kind of a JSON value."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -365,32 +411,31 @@ def _noun(value: t.Any) -> str:
 
 
 def _said(body: bytes) -> str:
-    text = _excerpt(body[: _EXCERPT * 4].decode("utf-8", "replace"))
+    text = excerpt(body[:_PIECE].decode("utf-8", "replace"))
     return f", and says: {text}" if text else ", and empty"
 
 
-def _excerpt(text: str) -> str:
-    """Give the beginning of a foreign text on one line."""
-    line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
+def excerpt(text: str) -> str:
+    """Give the beginning of a foreign text on one line, without what looks like a secret."""
+    readable = "".join(character if character.isprintable() else " " for character in text)
+    line = " ".join(process.redact(readable).split())
     return line if len(line) <= _EXCERPT else f"{line[:_EXCERPT]}..."
 
 
-def _remedy_of_status(status: int) -> str:
+def _remedy_of_status(status: int, advice: Advice) -> str:
     if status == http.HTTPStatus.NOT_FOUND:
-        return "check the path of url: it has to be the server's http_base_path, and nothing where the server has none"
-    if status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
-        return "look at the log of the server"
-    return _PORT_REMEDY
+        return advice.path
+    return advice.log if status >= http.HTTPStatus.INTERNAL_SERVER_ERROR else advice.address
 
 
-def _explain(error: Exception, url: str, timeout: float) -> tuple[str, str]:
+def _explain(error: Exception, url: str, timeout: float, advice: Advice) -> tuple[str, str]:
     """Give cause and remedy of what the HTTP library raised; the words of the library itself say little to a user."""
     chain = list(_chain(error))
     for kind, explain in _EXPLANATIONS:
         for each in chain:
             if isinstance(each, kind):
-                return explain(each, url, timeout)
-    return _excerpt(str(error)), _PORT_REMEDY
+                return explain(each, url, timeout, advice)
+    return excerpt(str(error)), advice.address
 
 
 def _chain(error: object) -> Iterator[BaseException]:
@@ -405,10 +450,10 @@ def _chain(error: object) -> Iterator[BaseException]:
             waiting += [*each.args, getattr(each, "reason", None), each.__cause__, each.__context__]
 
 
-Explanation = Callable[[t.Any, str, float], tuple[str, str]]
+Explanation = Callable[[t.Any, str, float, Advice], tuple[str, str]]
 
 
-def _explain_tls(error: ssl.SSLError, _url: str, _timeout: float) -> tuple[str, str]:
+def _explain_tls(error: ssl.SSLError, _url: str, _timeout: float, _advice: Advice) -> tuple[str, str]:
     if isinstance(error, ssl.SSLCertVerificationError):
         return (
             f"the certificate of the server is not trusted: {error.verify_message}",
@@ -418,37 +463,37 @@ def _explain_tls(error: ssl.SSLError, _url: str, _timeout: float) -> tuple[str, 
     return f"no TLS connection: {reason}", "check the scheme of url, ca_path, client_cert and client_key"
 
 
-def _explain_status_line(error: http.client.BadStatusLine, _url: str, _timeout: float) -> tuple[str, str]:
-    line = _excerpt(str(error.args[0]))
+def _explain_status_line(
+    error: http.client.BadStatusLine, _url: str, _timeout: float, advice: Advice
+) -> tuple[str, str]:
+    line = excerpt(str(error.args[0]))
     if line.startswith(_CLIENT_BANNER):
-        return "this is the port for clients of nats-server, not the one for monitoring", _PORT_REMEDY
-    return f"what answers there does not speak HTTP, it says: {line}", _PORT_REMEDY
+        return "this is the port for clients of nats-server, which does not speak HTTP", advice.address
+    return f"what answers there does not speak HTTP, it says: {line}", advice.address
 
 
-def _plainly(cause: str, remedy: str = _PORT_REMEDY) -> Explanation:
-    """Explain by a text; {host} and {seconds} are filled in."""
+def _plainly(cause: str, remedy: str = "{address}") -> Explanation:
+    """Explain by texts; {host}, {seconds}, {reason} and what Advice has are filled in."""
 
-    def explain(error: BaseException, url: str, timeout: float) -> tuple[str, str]:
-        reason = getattr(error, "strerror", None) or str(error)
-        return cause.format(host=urlsplit(url).hostname, seconds=f"{timeout:g}", reason=_excerpt(reason)), remedy
+    def explain(error: BaseException, url: str, timeout: float, advice: Advice) -> tuple[str, str]:
+        reason = excerpt(getattr(error, "strerror", None) or str(error))
+        shown = {"host": urlsplit(url).hostname, "seconds": f"{timeout:g}", "reason": reason, **vars(advice)}
+        return cause.format_map(shown), remedy.format_map(shown)
 
     return explain
 
 
-_SERVER_REMEDY = "check that nats-server runs and that url has the port of its http_port or https_port"
-_NO_WHOLE_ANSWER = _plainly(
-    "no whole answer within {seconds} seconds", "raise timeout, or look at the log of the server"
-)
+_NO_WHOLE_ANSWER = _plainly("no whole answer within {seconds} seconds", "raise timeout, or {log}")
 # The first that fits anything in the chain counts.
 _EXPLANATIONS: Iterable[tuple[type[BaseException], Explanation]] = (
     (ssl.SSLError, _explain_tls),
-    (ConnectionRefusedError, _plainly("connection refused, nothing listens there", _SERVER_REMEDY)),
+    (ConnectionRefusedError, _plainly("connection refused, nothing listens there", "{start}")),
     (socket.gaierror, _plainly("the name {host} can't be resolved: {reason}", "check the host in url")),
-    (http.client.RemoteDisconnected, _plainly("the connection was closed without an answer", _SERVER_REMEDY)),
+    (http.client.RemoteDisconnected, _plainly("the connection was closed without an answer", "{start}")),
     (http.client.BadStatusLine, _explain_status_line),
     (http.client.IncompleteRead, _plainly("the connection was closed after half an answer")),
     (TimeoutError, _NO_WHOLE_ANSWER),
     (http.client.HTTPException, _plainly("what answers there does not speak HTTP: {reason}")),
-    (ConnectionError, _plainly("the connection was closed: {reason}", _SERVER_REMEDY)),
+    (ConnectionError, _plainly("the connection was closed: {reason}", "{start}")),
     (OSError, _plainly("{reason}")),
 )

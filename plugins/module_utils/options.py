@@ -24,7 +24,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum, auto
 from typing import Any, TypeAlias
 
-from ansible_collections.rosey.nats.plugins.module_utils import units
+from ansible_collections.rosey.nats.plugins.module_utils import subjects, units
 
 Path: TypeAlias = "tuple[str | int, ...]"
 Config = Mapping[str, Any]
@@ -1037,25 +1037,18 @@ _BCRYPT = re.compile(r"\$2[abxy]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
 _LEAFNODE_VERSION = re.compile(r"v?([0-9]+)\.?([0-9]+)?\.?([0-9]+)?", re.ASCII)
 _RESOLVER_IN_MEMORY = re.compile(r"MEM|MEMORY", re.IGNORECASE)
 _RESOLVER_URL = re.compile(r"URL(?:\(\"?([^\s\"]*)\"?\s*\))?", re.IGNORECASE)
-_WHITESPACE_IN_SUBJECT = frozenset("\t\n\f\r ")
 _KEY_BYTES_AT_LEAST = 4
-
-
-def _is_subject(text: str) -> bool:
-    """Tell what server/sublist.go, IsValidSubject, tells."""
-    *before, last = text.split(".")
-    return all(token and not _WHITESPACE_IN_SUBJECT & set(token) for token in (*before, last)) and ">" not in before
 
 
 def _is_destination(text: str) -> bool:
     """Tell roughly what server/sublist.go, ValidateMappingDestination, tells; nats-server -t knows the functions."""
-    return not text or (_is_subject(re.sub(r"\{\{.*?\}\}", "function", text)) and "*" not in text.split("."))
+    return not text or (subjects.is_valid(re.sub(r"\{\{.*?\}\}", "function", text)) and "*" not in text.split("."))
 
 
 def _is_permission(text: str) -> bool:
     """Tell what server/opts.go, checkPermSubjectArray, tells: a subject, or one and a queue group."""
     words = re.split(f"[{SPACES}]+", text.strip(SPACES))
-    return _is_subject(text) or (len(words) == len(("subject", "queue")) and _is_subject(words[0]))
+    return subjects.is_valid(text) or (len(words) == len(("subject", "queue")) and subjects.is_valid(words[0]))
 
 
 def _is_key(prefix: str) -> Callable[[str], bool]:
@@ -1147,7 +1140,7 @@ FORMATS: dict[Format, FormatRule] = {
         "nats://127.0.0.1:6222",
     ),
     Format.SUBJECT: FormatRule(
-        _is_subject,
+        subjects.is_valid,
         "is no subject",
         "tokens joined by dots, without spaces, and > only at the end",
         "remove spaces and empty tokens",
@@ -2345,18 +2338,6 @@ def _places_of(target: str) -> list[int]:
     return [int(match[1] or match[2] or 0) for match in found if match]
 
 
-def _covers(pattern: str, subject: str) -> bool:
-    """Tell whether every subject that ``subject`` stands for is one that ``pattern`` stands for."""
-    wanted, given = pattern.split("."), subject.split(".")
-    if wanted[-1] == ">":
-        wanted = wanted[:-1]
-        given, rest = given[: len(wanted)], given[len(wanted) :]
-        if not rest:
-            return False
-    same = all(one in ("*", other) and other != ">" for one, other in zip(wanted, given, strict=False))
-    return same and len(wanted) == len(given)
-
-
 def _check_exports(config: Config) -> Iterator[Problem]:
     """server/opts.go, parseAccounts; server/accounts.go, setExportAuth."""
     accounts = _accounts(config)
@@ -2401,7 +2382,7 @@ def _problems_of_latency(
     latency = _at(export, "latency")
     subject = latency if isinstance(latency, str) else _at(latency, "subject")
     if isinstance(subject, str) and (
-        not _is_subject(subject) or _has_wildcard(subject) or any(_covers(service, subject) for service in services)
+        not subjects.is_literal(subject) or any(subjects.covers(service, subject) for service in services)
     ):
         wanted = "a subject without wildcards that is no exported service"
         yield Problem(where, _display(subject), "is no subject for measurements", wanted, "choose another")
@@ -2433,7 +2414,7 @@ def _check_names_of_imports(config: Config) -> Iterator[Problem]:
         subject, prefix, to = _text_at(block, kind, "subject"), _text_at(block, "prefix"), _text_at(block, "to")
         prefix = prefix if kind == "stream" else ""
         renamed = f"{prefix.removesuffix('.')}.{subject}" if prefix else to
-        if _has_wildcard(prefix):
+        if subjects.has_wildcard(prefix):
             wanted = "a subject without wildcards"
             yield Problem(_dotted((*path, "prefix")), _display(prefix), "has a wildcard", wanted, "remove it")
         elif subject and renamed and not _is_renaming(kind, subject, renamed):
@@ -2460,25 +2441,21 @@ def _imports(config: Config) -> Iterator[tuple[Path, str, str, Config]]:
                     yield ("accounts", name, "imports", place), name, kind, block
 
 
-def _has_wildcard(subject: str) -> bool:
-    return bool({"*", ">"} & set(subject.split(".")))
-
-
 def _is_renaming(kind: str, subject: str, to: str) -> bool:
     """Tell what server/subject_transform.go, NewSubjectTransformStrict, tells of an import under another name."""
-    if not _has_wildcard(subject) or subject == to:
-        return kind == "stream" or _is_subject(to)
+    if not subjects.has_wildcard(subject) or subject == to:
+        return kind == "stream" or subjects.is_valid(to)
     wildcards, tokens = subject.split(".").count("*"), to.split(".")
     places = [*range(1, tokens.count("*") + 1), *_places_of(to)]
     same_end = (">" in tokens) == (">" in subject.split("."))
-    return _is_subject(to) and same_end and len(places) >= wildcards and max(places, default=0) <= wildcards
+    return subjects.is_valid(to) and same_end and len(places) >= wildcards and max(places, default=0) <= wildcards
 
 
 def _is_exported(account: Config, kind: str, subject: str, to: str) -> bool:
     for _place, export in _blocks(account, "exports"):
         pattern, names = _text_at(export, kind), _at(export, "accounts")
         position = _at(export, "account_token_position")
-        if pattern and _covers(pattern, subject):
+        if pattern and subjects.covers(pattern, subject):
             if isinstance(position, int) and position:
                 return pattern != subject and subject.split(".")[position - 1 : position] == [to]
             return not names or to in names

@@ -1,7 +1,7 @@
 # Copyright (c) Rosey-Robot Team
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Processes and sockets of a Linux host: a nats-server without a service manager, and who listens where."""
+"""Processes and sockets of a Linux host: what runs without a service manager, and who listens where."""
 
 from __future__ import annotations
 
@@ -63,23 +63,6 @@ class ProcessError(Exception):
 
 
 @dataclass(frozen=True)
-class Server:
-    """A nats-server that runs without a service manager; all paths are absolute.
-
-    binary: the binary or a link to it. config: its configuration file. pid_file: holds the number of its process.
-    """
-
-    binary: Path
-    config: Path
-    pid_file: Path
-
-    @property
-    def command(self) -> tuple[str, ...]:
-        """What it is started with, and known by."""
-        return (str(self.binary), "-c", str(self.config))
-
-
-@dataclass(frozen=True)
 class Process:
     """A process as /proc shows it, see proc(5).
 
@@ -101,6 +84,68 @@ class Process:
         )
         moment = datetime.fromtimestamp(booted + self.started / os.sysconf("SC_CLK_TCK"), UTC)
         return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    @property
+    def age(self) -> float:
+        """How many seconds ago it was started, to a clock tick."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - self.started / os.sysconf("SC_CLK_TCK")
+
+
+class Program(t.Protocol):
+    """What runs without a service manager."""
+
+    @property
+    def pid_file(self) -> Path:
+        """Give the file that holds the number of its process."""
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """Give what it is started with, and known by; the program first, as an absolute path."""
+
+    def difference(self, process: Process) -> str:
+        """Say why a process is not this program; empty when it is."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A nats-server; all paths are absolute.
+
+    binary: the binary or a link to it. config: its configuration file. pid_file: holds the number of its process.
+    """
+
+    binary: Path
+    config: Path
+    pid_file: Path
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """What it is started with, and known by."""
+        return (str(self.binary), "-c", str(self.config))
+
+    def difference(self, process: Process) -> str:
+        """Say why a process is not this server; empty when it is."""
+        binary = self.binary.resolve()
+        executable = process.executable
+        # Versions stand side by side, and since the start the link may have been switched to another or removed.
+        is_version = executable.parent.parent == binary.parent.parent
+        is_known = executable == binary or is_version or process.command[:1] == self.command[:1]
+        if executable.name != binary.name or not is_known:
+            return f"process {process.pid} runs {executable}, not {binary}"
+        if process.command[1:] != self.command[1:]:
+            return f"process {process.pid} was not started with {self.config}"
+        return ""
+
+
+@dataclass(frozen=True)
+class Bot:
+    """A bot, known by its command line alone."""
+
+    command: tuple[str, ...]
+    pid_file: Path
+
+    def difference(self, process: Process) -> str:
+        """Say why a process is not this bot; empty when it is."""
+        return "" if process.command == self.command else f"process {process.pid} was not started as the bot is"
 
 
 @dataclass(frozen=True)
@@ -202,17 +247,10 @@ def conflicts(wanted: Address, port: int, taken: Socket) -> bool:
     return wanted == taken.address or wanted.is_unspecified or taken.address.is_unspecified
 
 
-def mismatch(process: Process, server: Server, uid: int) -> str:
-    """Say why a process is not this server, run by the user uid; empty when it is."""
-    binary = server.binary.resolve()
-    executable = process.executable
-    # Versions stand side by side, and since the start the link may have been switched to another or removed.
-    is_version = executable.parent.parent == binary.parent.parent
-    is_known = executable == binary or is_version or process.command[:1] == server.command[:1]
-    if executable.name != binary.name or not is_known:
-        return f"process {process.pid} runs {executable}, not {binary}"
-    if process.command[1:] != server.command[1:]:
-        return f"process {process.pid} was not started with {server.config}"
+def mismatch(process: Process, program: Program, uid: int) -> str:
+    """Say why a process is not this program, run by the user uid; empty when it is."""
+    if difference := program.difference(process):
+        return difference
     if process.uid != uid:
         return f"process {process.pid} runs as {_user_name(process.uid)}, not as {_user_name(uid)}"
     return ""
@@ -233,36 +271,36 @@ def read(pid: int) -> Process | None:
     return Process(pid, uid, Path(executable), tuple(map(os.fsdecode, command)), started)
 
 
-def find(server: Server) -> Process | None:
-    """Give the running process of a server: the one of its pid file, or one that a lost pid file no longer names."""
+def find(program: Program) -> Process | None:
+    """Give the running process of a program: the one of its pid file, or one that a lost pid file no longer names."""
     uid = os.geteuid()
-    for pid in (*_noted(server.pid_file), *_pids()):
+    for pid in (*_noted(program.pid_file), *_pids()):
         process = read(pid)
-        if process and not mismatch(process, server, uid):
+        if process and not mismatch(process, program, uid):
             return process
     return None
 
 
-def is_noted(server: Server, pid: int) -> bool:
+def is_noted(program: Program, pid: int) -> bool:
     """Say whether the pid file names this process."""
-    return _noted(server.pid_file) == (pid,)
+    return _noted(program.pid_file) == (pid,)
 
 
-def note(server: Server, pid: int) -> None:
-    """Write the number of the server's process to the pid file, in one rename; ProcessError."""
+def note(program: Program, pid: int) -> None:
+    """Write the number of the program's process to the pid file, in one rename; ProcessError."""
     try:
-        with tempfile.TemporaryDirectory(prefix=f".{server.pid_file.name}-", dir=server.pid_file.parent) as staging:
-            staged = Path(staging) / server.pid_file.name
+        with tempfile.TemporaryDirectory(prefix=f".{program.pid_file.name}-", dir=program.pid_file.parent) as staging:
+            staged = Path(staging) / program.pid_file.name
             staged.write_text(f"{pid}\n", encoding="ascii")
-            staged.replace(server.pid_file)
+            staged.replace(program.pid_file)
     except OSError as error:
-        raise ProcessError(f"pid_file {server.pid_file} can't be written: {error.strerror}") from error
+        raise ProcessError(f"pid_file {program.pid_file} can't be written: {error.strerror}") from error
 
 
 @contextmanager
-def hold(server: Server) -> Iterator[Hold | None]:
-    """Hold on to the running process of a server, its identity checked; None when it does not run."""
-    process = find(server)
+def hold(program: Program) -> Iterator[Hold | None]:
+    """Hold on to the running process of a program, its identity checked; None when it does not run."""
+    process = find(program)
     if process is None:
         yield None
         return
@@ -296,7 +334,7 @@ def check_free(endpoints: Collection[Endpoint], allowed: Collection[int] = ()) -
 
 
 def start(
-    server: Server,
+    program: Program,
     output: Path,
     endpoints: Collection[Endpoint],
     *,
@@ -304,7 +342,7 @@ def start(
     secrets: Collection[str] = (),
     seconds: float,
 ) -> Process:
-    """Start a server that outlives this process, and write its pid file.
+    """Start a program that outlives this process, and write its pid file.
 
     Returns when it listens on all of its endpoints, or on any address when none are given, and at the latest after so
     many seconds. output: takes what it writes before its log opens. Raises ProcessError with the last lines of output
@@ -315,7 +353,7 @@ def start(
         output.touch(mode=0o600)
         with output.open("ab") as stream:
             child = subprocess.Popen(
-                server.command,
+                program.command,
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
@@ -326,8 +364,12 @@ def start(
     except OSError as error:
         if error.filename == str(output):
             raise ProcessError(f"output {output} can't be written: {error.strerror}") from error
-        raise ProcessError(archive.why_not_executed(server.binary, error)) from error
-    note(server, child.pid)
+        raise ProcessError(archive.why_not_executed(Path(program.command[0]), error)) from error
+    try:
+        note(program, child.pid)
+    except ProcessError:
+        child.kill()
+        raise
     wanted = _resolve(endpoints)
     for _attempt in _pauses(seconds):
         if child.poll() is not None or _serves(child.pid, wanted):
@@ -337,13 +379,13 @@ def start(
         return process
     # It has ended, or it is one that could not be recognised later: then it is not left running either.
     child.kill()
-    server.pid_file.unlink(missing_ok=True)
+    program.pid_file.unlink(missing_ok=True)
     said = _new_lines(logs, secrets) or "it wrote nothing"
-    raise ProcessError(f"{server.binary} ended with {child.wait()} while it started: {said}")
+    raise ProcessError(f"{program.command[0]} ended with {child.wait()} while it started: {said}")
 
 
-def stop(held: Hold, server: Server, number: signal.Signals, seconds: float) -> bool:
-    """Stop the server's process and remove its pid file.
+def stop(held: Hold, program: Program, number: signal.Signals, seconds: float) -> bool:
+    """Stop the program's process and remove its pid file.
 
     Says whether it had to be killed since it did not end in so many seconds. ProcessError when even that is no help.
     """
@@ -353,7 +395,7 @@ def stop(held: Hold, server: Server, number: signal.Signals, seconds: float) -> 
         held.send(signal.SIGKILL)
         if not held.wait(seconds):
             raise ProcessError(f"process {held.process.pid} does not end, not even on SIGKILL")
-    server.pid_file.unlink(missing_ok=True)
+    program.pid_file.unlink(missing_ok=True)
     return killed
 
 

@@ -14,6 +14,7 @@ import errno
 import functools
 import grp
 import itertools
+import json
 import operator
 import os
 import pwd
@@ -33,14 +34,18 @@ from enum import StrEnum
 from pathlib import Path
 from types import ModuleType
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from ansible_collections.rosey.nats.plugins.module_utils import environment_file, splice
 
 
 class State(StrEnum):
-    """What stands at a path."""
+    """What stands at a path, or in the file at a path."""
 
     DIRECTORY = "directory"
     FILE = "file"
+    SECTION = "section"
+    VARIABLES = "variables"
     LINK = "link"
     ABSENT = "absent"
 
@@ -71,22 +76,30 @@ ENTRY_SPEC: dict[str, dict[str, t.Any]] = {
     "state": {"type": "str", "required": True, "choices": [str(state) for state in State]},
     "content": {"type": "str"},
     "secret_content": {"type": "str", "no_log": True},
+    "key": {"type": "str", "no_log": False},
+    "variables": {"type": "dict"},
+    "secret_variables": {"type": "dict", "no_log": True},
     "target": {"type": "str"},
     "owner": {"type": "str"},
     "group": {"type": "str"},
     "mode": {"type": "str"},
     "recurse": {"type": "bool", "default": False},
+    "manifest": {"type": "str"},
     "validate": {"type": "str"},
     "redact": {"type": "str", "default": str(Redact.NONE), "choices": [str(redact) for redact in Redact]},
+    "reader": {"type": "str"},
 }
 
 _OPTIONS: dict[State, frozenset[str]] = {
-    State.DIRECTORY: frozenset({"owner", "group", "mode", "recurse"}),
-    State.FILE: frozenset({"content", "secret_content", "owner", "group", "mode", "validate", "redact"}),
-    State.LINK: frozenset({"target", "owner", "group"}),
-    State.ABSENT: frozenset(),
+    State.DIRECTORY: frozenset({"owner", "group", "mode", "recurse", "manifest", "reader"}),
+    State.FILE: frozenset({"content", "secret_content", "owner", "group", "mode", "validate", "redact", "reader"}),
+    State.SECTION: frozenset({"key", "content", "owner", "group", "mode", "reader"}),
+    State.VARIABLES: frozenset({"variables", "secret_variables", "owner", "group", "mode", "reader"}),
+    State.LINK: frozenset({"target", "owner", "group", "reader"}),
+    State.ABSENT: frozenset({"reader"}),
 }
-_FORMATS = {State.DIRECTORY: stat.S_IFDIR, State.FILE: stat.S_IFREG, State.LINK: stat.S_IFLNK}
+_IN_A_FILE = (State.FILE, State.SECTION, State.VARIABLES)
+_FORMATS = {State.DIRECTORY: stat.S_IFDIR, State.LINK: stat.S_IFLNK, **dict.fromkeys(_IN_A_FILE, stat.S_IFREG)}
 _NOUNS = {
     stat.S_IFDIR: "directory",
     stat.S_IFREG: "file",
@@ -96,6 +109,8 @@ _NOUNS = {
     stat.S_IFCHR: "character device",
     stat.S_IFBLK: "block device",
 }
+# What a section that somebody else wrote by hand may hold, in a comment too.
+_MAY_BE_SECRET = re.compile(rb"(?i)pass|token|secret|seed|://[^\s/]*@")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _LEAVE = -1  # chown(2): this id stays as it is
 _NO_ID = 2**32 - 1  # which is -1 in the 32 bits of an id
@@ -115,6 +130,13 @@ class EntriesModule(AnsibleModule):  # type: ignore[misc]  # ansible-core ships 
     knows to hide. So the host's journal gets the paths alone.
     """
 
+    def __init__(self, **arguments: t.Any) -> None:
+        super().__init__(**arguments)
+        # Variables that came as one text are only known to it as a whole.
+        for entry in self.params["entries"]:
+            values = (entry["secret_variables"] or {}).values()
+            self.no_log_values.update(value for value in values if isinstance(value, str) and value)
+
     def _log_invocation(self) -> None:
         self.log("Invoked for " + ", ".join(entry["path"] for entry in self.params["entries"]))
 
@@ -123,14 +145,19 @@ class EntriesModule(AnsibleModule):  # type: ignore[misc]  # ansible-core ships 
 class Entry:
     """One path as it was described, checked.
 
-    content: the bytes of a file. target: what a link leads to. validate: a command in which %s is the staged file,
-    empty for none. owner, group: a name, or a number as text; mode: permission bits; None leaves them as they are.
+    content: the bytes of a file, or of a section; of a change, always those of the whole file. key: of the section.
+    variables: what an environment file holds, None for what it must not. target: what a link leads to. validate: a
+    command in which %s is the staged file, empty for none. owner, group: a name, or a number as text; mode: permission
+    bits; None leaves them as they are. manifest: the name of the file that lists what was put into a directory.
+    reader: who has to take it up anew when it changes. last: whether it waits until all else is in place.
     """
 
     path: Path
     state: State
     content: bytes = field(default=b"", repr=False)
     secret: bool = False
+    key: str = ""
+    variables: Mapping[str, str | None] = field(default_factory=dict, repr=False)
     target: str = ""
     owner: str | None = None
     group: str | None = None
@@ -138,6 +165,9 @@ class Entry:
     recurse: bool = False
     validate: str = ""
     redact: Redact = Redact.NONE
+    manifest: str = ""
+    reader: str = ""
+    last: bool = False
 
 
 @dataclass(frozen=True)
@@ -217,7 +247,21 @@ def compare(entries: Iterable[Mapping[str, t.Any]]) -> list[Change]:
     The changes come in the order in which they are made. An account that is not there yet is named in its change.
     Raises StateError, with all that is wrong, for a description that can't be meant or that this host can't take.
     """
-    return _Comparison(_read(entries)).changes()
+    return _Comparison(_with_manifests(_read(entries))).changes()
+
+
+def strangers(entries: Iterable[Mapping[str, t.Any]]) -> list[str]:
+    """Name what stands in a directory that has a manifest, and is neither described nor on the list.
+
+    Directories in it are left out. Raises StateError as `compare` does.
+    """
+    described = _read(entries)
+    found: list[str] = []
+    for entry in described.values():
+        if entry.manifest:
+            known = {*_listed(entry), *_inside(entry, described), entry.manifest}
+            found += [str(path) for path in _files(entry.path) if path.name not in known]
+    return sorted(found)
 
 
 def diff(changes: Iterable[Change]) -> list[dict[str, t.Any]]:
@@ -241,9 +285,9 @@ def apply(changes: Sequence[Change], *, label: Label) -> None:
         for change in of_state[State.DIRECTORY]:
             _put_directory(change, made, label)
         with ExitStack() as temporary:
-            new = of_state[State.FILE] + of_state[State.LINK]
+            new = [change for state in (*_IN_A_FILE, State.LINK) for change in of_state[state]]
             staged = [(change, _stage(change, temporary, label)) for change in new]
-            _flush([(change.entry.path, name) for change, name in staged if change.entry.state == State.FILE])
+            _flush([(change.entry.path, name) for change, name in staged if change.entry.state in _IN_A_FILE])
             for change, name in staged:
                 if change.entry.validate:
                     _validate(change, name)
@@ -309,18 +353,22 @@ def _entry(raw: Mapping[str, t.Any]) -> Entry:
         given.discard("redact")
     for name in sorted(given - _OPTIONS[state]):
         raise StateError(f"{path}: {name} has no meaning for state {state}. Leave it out.")
-    for name in sorted(given & {"target", "owner", "group", "validate"}):
+    for name in sorted(given & {"target", "owner", "group", "validate", "key", "reader"}):
         if fault := _fault(raw[name]):
             raise StateError(f"{path}: {name} {raw[name]!r} {fault}. Correct it or leave it out.")
     if state == State.LINK and "target" not in given:
         raise StateError(f"{path}: target is missing. A link needs the path that it leads to.")
-    secret = "secret_content" in given
+    if state == State.SECTION and not {"key", "content"} <= given:
+        raise StateError(f"{path}: key or content is missing. A section needs both; content '' removes it.")
+    secret = "secret_content" in given or state == State.VARIABLES
     redact = Redact(raw.get("redact") or Redact.NONE)
     return Entry(
         path=path,
         state=state,
-        content=_content(path, raw) if state == State.FILE else b"",
+        content=_content(path, raw) if state in (State.FILE, State.SECTION) else b"",
         secret=secret,
+        key=raw.get("key") or "",
+        variables=_variables(path, raw) if state == State.VARIABLES else {},
         target=raw.get("target") or "",
         owner=raw.get("owner"),
         group=raw.get("group"),
@@ -328,6 +376,8 @@ def _entry(raw: Mapping[str, t.Any]) -> Entry:
         recurse=bool(raw.get("recurse")),
         validate=_command(path, raw.get("validate")),
         redact=Redact.ALL if secret and redact == Redact.NONE else redact,
+        manifest=_plain_name(path, raw.get("manifest")),
+        reader=raw.get("reader") or "",
     )
 
 
@@ -372,6 +422,34 @@ def _content(path: Path, raw: Mapping[str, t.Any]) -> bytes:
         raise StateError(f"{path}: {place} of the content can't be written as UTF-8. Give text or bytes.") from None
 
 
+def _variables(path: Path, raw: Mapping[str, t.Any]) -> Mapping[str, str | None]:
+    given = [raw.get(name) for name in ("variables", "secret_variables")]
+    if given == [None, None]:
+        raise StateError(f"{path}: variables is missing. Give names with their values; null removes a variable.")
+    plain, secret = (each or {} for each in given)
+    if both := sorted(plain.keys() & secret.keys()):
+        raise StateError(f"{path}: {', '.join(both)}: given as variables and as secret_variables. Give each once.")
+    variables = {**plain, **secret}
+    try:
+        environment_file.put(b"", variables)
+    except environment_file.EnvironmentFileError as error:
+        raise StateError(f"{path}: variables: {error}") from None
+    return dict(variables)
+
+
+def _plain_name(path: Path, name: str | None) -> str:
+    if name is not None and not _is_plain_name(name):
+        raise StateError(
+            f"{path}: manifest {name!r} is no name of a file in the directory itself. "
+            "Give a name alone, such as .manifest."
+        )
+    return name or ""
+
+
+def _is_plain_name(name: object) -> bool:
+    return isinstance(name, str) and not _fault(name) and "/" not in name and name not in (".", "..")
+
+
 def _mode(path: Path, text: str | None) -> int | None:
     if text is None:
         return None
@@ -407,6 +485,69 @@ def _inherited(entry: Entry, described: Mapping[Path, Entry]) -> Entry:
         if above is not None and above.recurse:
             return dataclasses.replace(entry, owner=entry.owner or above.owner, group=entry.group or above.group)
     return entry
+
+
+# Manifests
+
+
+def _with_manifests(described: dict[Path, Entry]) -> dict[Path, Entry]:
+    """Add what each manifest asks for: itself, and the absence of a listed file that is no longer described."""
+    every = dict(described)
+    for directory in described.values():
+        if not directory.manifest:
+            continue
+        path = directory.path / directory.manifest
+        inside = _inside(directory, described)
+        if directory.manifest in inside:
+            raise StateError(f"{path}: it is described, and is the manifest of its directory. Give it another name.")
+        names = sorted(name for name, state in inside.items() if state == State.FILE)
+        listed = _listed(directory)
+        if not names and not listed:
+            continue
+        content = (json.dumps(names, indent=0, ensure_ascii=False) + "\n").encode("utf-8", "surrogateescape")
+        every[path] = _inherited(Entry(path, State.FILE, content=content, last=True), described)
+        for name in set(listed) - inside.keys() - {directory.manifest}:
+            stale = directory.path / name
+            # Whatever took its place since then is not ours.
+            if stale.is_file() and not stale.is_symlink():
+                every[stale] = Entry(stale, State.ABSENT, reader=directory.reader)
+    return every
+
+
+def _inside(directory: Entry, described: Mapping[Path, Entry]) -> dict[str, State]:
+    """Give the names that are described directly in a directory, whatever links lead there."""
+    real = functools.cache(os.path.realpath)
+    return {at.name: entry.state for at, entry in described.items() if real(at.parent) == real(directory.path)}
+
+
+def _listed(directory: Entry) -> list[str]:
+    """Give the names that a directory's manifest lists."""
+    path = directory.path / directory.manifest
+    try:
+        names = json.loads(path.read_bytes().decode("utf-8", "surrogateescape"))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise StateError(f"{path}: it can't be looked at: {error.strerror}.") from error
+    except ValueError:
+        names = None
+    if not isinstance(names, list) or not all(map(_is_plain_name, names)):
+        raise StateError(
+            f"{path}: this manifest is no list of names of files, so somebody else wrote to it. "
+            "Correct it, or remove it; then what it listed stays, and is named as strange."
+        )
+    return names
+
+
+def _files(directory: Path) -> list[Path]:
+    """Give all that stands in a directory, which may be missing, and is no directory."""
+    try:
+        with os.scandir(directory) as found:
+            return [Path(each.path) for each in found if not each.is_dir(follow_symlinks=False)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise StateError(f"{directory}: it can't be looked at: {error.strerror}.") from error
 
 
 # Looking
@@ -465,20 +606,22 @@ class _Comparison:
         try:
             status = entry.path.lstat()
         except (FileNotFoundError, NotADirectoryError):
-            return None if entry.state == State.ABSENT else self._created(entry)
+            return self._created(entry)
         if entry.state == State.ABSENT:
             gone = Difference(Aspect.REMOVED, _noun(status), str(State.ABSENT))
             return Change(entry, (gone,))
         if stat.S_IFMT(status.st_mode) != _FORMATS[entry.state]:
             leads = f" to {entry.path.readlink()}" if stat.S_ISLNK(status.st_mode) else ""
             raise StateError(
-                f"{entry.path}: a {_noun(status)}{leads} stands where the description has a {entry.state}. "
+                f"{entry.path}: a {_noun(status)}{leads} stands where the description has a "
+                f"{_NOUNS[_FORMATS[entry.state]]}. "
                 "Move it away, or describe what is there."
             )
         differences: list[Difference] = []
         before = None
-        if entry.state == State.FILE:
+        if entry.state in _IN_A_FILE:
             before = entry.path.read_bytes()
+            entry = _with_whole_content(entry, before)
             if before != entry.content:
                 differences.append(Difference(Aspect.CONTENT))
         elif entry.state == State.LINK and (target := entry.path.readlink()) != Path(entry.target):
@@ -488,9 +631,12 @@ class _Comparison:
             change = self._with_ownership_below(change)
         return change if change.differences else None
 
-    def _created(self, entry: Entry) -> Change:
-        differences = [Difference(Aspect.CREATED, str(State.ABSENT), str(entry.state))]
-        if entry.state == State.FILE:
+    def _created(self, entry: Entry) -> Change | None:
+        entry = _with_whole_content(entry, b"")
+        if entry.state == State.ABSENT or (entry.state in (State.SECTION, State.VARIABLES) and not entry.content):
+            return None
+        differences = [Difference(Aspect.CREATED, str(State.ABSENT), _NOUNS[_FORMATS[entry.state]])]
+        if entry.state in _IN_A_FILE:
             differences.append(Difference(Aspect.CONTENT))
         elif entry.state == State.LINK:
             differences.append(Difference(Aspect.TARGET, None, entry.target))
@@ -584,9 +730,28 @@ class _Comparison:
         return None
 
 
-def _turn(entry: Entry) -> tuple[int, int]:
-    """Directories, files, links, absences, each from the root down."""
-    return list(State).index(entry.state), len(entry.path.parts)
+def _with_whole_content(entry: Entry, before: bytes) -> Entry:
+    """Give an entry with the content of the whole file, of which it may describe a part."""
+    try:
+        match entry.state:
+            case State.SECTION if not splice.HAS_YAML:
+                raise StateError(f"{entry.path}: {missing_required_lib('PyYAML')} Debian has it as python3-yaml.")
+            case State.SECTION if entry.content:
+                content = splice.put(before, entry.key, entry.content)
+            case State.SECTION:
+                content = splice.cut(before, entry.key)
+            case State.VARIABLES:
+                content = environment_file.put(before, entry.variables)
+            case _:
+                return entry
+    except (splice.SpliceError, environment_file.EnvironmentFileError) as error:
+        raise StateError(f"{entry.path}: {error}") from None
+    return dataclasses.replace(entry, content=content)
+
+
+def _turn(entry: Entry) -> tuple[bool, int, int]:
+    """Directories, files, links, absences, each from the root down; manifests when all of these are done."""
+    return entry.last, list(State).index(entry.state), len(entry.path.parts)
 
 
 def _noun(status: os.stat_result) -> str:
@@ -665,10 +830,22 @@ def _diff_items(change: Change) -> Iterator[dict[str, t.Any]]:
         yield {"before": before, "after": after, **headers}
     if len(metadata) < len(change.differences):
         old, new = change.before or b"", change.entry.content
+        if change.entry.state == State.SECTION:
+            # What else is in the file may be secret.
+            old, new = (splice.find(text, change.entry.key) or b"" for text in (old, new))
+            if _MAY_BE_SECRET.search(old + new):
+                change = dataclasses.replace(change, entry=dataclasses.replace(change.entry, redact=Redact.ALL))
         shown_old, shown_new = _shown(old, change.entry), _shown(new, change.entry)
         if shown_old == shown_new and old != new:
             shown_new += "(what differs is hidden)\n"
+        if change.entry.state == State.VARIABLES and (names := _names_that_differ(old, new)):
+            shown_new += f"(what differs: {', '.join(names)})\n"
         yield {"before": shown_old, "after": shown_new, **headers}
+
+
+def _names_that_differ(old: bytes, new: bytes) -> list[str]:
+    before, after = environment_file.get(old), environment_file.get(new)
+    return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
 
 
 def _shown(content: bytes, entry: Entry) -> str:
@@ -867,16 +1044,21 @@ def _validate_copy(change: Change) -> None:
 
 
 def _switch(staged: Sequence[tuple[Change, Path]], gone: Sequence[Change], directories: Sequence[Change]) -> None:
-    """Rename what was staged, remove what shall be absent, repair ownership; then see it all on the disk."""
+    """Rename what was staged, remove what shall be absent, repair ownership; then see it all on the disk.
+
+    A manifest comes last, so that what was not yet removed is still listed when this is cut off.
+    """
     done: list[Path] = []
-    for change, name in staged:
-        with _explained(change.entry.path, "renaming it into place", done):
-            name.rename(change.entry.path)
-        done.append(change.entry.path)
-    for change in gone:
-        with _explained(change.entry.path, "removing it", done):
-            _remove(change.entry.path)
-        done.append(change.entry.path)
+    for last in (False, True):
+        for change, name in staged:
+            if change.entry.last == last:
+                with _explained(change.entry.path, "renaming it into place", done):
+                    name.rename(change.entry.path)
+                done.append(change.entry.path)
+        for change in () if last else gone:
+            with _explained(change.entry.path, "removing it", done):
+                _remove(change.entry.path)
+            done.append(change.entry.path)
     for change in directories:
         if change.repair is not None:
             with _explained(change.entry.path, "repairing the ownership below it", done):

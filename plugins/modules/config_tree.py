@@ -11,7 +11,8 @@ short_description: Put described directories, files and links on a host in one s
 version_added: 0.1.0
 author: Rosey-Robot Team (@rosey-robot)
 description:
-  - Brings a whole tree of directories, files, links, owners, modes and absences on to the host in one call.
+  - Brings a whole tree of directories, files, links, owners, modes and absences on to the host in one call, and also
+    sections and variables into files that somebody else keeps.
   - Every new file is written beside its place and tried by its O(entries[].validate) command. Only when all of them are
     written and accepted does one after the other take its place, each atomically. What fails before that leaves the
     host as it was.
@@ -23,7 +24,9 @@ attributes:
       validated where the host has what the command needs.
     support: full
   diff_mode:
-    description: Shows contents as unified diffs, as far as O(entries[].redact) allows, and owners, modes and targets.
+    description: >-
+      Shows contents as unified diffs, as far as O(entries[].redact) allows, and owners, modes and targets. Of a section
+      it shows the section alone, and of variables their names.
     support: full
 notes:
   - Works as an ordinary user too, with paths that this user may write.
@@ -58,6 +61,36 @@ EXAMPLES = r"""
         validate: runuser -u nats -- /usr/local/bin/nats-server -t -c %s
       - path: /etc/nats/old.conf
         state: absent
+
+- name: Configure the bot and its plugins
+  rosey.nats.config_tree:
+    entries:
+      - path: /opt/rosey-bot/environments/production/config.yaml
+        state: section
+        key: nats
+        content: |
+          nats:
+            servers:
+              - "nats://localhost:4222"
+            prefix: "rosey.prod"
+        reader: bot
+      - path: /opt/rosey-bot/environments/production/secrets.env
+        state: variables
+        variables:
+          NATS_USER: rosey
+        secret_variables:
+          NATS_PASSWORD: "{{ vault_nats_password }}"
+          NATS_TOKEN: null
+        owner: rosey
+        reader: bot
+      - path: /opt/rosey-bot/environments/production/plugins
+        state: directory
+        manifest: .manifest
+        reader: bot
+      - path: /opt/rosey-bot/environments/production/plugins/quotes.yaml
+        state: file
+        content: "{{ lookup('ansible.builtin.template', 'quotes.yaml.j2') }}"
+        reader: bot
 """
 
 RETURN = r"""
@@ -86,6 +119,11 @@ changes:
       type: list
       elements: str
       sample: ["content", "mode: 0644 -> 0640"]
+    reader:
+      description: Who reads it.
+      returned: when O(entries[].reader) is given
+      type: str
+      sample: bot
     validated:
       description: Whether the validating command has accepted the file. False only in check mode.
       returned: when O(entries[].validate) is given
@@ -95,6 +133,13 @@ changes:
       returned: when RV(changes[].validated) is false
       type: str
       sample: this host has no group nats yet
+strangers:
+  description:
+    - The files in the directories with a O(entries[].manifest) that are neither described nor on its list. They stay.
+  returned: success
+  type: list
+  elements: str
+  sample: [/opt/rosey-bot/environments/production/plugins/by_hand.yaml]
 """
 
 import os
@@ -123,6 +168,8 @@ def report(changes: Sequence[state.Change], untried: Mapping[str, str]) -> list[
     result = []
     for change in changes:
         item: dict[str, t.Any] = {"path": change.path, "what": list(change.what), "reasons": list(change.reasons)}
+        if change.entry.reader:
+            item["reader"] = change.entry.reader
         if change.entry.validate:
             item["validated"] = change.path not in untried
             if change.path in untried:
@@ -142,6 +189,7 @@ def main() -> None:
     untried: Mapping[str, str] = {}
     try:
         changes = state.compare(module.params["entries"])
+        strangers = state.strangers(module.params["entries"])
         shown = {"diff": state.diff(changes)} if module._diff else {}
         if module.check_mode:
             untried = state.rehearse(changes)
@@ -149,7 +197,12 @@ def main() -> None:
             state.apply(changes, label=label_with(module))
     except state.StateError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=bool(changes), changes=report(changes, untried), **shown)
+    module.exit_json(
+        changed=bool(changes),
+        changes=report(changes, untried),
+        strangers=strangers,
+        **shown,
+    )
 
 
 if __name__ == "__main__":

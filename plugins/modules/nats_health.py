@@ -216,7 +216,6 @@ gate_passed_seconds:
   sample: 0.004
 """
 
-import threading
 import time
 import typing as t
 from collections.abc import Callable, Mapping
@@ -227,11 +226,6 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.rosey.nats.plugins.module_utils import conf, health, monitoring
 
-_SHORTEST_PAUSE = 0.002
-_LONGEST_PAUSE = 0.25
-# A pause is this part of the time that was waited already, so that waiting costs little and adds little.
-_PAUSE_PART = 0.05
-_LEAST_TIMEOUT = 1.0
 # What is a warning where the caller gave no limit of his own.
 _WARNING_LIMITS = {"slow_consumers": 0, "connections": 90}
 
@@ -260,26 +254,18 @@ def prove(
     look: gives a snapshot, or raises MonitoringError, within so many seconds for each answer; it calls its second
     argument as soon as the server has answered at all.
     """
-    started = clock()
     snapshot: health.Snapshot | None = None
-    answers: list[float] = []
-    while True:
-        left = started + wait - clock()
+
+    def judged(seconds: float, answered: Callable[[], None]) -> health.Judgement:
+        nonlocal snapshot
         try:
-            snapshot = look(
-                timeout if wait <= 0 else min(timeout, max(left, _LEAST_TIMEOUT)), lambda: answers.append(clock())
-            )
+            snapshot = look(seconds, answered)
         except monitoring.MonitoringError as error:
-            judgement = health.unanswered(error, expectation)
-        else:
-            judgement = health.judge(snapshot, expectation)
-        now = clock()
-        left = started + wait - now
-        if judgement.passed or left <= 0:
-            first_answer = answers[0] - started if answers else None
-            return Outcome(judgement, snapshot, first_answer, now - answers[0] if judgement.passed else None)
-        waited = now - (answers[0] if answers else started)
-        pause(min(left, max(_SHORTEST_PAUSE, min(_LONGEST_PAUSE, _PAUSE_PART * waited))))
+            return health.unanswered(error, expectation)
+        return health.judge(snapshot, expectation)
+
+    waited = health.wait_for(judged, wait=wait, timeout=timeout, clock=clock, pause=pause)
+    return Outcome(waited.last, snapshot, waited.first_answer, waited.passed)
 
 
 def result_of(outcome: Outcome, expectation: health.Expectation) -> dict[str, t.Any]:
@@ -305,9 +291,8 @@ def result_of(outcome: Outcome, expectation: health.Expectation) -> dict[str, t.
 
 def failure(judgement: health.Judgement, url: str, wait: float, last_words: str | None) -> str:
     """Give the message of a server that did not prove itself. last_words: the fatal error in its log, if any."""
-    lines = [f"nats-server at {url} has not proven what was meant within {wait:g} seconds: {judgement.summary}."]
-    lines += [f"- {finding}." for finding in judgement.findings]
-    return "\n".join([*lines, *([f"Its log ends with: {last_words}"] if last_words else [])])
+    said = health.failure(f"nats-server at {url}", wait, judgement.summary, judgement.findings)
+    return f"{said}\nIts log ends with: {last_words}" if last_words else said
 
 
 def read_config(path: Path) -> dict[str, t.Any]:
@@ -363,8 +348,8 @@ def main() -> None:
     params = module.params
     if not monitoring.HAS_REQUESTS:
         module.fail_json(msg=missing_required_lib("requests"))
-    if not 0 <= params["wait"] < threading.TIMEOUT_MAX:
-        module.fail_json(msg=f"wait: {params['wait']:g}; expected seconds; give 0 to look once")
+    if fault := health.wait_problem(params["wait"]):
+        module.fail_json(msg=fault)
     since = params["since"]
     if since and monitoring.moment(since["config_load_time"]) is None:
         module.fail_json(

@@ -152,7 +152,7 @@ import platform
 import pwd
 import typing as t
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils import (
@@ -164,48 +164,37 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
     options,
     plan,
     process,
+    service,
     state,
 )
 
-RunCommand = Callable[..., tuple[int, str, str]]
-UNIT_PROPERTIES = ("LoadState", "UnitFileState", "MainPID")
 MONITORING_SECONDS = 1.0
-ENABLED = ("enabled", "enabled-runtime")
 
 
 class ObstacleError(Exception):
     """What keeps the host from taking the deployment: whole sentences that say what to do."""
 
 
-@dataclass(frozen=True)
-class Service:
-    """What runs the server. running: its process, None where none runs."""
-
-    exists: bool
-    enabled: bool
-    running: process.Process | None
-
-
-def observe(params: Mapping[str, t.Any], run_command: RunCommand) -> dict[str, t.Any]:
+def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dict[str, t.Any]:
     """Look at the host and give the module's result; ObstacleError where the deployment can't be done."""
     architecture = archive.find_architecture(platform.machine())
     checksum = _checksum(params, architecture)
     changes = state.compare(params["entries"])
     binary = archive.installed(Path(params["directory"]), params["version"], checksum)
-    service = _service(params, run_command)
+    found = _service(params, run_command)
     meant = _meant(params)
     present = _present(Path(params["config_file"]))
     mark = _mark(present)
     if params["runtime"] != "docker":
         _check_paths(meant, params["entries"])
-        _check_ports(meant, service.running)
+        _check_ports(meant, found.running)
     reasons = [
-        *_restart_reasons(service, binary, changes),
+        *_restart_reasons(found, binary, changes),
         *_stale_reasons(Path(params["config_file"]), mark),
         *_config_reasons(present, meant),
     ]
     # Whether a container runs is for Docker's own module to find out.
-    started = service.running or (params["runtime"] == "docker" and present is not None)
+    started = found.running or (params["runtime"] == "docker" and present is not None)
     action = plan.action(reasons) if started else plan.Action.START
     return {
         "architecture": architecture.name,
@@ -221,9 +210,9 @@ def observe(params: Mapping[str, t.Any], run_command: RunCommand) -> dict[str, t
         "changes": [{"path": change.path, "what": list(change.what)} for change in changes],
         "unit_changed": any(change.path.endswith(".service") for change in changes),
         "service": {
-            "exists": service.exists,
-            "enabled": service.enabled,
-            "pid": service.running.pid if service.running else None,
+            "exists": found.exists,
+            "enabled": found.enabled,
+            "pid": found.running.pid if found.running else None,
         },
         "mark": asdict(mark) if mark else None,
         "action": str(action),
@@ -243,22 +232,13 @@ def _checksum(params: Mapping[str, t.Any], architecture: archive.Architecture) -
     return str(checksums[architecture.name])
 
 
-def _service(params: Mapping[str, t.Any], run_command: RunCommand) -> Service:
+def _service(params: Mapping[str, t.Any], run_command: service.RunCommand) -> service.Service:
     if params["runtime"] == "process":
         server = process.Server(Path(params["link"]), Path(params["config_file"]), Path(params["pid_file"]))
-        return Service(exists=True, enabled=True, running=process.find(server))
+        return service.Service(exists=True, enabled=True, running=process.find(server))
     if params["runtime"] == "docker":
-        return Service(exists=True, enabled=True, running=None)
-    names = ",".join(UNIT_PROPERTIES)
-    status, said, error = run_command(["systemctl", "show", f"--property={names}", f"{params['service']}.service"])
-    if status:
-        raise ObstacleError(f"systemctl does not answer: {error.strip()}. Choose another nats_server_runtime.")
-    unit = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
-    return Service(
-        exists=unit["LoadState"] == "loaded",
-        enabled=unit["UnitFileState"] in ENABLED,
-        running=process.read(int(unit["MainPID"])),
-    )
+        return service.Service(exists=True, enabled=True, running=None)
+    return service.look_up(params["service"], run_command)
 
 
 def _meant(params: Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -314,11 +294,11 @@ def _mark(present: dict[str, t.Any] | str | None) -> health.Mark | None:
 
 
 def _restart_reasons(
-    service: Service, binary: archive.Installation, changes: Iterable[state.Change]
+    found: service.Service, binary: archive.Installation, changes: Iterable[state.Change]
 ) -> Iterator[plan.Reason]:
     """Name what a running server only takes up with a new process."""
-    if service.running and service.running.executable != binary.binary:
-        yield plan.Reason("binary", str(service.running.executable), str(binary.binary), plan.Action.RESTART)
+    if found.running and found.running.executable != binary.binary:
+        yield plan.Reason("binary", str(found.running.executable), str(binary.binary), plan.Action.RESTART)
     for change in changes:
         if change.path.endswith(".service"):
             yield plan.Reason("unit", change.path, ", ".join(change.what), plan.Action.RESTART)
@@ -365,7 +345,14 @@ def main() -> None:
     )
     try:
         module.exit_json(changed=False, **observe(module.params, module.run_command))
-    except (ObstacleError, archive.ArchiveError, conf.ConfError, process.ProcessError, state.StateError) as error:
+    except (
+        ObstacleError,
+        archive.ArchiveError,
+        conf.ConfError,
+        process.ProcessError,
+        service.ServiceError,
+        state.StateError,
+    ) as error:
         module.fail_json(msg=str(error))
 
 

@@ -17,6 +17,9 @@ def test_a_process_counts_under_its_own_name_while_it_runs(tmp_path: Path, progr
     assert not engine.runs(pid_file, program)
     with subprocess.Popen(["sleep", "60"]) as process:
         pid_file.write_text(f"{process.pid}\n")
+        # Popen returns a moment before the process has its own name
+        while Path(f"/proc/{process.pid}/comm").read_text() != "sleep\n":
+            pass
         assert engine.runs(pid_file, program) is expected
         process.kill()
         # ended, and not yet waited for

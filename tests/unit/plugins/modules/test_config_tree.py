@@ -144,6 +144,86 @@ def test_no_secret_gets_out(
         assert ("rosey" in result["diff"][-1]["after"]) is (redact == "nats_conf")
 
 
+VARIABLES = {"PASSWORD": PASSWORD, "SHORT": "q7", "ONE": "Z", "QUOTED": 'it\'s "x" $HOME\\', "READER": "bot"}
+
+
+@pytest.mark.parametrize("given", [VARIABLES, "PASSWORD=correct-horse-battery, SHORT=q7 ONE=Z"], ids=["dict", "text"])
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_no_variable_gets_out(
+    tmp_path: Path, run_module: RunModule, journal: list[str], *, given: dict[str, str] | str, check_mode: bool
+) -> None:
+    path = tmp_path / "secrets.env"
+    path.write_text(f"PASSWORD={OLD_PASSWORD}\nOTHER=word-of-others\n")
+    entry = {"path": str(path), "state": "variables", "secret_variables": given}
+    result = run_module("config_tree", check_mode=check_mode, entries=[entry])
+    assert result["changed"]
+    told = json.dumps(result) + "".join(journal)
+    for part in ("correct", "staple", "others", "q7", "Z", "$HOME"):
+        assert part not in told
+    assert "PASSWORD" in result["diff"][-1]["after"]
+    assert ("q7" in path.read_text()) is not check_mode
+
+
+def test_a_refusal_holds_no_variable(tmp_path: Path, run_module: RunModule, journal: list[str]) -> None:
+    path = tmp_path / "secrets.env"
+    path.write_text(f"PASSWORD='{OLD_PASSWORD}\n")
+    for value in (PASSWORD, f"{PASSWORD}\n"):
+        entry = {"path": str(path), "state": "variables", "secret_variables": {"PASSWORD": value}}
+        result = run_module("config_tree", entries=[entry])
+        assert result["failed"]
+        told = json.dumps(result) + "".join(journal)
+        for part in ("correct", "staple"):
+            assert part not in told
+
+
+def test_a_reader_is_told(tmp_path: Path, run_module: RunModule) -> None:
+    entries = [
+        {"path": f"{tmp_path}/a", "state": "variables", "variables": {"USER": "bot"}, "reader": "bot"},
+        {"path": f"{tmp_path}/b", "state": "file", "content": "", "reader": "server"},
+        {"path": f"{tmp_path}/c", "state": "file", "content": ""},
+    ]
+    result = run_module("config_tree", entries=entries)
+    told = {Path(change["path"]).name: change.get("reader") for change in result["changes"]}
+    assert told == {"a": "bot", "b": "server", "c": None}
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "nats:\n  password: hunter2\n",
+        "nats:\n  prefix: rosey\n  # password: hunter2\n  name: bot\n",
+        "nats: {url: nats://a:hunter2@b}\n",
+    ],
+)
+def test_a_section_by_hand_shows_no_secret(tmp_path: Path, run_module: RunModule, before: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(before)
+    entry = {"path": str(path), "state": "section", "key": "nats", "content": "nats:\n  prefix: rosey.dev\n"}
+    result = run_module("config_tree", entries=[entry])
+    assert result["changed"]
+    assert "hunter2" not in json.dumps(result)
+    assert "hunter2" not in path.read_text()
+
+
+def test_a_tree_with_a_manifest_is_predicted_and_put(tmp_path: Path, run_module: RunModule) -> None:
+    def entries(*names: str) -> list[dict[str, Any]]:
+        top = {"path": f"{tmp_path}/p", "state": "directory", "manifest": ".manifest", "reader": "bot"}
+        return [top, *({"path": f"{tmp_path}/p/{name}", "state": "file", "content": name} for name in names)]
+
+    for names, strangers in (("ab", []), ("bc", [f"{tmp_path}/p/by_hand"]), ("", [f"{tmp_path}/p/by_hand"])):
+        predicted = run_module("config_tree", check_mode=True, entries=entries(*names))
+        done = run_module("config_tree", entries=entries(*names))
+        assert predicted["changes"] == done["changes"]
+        assert predicted["strangers"] == done["strangers"] == strangers
+        (tmp_path / "p" / "by_hand").write_text("")
+    assert {change["path"]: change.get("reader") for change in done["changes"]} == {
+        f"{tmp_path}/p/b": "bot",
+        f"{tmp_path}/p/c": "bot",
+        f"{tmp_path}/p/.manifest": None,
+    }
+    assert sorted(path.name for path in (tmp_path / "p").iterdir()) == [".manifest", "by_hand"]
+
+
 def test_an_error_is_one_sentence_after_the_other(tmp_path: Path, run_module: RunModule) -> None:
     entries = [
         {"path": "relative", "state": "directory"},

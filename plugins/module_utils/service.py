@@ -1,0 +1,43 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What systemd knows of a service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ansible_collections.rosey.nats.plugins.module_utils import process
+
+RunCommand = Callable[..., tuple[int, str, str]]
+
+_PROPERTIES = ("LoadState", "UnitFileState", "MainPID")
+_ENABLED = ("enabled", "enabled-runtime")
+
+
+class ServiceError(Exception):
+    """Why a service can't be looked at, in words for the user."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """What runs a program. enabled: it starts with the host. running: its process, None where none runs."""
+
+    exists: bool
+    enabled: bool
+    running: process.Process | None
+
+
+def look_up(name: str, run_command: RunCommand) -> Service:
+    """Ask systemd for a service. run_command: AnsibleModule's. Raises ServiceError."""
+    show = ["systemctl", "show", f"--property={','.join(_PROPERTIES)}", f"{name}.service"]
+    status, said, error = run_command(show)
+    if status:
+        raise ServiceError(f"systemctl does not answer: {error.strip()}. Choose another runtime than systemd.")
+    unit = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+    return Service(
+        exists=unit["LoadState"] == "loaded",
+        enabled=unit["UnitFileState"] in _ENABLED,
+        running=process.read(int(unit["MainPID"])),
+    )

@@ -1,0 +1,457 @@
+#!/usr/bin/python
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: bot_health
+short_description: Wait until the bot proves that it is on the bus with all its plugins, or runs without NATS
+version_added: 0.1.0
+author: Rosey-Robot Team (@rosey-robot)
+description:
+  - Asks the health endpoint of the bot, again and again, until all that was meant is proven or the time is up.
+  - Proves that the bot is connected to its channel, and to one of the NATS servers that were configured.
+  - With O(monitoring_url) it proves that the server really holds each subscription that a plugin declares. A
+    subscription with wildcards that covers it counts.
+  - With O(round_trip) it proves that a plugin answers on the bus, and how soon.
+  - In legacy mode it proves that the bot runs without NATS.
+  - It shows no user and no password, neither of a URL nor of O(credentials).
+options:
+  url:
+    description: The health endpoint of the bot. It takes no user or password.
+    type: str
+    default: http://localhost:8000/api/health
+  wait:
+    description: The seconds after which the module gives up. With V(0) it looks once. O(round_trip) comes after it.
+    type: float
+    default: 30.0
+  soak:
+    description:
+      - The seconds for which the bot has to go on proving itself once it has, looked at every second.
+    type: float
+    default: 0.0
+  timeout:
+    description: The seconds that one whole answer may take, be it of the bot, of the server or of a plugin.
+    type: float
+    default: 5.0
+  validate_certs:
+    description: Whether to check certificates, with an https O(url) or O(monitoring_url).
+    type: bool
+    default: true
+  ca_path:
+    description:
+      - A file, or a directory, with the certificates of the authorities to trust, on the host where the module runs.
+      - Without it those that Python's C(requests) brings are trusted.
+    type: path
+  client_cert:
+    description: A file with the certificate to show to a server that asks for one. It may hold the key too.
+    type: path
+  client_key:
+    description: The file with the key of O(client_cert), where that does not hold it.
+    type: path
+  mode:
+    description:
+      - V(nats) for a bot that has to be connected to NATS.
+      - V(legacy) for one that has to run without it. Then only O(url), O(wait), O(timeout), O(required) and the options
+        of TLS count.
+    type: str
+    choices: [nats, legacy]
+    default: nats
+  servers:
+    description:
+      - The NATS URLs that the bot is configured with. What it is connected to has to be one of them.
+      - Port 4222 is the default. V(localhost) and each loopback address mean the same host.
+      - They take no user or password. Give these as O(credentials).
+    type: list
+    elements: str
+    default: []
+  subjects:
+    description:
+      - How many subjects the bot has to hold at least.
+      - Without it these are as many as O(plugins) declare. Fewer of them are then a warning where O(monitoring_url)
+        proves that each is held, since one with wildcards may stand for several.
+    type: int
+  required:
+    description:
+      - What the bot has to tell at its health endpoint. What else it does not tell is a warning.
+      - Those of C(nats) are not asked for in legacy mode.
+    type: list
+    elements: str
+    choices:
+      - status
+      - connected
+      - channel
+      - uptime
+      - version
+      - user_count
+      - requests
+      - errors
+      - nats.connected
+      - nats.server
+      - nats.subjects
+    default: []
+  plugins:
+    description: The plugins that are enabled.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: The name of the plugin.
+        type: str
+        required: true
+      subscriptions:
+        description: The subjects that it declares, with the prefix of the environment.
+        type: list
+        elements: str
+        default: []
+  client_name:
+    description:
+      - The C(name) of the bot's connection to NATS.
+      - Where the server has a connection of this name, a V(-) and the name of a plugin, that one has to hold the
+        subscriptions of the plugin. Where it has none, those of any connection count.
+    type: str
+  monitoring_url:
+    description:
+      - The monitoring endpoint of the server that the bot is connected to, such as V(http://127.0.0.1:8222).
+      - Without it what the server holds is not looked at.
+    type: str
+  round_trip:
+    description:
+      - Requests that a plugin has to answer, one after the other, on the reply subject of the request.
+      - The plugin does what the requests say, so choose one that does no harm.
+      - Without it no request is made.
+    type: dict
+    suboptions:
+      subject:
+        description: The command's subject, with the prefix of the environment.
+        type: str
+        required: true
+      payload:
+        description: What each request carries.
+        type: json
+        default: '{"user": "test", "message": "!quote"}'
+      count:
+        description: How many requests are measured, at least 200. A few more come before them.
+        type: int
+        default: 200
+      limit_milliseconds:
+        description: What 99 of 100 requests may take at most, until the answer is there. More is an error.
+        type: float
+        default: 100.0
+  python:
+    description:
+      - The Python of the bot's virtual environment, which has nats-py. It makes the round trips.
+      - Where there is none, or none with nats-py, the round trips are skipped with a warning.
+    type: path
+  credentials:
+    description: What the round trips log in to NATS with. They go to O(python) over its standard input.
+    type: dict
+    suboptions:
+      user:
+        description: The user.
+        type: str
+      password:
+        description: The user's password.
+        type: str
+      token:
+        description: The token, where the server takes one instead.
+        type: str
+requirements:
+  - requests (a Python library) on the host where the module runs
+attributes:
+  check_mode:
+    description: Can run in check mode and tell the same.
+    support: full
+    details:
+      - This module changes nothing. The requests of O(round_trip) are made in check mode too.
+  diff_mode:
+    description: Returns what changed.
+    support: N/A
+    details:
+      - This module changes nothing.
+seealso:
+  - module: rosey.nats.nats_health
+"""
+
+EXAMPLES = r"""
+- name: Wait until the bot is on the bus with all its plugins
+  rosey.nats.bot_health:
+    servers: [nats://localhost:4222]
+    client_name: rosey-bot-prod
+    monitoring_url: http://127.0.0.1:8222
+    plugins:
+      - name: quotes
+        subscriptions:
+          - rosey.prod.commands.quote
+          - rosey.prod.commands.addquote
+          - rosey.prod.commands.delquote
+  register: health
+
+- name: Tell what is proven
+  ansible.builtin.debug:
+    msg: "{{ health.summary }}"
+
+- name: Prove that a plugin answers soon enough
+  rosey.nats.bot_health:
+    servers: [nats://localhost:4222]
+    round_trip:
+      subject: rosey.staging.commands.quote
+    python: /opt/rosey-bot/venv/bin/python
+    credentials:
+      user: rosey
+      password: "{{ vault_nats_password }}"
+
+- name: Prove that the bot runs without NATS
+  rosey.nats.bot_health:
+    mode: legacy
+    required: [version]
+"""
+
+RETURN = r"""
+passed:
+  description: Whether everything that was meant is proven.
+  returned: always
+  type: bool
+summary:
+  description: What is proven, in one line.
+  returned: always
+  type: str
+  sample: >-
+    bot connected to nats://localhost:4222, 6 of 6 subscriptions held, round trip p50 0.8 ms, p99 2.1 ms over 200
+findings:
+  description: What is not as it should be. Where RV(passed) is true there are at most warnings.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    what:
+      description: The key of the bot's answer, the plugin, or what else was judged.
+      type: str
+      sample: plugin quotes
+    expected:
+      description: What was meant.
+      type: str
+      sample: a subscription that covers rosey.prod.commands.quote
+    found:
+      description: What was seen.
+      type: str
+      sample: none that the connection rosey-bot-prod-quotes holds
+    severity:
+      description: V(error) or V(warning).
+      type: str
+      sample: error
+    remedy:
+      description: What to do.
+      type: str
+      sample: look at the log of the plugin and restart the bot
+seen:
+  description: What the bot told last. Of its keys only those that O(required) may name, with values of the right type.
+  returned: always
+  type: dict
+  sample:
+    status: connected
+    nats: {connected: true, server: "nats://localhost:4222", subjects: 6}
+subscriptions:
+  description: What the plugins declare, and how much of it the server holds.
+  returned: when O(monitoring_url) answered and O(plugins) are given
+  type: dict
+  contains:
+    declared:
+      description: How many subscriptions the plugins declare.
+      type: int
+      sample: 6
+    held:
+      description: How many of these the server holds.
+      type: int
+      sample: 6
+round_trip:
+  description: What the round trips showed.
+  returned: when O(round_trip) is given, in mode V(nats)
+  type: dict
+  contains:
+    p50_milliseconds:
+      description: What half of the trips did not exceed, null without any trip.
+      type: float
+      sample: 0.8
+    p99_milliseconds:
+      description: What 99 of 100 trips did not exceed, null without any trip.
+      type: float
+      sample: 2.1
+    trips:
+      description: How many trips were measured.
+      type: int
+      sample: 200
+    skipped:
+      description: Whether they were skipped, since there is no nats-py, or since the rest did not pass.
+      type: bool
+      sample: false
+"""
+
+import typing as t
+from collections.abc import Mapping
+from urllib.parse import unquote
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from ansible_collections.rosey.nats.plugins.module_utils import bot_health, credentials, health, monitoring, subjects
+
+LEAST_TRIPS = 200
+MOST_TRIPS = 100_000
+PROBE = "rosey-round-trip"
+ROUND_TRIP = {
+    "subject": {"type": "str", "required": True},
+    "payload": {"type": "json", "default": '{"user": "test", "message": "!quote"}'},
+    "count": {"type": "int", "default": LEAST_TRIPS},
+    "limit_milliseconds": {"type": "float", "default": 100.0},
+}
+PLUGIN = {
+    "name": {"type": "str", "required": True},
+    "subscriptions": {"type": "list", "elements": "str", "default": []},
+}
+
+
+def faults(params: Mapping[str, t.Any]) -> list[str]:
+    """Name what is wrong with the module's parameters; no secret is in it."""
+    found = [fault for name in ("wait", "soak") if (fault := health.wait_problem(params[name], name))]
+    for url in params["servers"]:
+        shown = bot_health.without_credentials(url)
+        if shown != url:
+            found.append(f"servers: {shown} has a user or password before it; give these as credentials")
+        else:
+            try:
+                bot_health.place(url)
+            except ValueError:
+                found.append(f"servers: {url} is no URL of a NATS server; write it as nats://localhost:4222")
+    for plugin in params["plugins"]:
+        for subject in plugin["subscriptions"]:
+            if fault := subjects.fault(subject):
+                found.append(f"plugins: {plugin['name']}: {subject!r} {fault}; correct the subscription")
+    trip = params["round_trip"]
+    if trip:
+        if not subjects.is_literal(trip["subject"]):
+            found.append(
+                f"round_trip.subject: {trip['subject']!r} is no subject to publish on; give it without wildcards"
+            )
+        if not LEAST_TRIPS <= trip["count"] <= MOST_TRIPS:
+            found.append(f"round_trip.count: {trip['count']}; expected {LEAST_TRIPS} to {MOST_TRIPS}; correct it")
+        limit = trip["limit_milliseconds"]
+        if not 0 < limit <= 1000 * params["timeout"]:
+            found.append(f"round_trip.limit_milliseconds: {limit:g}; give milliseconds above 0, up to timeout")
+        if not params["servers"]:
+            found.append("round_trip: servers names none to connect to; give the URLs that the bot is configured with")
+    found += [f"credentials: {problem}" for problem in credentials.problems(params["credentials"] or {})]
+    return found
+
+
+def expectation_of(params: Mapping[str, t.Any]) -> bot_health.Expectation:
+    """Make the expectation from the module's parameters."""
+    return bot_health.Expectation(
+        mode=bot_health.Mode(params["mode"]),
+        servers=tuple(bot_health.place(url) for url in params["servers"]),
+        subjects=params["subjects"],
+        required=frozenset(params["required"]),
+        plugins=tuple(
+            bot_health.Plugin(plugin["name"], tuple(plugin["subscriptions"])) for plugin in params["plugins"]
+        ),
+        client_name=params["client_name"],
+    )
+
+
+def observer_of(params: Mapping[str, t.Any], expectation: bot_health.Expectation) -> bot_health.Observer:
+    """Make the one that looks; MonitoringError where a URL can't be one."""
+    options = {name: params[name] for name in monitoring.ARGUMENTS if name != "url"}
+    reader = monitoring.Reader(params["url"], bot_health.BOT, **options)
+    is_monitored = params["monitoring_url"] and expectation.declared and expectation.mode is bot_health.Mode.NATS
+    monitor = monitoring.Monitor(params["monitoring_url"], **options) if is_monitored else None
+    return bot_health.Observer(reader, monitor, expectation)
+
+
+def trips_of(params: Mapping[str, t.Any], trip: bot_health.RoundTrip) -> bot_health.Trips:
+    """Make the round trips that the module's parameters ask for."""
+    given = params["credentials"] or {}
+    return bot_health.make_trips(
+        trip,
+        python=params["python"],
+        servers=params["servers"],
+        credentials={name: value for name, value in given.items() if value is not None},
+        name=PROBE,
+        timeout=params["timeout"],
+    )
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            **monitoring.ARGUMENTS,
+            "url": {"type": "str", "default": bot_health.URL},
+            "wait": {"type": "float", "default": 30.0},
+            "soak": {"type": "float", "default": 0.0},
+            "mode": {"type": "str", "choices": list(bot_health.Mode), "default": str(bot_health.Mode.NATS)},
+            "servers": {"type": "list", "elements": "str", "default": []},
+            "subjects": {"type": "int"},
+            "required": {"type": "list", "elements": "str", "choices": list(bot_health.KEYS), "default": []},
+            "plugins": {"type": "list", "elements": "dict", "options": PLUGIN, "default": []},
+            "client_name": {"type": "str"},
+            "monitoring_url": {"type": "str"},
+            "round_trip": {"type": "dict", "options": ROUND_TRIP},
+            "python": {"type": "path"},
+            # As a whole it would be no secret, but the user's name, blotted out of every subject.
+            "credentials": {
+                "type": "dict",
+                "options": {
+                    "user": {"type": "str"},
+                    "password": {"type": "str", "no_log": True},
+                    "token": {"type": "str", "no_log": True},
+                },
+            },
+        },
+        required_by={**monitoring.REQUIRED_BY, "round_trip": ("python",)},
+        supports_check_mode=True,
+    )
+    params = module.params
+    for url in (*params["servers"], params["url"], params["monitoring_url"] or ""):
+        # A result shows the arguments too.
+        given = url.rpartition("@")[0].rpartition("://")[2]
+        module.no_log_values.update(filter(None, (given, given.partition(":")[2], unquote(given.partition(":")[2]))))
+    if not monitoring.HAS_REQUESTS:
+        module.fail_json(msg=missing_required_lib("requests"))
+    if found := faults(params):
+        module.fail_json(msg="\n".join(found))
+    expectation = expectation_of(params)
+    try:
+        observer = observer_of(params, expectation)
+    except monitoring.MonitoringError as error:
+        module.fail_json(msg=str(error))
+    waited = health.wait_for(observer.judge, wait=params["wait"], timeout=params["timeout"], soak=params["soak"])
+    judgement = waited.last
+    lost = waited.passed is not None and not judgement.passed
+    result: dict[str, t.Any] = {}
+    if params["round_trip"] and expectation.mode is bot_health.Mode.NATS:
+        asked = params["round_trip"]
+        trip = bot_health.RoundTrip(asked["subject"], asked["payload"], asked["count"], asked["limit_milliseconds"])
+        trips = trips_of(params, trip) if judgement.passed else bot_health.Trips(stopped=bot_health.NOT_YET)
+        judgement = bot_health.with_trips(judgement, trip, trips)
+        result["round_trip"] = bot_health.trips_result(trips)
+    if judgement.held is not None:
+        result["subscriptions"] = {"declared": expectation.declared, "held": judgement.held}
+    result |= {
+        "passed": judgement.passed,
+        "summary": judgement.summary,
+        "findings": [finding.as_result() for finding in judgement.findings],
+        "seen": judgement.seen,
+    }
+    if not judgement.passed:
+        who = f"the bot at {params['url']}"
+        said = health.failure(who, params["wait"], judgement.summary, judgement.findings, lost=lost)
+        module.fail_json(msg=said, **result)
+    for finding in judgement.findings:
+        module.warn(str(finding))
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()

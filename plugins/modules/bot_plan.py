@@ -1,0 +1,209 @@
+#!/usr/bin/python
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: bot_plan
+short_description: Tell what a deployment would change at the bot, and why
+version_added: 0.1.0
+author: Rosey-Robot Team (@rosey-robot)
+description:
+  - Looks at a host once and compares what it has of the bot's configuration with what was described. Changes nothing.
+  - Says whether the bot is installed, which files differ, and whether the bot has to be restarted for that. A bot has
+    to be when a file that it reads differs in its content, or is newer than the running bot.
+  - Where the bot is not installed, nothing is compared, so that a later installation finds its directory empty.
+attributes:
+  check_mode:
+    description: Only looks, in check mode as well.
+    support: full
+  diff_mode:
+    description: Has no diff; M(rosey.nats.config_tree) shows it.
+    support: none
+options:
+  home:
+    description: The directory of the bot. Where it is not there, the bot is not installed.
+    type: path
+    required: true
+  runtime:
+    description: What runs the bot.
+    type: str
+    required: true
+    choices: [systemd, process]
+  service:
+    description: The name of the service under systemd.
+    type: str
+    default: cytube-bot
+  command:
+    description: With O(runtime=process), what the bot is started with, as M(rosey.nats.bot_process) takes it.
+    type: list
+    elements: str
+    default: []
+  pid_file:
+    description: With O(runtime=process), the file that holds the number of the bot's process.
+    type: path
+extends_documentation_fragment:
+  - rosey.nats.entries
+seealso:
+  - module: rosey.nats.bot_health
+  - module: rosey.nats.config_tree
+  - module: rosey.nats.nats_plan
+"""
+
+EXAMPLES = r"""
+- name: Ask what a new section would mean for the bot
+  rosey.nats.bot_plan:
+    home: /opt/rosey-bot
+    runtime: systemd
+    entries:
+      - path: /opt/rosey-bot/environments/production/config.yaml
+        state: section
+        key: nats
+        content: |
+          nats:
+            servers: ["nats://localhost:4222"]
+            prefix: rosey.prod
+  register: plan
+
+- name: Show it
+  ansible.builtin.debug:
+    msg: "{{ plan.action }}: {{ plan.reasons | join(', ') }}"
+"""
+
+RETURN = r"""
+installed:
+  description: Whether the bot is there. Where it is not, all that follows is empty.
+  returned: success
+  type: bool
+packages:
+  description: The distribution's packages that the host's Python lacks for the modules of this collection.
+  returned: success
+  type: list
+  elements: str
+  sample: [python3-yaml]
+changes:
+  description:
+    - What differs in the files, each with C(path) and C(what).
+    - A section is not compared as long as python3-yaml is missing.
+  returned: success
+  type: list
+  elements: dict
+strangers:
+  description: The files in the described directories that somebody else put there. They stay.
+  returned: success
+  type: list
+  elements: str
+service:
+  description: The service, with C(exists), C(enabled) and C(pid).
+  returned: success
+  type: dict
+action:
+  description: What a deployment asks of the bot, one of V(nothing), V(restart), V(start).
+  returned: success
+  type: str
+reasons:
+  description: Why, a sentence each.
+  returned: success
+  type: list
+  elements: str
+"""
+
+import importlib.util
+import time
+import typing as t
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from ansible_collections.rosey.nats.plugins.module_utils import plan, process, service, splice, state
+
+# The libraries of this collection's modules, and the packages of Debian that carry them.
+PACKAGES = {"requests": "python3-requests", "yaml": "python3-yaml"}
+# A change of these alone is none for a reader that has the file open or reads it as the same user.
+_NOT_READ = {state.Aspect.OWNER, state.Aspect.GROUP, state.Aspect.MODE, state.Aspect.BELOW}
+# The kernel counts the start of a process in ticks of a hundredth of a second.
+_TICK = 0.05
+
+
+def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dict[str, t.Any]:
+    """Look at the host and give the module's result; StateError, ServiceError."""
+    installed = Path(params["home"]).is_dir()
+    missing = [package for library, package in PACKAGES.items() if importlib.util.find_spec(library) is None]
+    found = _service(params, run_command)
+    entries = [each for each in params["entries"] if installed and _is_comparable(each)]
+    changes = state.compare(entries)
+    reasons = [*_reasons(changes), *_stale_reasons(entries, found.running)]
+    return {
+        "installed": installed,
+        "packages": missing if installed else [],
+        "changes": [{"path": change.path, "what": list(change.what)} for change in changes],
+        "strangers": state.strangers(entries),
+        "service": {
+            "exists": found.exists,
+            "enabled": found.enabled,
+            "pid": found.running.pid if found.running else None,
+        },
+        "action": str(_action(installed, found, reasons)),
+        "reasons": [str(reason) for reason in reasons] if found.running else [],
+    }
+
+
+def _is_comparable(entry: Mapping[str, t.Any]) -> bool:
+    return splice.HAS_YAML or entry["state"] != state.State.SECTION
+
+
+def _service(params: Mapping[str, t.Any], run_command: service.RunCommand) -> service.Service:
+    if params["runtime"] == "systemd":
+        return service.look_up(params["service"], run_command)
+    bot = process.Bot(tuple(params["command"]), Path(params["pid_file"]))
+    return service.Service(exists=bool(bot.command), enabled=True, running=process.find(bot))
+
+
+def _reasons(changes: Iterable[state.Change]) -> Iterator[plan.Reason]:
+    """Name what a running bot only takes up with a new process."""
+    for change in changes:
+        read = [str(item.aspect) for item in change.differences if item.aspect not in _NOT_READ]
+        if read and change.entry.state != state.State.DIRECTORY and change.entry.reader:
+            yield plan.Reason("file", change.path, read[0], plan.Action.RESTART)
+
+
+def _stale_reasons(entries: Sequence[Mapping[str, t.Any]], running: process.Process | None) -> Iterator[plan.Reason]:
+    """Name a file that the running bot never read, as after a deployment that was cut off."""
+    if running is None:
+        return
+    started = time.time() - running.age
+    for entry in entries:
+        path = Path(entry["path"])
+        if entry.get("reader") and path.is_file() and path.stat().st_mtime > started + _TICK:
+            yield plan.Reason("file", str(path), "written since the bot was started", plan.Action.RESTART)
+
+
+def _action(installed: bool, found: service.Service, reasons: Sequence[plan.Reason]) -> plan.Action:
+    if not installed or not found.exists:
+        return plan.Action.NOTHING
+    return plan.action(reasons) if found.running else plan.Action.START
+
+
+def main() -> None:
+    """Run the module."""
+    module = state.EntriesModule(
+        argument_spec={
+            "home": {"type": "path", "required": True},
+            "runtime": {"type": "str", "required": True, "choices": ["systemd", "process"]},
+            "service": {"type": "str", "default": "cytube-bot"},
+            "command": {"type": "list", "elements": "str", "default": []},
+            "pid_file": {"type": "path"},
+            "entries": {"type": "list", "elements": "dict", "required": True, "options": state.ENTRY_SPEC},
+        },
+        required_if=[("runtime", "process", ["pid_file"])],
+        supports_check_mode=True,
+    )
+    try:
+        module.exit_json(changed=False, **observe(module.params, module.run_command))
+    except (process.ProcessError, service.ServiceError, state.StateError) as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()
