@@ -1,0 +1,129 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A connection to NATS that is made again, whatever ended it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from .settings import without_login
+
+Handler = Callable[[Msg], Coroutine[Any, Any, None]]
+PAUSE = 1
+
+log = logging.getLogger("rosey.bus")
+
+
+def describe(error: Exception) -> str:
+    """Name an error; its own words only where they can't hold a secret."""
+    return f"{type(error).__name__}: {error}" if isinstance(error, OSError | TypeError) else type(error).__name__
+
+
+def parse_chat(data: bytes) -> tuple[str, str] | None:
+    """Read the user and the text of a chat message."""
+    try:
+        content = json.loads(data)
+    except ValueError:
+        return None
+    if not isinstance(content, dict):
+        return None
+    user, text = content.get("user"), content.get("message")
+    return (user, text) if isinstance(user, str) and isinstance(text, str) else None
+
+
+def make_chat(user: str, text: str) -> bytes:
+    """Write a chat message."""
+    return json.dumps({"user": user, "message": text}).encode()
+
+
+class Bus:
+    """The connection and its subscriptions. on_change: called when it came up or went down."""
+
+    def __init__(
+        self, options: dict[str, Any], handlers: Mapping[str, Handler], on_change: Callable[[], Awaitable[None]]
+    ) -> None:
+        self.options = options
+        self.handlers = handlers
+        self.on_change = on_change
+        self.errors = 0
+        self.client = Client()
+        self.subscribed = False
+
+    @property
+    def connected(self) -> bool:
+        """Tell whether messages arrive now."""
+        return self.subscribed and self.client.is_connected
+
+    @property
+    def subjects(self) -> int:
+        """Count the subscriptions that are live now."""
+        return len(self.handlers) if self.connected else 0
+
+    @property
+    def server(self) -> str:
+        """Give the URL of the server as it was configured; of the first one, when there is no connection."""
+        servers = [without_login(server) for server in self.options["servers"]]
+        now = self.client.connected_url
+        parsed = [urlsplit(server if "://" in server else f"nats://{server}") for server in servers]
+        same = [now and (now.hostname, now.port) == (each.hostname, each.port or 4222) for each in parsed]
+        return servers[same.index(True) if True in same else 0]
+
+    async def publish(self, subject: str, data: bytes) -> None:
+        """Publish, unless the bus is away."""
+        if self.connected:
+            await self.client.publish(subject, data)
+
+    async def run(self) -> None:
+        """Stay connected until cancelled."""
+        try:
+            while True:
+                await self._connect_once()
+                await asyncio.sleep(PAUSE)
+        finally:
+            self.subscribed = False
+            await self.client.close()
+
+    async def _connect_once(self) -> None:
+        """Connect, subscribe, and return when the client has given up."""
+        closed = asyncio.Event()
+
+        async def on_closed() -> None:
+            closed.set()
+
+        async def on_error(error: Exception) -> None:
+            self.errors += 1
+            log.error("NATS: %s", describe(error))
+
+        self.subscribed = False
+        self.client = Client()
+        callbacks: dict[str, Any] = {
+            "disconnected_cb": self.on_change,
+            "reconnected_cb": self.on_change,
+            "closed_cb": on_closed,
+            "error_cb": on_error,
+        }
+        try:
+            await self.client.connect(**self.options, **callbacks)
+            for subject, handler in self.handlers.items():
+                await self.client.subscribe(subject, cb=handler)
+            await self.client.flush()
+        except Exception as error:
+            self.errors += 1
+            log.error("Failed to connect to NATS: %s", describe(error))
+            await self.client.close()
+            return
+        self.subscribed = True
+        log.info("Connected to NATS at %s", self.server)
+        await self.on_change()
+        await closed.wait()
+        await self.on_change()
+        log.error("NATS: the connection was given up")

@@ -1,0 +1,153 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the bot reads: the configuration of its environment, its secrets and its plugins."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+# The variables and the options of nats.connect() that they become.
+SECRETS = {"NATS_SERVER": "servers", "NATS_USER": "user", "NATS_PASSWORD": "password", "NATS_TOKEN": "token"}
+ASSIGNMENT = re.compile(r"\s*(?:export\s+)?(\w+)=(.*)")
+# Single quotes, double quotes, an escaped character, plain characters: as a shell and systemd read them alike.
+QUOTED = re.compile(r"""'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)|([^'"\\]+)""")
+
+log = logging.getLogger("rosey")
+
+
+class SettingsError(Exception):
+    """A file that can't be used; says which and why, and no value of it."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that the configuration says. nats: options of nats.connect(), or None in legacy mode."""
+
+    home: Path
+    directory: Path
+    user: str
+    channel: str
+    health_host: str
+    health_port: int
+    log_level: str
+    prefix: str
+    nats: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """A plugin's file."""
+
+    path: Path
+    name: str
+    enabled: bool
+    subscriptions: list[str]
+    publishes: list[str]
+    config: dict[str, Any]
+
+
+def unquote(value: str) -> str:
+    """Give what a shell makes of the right side of an assignment."""
+    parts = QUOTED.findall(value.strip())
+    return "".join(one or re.sub(r'\\([$`"\\])', r"\1", two) or escaped or plain for one, two, escaped, plain in parts)
+
+
+def parse_environment(text: str) -> dict[str, str]:
+    """Read an environment file's lines NAME=value; comments and other lines mean nothing."""
+    found = (ASSIGNMENT.fullmatch(line) for line in text.splitlines())
+    return {match[1]: unquote(match[2]) for match in found if match}
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Read a YAML file that is a mapping."""
+    try:
+        content = yaml.safe_load(path.read_text())
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        raise SettingsError(f"{path}: line {line} is no YAML") from None
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise SettingsError(f"{path} can't be read: {type(error).__name__}") from None
+    if not isinstance(content, dict):
+        raise SettingsError(f"{path} is no mapping")
+    return content
+
+
+def read_secrets(path: Path, environment: Mapping[str, str]) -> dict[str, Any]:
+    """Give the secret options of nats.connect(), of the file when the environment has none of them."""
+    variables = environment
+    if not SECRETS.keys() & environment.keys() and path.exists():
+        try:
+            variables = parse_environment(path.read_text())
+        except OSError as error:
+            log.warning("%s can't be read: %s", path, error.strerror)
+    found: dict[str, Any] = {SECRETS[name]: variables[name] for name in SECRETS if variables.get(name)}
+    if "servers" in found:
+        found["servers"] = [server.strip() for server in found["servers"].split(",")]
+    return found
+
+
+def read_settings(home: Path, environment: str, variables: Mapping[str, str] | None = None) -> Settings:
+    """Read the configuration of an environment."""
+    directory = home / "environments" / environment
+    config = read_mapping(directory / "config.yaml")
+    options = config.get("nats")
+    if options is not None:
+        if not isinstance(options, dict) or not options.get("prefix"):
+            raise SettingsError(f"{directory / 'config.yaml'}: nats has no prefix")
+        secrets = read_secrets(directory / "secrets.env", os.environ if variables is None else variables)
+        options = {"servers": ["nats://localhost:4222"], "name": "rosey-bot", **options, **secrets}
+        if isinstance(options["servers"], str):
+            options["servers"] = [options["servers"]]
+    health = config.get("health") or {}
+    return Settings(
+        home=home,
+        directory=directory,
+        user=str(config.get("user", "rosey")),
+        channel=str(config.get("channel", "")),
+        health_host=str(health.get("host", "localhost")),
+        health_port=int(health.get("port", 8000)),
+        log_level=str((config.get("logging") or {}).get("level", "INFO")).upper(),
+        prefix=str(options.pop("prefix")) if options else "",
+        nats=options,
+    )
+
+
+def read_declaration(path: Path) -> Declaration:
+    """Read a plugin's file."""
+    content = read_mapping(path)
+    if not content.get("name"):
+        raise SettingsError(f"{path} has no name")
+    return Declaration(
+        path=path,
+        name=str(content["name"]),
+        enabled=content.get("enabled", True) is True and content.get("type") == "isolated",
+        subscriptions=list(content.get("subscriptions") or []),
+        publishes=list(content.get("publishes") or []),
+        config=dict(content.get("config") or {}),
+    )
+
+
+def read_declarations(directory: Path) -> list[Declaration]:
+    """Read the enabled plugins; a file that is none is named and passed over."""
+    found = []
+    for path in sorted(directory.glob("*.yaml")):
+        try:
+            found.append(read_declaration(path))
+        except SettingsError as error:
+            log.error("%s", error)
+    return [declaration for declaration in found if declaration.enabled]
+
+
+def without_login(server: str) -> str:
+    """Give a server's URL without the user and the password that may stand in it."""
+    scheme, separator, rest = server.rpartition("://")
+    return scheme + separator + rest.rpartition("@")[2]
