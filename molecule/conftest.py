@@ -6,21 +6,45 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socketserver
 import subprocess
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import nats
 import pytest
 import requests
+import yaml
 from nats.aio.client import Client
 from testinfra.host import Host
 
+# The guide's prefix of each environment, and of the scenarios that are named otherwise.
+PREFIXES = {"staging": "rosey.staging", "production": "rosey.prod"}
+DEVELOPMENT = "rosey.dev"
+# A client that is refused would try for minutes.
+CONNECT_SECONDS = 5
+VARIABLES = Path(__file__).parent / "shared" / "vars" / "main.yml"
+
 # Carries bytes between its own input and output and a port of the host that it runs on, until its input ends.
 RELAY = "exec 3<>/dev/tcp/127.0.0.1/{port}; cat <&3 & cat >&3; kill $!"
+
+
+@pytest.fixture(scope="session")
+def prefix() -> str:
+    """Give the prefix of the scenario's subjects."""
+    return PREFIXES.get(os.environ["MOLECULE_SCENARIO_NAME"], DEVELOPMENT)
+
+
+@pytest.fixture(scope="session")
+def login(prefix: str) -> dict[str, str]:
+    """Give what a client has to log in with: nothing in development."""
+    if prefix == DEVELOPMENT:
+        return {}
+    return {"user": "rosey", "password": yaml.safe_load(VARIABLES.read_text(encoding="utf-8"))["vault_nats_password"]}
 
 
 @pytest.fixture
@@ -44,12 +68,13 @@ def tunnel(host: Host) -> Iterator[Callable[[int], int]]:
 
 
 @pytest.fixture
-def converse(tunnel: Callable[[int], int]) -> Callable[..., Any]:
+def converse(tunnel: Callable[[int], int], login: dict[str, str]) -> Callable[..., Any]:
     """Give a function that runs a coroutine function with a connected nats-py client and returns its result."""
 
     def run(conversation: Callable[[Client], Awaitable[Any]], *, port: int = 4222, **options: Any) -> Any:
         async def session() -> Any:
-            client = await nats.connect(f"nats://127.0.0.1:{tunnel(port)}", **options)
+            connecting = nats.connect(f"nats://127.0.0.1:{tunnel(port)}", **{**login, **options})
+            client = await asyncio.wait_for(connecting, CONNECT_SECONDS)
             try:
                 return await conversation(client)
             finally:

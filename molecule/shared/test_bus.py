@@ -1,13 +1,19 @@
 # Copyright (c) Rosey-Robot Team
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What holds in every environment: the pinned server carries messages, stores them and is heard on loopback alone."""
+"""What holds in every environment.
+
+The pinned server carries messages, stores them and is heard on loopback alone; the bot answers through it.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
+import nats.errors
 import pytest
 from nats.aio.client import Client
 from testinfra.host import Host
@@ -44,3 +50,57 @@ def test_other_addresses_of_the_host_are_refused(host: Host, port: int) -> None:
     address = host.check_output("hostname -I").split()[0]
     assert host.socket(f"tcp://127.0.0.1:{port}").is_listening
     assert host.run(f"timeout 5 bash -c '</dev/tcp/{address}/{port}'").failed
+
+
+def test_a_chat_command_comes_back_as_the_plugins_chat_message(converse: Callable[..., Any], prefix: str) -> None:
+    async def conversation(client: Client) -> list[dict[str, str]]:
+        subject = f"{prefix}.cytube.chat.message"
+        chat = await client.subscribe(subject)
+        await client.publish(subject, json.dumps({"user": "somebody", "message": "!quote"}).encode())
+        return [json.loads((await chat.next_msg(timeout=5)).data) for _message in range(2)]
+
+    asked, answered = converse(conversation)
+    assert asked == {"user": "somebody", "message": "!quote"}
+    assert answered["user"] == "rosey"
+    assert answered["message"].startswith("Quote ")
+
+
+@pytest.mark.parametrize("change", [{"password": "wrong"}, {"user": "somebody"}, {"user": None, "password": None}])
+def test_a_client_that_does_not_know_the_password_is_refused(
+    converse: Callable[..., Any], login: dict[str, str], change: dict[str, str | None]
+) -> None:
+    async def conversation(client: Client) -> str:
+        return "connected"
+
+    said: list[str] = []
+
+    async def listen(error: Exception) -> None:
+        said.append(str(error))
+
+    if not login:
+        assert converse(conversation, **change) == "connected"
+        return
+    with pytest.raises((nats.errors.Error, asyncio.TimeoutError)):
+        converse(conversation, error_cb=listen, max_reconnect_attempts=1, **change)
+    assert "nats: 'Authorization Violation'" in said
+
+
+def test_the_bot_says_that_it_holds_all_subjects(monitor: Callable[..., dict[str, Any]]) -> None:
+    said = monitor("api/health", port=8000)
+    # the six of quotes and trivia, and the bot's own
+    assert said["status"] == "connected"
+    assert said["nats"] == {"connected": True, "server": "nats://localhost:4222", "subjects": 7}
+
+
+def test_the_bots_own_configuration_stays_as_it_was(host: Host) -> None:
+    path = host.check_output("find / -xdev -path '*/rosey-bot/environments/*/config.yaml'")
+    before, _section = host.file(path).content_string.split("nats:\n", 1)
+    assert before.startswith("---\n# Rosey's configuration.")
+    assert before.endswith("logging:\n  level: INFO\n")
+
+
+def test_the_secrets_are_the_bots_alone(host: Host, login: dict[str, str]) -> None:
+    if not login:
+        return
+    secrets = host.file(host.check_output("ls -d /opt/rosey-bot/environments/*/secrets.env"))
+    assert (secrets.user, secrets.group, secrets.mode) == ("rosey", "rosey", 0o600)
