@@ -8,10 +8,10 @@ LOCKS := requirements.txt requirements-go.txt requirements-test.txt
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-dev: .venv ## Run a proven nats-server on this machine with the development settings, without root
-	@.venv/bin/ansible-playbook site.yml -i inventories/development
+dev: .venv ## Run a proven nats-server with a bot on this machine, with the development settings, without root
+	@.venv/bin/ansible-playbook tests/bot/install.yml site.yml tests/bot/chat.yml -i inventories/development
 
-dev-down: .venv ## Stop that server
+dev-down: .venv ## Stop both
 	@.venv/bin/ansible-playbook playbooks/stop.yml -i inventories/development
 
 test: ## Run all tests, from nothing; as root, it installs and starts what is missing

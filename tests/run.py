@@ -31,7 +31,7 @@ SCENARIOS = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.y
 LINTERS = (
     "ruff check",
     "ruff format --check",
-    "mypy plugins tests/run.py tests/sanity.py tests/server.py",
+    "mypy plugins tests/run.py tests/sanity.py tests/server.py tests/bot",
     "yamllint --strict .",
     "ansible-lint",
 )

@@ -37,6 +37,38 @@ VARZ = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8222/varz'
 
 Variables = dict[str, Any]
 
+# The smallest declaration of a plugin that the bot of the tests has code for.
+QUOTES = {
+    "name": "quotes",
+    "subscriptions": ["commands.quote", "commands.addquote", "commands.delquote"],
+    "publishes": ["cytube.chat.message"],
+    "config": {"database": "data/quotes.db", "max_quote_length": 500, "cooldown": 0},
+}
+
+
+def local_bot(home: Path, port: int, environment: str = "development") -> Variables:
+    """Give the variables of a bot that is a process of this user."""
+    command = [f"{home}/venv/bin/python", "-m", "rosey_bot", "--home", str(home), "--environment", environment]
+    return {
+        "bot_config_environment": environment,
+        "bot_config_home": str(home),
+        "bot_config_owner": "",
+        "bot_config_group": "",
+        "bot_config_runtime": "process",
+        "bot_config_command": command,
+        "bot_config_nats": {"name": f"rosey-bot-{environment}"},
+        "bot_config_health_url": f"http://localhost:{port}/api/health",
+        "bot_plugins_declared": [QUOTES],
+    }
+
+
+def install_bot(home: Path, port: int, environment: str = "development") -> None:
+    """Install the bot of the tests, as a user of the collection has to install the real one."""
+    pack = home.parent / "rosey-bot.pyz"
+    subprocess.run([sys.executable, ROOT / "tests" / "bot" / "pack.py", pack], check=True)
+    given = ["--home", str(home), "--environment", environment, "--owner", "", "--port", str(port)]
+    subprocess.run([sys.executable, pack, *given], stdout=subprocess.DEVNULL, check=True)
+
 
 def merged(variables: Variables, changes: Variables) -> Variables:
     """Lay changes over the role's variables; those of nats_server_config option by option."""
@@ -84,7 +116,8 @@ class Container:
             "ansible_user": "root",
             "ansible_python_interpreter": "/usr/bin/python3",
         }
-        variables = merged({"nats_server_install_method": "go", **self.variables}, changes or {})
+        always = {"nats_server_install_method": "go", "bot_config_environment": "development"}
+        variables = merged({**always, **self.variables}, changes or {})
         return play_role(self.name, self.inventory, variables | connection, *options)
 
     def varz(self) -> dict[str, Any]:
@@ -118,10 +151,17 @@ class Deployment:
     directory: Path
     port: int
     monitoring_port: int
+    bot_port: int
+
+    @property
+    def home(self) -> Path:
+        """The bot's home, where install_bot() puts one."""
+        return self.directory / "root" / "opt" / "rosey-bot"
 
     @property
     def variables(self) -> Variables:
         return {
+            **local_bot(self.home, self.bot_port),
             "nats_server_runtime": "process",
             "nats_server_install_method": "go",
             "nats_server_prefix": str(self.directory / "root"),
@@ -155,19 +195,41 @@ class Deployment:
             await client.close()
 
     def files(self) -> dict[str, bytes]:
-        root = self.directory / "root" / "etc"
-        return {str(path): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+        roots = [self.directory / "root" / "etc", self.home / "environments"]
+        return {str(path): path.read_bytes() for root in roots for path in root.rglob("*") if path.is_file()}
+
+
+def free_ports(number: int) -> list[int]:
+    """Name TCP ports of 127.0.0.1 that nothing listens on."""
+    with ExitStack() as opened:
+        probes = [opened.enter_context(socket.socket()) for _each in range(number)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
 
 
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    with socket.socket() as one, socket.socket() as two:
-        one.bind(("127.0.0.1", 0))
-        two.bind(("127.0.0.1", 0))
-        ports = one.getsockname()[1], two.getsockname()[1]
-    deployed = Deployment(tmp_path_factory.mktemp("deployment"), *ports)
+    deployed = Deployment(tmp_path_factory.mktemp("deployment"), *free_ports(3))
     said = deployed.play({})
     assert said.startswith("exit 0"), said
     yield deployed
-    (pid_file,) = (deployed.directory / "root").rglob("nats-server.pid")
-    os.kill(int(pid_file.read_text()), signal.SIGINT)
+    stop_all(deployed.directory)
+
+
+@pytest.fixture(scope="module")
+def bot_deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """A deployment with a bot on it."""
+    deployed = Deployment(tmp_path_factory.mktemp("deployment"), *free_ports(3))
+    deployed.home.parent.mkdir(parents=True)
+    install_bot(deployed.home, deployed.bot_port)
+    said = deployed.play({})
+    assert said.startswith("exit 0"), said
+    yield deployed
+    stop_all(deployed.directory)
+
+
+def stop_all(directory: Path) -> None:
+    """End what the process runtime left running below a directory."""
+    for pid_file in (*directory.rglob("bot.pid"), *directory.rglob("nats-server.pid")):
+        os.kill(int(pid_file.read_text()), signal.SIGINT)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.rosey.nats.plugins.module_utils import options
+from ansible_collections.rosey.nats.plugins.module_utils import client_options, options
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,6 +54,40 @@ PROFILES = {
         "jetstream": {**STORE, "max_mem": "4G", "max_file": "50G"},
     },
 }
+CLIENT = {
+    "development": {
+        "name": "rosey-bot-dev",
+        "reconnect_time_wait": 2,
+        "max_reconnect_attempts": 60,
+        "ping_interval": 30,
+        "max_outstanding_pings": 2,
+    },
+    "staging": {
+        "name": "rosey-bot-staging",
+        "reconnect_time_wait": 2,
+        "max_reconnect_attempts": 60,
+        "ping_interval": 30,
+        "max_outstanding_pings": 2,
+    },
+    "production": {
+        "name": "rosey-bot-prod",
+        "reconnect_time_wait": 5,
+        "max_reconnect_attempts": -1,
+        "ping_interval": 60,
+        "max_outstanding_pings": 3,
+    },
+}
+CLIENT_PROFILES = {
+    "standard": {},
+    "low_latency": {"ping_interval": 15, "max_outstanding_pings": 1, "reconnect_time_wait": 1},
+    "unreliable_network": {
+        "ping_interval": 120,
+        "max_outstanding_pings": 5,
+        "reconnect_time_wait": 10,
+        "max_reconnect_attempts": -1,
+    },
+}
+PREFIXES = {"development": "rosey.dev", "staging": "rosey.staging", "production": "rosey.prod"}
 PATHS = {"nats_server_log_dir": "/var/log/nats", "nats_server_data_dir": "/var/lib/nats"}
 
 
@@ -66,7 +100,7 @@ def load(path: str) -> dict[str, Any]:
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_an_environment_has_the_guides_values_and_no_others(environment: str, profile: str) -> None:
     defaults = load("roles/nats_server/defaults/main.yml")
-    inventory = load(f"inventories/{environment}/group_vars/all/nats.yml")
+    inventory = load(f"inventories/{environment}/group_vars/{environment}/nats.yml")
     effective = options.merge(
         options.merge(defaults["nats_server_config_defaults"], inventory["nats_server_config"]),
         defaults["nats_server_profiles"][profile],
@@ -84,7 +118,7 @@ def test_the_guides_directories(name: str) -> None:
 def test_an_inventory_repeats_no_default() -> None:
     defaults = load("roles/nats_server/defaults/main.yml")
     for environment in ENVIRONMENTS:
-        for name, value in load(f"inventories/{environment}/group_vars/all/nats.yml").items():
+        for name, value in load(f"inventories/{environment}/group_vars/{environment}/nats.yml").items():
             assert defaults[name] != value
             if isinstance(value, dict):
                 assert not [k for k, v in value.items() if defaults["nats_server_config_defaults"].get(k) == v]
@@ -92,4 +126,41 @@ def test_an_inventory_repeats_no_default() -> None:
 
 @pytest.mark.parametrize("environment", ["staging", "production"])
 def test_the_hosts_are_placeholders_that_no_network_resolves(environment: str) -> None:
-    assert list(load(f"inventories/{environment}/hosts.yml")["rosey"]["hosts"]) == [f"{environment}.example.invalid"]
+    inventory = load(f"inventories/{environment}/hosts.yml")
+    assert inventory["rosey"] == {"children": {environment: None}}
+    assert list(inventory[environment]["hosts"]) == [f"{environment}.example.invalid"]
+
+
+@pytest.mark.parametrize("profile", CLIENT_PROFILES)
+@pytest.mark.parametrize("environment", CLIENT)
+def test_a_bot_has_the_guides_values_and_no_others(environment: str, profile: str) -> None:
+    defaults = load("roles/bot_config/defaults/main.yml")
+    inventory = load(f"inventories/{environment}/group_vars/{environment}/bot.yml")
+    assert inventory["bot_config_environment"] == environment
+    effective = {
+        **defaults["bot_config_nats_defaults"],
+        **inventory["bot_config_nats"],
+        **defaults["bot_config_profiles"][profile],
+    }
+    assert effective == {**CLIENT[environment], **CLIENT_PROFILES[profile]}
+    section = {**effective, "servers": ["nats://localhost:4222"], "prefix": PREFIXES[environment]}
+    assert client_options.problems(section, environment) == client_options.Problems((), ())
+
+
+@pytest.mark.parametrize("environment", CLIENT)
+def test_the_inventories_share_one_file_of_plugins(environment: str) -> None:
+    shared = ROOT / "inventories" / environment / "group_vars" / "all" / "plugins.yml"
+    assert shared.is_symlink()
+    assert shared.resolve() == ROOT / "inventories" / "common" / "plugins.yml"
+
+
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_authentication_is_on_where_others_are_served(environment: str) -> None:
+    credentials = load(f"inventories/{environment}/group_vars/{environment}/nats.yml")["nats_server_credentials"]
+    assert credentials["user"] == "rosey"
+    assert "vault_nats_password" in credentials["password"]
+
+
+def test_no_round_trips_on_the_bot_that_people_talk_to() -> None:
+    assert load("inventories/production/group_vars/production/bot.yml")["bot_config_round_trip"] is False
+    assert load("roles/bot_config/defaults/main.yml")["bot_config_round_trip"] is True
