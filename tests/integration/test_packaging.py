@@ -22,7 +22,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 ABOUT_THE_ARCHIVE = {"MANIFEST.json", "FILES.json"}
 # Whatever git tracks below these is part of the product, and nothing else is.
-PARTS = ("CHANGELOG.md", "COPYING", "README.md", "meta", "playbooks", "plugins", "roles")
+PARTS = ("CHANGELOG.md", "COPYING", "README.md", "inventories", "meta", "playbooks", "plugins", "roles")
 
 
 def run(directory: Path, environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
@@ -87,6 +87,9 @@ def server(tmp_path: Path, free_port: Callable[[], int], installation: Installat
         "nats_server_install_method": "go",
         "nats_server_prefix": str(tmp_path / "root"),
         "nats_server_config": {"server_name": "packaged", "port": free_port(), "http_port": monitoring_port},
+        "bot_config_environment": "development",
+        "bot_config_runtime": "process",
+        "bot_config_command": ["/nowhere/python", "-m", "rosey_bot"],
     }
     inventory = tmp_path / "hosts.yml"
     inventory.write_text(yaml.safe_dump({"rosey": {"hosts": {"here": variables}}}))
@@ -102,6 +105,16 @@ def test_the_archive_holds_the_product_and_nothing_else(archive: Path) -> None:
     assert packed == {name for name in names if (ROOT / name).is_file()}
     assert {name.partition("/")[0] for name in packed} == set(PARTS)
     assert "meta/runtime.yml" in packed
+
+
+@pytest.mark.parametrize("environment", ["development", "staging", "production"])
+def test_an_installed_inventory_is_linked_to_the_shared_plugins(installation: Installation, environment: str) -> None:
+    inventories = installation.collections / "ansible_collections" / "rosey" / "nats" / "inventories"
+    shared = inventories / environment / "group_vars" / "all" / "plugins.yml"
+    assert shared.is_symlink()
+    assert shared.resolve() == inventories / "common" / "plugins.yml"
+    listed = installation.run("ansible-playbook", "rosey.nats.contract", "-i", str(inventories / environment))
+    assert "commands.triviastop" in listed.stdout
 
 
 def test_the_installed_playbooks_prove_a_server_and_stop_it(installation: Installation, server: Server) -> None:
