@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -29,10 +29,19 @@ from ansible_collections.rosey.nats.plugins.module_utils import archive
 
 ROOT = Path(__file__).resolve().parents[1]
 PLAYS = ROOT / "bench" / "plays"
+PRODUCTION = (ROOT / "inventories" / "production" / "group_vars" / "production" / "nats.yml",)
+SITE = (
+    *PRODUCTION,
+    ROOT / "inventories" / "production" / "group_vars" / "production" / "bot.yml",
+    ROOT / "inventories" / "common" / "plugins.yml",
+)
 VERSION = "2.10.7"
 IMAGE = "rosey-nats-test:bookworm"
 UNCHANGED_RUNS = 3
 GATE_RUNS = 5
+NUMBERS = (10, 100, 1000)
+# So many items of a loop are measured; more would take most of an hour.
+LOOPED = 50
 SERVER_START_DELAY = 3.0
 LEAST_HEAD_START = 0.2
 CAPABILITIES = ("--cap-add=SYS_ADMIN", "--cap-add=SYS_PTRACE", "--security-opt=seccomp=unconfined")
@@ -100,7 +109,7 @@ def host(name: str) -> Iterator[str]:
         check=True,
     )
     wait = "until systemctl is-system-running --wait | grep -Eq 'running|degraded'; do sleep 0.1; done"
-    prepare = "apt-get update -qq && apt-get install -qq -y --no-install-recommends python3-requests"
+    prepare = "apt-get update -qq && apt-get install -qq -y --no-install-recommends python3-requests python3-yaml"
     try:
         for command in (wait, prepare):
             subprocess.run(["docker", "exec", name, "sh", "-c", command], capture_output=True, check=True)
@@ -109,8 +118,8 @@ def host(name: str) -> Iterator[str]:
         subprocess.run(["docker", "rm", "--force", "--volumes", name], capture_output=True, check=False)
 
 
-def play(name: str, variables: dict[str, object]) -> Callable[[str], Run]:
-    """Give a contestant that runs one of the plays."""
+def play(playbook: Path, variables: dict[str, object], values: Sequence[Path] = PRODUCTION) -> Callable[[str], Run]:
+    """Give what runs a playbook. values: files of variables."""
 
     def apply(target: str) -> Run:
         with tempfile.TemporaryDirectory() as temporary:
@@ -122,11 +131,9 @@ def play(name: str, variables: dict[str, object]) -> Callable[[str], Run]:
             inventory = directory / "hosts.yml"
             connection = {"ansible_connection": "community.docker.docker", "ansible_user": "root"}
             inventory.write_text(json.dumps({"rosey": {"hosts": {target: {**connection, **variables}}}}))
-            command = ["ansible-playbook", str(PLAYS / f"{name}.yml"), "-i", str(inventory)]
-            values = ROOT / "inventories" / "production" / "group_vars" / "all" / "nats.yml"
             started = time.perf_counter()
             done = subprocess.run(
-                [*command, "-e", f"@{values}"],
+                ["ansible-playbook", str(playbook), "-i", str(inventory), *(f"-e@{path}" for path in values)],
                 cwd=ROOT,
                 env={**os.environ, "PATH": f"{directory}:{os.environ['PATH']}", "ROUND_TRIPS": str(trips)},
                 capture_output=True,
@@ -135,7 +142,7 @@ def play(name: str, variables: dict[str, object]) -> Callable[[str], Run]:
             )
             seconds = time.perf_counter() - started
             if done.returncode:
-                raise SystemExit(f"{name} failed:\n{done.stdout}\n{done.stderr}")
+                raise SystemExit(f"{playbook.name} failed:\n{done.stdout}\n{done.stderr}")
             return Run(seconds, len(trips.read_text().splitlines()))
 
     return apply
@@ -189,6 +196,74 @@ def report(contestants: list[Contestant], naive: Contestant) -> None:
         )
 
 
+def site(variables: dict[str, object]) -> Contestant:
+    """Measure the whole of site.yml on a host with a bot: server, bot, plugins and their proof."""
+    contestant = Contestant("site.yml, with a bot", play(ROOT / "site.yml", variables, SITE))
+    with host("rosey-bench-site") as target, tempfile.TemporaryDirectory() as temporary:
+        pack = Path(temporary) / "rosey-bot.pyz"
+        subprocess.run([sys.executable, ROOT / "tests" / "bot" / "pack.py", pack], check=True)
+        subprocess.run(["docker", "cp", pack, f"{target}:/root/rosey-bot.pyz"], check=True, capture_output=True)
+        install = "python3 /root/rosey-bot.pyz --home /opt/rosey-bot --environment production --owner rosey --port 8000"
+        subprocess.run(["docker", "exec", target, *install.split(), "--systemd"], check=True, capture_output=True)
+        contestant.first = contestant.apply(target)
+        contestant.unchanged = [contestant.apply(target) for _run in range(UNCHANGED_RUNS)]
+    return contestant
+
+
+def declared(number: int) -> dict[str, object]:
+    """Declare so many plugins."""
+    plugins = [
+        {
+            "name": f"plugin{each}",
+            "subscriptions": [f"commands.word{each}", f"commands.other{each}"],
+            "publishes": ["cytube.chat.message"],
+            "config": {"cooldown": 5},
+        }
+        for each in range(number)
+    ]
+    return {"bot_plugins_declared": plugins}
+
+
+def plugins(variables: dict[str, object]) -> None:
+    """Measure the plugins' files beside a template that is looped over them, and print the table."""
+    directory = "/opt/rosey-bot/environments/production/plugins"
+    bot = {"bot_config_environment": "production", "bot_config_home": "/opt/rosey-bot", "bot_config_gate": "never"}
+    no_owner = {"bot_config_owner": "", "bot_config_group": ""}
+    print(f"\n{'plugins':34}{'first':>9}{'trips':>7}{'unchanged':>12}{'trips':>7}")
+    with host("rosey-bench-plugins") as target:
+
+        def contest(name: str, playbook: str, number: int, runs: int) -> Contestant:
+            wanted = {**variables, **bot, **no_owner, **declared(number)}
+            contestant = Contestant(name, play(PLAYS / playbook, wanted, ()))
+            empty = f"rm -rf {directory} && mkdir -p {directory}"
+            subprocess.run(["docker", "exec", target, "sh", "-c", empty], check=True)
+            contestant.first = contestant.apply(target)
+            contestant.unchanged = [contestant.apply(target) for _run in range(runs)]
+            again, last = statistics.median(run.seconds for run in contestant.unchanged), contestant.unchanged[-1]
+            print(
+                f"{name:34}{contestant.first.seconds:8.2f}s{contestant.first.round_trips:>7}"
+                f"{again:11.2f}s{last.round_trips:>7}"
+            )
+            return contestant
+
+        ours = {number: contest(f"rosey.nats.bot_plugins, {number}", "plugins.yml", number, 3) for number in NUMBERS}
+        loop = contest(f"a looped template, {LOOPED}", "plugins_looped.yml", LOOPED, 1)
+    most, least = ours[NUMBERS[-1]], ours[NUMBERS[0]]
+    for what, of_loop, of_most, of_least in (
+        ("first", loop.first.seconds, most.first.seconds, least.first.seconds),
+        (
+            "unchanged",
+            loop.unchanged[0].seconds,
+            *(statistics.median(run.seconds for run in each.unchanged) for each in (most, least)),
+        ),
+    ):
+        scaled = of_loop * NUMBERS[-1] / LOOPED
+        print(
+            f"{what}: {NUMBERS[-1]} plugins take {of_most / of_least:.1f} times as long as {NUMBERS[0]}; the loop, "
+            f"scaled from {LOOPED}, takes {scaled:.0f} s, {scaled / of_most:.0f} times as long"
+        )
+
+
 def gate(server: Path) -> list[float]:
     """Measure, inside the module, the seconds from the server's first answer to the gate's passing.
 
@@ -236,17 +311,19 @@ def main() -> None:
             "nats_server_checksums": checksums,
             "archive": name,
             "checksum": source.built.sha256,
+            "vault_nats_password": "no secret",
         }
-        naive = Contestant("(c) a naive role", play("naive", variables))
+        naive = Contestant("(c) a naive role", play(PLAYS / "naive.yml", variables))
         contestants = [
-            Contestant("rosey.nats.nats_server", play("role", variables)),
-            Contestant("(a) an empty play", play("empty", variables)),
+            Contestant("rosey.nats.nats_server", play(PLAYS / "role.yml", variables)),
+            Contestant("(a) an empty play", play(PLAYS / "empty.yml", variables)),
             Contestant("(b) the guide as a shell script", script(f"{source.url}/{name}")),
             naive,
-            Contestant("(d) four tasks", play("four_tasks", variables)),
+            Contestant("(d) four tasks", play(PLAYS / "four_tasks.yml", variables)),
         ]
         measure(contestants)
-        report(contestants, naive)
+        report([*contestants, site(variables)], naive)
+    plugins({"vault_nats_password": "no secret"})
     with tempfile.TemporaryDirectory() as temporary:
         archive.unpack(source.built.path, Path(temporary) / "nats-server")
         passed = gate(Path(temporary) / "nats-server")
