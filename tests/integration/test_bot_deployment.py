@@ -229,7 +229,7 @@ def test_a_password_reaches_server_and_bot_from_one_variable(bot: Bot) -> None:
         ("a: 1\n---\nb: 2\n", "line 2"),
         ("{nats: {name: a}}\n", "line 1"),
         ("- a\n", "line 1"),
-        ("nats: &n {name: a}\nother: *n\n", "line 1"),
+        ("nats: &n {name: a}\nother: *n\n", "line 2"),
         ("a:\n\tb: 1\n", "line 2"),
     ],
     ids=["two sections", "two documents", "flow style", "no mapping", "anchor used outside", "tab"],

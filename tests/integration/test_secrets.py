@@ -104,9 +104,7 @@ def test_no_secret_is_shown_or_left_anywhere_but_in_its_file(host: Container, lo
     assert host.run(f"stat -c '%a %U:%G' {SERVER_FILE}").strip() == "640 root:nats"
     assert BCRYPT.search(host.run(f"cat {SERVER_FILE}"))
     assert not [
-        path
-        for path in (Path.home() / ".ansible").rglob("*")
-        if path.is_file() and MARK.encode() in path.read_bytes()
+        path for path in (Path.home() / ".ansible").rglob("*") if path.is_file() and MARK.encode() in path.read_bytes()
     ]
 
 

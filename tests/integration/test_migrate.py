@@ -1,0 +1,190 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Three environments, each with an inventory of its own: from one to the next, and no way from one into another."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import yaml
+
+from ansible_collections.rosey.nats.tests.integration.conftest import free_ports, install_bot, local_bot, stop_all
+
+ROOT = Path(__file__).parents[2]
+# Two bots in one environment, as two servers would have them.
+HOSTS = {"development": ["one", "two"], "staging": ["test"], "production": ["live"]}
+LOGIN = {"user": "rosey", "password": "known to both sides"}
+
+
+@dataclass(frozen=True)
+class Host:
+    """One server with its bot, as processes of this user in a directory."""
+
+    root: Path
+    environment: str
+    port: int
+    monitoring_port: int
+    bot_port: int
+
+    @property
+    def home(self) -> Path:
+        return self.root / "opt" / "rosey-bot"
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        login = {} if self.environment == "development" else {"nats_server_credentials": LOGIN}
+        return {
+            **local_bot(self.home, self.bot_port, self.environment),
+            **login,
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "nats_server_runtime": "process",
+            "nats_server_install_method": "go",
+            "nats_server_prefix": str(self.root),
+            "nats_server_config": {
+                "server_name": f"rosey_{self.environment}",
+                "port": self.port,
+                "http_port": self.monitoring_port,
+            },
+        }
+
+    def server_id(self) -> str | None:
+        """Name the process of the server; None where none answers."""
+        try:
+            answer = requests.get(f"http://127.0.0.1:{self.monitoring_port}/varz", timeout=5)
+        except requests.ConnectionError:
+            return None
+        return str(answer.json()["server_id"])
+
+    def section(self) -> dict[str, Any] | None:
+        path = self.home / "environments" / self.environment / "config.yaml"
+        section: dict[str, Any] | None = yaml.safe_load(path.read_text()).get("nats")
+        return section
+
+
+@dataclass(frozen=True)
+class World:
+    """All environments below a directory."""
+
+    directory: Path
+    hosts: dict[str, Host]
+
+    def play(self, playbook: str, environments: list[str], *options: str) -> str:
+        """Run a playbook with the inventories of some environments; give its output, the exit status in front."""
+        inventories = [f"-i{self.directory / 'inventories' / each}" for each in environments]
+        done = subprocess.run(
+            ["ansible-playbook", playbook, *inventories, *options],
+            cwd=ROOT,
+            env={**os.environ, "COLUMNS": "1000", "ANSIBLE_NOCOLOR": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+
+    def running(self) -> list[str]:
+        return sorted(name for name, host in self.hosts.items() if host.server_id())
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    hosts = {}
+    ports = iter(free_ports(12))
+    for environment, names in HOSTS.items():
+        for name in names:
+            host = Host(tmp_path / name, environment, next(ports), next(ports), next(ports))
+            host.home.parent.mkdir(parents=True)
+            install_bot(host.home, host.bot_port, environment)
+            hosts[name] = host
+        inventory = tmp_path / "inventories" / environment
+        inventory.mkdir(parents=True)
+        described = {
+            environment: {"hosts": {name: hosts[name].variables for name in names}},
+            "rosey": {"children": {environment: None}},
+        }
+        (inventory / "hosts.yml").write_text(json.dumps(described))
+    yield World(tmp_path, hosts)
+    stop_all(tmp_path)
+
+
+def test_the_stages_follow_each_other_and_a_second_time_changes_nothing(world: World) -> None:
+    said = world.play("playbooks/migrate.yml", list(HOSTS), "-erosey_soak_seconds=2")
+    assert said.startswith("exit 0"), said
+    assert world.running() == ["live", "one", "test", "two"]
+    plays = [sorted({name for name in world.hosts if f"[{name}]" in play}) for play in said.split("PLAY [")[2:-1]]
+    assert plays == [names for stage in HOSTS.values() for names in (sorted(stage), sorted(stage))]
+    prefixes = {name: (host.section() or {})["prefix"] for name, host in world.hosts.items()}
+    assert prefixes == {"one": "rosey.dev", "two": "rosey.dev", "test": "rosey.staging", "live": "rosey.prod"}
+
+    ids = {name: host.server_id() for name, host in world.hosts.items()}
+    again = world.play("playbooks/migrate.yml", list(HOSTS), "-erosey_soak_seconds=1")
+    assert again.startswith("exit 0"), again
+    assert "changed=0" in again
+    assert not [line for line in again.splitlines() if "changed=" in line and "changed=0" not in line]
+    assert {name: host.server_id() for name, host in world.hosts.items()} == ids
+
+
+def test_the_first_gate_that_does_not_pass_ends_it(world: World) -> None:
+    data = world.hosts["test"].home / "data"
+    data.rename(data.with_name("away"))
+    data.write_text("no directory")
+    options = ("-erosey_soak_seconds=1", "-ebot_config_gate_wait=4")
+    said = world.play("playbooks/migrate.yml", list(HOSTS), *options)
+    assert said.startswith("exit 2"), said
+    assert "rosey.staging.commands.quote" in said
+    assert world.running() == ["one", "test", "two"]
+    assert world.hosts["live"].section() is None
+
+
+def test_a_stage_without_hosts_is_refused_before_the_first(world: World) -> None:
+    said = world.play("playbooks/migrate.yml", ["development", "staging"])
+    assert said.startswith("exit 2"), said
+    assert "The group production has no host" in " ".join(said.split())
+    assert world.running() == []
+
+
+def test_a_limit_leaves_the_others_alone(world: World) -> None:
+    said = world.play("site.yml", ["development"], "--limit=two")
+    assert said.startswith("exit 0"), said
+    assert world.running() == ["two"]
+    assert world.hosts["one"].section() is None
+
+
+# What somebody could try to bring a bot of staging on to the subjects of production.
+INTO_PRODUCTION: dict[str, dict[str, Any]] = {
+    "the environment": {"bot_config_environment": "production"},
+    "the prefix": {"bot_config_nats": {"prefix": "rosey.prod"}},
+    "the prefix among the defaults": {"bot_config_nats_defaults": {"prefix": "rosey.prod"}},
+    "the prefix in a profile": {
+        "bot_config_profiles": {"standard": {"prefix": "rosey.prod"}},
+    },
+    "a wider prefix": {"bot_config_nats": {"prefix": "rosey"}},
+    "a prefix with a wildcard": {"bot_config_nats": {"prefix": "rosey.*"}},
+    "a subscription": {"bot_plugins_overlays": {"quotes": {"subscriptions": ["rosey.prod.commands.quote"]}}},
+    "a wildcard": {"bot_plugins_overlays": {"quotes": {"subscriptions": ["rosey.*.commands.quote"]}}},
+    "all": {"bot_plugins_overlays": {"quotes": {"subscriptions": ["rosey.>"]}}},
+    "a publish": {"bot_plugins_overlays": {"quotes": {"publishes": ["rosey.prod.cytube.chat.message"]}}},
+    "the bot's own": {"bot_plugins_bot": {"publishes": ["rosey.prod.>"], "subscriptions": []}},
+    "the round trip": {"bot_config_round_trip_subject": "rosey.prod.commands.quote"},
+}
+
+
+def test_no_variable_brings_staging_on_to_the_prefix_of_production(world: World) -> None:
+    for what, variables in INTO_PRODUCTION.items():
+        said = world.play("site.yml", ["staging"], f"-e{json.dumps(variables)}")
+        wrong = world.hosts["test"].section()
+        assert wrong is None or wrong["prefix"] == "rosey.staging", what
+        assert said.startswith("exit 2"), f"{what}: {said}"
+        assert "Observe" not in said, what
+        assert "production" in said or "rosey" in said
+    assert world.running() == []
