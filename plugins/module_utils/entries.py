@@ -68,18 +68,18 @@ class EntriesModule(AnsibleModule):  # type: ignore[misc]  # ansible-core ships 
         # The validator that AnsibleModule itself uses: it sets the defaults, and finds what is not to be shown.
         checked = ArgumentSpecValidator({"entries": _ENTRIES}).validate({"entries": entries})
         self.no_log_values.update(checked._no_log_values)
-        if checked.errors:
+        if checked.error_messages:
             self.fail_json(
                 msg=f"release: {given['id']} holds what this version of the collection does not take: "
-                f"{checked.errors.msg}. Use the version that recorded it, or choose another release."
+                f"{checked.errors.msg} Use the version that recorded it, or choose another release."
             )
         self.params["entries"] = checked.validated_parameters["entries"]
 
     def _log_invocation(self) -> None:
-        if self.params.get("release") and self.params.get("entries") is None:
-            self.log(f"Invoked for release {self.params['release']['id']}")
-        else:
-            self.log("Invoked for " + ", ".join(entry["path"] for entry in _described(self.params)))
+        what = [entry["path"] for entry in _described(self.params)]
+        if "entries" in self.params and self.params["entries"] is None:
+            what = [f"release {self.params['release']['id']}"]
+        self.log(f"Invoked for {', '.join(what) or 'nothing that is described'}")
 
 
 def recorded(directory: Path, identity: str, parts: Sequence[str]) -> list[Mapping[str, t.Any]]:
