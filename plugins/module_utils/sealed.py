@@ -221,7 +221,7 @@ def _explained(path: Path, doing: str) -> Iterator[None]:
     except OSError as error:
         text = f"{path}: {doing} failed: {error.strerror or error}."
         if error.errno in _FULL:
-            directory = next(above for above in path.parents if above.is_dir())
+            directory = next((above for above in path.parents if above.is_dir()), Path("/"))
             space = os.statvfs(directory)
             text += f" {space.f_bavail * space.f_frsize} bytes are free in {directory}. Make room and run again."
         elif error.errno in (errno.EPERM, errno.EACCES):
