@@ -1,13 +1,13 @@
 # Copyright (c) Rosey-Robot Team
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every module that takes a described tree says of it."""
+"""What every module that takes a described tree, or writes to a host, says of it."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The options that module_utils/state.py holds as ENTRY_SPEC."""
+    """The options that module_utils/entries.py holds as SPEC, and those of releases."""
 
     DOCUMENTATION = r"""
 options:
@@ -15,9 +15,9 @@ options:
     description:
       - What shall be on the host, in any order.
       - A path may be described once. Only a directory may have described paths below it.
+      - One of O(entries) and O(release) is needed.
     type: list
     elements: dict
-    required: true
     suboptions:
       path:
         description:
@@ -108,4 +108,45 @@ options:
           - Who reads it, and so has to take it up anew when it changes, in a word such as V(server) or V(bot).
           - It is handed back with the change. What a directory's O(entries[].manifest) lets go has the directory's.
         type: str
+  release:
+    description:
+      - A release that this host keeps, whose entries are taken instead of O(entries). Its secrets so never leave the
+        host.
+    type: dict
+    suboptions:
+      releases:
+        description: The directory of M(rosey.nats.nats_release).
+        type: path
+        required: true
+      id:
+        description: The release, by its id.
+        type: str
+        required: true
+      parts:
+        description: The parts of the release whose entries are taken.
+        type: list
+        elements: str
+        required: true
+        choices: [server, bot]
+"""
+
+    # What a module holds while it writes to the host.
+    WORKING = r"""
+options:
+  releases:
+    description:
+      - The directory of M(rosey.nats.nats_release).
+      - With it, a later deployment can see that this module is still at work, and waits for it.
+    type: path
+"""
+
+    # What a module says of the releases that it found.
+    OBSERVED = r"""
+options:
+  releases:
+    description: The directory of M(rosey.nats.nats_release). With it, RV(release) is returned.
+    type: path
+  settings:
+    description: The settings that a release has recorded beside the entries, to be compared with these.
+    type: dict
 """

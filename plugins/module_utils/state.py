@@ -34,7 +34,7 @@ from enum import StrEnum
 from pathlib import Path
 from types import ModuleType
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import missing_required_lib
 
 from ansible_collections.rosey.nats.plugins.module_utils import environment_file, splice
 
@@ -121,24 +121,6 @@ _EXAMPLES_SHOWN = 3
 
 class StateError(Exception):
     """The description, or the host, does not allow it. Its text is one or more whole sentences."""
-
-
-class EntriesModule(AnsibleModule):  # type: ignore[misc]  # ansible-core ships no types
-    """A module that takes entries.
-
-    AnsibleModule logs a list as Python would write it, in which a secret of several lines is no longer the text that it
-    knows to hide. So the host's journal gets the paths alone.
-    """
-
-    def __init__(self, **arguments: t.Any) -> None:
-        super().__init__(**arguments)
-        # Variables that came as one text are only known to it as a whole.
-        for entry in self.params["entries"]:
-            values = (entry["secret_variables"] or {}).values()
-            self.no_log_values.update(value for value in values if isinstance(value, str) and value)
-
-    def _log_invocation(self) -> None:
-        self.log("Invoked for " + ", ".join(entry["path"] for entry in self.params["entries"]))
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ options:
     type: path
 extends_documentation_fragment:
   - rosey.nats.entries
+  - rosey.nats.entries.observed
 seealso:
   - module: rosey.nats.bot_health
   - module: rosey.nats.config_tree
@@ -108,6 +109,32 @@ reasons:
   returned: success
   type: list
   elements: str
+release:
+  description: What the host keeps of releases, with O(releases) alone.
+  returned: when O(releases) is given
+  type: dict
+  contains:
+    current:
+      description: The id of the current release, null where there is none.
+      returned: always
+      type: str
+    recorded:
+      description: Whether the current release has recorded just these settings and entries.
+      returned: always
+      type: bool
+    lease:
+      description: The lease of the deployment that is at work, as M(rosey.nats.nats_release) returns it, or null.
+      returned: always
+      type: dict
+    sequence:
+      description: How many leases the host has given, as M(rosey.nats.nats_release) takes it.
+      returned: always
+      type: int
+    damaged:
+      description: The names of the files that are damaged. They are left out of account.
+      returned: always
+      type: list
+      elements: str
 """
 
 import importlib.util
@@ -116,7 +143,16 @@ import typing as t
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils import plan, process, service, splice, state
+from ansible_collections.rosey.nats.plugins.module_utils import (
+    plan,
+    process,
+    release,
+    sealed,
+    service,
+    splice,
+    state,
+)
+from ansible_collections.rosey.nats.plugins.module_utils.entries import SPEC, EntriesModule
 
 # The libraries of this collection's modules, and the packages of Debian that carry them.
 PACKAGES = {"requests": "python3-requests", "yaml": "python3-yaml"}
@@ -187,22 +223,28 @@ def _action(installed: bool, found: service.Service, reasons: Sequence[plan.Reas
 
 def main() -> None:
     """Run the module."""
-    module = state.EntriesModule(
+    module = EntriesModule(
         argument_spec={
             "home": {"type": "path", "required": True},
             "runtime": {"type": "str", "required": True, "choices": ["systemd", "process"]},
             "service": {"type": "str", "default": "cytube-bot"},
             "command": {"type": "list", "elements": "str", "default": []},
             "pid_file": {"type": "path"},
-            "entries": {"type": "list", "elements": "dict", "required": True, "options": state.ENTRY_SPEC},
+            "releases": {"type": "path"},
+            "settings": {"type": "dict"},
+            **SPEC,
         },
         required_if=[("runtime", "process", ["pid_file"])],
         supports_check_mode=True,
     )
     try:
-        module.exit_json(changed=False, **observe(module.params, module.run_command))
-    except (process.ProcessError, service.ServiceError, state.StateError) as error:
+        found = observe(module.params, module.run_command)
+        if module.params["releases"]:
+            given = module.params
+            found["release"] = release.observe(Path(given["releases"]), "bot", given["settings"], given["entries"])
+    except (process.ProcessError, sealed.ReleaseError, service.ServiceError, state.StateError) as error:
         module.fail_json(msg=str(error))
+    module.exit_json(changed=False, **found)
 
 
 if __name__ == "__main__":

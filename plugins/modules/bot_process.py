@@ -51,6 +51,8 @@ options:
     description: How long a stop may take, in seconds, before the bot is killed.
     type: int
     default: 30
+extends_documentation_fragment:
+  - rosey.nats.entries.working
 seealso:
   - module: rosey.nats.bot_health
   - module: rosey.nats.nats_process
@@ -89,7 +91,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rosey.nats.plugins.module_utils import process
+from ansible_collections.rosey.nats.plugins.module_utils import lease, process, sealed
 
 # How long the bot may take to open its health endpoint; a slower one is left to the gate.
 _START_SECONDS = 10
@@ -124,16 +126,18 @@ def main() -> None:
             "output": {"type": "path"},
             "state": {"type": "str", "choices": ["started", "stopped", "restarted"], "default": "started"},
             "stop_timeout": {"type": "int", "default": 30},
+            "releases": {"type": "path"},
         },
         supports_check_mode=True,
     )
     state = module.params["state"]
     bot = process.Bot(tuple(module.params["command"]), Path(module.params["pid_file"]).absolute())
     try:
-        running = process.find(bot)
-        action = _ACTIONS[state, running is not None]
-        after = running if module.check_mode else reach(bot, action, module.params)
-    except process.ProcessError as error:
+        with lease.working(module.params["releases"], check_mode=module.check_mode):
+            running = process.find(bot)
+            action = _ACTIONS[state, running is not None]
+            after = running if module.check_mode else reach(bot, action, module.params)
+    except (process.ProcessError, sealed.ReleaseError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(
         changed=action != "none",

@@ -34,6 +34,7 @@ notes:
     another one that is new as well needs a call of its own, after the other.
 extends_documentation_fragment:
   - rosey.nats.entries
+  - rosey.nats.entries.working
 seealso:
   - module: rosey.nats.nats_plan
 """
@@ -149,7 +150,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rosey.nats.plugins.module_utils import state
+from ansible_collections.rosey.nats.plugins.module_utils import entries, lease, sealed, state
 
 
 def label_with(module: AnsibleModule) -> state.Label:
@@ -180,22 +181,22 @@ def report(changes: Sequence[state.Change], untried: Mapping[str, str]) -> list[
 
 def main() -> None:
     """Run the module."""
-    module = state.EntriesModule(
-        argument_spec={
-            "entries": {"type": "list", "elements": "dict", "required": True, "options": state.ENTRY_SPEC},
-        },
+    module = entries.EntriesModule(
+        argument_spec={"releases": {"type": "path"}, **entries.SPEC},
         supports_check_mode=True,
     )
+    given = module.params["entries"]
     untried: Mapping[str, str] = {}
     try:
-        changes = state.compare(module.params["entries"])
-        strangers = state.strangers(module.params["entries"])
-        shown = {"diff": state.diff(changes)} if module._diff else {}
-        if module.check_mode:
-            untried = state.rehearse(changes)
-        else:
-            state.apply(changes, label=label_with(module))
-    except state.StateError as error:
+        with lease.working(module.params["releases"], check_mode=module.check_mode):
+            changes = state.compare(given)
+            strangers = state.strangers(given)
+            shown = {"diff": state.diff(changes)} if module._diff else {}
+            if module.check_mode:
+                untried = state.rehearse(changes)
+            else:
+                state.apply(changes, label=label_with(module))
+    except (sealed.ReleaseError, state.StateError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(
         changed=bool(changes),

@@ -52,6 +52,8 @@ options:
       - An empty string leaves links alone.
     type: path
     default: /usr/local/bin/nats-server
+extends_documentation_fragment:
+  - rosey.nats.entries.working
 seealso:
   - module: rosey.nats.nats_archive
   - module: rosey.nats.nats_process
@@ -105,7 +107,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rosey.nats.plugins.module_utils import archive
+from ansible_collections.rosey.nats.plugins.module_utils import archive, lease, sealed
 
 
 def install(module: AnsibleModule) -> dict[str, t.Any]:
@@ -178,13 +180,16 @@ def main() -> None:
             "architecture": {"type": "str"},
             "directory": {"type": "path", "default": "/usr/local/lib/nats-server"},
             "link": {"type": "path", "default": "/usr/local/bin/nats-server"},
+            "releases": {"type": "path"},
         },
         supports_check_mode=True,
     )
     try:
-        module.exit_json(**install(module))
-    except archive.ArchiveError as error:
+        with lease.working(module.params["releases"], check_mode=module.check_mode):
+            result = install(module)
+    except (archive.ArchiveError, sealed.ReleaseError) as error:
         module.fail_json(msg=str(error))
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

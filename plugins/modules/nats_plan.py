@@ -63,6 +63,7 @@ options:
     required: true
 extends_documentation_fragment:
   - rosey.nats.entries
+  - rosey.nats.entries.observed
 seealso:
   - module: rosey.nats.config_tree
   - module: rosey.nats.nats_health
@@ -144,6 +145,32 @@ reasons:
   returned: success
   type: list
   elements: str
+release:
+  description: What the host keeps of releases, with O(releases) alone.
+  returned: when O(releases) is given
+  type: dict
+  contains:
+    current:
+      description: The id of the current release, null where there is none.
+      returned: always
+      type: str
+    recorded:
+      description: Whether the current release has recorded just these settings and entries.
+      returned: always
+      type: bool
+    lease:
+      description: The lease of the deployment that is at work, as M(rosey.nats.nats_release) returns it, or null.
+      returned: always
+      type: dict
+    sequence:
+      description: How many leases the host has given, as M(rosey.nats.nats_release) takes it.
+      returned: always
+      type: int
+    damaged:
+      description: The names of the files that are damaged. They are left out of account.
+      returned: always
+      type: list
+      elements: str
 """
 
 import grp
@@ -158,12 +185,15 @@ from pathlib import Path
 from ansible_collections.rosey.nats.plugins.module_utils import (
     archive,
     conf,
+    entries,
     footprint,
     health,
     monitoring,
     options,
     plan,
     process,
+    release,
+    sealed,
     service,
     state,
 )
@@ -326,7 +356,7 @@ def _exists(look_up: Callable[[str], object], name: str | None) -> bool:
 
 def main() -> None:
     """Run the module."""
-    module = state.EntriesModule(
+    module = entries.EntriesModule(
         argument_spec={
             "runtime": {"type": "str", "required": True, "choices": ["systemd", "docker", "process"]},
             "service": {"type": "str", "default": "nats"},
@@ -338,22 +368,29 @@ def main() -> None:
             "directory": {"type": "path", "required": True},
             "link": {"type": "path", "required": True},
             "config_file": {"type": "path", "required": True},
-            "entries": {"type": "list", "elements": "dict", "required": True, "options": state.ENTRY_SPEC},
+            "releases": {"type": "path"},
+            "settings": {"type": "dict"},
+            **entries.SPEC,
         },
         required_if=[("runtime", "process", ["pid_file"])],
         supports_check_mode=True,
     )
     try:
-        module.exit_json(changed=False, **observe(module.params, module.run_command))
+        found = observe(module.params, module.run_command)
+        if module.params["releases"]:
+            given = module.params
+            found["release"] = release.observe(Path(given["releases"]), "server", given["settings"], given["entries"])
     except (
         ObstacleError,
         archive.ArchiveError,
         conf.ConfError,
         process.ProcessError,
+        sealed.ReleaseError,
         service.ServiceError,
         state.StateError,
     ) as error:
         module.fail_json(msg=str(error))
+    module.exit_json(changed=False, **found)
 
 
 if __name__ == "__main__":

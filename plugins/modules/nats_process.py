@@ -68,6 +68,8 @@ options:
     description: How long a stop may take, in seconds, before the server is killed.
     type: int
     default: 30
+extends_documentation_fragment:
+  - rosey.nats.entries.working
 seealso:
   - module: rosey.nats.nats_binary
   - module: rosey.nats.nats_health
@@ -135,7 +137,14 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rosey.nats.plugins.module_utils import conf, footprint, options, process
+from ansible_collections.rosey.nats.plugins.module_utils import (
+    conf,
+    footprint,
+    lease,
+    options,
+    process,
+    sealed,
+)
 
 # How long the server may take to listen; one that recovers a large store longer is left to the gate.
 _START_SECONDS = 10
@@ -278,15 +287,17 @@ def main() -> None:
             },
             "stop_signal": {"type": "str", "choices": ["INT", "USR2"], "default": "INT"},
             "stop_timeout": {"type": "int", "default": 30},
+            "releases": {"type": "path"},
         },
         supports_check_mode=True,
     )
     try:
-        control = Control(module)
-        before = control.running
-        action = control.reach(module.params["state"])
+        with lease.working(module.params["releases"], check_mode=module.check_mode):
+            control = Control(module)
+            before = control.running
+            action = control.reach(module.params["state"])
         now = describe(control.running)
-    except process.ProcessError as error:
+    except (process.ProcessError, sealed.ReleaseError) as error:
         module.fail_json(msg=str(error))
     running = module.params["state"] != "stopped"
     module.exit_json(

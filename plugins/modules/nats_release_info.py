@@ -1,0 +1,174 @@
+#!/usr/bin/python
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: nats_release_info
+short_description: List the releases that a host keeps
+version_added: 0.1.0
+author: Rosey-Robot Team (@rosey-robot)
+description:
+  - Lists what was deployed to a host and proven, the newest first, and says who is at work. Changes nothing.
+  - What a release has in its files is never returned.
+attributes:
+  check_mode:
+    description: Only looks, in check mode as well.
+    support: full
+  diff_mode:
+    description: Changes nothing.
+    support: none
+options:
+  releases:
+    description: The directory of M(rosey.nats.nats_release). It need not be there.
+    type: path
+    required: true
+  select:
+    description:
+      - A release to be looked up, by its id.
+      - V(current) is the one that the host has. V(previous) is the one before it, or the newest where there is none.
+    type: str
+seealso:
+  - module: rosey.nats.nats_release
+"""
+
+EXAMPLES = r"""
+- name: Find the release to go back to
+  rosey.nats.nats_release_info:
+    releases: /var/lib/rosey-nats
+    select: previous
+  register: found
+
+- name: Show it
+  ansible.builtin.debug:
+    msg: "{{ found.selected.id }} of {{ found.selected.time }}"
+"""
+
+RETURN = r"""
+releases:
+  description: The releases, the newest first.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: What names it.
+      returned: always
+      type: str
+      sample: 20260131T120000Z-3f2a9c
+    time:
+      description: When its gate had passed, ISO 8601 in UTC.
+      returned: always
+      type: str
+    controller:
+      description: The machine that deployed it, and its boot.
+      returned: always
+      type: str
+    version:
+      description: The version of nats-server, null where it is not known.
+      returned: always
+      type: str
+    plan:
+      description: What the deployment did and why.
+      returned: always
+      type: list
+      elements: str
+    gates:
+      description: What was proven.
+      returned: always
+      type: list
+      elements: str
+    parts:
+      description: The names of its parts, of V(server) and V(bot).
+      returned: always
+      type: list
+      elements: str
+    current:
+      description: Whether the host has it.
+      returned: always
+      type: bool
+damaged:
+  description: The files that are damaged, each with C(name) and C(reason). They are left out of account.
+  returned: success
+  type: list
+  elements: dict
+current:
+  description: The id of the current release, null where there is none.
+  returned: success
+  type: str
+lease:
+  description: The lease of the deployment that is at work, as M(rosey.nats.nats_release) returns it, or null.
+  returned: success
+  type: dict
+sequence:
+  description: How many leases the host has given.
+  returned: success
+  type: int
+selected:
+  description: The release that O(select) names, with C(id), C(time) and the C(settings) by the name of the part.
+  returned: when O(select) is given
+  type: dict
+"""
+
+import typing as t
+from dataclasses import asdict
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.rosey.nats.plugins.module_utils import lease, release, sealed
+
+
+def look(directory: Path, select: str | None) -> dict[str, t.Any]:
+    """Give the module's result; ReleaseError."""
+    store = release.Store(directory)
+    found = store.listing()
+    looked = lease.look(directory)
+    damaged = [asdict(item) for item in found.damaged]
+    if looked.damage:
+        damaged.append({"name": lease.NAME, "reason": looked.damage})
+    result = {
+        "releases": [_describe(record, found.current) for record in found.records],
+        "damaged": damaged,
+        "current": found.current.id if found.current else None,
+        "lease": asdict(looked.holder) if looked.holder else None,
+        "sequence": looked.sequence,
+    }
+    if select is not None:
+        record = store.select(select)
+        settings = {name: dict(part.settings) for name, part in record.parts.items()}
+        result["selected"] = {"id": record.id, "time": record.time, "settings": settings}
+    return result
+
+
+def _describe(record: release.Record, current: release.Record | None) -> dict[str, t.Any]:
+    server = record.parts.get("server")
+    return {
+        "id": record.id,
+        "time": record.time,
+        "controller": record.controller,
+        "version": server.settings.get("version") if server else None,
+        "plan": list(record.plan),
+        "gates": list(record.gates),
+        "parts": list(record.parts),
+        "current": record == current,
+    }
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={"releases": {"type": "path", "required": True}, "select": {"type": "str"}},
+        supports_check_mode=True,
+    )
+    try:
+        result = look(Path(module.params["releases"]), module.params["select"])
+    except sealed.ReleaseError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()
