@@ -156,6 +156,8 @@ class Option:
     block, name, aliases: ``name`` is ANY_NAME where the block's keys are free (accounts, subjects).
     forms: what it accepts; empty where the server knows the name but accepts no value at all (the note says why).
     reloadable: whether a changed value takes effect on SIGHUP; of a block, whether adding or removing it does.
+    stays: whether a reload refuses to add or to remove it, although it takes another value.
+    with_block: whether a reload takes it when its block is added or removed, although not alone.
     varz: the field of /varz that shows the value, dotted, two joined by ``+``; "" where none does.
     unit: in what form that field has it.
     hidden_by: an option of the top level that, when true, makes /varz silent about this one.
@@ -172,6 +174,8 @@ class Option:
     forms: tuple[Form, ...]
     aliases: tuple[str, ...] = ()
     reloadable: bool = False
+    stays: bool = False
+    with_block: bool = False
     varz: str = ""
     unit: Unit = Unit.PLAIN
     hidden_by: str = ""
@@ -451,7 +455,7 @@ OPTIONS: tuple[Option, ...] = (
             _block("resolver"),
             aliases="account_resolver accounts_resolver",
             log="Reloaded: accounts",
-            note="a reload refuses to add or to remove it",
+            stays=True,
         ),
         _row("resolver_tls", _TLS_OF_CLIENTS, log="Reloaded: accounts"),
         _row("resolver_preload", _block("resolver_preload"), log="Reloaded: accounts"),
@@ -478,7 +482,14 @@ OPTIONS: tuple[Option, ...] = (
     ),
     *_of(
         "jetstream",
-        _row("store_dir", _TEXT, aliases="store storedir", varz="jetstream.config.store_dir", unit=Unit.STORE_DIR),
+        _row(
+            "store_dir",
+            _TEXT,
+            aliases="store storedir",
+            varz="jetstream.config.store_dir",
+            unit=Unit.STORE_DIR,
+            with_block=True,
+        ),
         _row(
             "sync_interval",
             _DURATION,
@@ -487,8 +498,20 @@ OPTIONS: tuple[Option, ...] = (
             varz="jetstream.config.sync_interval+jetstream.config.sync_always",
             unit=Unit.ALWAYS,
         ),
-        _row("max_mem", _STORAGE_SIZE, aliases="max_memory_store max_mem_store", varz="jetstream.config.max_memory"),
-        _row("max_file", _STORAGE_SIZE, aliases="max_file_store", varz="jetstream.config.max_storage"),
+        _row(
+            "max_mem",
+            _STORAGE_SIZE,
+            aliases="max_memory_store max_mem_store",
+            varz="jetstream.config.max_memory",
+            with_block=True,
+        ),
+        _row(
+            "max_file",
+            _STORAGE_SIZE,
+            aliases="max_file_store",
+            varz="jetstream.config.max_storage",
+            with_block=True,
+        ),
         _row("domain", _TEXT, varz="jetstream.config.domain"),
         _row("enabled", _BOOLEAN, aliases="enable", reloadable=True, varz="jetstream.config", unit=Unit.ENABLED),
         _row("encryption_key", _TEXT, aliases="key ek", secret=True),
@@ -926,7 +949,9 @@ PLACES: dict[tuple[str, ...], Place] = {
     ("authorization", "users"): Place(varz={"user": "auth_required", "nkey": "auth_required"}),
     ("accounts", ANY_NAME, "users"): Place(varz={"user": "auth_required", "nkey": "auth_required"}),
     ("cluster", "authorization"): Place(varz={"timeout": "cluster.auth_timeout"}),
-    ("gateway", "authorization"): Place(varz={"timeout": "gateway.auth_timeout"}, fixed=frozenset({ANY_NAME})),
+    ("gateway", "authorization"): Place(
+        varz={"timeout": "gateway.auth_timeout"}, fixed=frozenset({"user", "password", "timeout"})
+    ),
     ("websocket", "authorization"): Place(varz={"timeout": "websocket.auth_timeout"}),
     ("mqtt", "authorization"): Place(varz={"timeout": "mqtt.auth_timeout"}),
     ("tls",): Place(

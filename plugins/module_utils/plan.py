@@ -6,14 +6,12 @@
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from enum import StrEnum
 
 from ansible_collections.rosey.nats.plugins.module_utils import options
 
-# A reload that adds or removes one of these is refused whole (server/reload.go at v2.10.7).
-_BLOCKS_FIXED_AT_START = ("cluster", "gateway", "leafnodes", "mqtt", "websocket")
 _HIDDEN = "********"
 
 
@@ -58,20 +56,42 @@ def action(found: Iterable[Reason]) -> Action:
 
 
 def _reasons(before: Mapping[str, t.Any], after: Mapping[str, t.Any]) -> Iterator[Reason]:
-    fixed = {block for block in _BLOCKS_FIXED_AT_START if (block in before) != (block in after)}
     old, new = _settings(before), _settings(after)
+    blocks = _blocks(before) ^ _blocks(after)
     for path in sorted(old.keys() | new.keys(), key=str):
         if old.get(path) == new.get(path):
             continue
         option = options.find(path)
-        reload = option is not None and option.reloadable and path[0] not in fixed
         secret = option is None or option.secret
         yield Reason(
             option=".".join(str(part) for part in path),
             before=_text(old.get(path), secret=secret),
             after=_text(new.get(path), secret=secret),
-            action=Action.RELOAD if reload else Action.RESTART,
+            action=_action(path, blocks, comes_or_goes=(path in old) != (path in new)),
         )
+
+
+def _action(path: options.Path, blocks: Set[options.Path], *, comes_or_goes: bool) -> Action:
+    """Give what a change of this option asks for. blocks: those that are added or removed."""
+    around = [path[:length] for length in range(1, len(path)) if path[:length] in blocks]
+    holders = [options.find(block) for block in around]
+    option = options.find(path)
+    taken = option and (option.reloadable or (option.with_block and around)) and not (option.stays and comes_or_goes)
+    return (
+        Action.RELOAD
+        if taken and all(each and each.reloadable and not each.stays for each in holders)
+        else Action.RESTART
+    )
+
+
+def _blocks(value: t.Any, path: options.Path = ()) -> set[options.Path]:
+    """Give the paths of all blocks of a canonical configuration."""
+    if isinstance(value, Mapping) and options.VARIABLE not in value:
+        inner = (_blocks(each, (*path, name)) for name, each in value.items())
+        return {path}.union(*inner)
+    if isinstance(value, list):
+        return set[options.Path]().union(*(_blocks(each, (*path, place)) for place, each in enumerate(value)))
+    return set()
 
 
 def _settings(config: Mapping[str, t.Any]) -> dict[tuple[str | int, ...], t.Any]:
