@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import random
+import socket
 import typing as t
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,7 +16,6 @@ from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils import options
 from ansible_collections.rosey.nats.plugins.module_utils.options import ANY_NAME, Form, Kind, Option
-from ansible_collections.rosey.nats.tests.integration.conftest import free_ports
 from ansible_collections.rosey.nats.tests.integration.material import (
     EXPORTED,
     EXPORTER,
@@ -28,7 +30,9 @@ from ansible_collections.rosey.nats.tests.integration.material import (
 )
 
 Pair = tuple[t.Any, t.Any]  # a value before and after, None for unset
-PORTS_EACH = 6
+PORTS_EACH = 4
+# The kernel gives none of these to a connection that goes out.
+PORTS = range(12_000, 32_000)
 NOBODY = "nats://127.0.0.1:1"
 
 
@@ -276,11 +280,19 @@ AROUND: dict[str, Make] = {
 def changes(material: Material, directory: Path) -> Iterator[Change]:
     """Give one change for every option at every place."""
     paths = list(dict.fromkeys(places()))
-    ports = iter(free_ports(len(paths) * PORTS_EACH))
+    ports = _free_ports()
     for path in paths:
         own = directory / ("files-" + ".".join(map(str, path)))
         own.mkdir()
         yield _change(path, World(material, tuple(itertools.islice(ports, PORTS_EACH)), own))
+
+
+def _free_ports() -> Iterator[int]:
+    begin = random.choice(PORTS)
+    for port in (*range(begin, PORTS.stop), *range(PORTS.start, begin)):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            yield port
 
 
 def _change(path: options.Path, world: World) -> Change:
