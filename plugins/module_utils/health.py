@@ -16,7 +16,7 @@ import threading
 import time
 import typing as t
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -239,7 +239,7 @@ def unanswered(error: monitoring.MonitoringError, expectation: Expectation) -> J
 
 def judge(snapshot: Snapshot, expectation: Expectation) -> Judgement:
     """Compare what was seen with what was meant. Errors come first; defaults of the server are not judged."""
-    verdicts = list(_verdicts(snapshot, expectation))
+    verdicts = list(_verdicts(replace(snapshot, varz=with_jetstream(snapshot.varz, snapshot.jsz)), expectation))
     findings = [verdict.finding for verdict in verdicts if verdict.finding]
     findings += _conditions(snapshot, expectation)
     refuted = any(verdict.holds is False for verdict in verdicts)
@@ -251,6 +251,12 @@ def judge(snapshot: Snapshot, expectation: Expectation) -> Judgement:
         trusted=tuple(verdict.name for verdict in verdicts if verdict.holds is None),
         final=bool(snapshot.log and snapshot.log.is_rejected_since_mark),
     )
+
+
+def with_jetstream(varz: Answer, jsz: Answer | None) -> Answer:
+    """Put what /jsz says of JetStream's configuration into /varz, which goes on showing what it showed first."""
+    config = {} if jsz and jsz.get("disabled") else (jsz or {}).get("config")
+    return varz if config is None else {**varz, "jetstream": {**(varz.get("jetstream") or {}), "config": config}}
 
 
 def denied(config: Mapping[str, t.Any], varz: Answer) -> Iterator[tuple[Setting, Finding]]:

@@ -200,10 +200,13 @@ class ObstacleError(Exception):
 
 @dataclass(frozen=True)
 class Answering:
-    """A running server that answers. varz: its answer; mark: how it is, to prove a reload later."""
+    """A running server that answers.
 
-    monitor: monitoring.Monitor
+    varz, jsz: what it shows, of JetStream only where that may change. mark: how it is, to prove a reload later.
+    """
+
     varz: monitoring.Answer
+    jsz: monitoring.Answer | None
     mark: health.Mark
 
 
@@ -217,7 +220,7 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dic
     meant = _meant(params)
     present = _present(Path(params["config_file"]))
     loaded = _loaded(params["loaded"])
-    server = _answering(loaded, present)
+    server = _answering(meant, loaded, present)
     if params["runtime"] != "docker":
         _check_paths(meant, params["entries"])
         _check_ports(meant, found.running)
@@ -229,7 +232,7 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dic
     # Whether a container runs is for Docker's own module to find out.
     started = found.running or (params["runtime"] == "docker" and present is not None)
     action = plan.action(reasons) if started else plan.Action.START
-    dangers = _dangers(meant, server) if started and server else ()
+    dangers = plan.dangers(meant, server.varz, server.jsz) if started and server else ()
     refused = [danger.refusal for danger in dangers if danger.name not in params["accept"]]
     if refused:
         raise ObstacleError("\n".join(refused))
@@ -327,7 +330,7 @@ def _loaded(text: str | None) -> dict[str, t.Any] | None:
         return None
 
 
-def _answering(*configs: dict[str, t.Any] | str | None) -> Answering | None:
+def _answering(meant: Mapping[str, t.Any], *configs: dict[str, t.Any] | str | None) -> Answering | None:
     """Give the running server that one of these configurations leads to; None where none answers."""
     if not monitoring.HAS_REQUESTS:
         return None
@@ -341,7 +344,9 @@ def _answering(*configs: dict[str, t.Any] | str | None) -> Answering | None:
             varz = monitor.varz()
         except monitoring.MonitoringError:
             continue
-        return Answering(monitor, varz, health.mark(varz, log_file and Path(log_file)))
+        jsz = monitor.jsz() if plan.concerns_store(meant, varz) else None
+        mark = health.mark(varz, log_file and Path(log_file))
+        return Answering(health.with_jetstream(varz, jsz), jsz, mark)
     return None
 
 
@@ -406,11 +411,6 @@ def _unread(
     if read and config_file.stat().st_mtime > read.timestamp():
         return f"read {read:%F %T}", "written since"
     return None
-
-
-def _dangers(meant: Mapping[str, t.Any], server: Answering) -> tuple[plan.Danger, ...]:
-    jsz = server.monitor.jsz() if plan.concerns_store(meant, server.varz) else None
-    return plan.dangers(meant, server.varz, jsz)
 
 
 def _exists(look_up: Callable[[str], object], name: str | None) -> bool:

@@ -135,6 +135,10 @@ def _directories(world: World) -> Pair:
     return str(world.directory / "one"), str(world.directory / "two")
 
 
+def _files(world: World) -> Pair:
+    return str(world.directory / "one.file"), str(world.directory / "two.file")
+
+
 def _secure(world: World) -> Config:
     """What monitoring over TLS needs."""
     return {"http_port": None, "tls": BASES["tls"](world)}
@@ -148,8 +152,13 @@ VALUES: dict[Name, Callable[[World], Pair]] = {
     **{(TOP, name): _ports for name in ("https_port", "prof_port")},
     **{(TOP, name): _addresses for name in ("http", "https")},
     **dict.fromkeys(((TOP, "store_dir"), ("jetstream", "store_dir")), _directories),
-    **{(TOP, name): _directories for name in ("log_file", "pid_file")},
-    **dict.fromkeys((("resolver", "dir"), ("leafnodes.remote", "credentials")), _directories),
+    **{(TOP, name): _files for name in ("log_file", "pid_file")},
+    ("resolver", "dir"): _directories,
+    ("leafnodes.remote", "credentials"): _files,
+    (TOP, "max_connections"): _always(1000, 1001),
+    ("authorization", "password"): _always("p", "q"),
+    ("authorization", "token"): _always("s", "t"),
+    ("user", "password"): _always("p", "q"),
     (TOP, "host"): _always("127.0.0.1", "0.0.0.0"),
     (TOP, "port"): lambda w: (w.ports[0], w.ports[3]),
     (TOP, "http_port"): lambda w: (w.ports[1], w.ports[3]),
@@ -280,14 +289,15 @@ AROUND: dict[str, Make] = {
 def changes(material: Material, directory: Path) -> Iterator[Change]:
     """Give one change for every option at every place."""
     paths = list(dict.fromkeys(places()))
-    ports = _free_ports()
+    ports = free_ports()
     for path in paths:
         own = directory / ("files-" + ".".join(map(str, path)))
         own.mkdir()
-        yield _change(path, World(material, tuple(itertools.islice(ports, PORTS_EACH)), own))
+        yield change(path, World(material, tuple(itertools.islice(ports, PORTS_EACH)), own))
 
 
-def _free_ports() -> Iterator[int]:
+def free_ports() -> Iterator[int]:
+    """Name ports of 127.0.0.1 that nothing listens on, one after the other."""
     begin = random.choice(PORTS)
     for port in (*range(begin, PORTS.stop), *range(PORTS.start, begin)):
         with socket.socket() as probe, contextlib.suppress(OSError):
@@ -295,7 +305,8 @@ def _free_ports() -> Iterator[int]:
             yield port
 
 
-def _change(path: options.Path, world: World) -> Change:
+def change(path: options.Path, world: World) -> Change:
+    """Give the change of one option."""
     before, after = (_block(TOP, path, value, world) for value in _pair(path, world))
     return Change(path, before, after)
 

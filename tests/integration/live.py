@@ -78,6 +78,10 @@ class Live:
             return Outcome(False, fault=f"the server does not start: {self.output.read_text()[-600:]}")
         if fault := self.load(config):
             return Outcome(False, fault=fault)
+        return self.signal(before)
+
+    def signal(self, before: dict[str, t.Any]) -> Outcome:
+        """Tell the server to read what stands in its file. before: what /varz showed."""
         refused_before = self.refusals()
         deadline = time.monotonic() + SECONDS
         self.process.send_signal(signal.SIGHUP)

@@ -30,7 +30,7 @@ class Material:
     """Files and signed texts that a configuration can name, most of them twice so that one can change.
 
     certificates: both of one key, each its own authority. keys: that key in two files. account_jwts: of the first
-    account.
+    account. user_jwt: of one of its users, who needs no key.
     """
 
     directory: Path
@@ -40,8 +40,10 @@ class Material:
     operator_file: str
     account_keys: tuple[str, str]
     account_jwts: tuple[str, str]
+    user_jwt: str
 
 
+UNLIMITED = dict.fromkeys(("conn", "subs", "data", "payload", "leaf", "imports", "exports"), -1) | {"wildcards": True}
 USER, ACCOUNT, OPERATOR, CURVE = (letter << 3 for letter in (20, 0, 14, 23))
 
 
@@ -60,10 +62,9 @@ def make_material(directory: Path) -> Material:
     signer = ed25519.Ed25519PrivateKey.generate()
     operator_key = nkey(OPERATOR, signer.public_key().public_bytes_raw())
     operator_jwt = _jwt(signer, operator_key, operator_key, {"type": "operator", "version": 2})
-    one, two = (
-        nkey(ACCOUNT, ed25519.Ed25519PrivateKey.generate().public_key().public_bytes_raw()) for _key in range(2)
-    )
-    claims = {"type": "account", "version": 2}
+    account, other, user = (ed25519.Ed25519PrivateKey.generate() for _key in range(3))
+    one, two = (nkey(ACCOUNT, each.public_key().public_bytes_raw()) for each in (account, other))
+    claims = {"type": "account", "version": 2, "limits": UNLIMITED}
     _written(directory / "included.conf", b"# nothing\n")
     return Material(
         directory=directory,
@@ -77,7 +78,13 @@ def make_material(directory: Path) -> Material:
         account_keys=(one, two),
         account_jwts=(
             _jwt(signer, operator_key, one, claims),
-            _jwt(signer, operator_key, one, {**claims, "limits": {"conn": 1000, "subs": 1000, "payload": 1000}}),
+            _jwt(signer, operator_key, one, {**claims, "limits": {**UNLIMITED, "payload": 1000}}),
+        ),
+        user_jwt=_jwt(
+            account,
+            one,
+            nkey(USER, user.public_key().public_bytes_raw()),
+            {"type": "user", "version": 2, "bearer_token": True, "subs": -1, "data": -1, "payload": -1},
         ),
     )
 

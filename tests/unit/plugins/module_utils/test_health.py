@@ -291,6 +291,22 @@ def test_a_refused_reload_is_told_where_something_is_not_as_meant() -> None:
     assert judge({"max_connections": 50}, log=refused).findings == ()
 
 
+@pytest.mark.parametrize(
+    ("shown", "jsz", "passed"),
+    [
+        ({"config": {"max_storage": 1000}}, {}, True),
+        ({"config": {"max_storage": 1000}}, {"config": {"max_storage": 2000}}, False),
+        ({"config": {"max_storage": 2000}}, {"config": {"max_storage": 1000}}, True),
+        ({"stats": {}}, {"config": {"max_storage": 1000}}, True),
+        ({"config": {"max_storage": 1000}}, {"disabled": True, "config": {"max_storage": 1000}}, False),
+    ],
+)
+def test_jsz_knows_what_jetstream_runs_with_after_a_reload(
+    shown: dict[str, Any], jsz: dict[str, Any], *, passed: bool
+) -> None:
+    assert judge({"jetstream": {"max_file": 1000}}, {**RELOADED, "jetstream": shown}, jsz=jsz).passed is passed
+
+
 MAX_SUBS = REFUSED + "config reload not supported for MaxSubs"
 
 
