@@ -389,11 +389,11 @@ def _config_reasons(
         # Where it is known what the server runs with, a reload makes it read what then stands there.
         action = plan.Action.RESTART if loaded is None else plan.Action.RELOAD
         yield plan.Reason("configuration file", *unread, action)
-    before = loaded if unread and loaded is not None else present
+    known = loaded if unread else present
+    before = present if known is None else known
     if not isinstance(before, dict):
         return
-    varz = server.varz if server and before is (loaded if unread else present) else None
-    found = plan.reasons(before, meant, varz)
+    found = plan.reasons(before, meant, server.varz if server and known is not None else None)
     if found and not unread and loaded is not None and plan.reasons(loaded, before):
         yield plan.Reason("configuration file", "as last proven", "changed and read since", plan.Action.NOTHING)
     yield from found
