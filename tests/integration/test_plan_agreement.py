@@ -55,7 +55,8 @@ def test_the_planned_action_is_what_the_server_does(
     count = Counter(planned.values())
     rows = {(option.block, option.name) for change in outcomes if (option := options.find(change.path))}
     with capsys.disabled():
-        print(f"\nplan: {len(outcomes)} changes of {len(rows)} options, {dict(count)}; none is left untried")
+        actions = ", ".join(f"{number} {action}" for action, number in count.items())
+        print(f"\nplan: {len(outcomes)} changes of {len(rows)} options: {actions}; none is left untried")
         print("\n".join(f"accepted without effect, so restart: {name}, {why}" for name, why in IGNORED.items()))
     wrong = [said for change, outcome in outcomes.items() if (said := _disagreement(change, planned[change], outcome))]
     assert not wrong, "\n".join(wrong)
