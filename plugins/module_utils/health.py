@@ -16,7 +16,7 @@ import threading
 import time
 import typing as t
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -146,6 +146,11 @@ class Log:
     since_mark: tuple[str, ...] = ()
     rejection: str = ""
 
+    @property
+    def is_rejected_since_mark(self) -> bool:
+        """Whether the last reload after the mark was refused."""
+        return bool(_rejection(self.since_mark))
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -168,12 +173,16 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What came of comparing. meant: how many options, with version and JetStream; proven: how many of these are."""
+    """What came of comparing. meant: how many options, with version and JetStream; proven: how many of these are.
+
+    final: waiting changes nothing any more.
+    """
 
     findings: tuple[Finding, ...]
     meant: int
     proven: int
     trusted: tuple[str, ...]
+    final: bool = False
 
     @property
     def passed(self) -> bool:
@@ -202,12 +211,22 @@ def expect(
     return Expectation(
         version=version.removeprefix("v") if version else None,
         settings=tuple(options.leaves(config)),
-        jetstream=_meant_jetstream(options.canonical(config)),
+        jetstream=meant_jetstream(options.canonical(config)),
         problems={problem.path: problem for problem in options.problems(config)},
         since=since,
         local_files=local_files,
         thresholds=thresholds or {},
     )
+
+
+def meant_jetstream(config: Mapping[str, t.Any]) -> bool | None:
+    """Tell whether a canonical configuration means JetStream to be on; None where it does not say."""
+    if "jetstream" not in config:
+        return None
+    value = config["jetstream"]
+    if isinstance(value, Mapping):
+        return None if options.VARIABLE in value else value.get("enabled") is not False
+    return value if isinstance(value, bool) else not str(value).lower().startswith("disable")
 
 
 def unanswered(error: monitoring.MonitoringError, expectation: Expectation) -> Judgement:
@@ -220,7 +239,7 @@ def unanswered(error: monitoring.MonitoringError, expectation: Expectation) -> J
 
 def judge(snapshot: Snapshot, expectation: Expectation) -> Judgement:
     """Compare what was seen with what was meant. Errors come first; defaults of the server are not judged."""
-    verdicts = list(_verdicts(snapshot, expectation))
+    verdicts = list(_verdicts(replace(snapshot, varz=with_jetstream(snapshot.varz, snapshot.jsz)), expectation))
     findings = [verdict.finding for verdict in verdicts if verdict.finding]
     findings += _conditions(snapshot, expectation)
     refuted = any(verdict.holds is False for verdict in verdicts)
@@ -230,7 +249,27 @@ def judge(snapshot: Snapshot, expectation: Expectation) -> Judgement:
         meant=len(verdicts),
         proven=sum(verdict.holds is True for verdict in verdicts),
         trusted=tuple(verdict.name for verdict in verdicts if verdict.holds is None),
+        final=bool(snapshot.log and snapshot.log.is_rejected_since_mark),
     )
+
+
+def with_jetstream(varz: Answer, jsz: Answer | None) -> Answer:
+    """Put what /jsz says of JetStream's configuration into /varz, which goes on showing what it showed first."""
+    config = {} if jsz and jsz.get("disabled") else (jsz or {}).get("config")
+    return varz if config is None else {**varz, "jetstream": {**(varz.get("jetstream") or {}), "config": config}}
+
+
+def denied(config: Mapping[str, t.Any], varz: Answer) -> Iterator[tuple[Setting, Finding]]:
+    """Give the settings of a configuration of which /varz shows another value, each with what it shows."""
+    expectation = expect(config)
+    for setting in expectation.settings:
+        path, option, value = setting
+        is_off = path[0] == "jetstream" and path not in _JETSTREAM_SWITCHES and not expectation.jetstream
+        if is_off or options.evidence(option, value, reloaded=_has_reloaded(varz)) is not Evidence.VARZ:
+            continue
+        finding = _judged_by_varz(setting, varz).finding
+        if finding:
+            yield setting, finding
 
 
 # Judging
@@ -253,15 +292,6 @@ _RESTART = "restart the server, which takes this option only at its start"
 _RELOAD = "reload the server, and look at its log where it refuses"
 
 
-def _meant_jetstream(config: Mapping[str, t.Any]) -> bool | None:
-    if "jetstream" not in config:
-        return None
-    value = config["jetstream"]
-    if isinstance(value, Mapping):
-        return None if options.VARIABLE in value else value.get("enabled") is not False
-    return value if isinstance(value, bool) else not str(value).lower().startswith("disable")
-
-
 def _judged_settings(expectation: Expectation) -> Iterator[Setting]:
     """Give the settings that have a verdict of their own; whether JetStream is on has one for all its options."""
     for setting in expectation.settings:
@@ -277,10 +307,14 @@ def _verdicts(snapshot: Snapshot, expectation: Expectation) -> Iterator[_Verdict
     if expectation.jetstream is not None:
         wanted, found = ("on" if on else "off" for on in (expectation.jetstream, not snapshot.jsz.get("disabled")))
         yield _compared("jetstream", wanted, found, "look at the log of the server, then restart it")
-    # A server that never reloaded still has the time of its start as that of its configuration.
-    reloaded = varz["config_load_time"] != varz["start"]
+    reloaded = _has_reloaded(varz)
     for setting in _judged_settings(expectation):
         yield _judged(setting, snapshot, expectation, reloaded=reloaded)
+
+
+def _has_reloaded(varz: Answer) -> bool:
+    """A server that never reloaded still has the time of its start as that of its configuration."""
+    return bool(varz["config_load_time"] != varz["start"])
 
 
 def _compared(name: str, wanted: str, found: str, remedy: str) -> _Verdict:
@@ -318,11 +352,11 @@ def _judged_by_varz(setting: Setting, varz: Answer) -> _Verdict:
         found = options.shown(option, varz)
         if options.agrees(wanted, found):
             return _Verdict(name, holds=True)
-        shown = _text(option, found)
+        shown = shown_text(option, found)
     except (TypeError, ValueError):
         shown = f"a value in {option.varz} of /varz that nats-server does not give"
     remedy = _OTHER_SERVER if path == ("server_name",) else _remedy(option)
-    return _Verdict(name, holds=False, finding=Finding(name, _text(option, wanted), shown, remedy))
+    return _Verdict(name, holds=False, finding=Finding(name, shown_text(option, wanted), shown, remedy))
 
 
 def _judged_by_log(
@@ -358,7 +392,7 @@ def _judged_by_line(setting: Setting, log: Log) -> _Verdict | None:
 def _judged_by_effect(setting: Setting, seen: Seen) -> _Verdict:
     path, option, value = setting
     name = _dotted(path)
-    wanted = f"{_text(option, value)}, {'not ' if value is False else ''}{option.effect}"
+    wanted = f"{shown_text(option, value)}, {'not ' if value is False else ''}{option.effect}"
     if seen.holds is False:
         return _Verdict(name, holds=False, finding=Finding(name, wanted, seen.found, _remedy(option)))
     if seen.holds is None and seen.found:
@@ -430,7 +464,8 @@ def _reload_findings(snapshot: Snapshot, expectation: Expectation, *, refuted: b
     loaded = snapshot.varz["config_load_time"]
     rejection = snapshot.log.rejection if snapshot.log else ""
     is_late = expectation.since and _time(loaded) <= _time(expectation.since.config_load_time)
-    if not is_late and not (refuted and rejection):
+    is_refused = snapshot.log is not None and snapshot.log.is_rejected_since_mark
+    if not is_late and not is_refused and not (refuted and rejection):
         return
     wanted = (
         f"a configuration loaded after {expectation.since.config_load_time}" if expectation.since else "none refused"
@@ -509,15 +544,15 @@ THRESHOLDS: dict[str, tuple[str, Callable[[Answer], float], str]] = {
 }
 
 
-def _text(option: Option, value: t.Any) -> str:
+def shown_text(option: Option, value: t.Any) -> str:
     """Show a value of /varz, or one that was meant, to a person."""
     # The hosts of URLs, and whether a password is there, are no secret.
     if option.secret and option.unit not in (options.Unit.URL_HOSTS, options.Unit.PRESENCE):
         return HIDDEN
     if isinstance(value, tuple):
-        return ":".join("*" if part is None else _text(option, part) for part in value)
+        return ":".join("*" if part is None else shown_text(option, part) for part in value)
     if isinstance(value, list):
-        return f"[{', '.join(_text(option, part) for part in value)}]"
+        return f"[{', '.join(shown_text(option, part) for part in value)}]"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int) and option.unit is options.Unit.NANOSECONDS:
@@ -577,12 +612,14 @@ def wait_for(
     wait: float,
     timeout: float,
     soak: float = 0,
+    is_final: Callable[[Verdict], bool] = lambda _verdict: False,
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], object] = time.sleep,
 ) -> Waited[Verdict]:
     """Look until it passes, or for wait seconds, at least once; then go on for soak seconds as long as it passes.
 
     look: takes so many seconds at most for each answer; it calls its second argument as soon as there is any answer.
+    is_final: tells of one that did not pass that no later one can.
     """
     started = clock()
     answers: list[float] = []
@@ -592,7 +629,7 @@ def wait_for(
         verdict = look(seconds, lambda: answers.append(clock()))
         now = clock()
         left = started + wait - now
-        if verdict.passed or left <= 0:
+        if verdict.passed or left <= 0 or is_final(verdict):
             first_answer = answers[0] - started if answers else None
             passed_after = now - answers[0] if verdict.passed and answers else None
             break
@@ -620,8 +657,8 @@ _OF_RELOADS = b"eload"
 _ACCEPTED = "Reloaded server configuration"
 _REJECTED = "Failed to reload server configuration"
 _NEW_LOG_FILE = "Reloaded: log_file = "
-# The rest of such a message shows old and new values, secrets among them.
-_HARMLESS_REASON = re.compile(r"config reload (?:not supported for|does not support) [^:=]+")
+# Old and new values, and what stands in quotes, may be secrets; the name of an option is none.
+_VALUES = re.compile(r"(unknown field \"[^\"]*\")|(: old=.*)|'[^']*'?|\"[^\"]*\"?")
 
 _Identity = tuple[str, int, int]  # the id of a server; device and inode of its log file
 
@@ -789,9 +826,14 @@ def _rejection(reloads: Sequence[str]) -> str:
         if message.startswith(_ACCEPTED):
             return ""
         if message.startswith(_REJECTED):
-            reason = _HARMLESS_REASON.search(message)
-            return reason[0] if reason else "its log says why"
+            said = message.removeprefix(_REJECTED).lstrip(": ")
+            return process.redact(_VALUES.sub(_without_value, said)) or "without a reason"
     return ""
+
+
+def _without_value(value: re.Match[str]) -> str:
+    known, values = value.groups()
+    return known or ("" if values else HIDDEN)
 
 
 _PROCESS_NAME = "nats-server"

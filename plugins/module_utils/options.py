@@ -156,6 +156,9 @@ class Option:
     block, name, aliases: ``name`` is ANY_NAME where the block's keys are free (accounts, subjects).
     forms: what it accepts; empty where the server knows the name but accepts no value at all (the note says why).
     reloadable: whether a changed value takes effect on SIGHUP; of a block, whether adding or removing it does.
+    stays: whether a reload refuses to add or to remove it, although it takes another value.
+    any_order: whether the items of a list mean the same in any order.
+    with_block: whether a reload takes it when its block is added or removed, although not alone.
     varz: the field of /varz that shows the value, dotted, two joined by ``+``; "" where none does.
     unit: in what form that field has it.
     hidden_by: an option of the top level that, when true, makes /varz silent about this one.
@@ -172,6 +175,9 @@ class Option:
     forms: tuple[Form, ...]
     aliases: tuple[str, ...] = ()
     reloadable: bool = False
+    stays: bool = False
+    with_block: bool = False
+    any_order: bool = False
     varz: str = ""
     unit: Unit = Unit.PLAIN
     hidden_by: str = ""
@@ -451,11 +457,11 @@ OPTIONS: tuple[Option, ...] = (
             _block("resolver"),
             aliases="account_resolver accounts_resolver",
             log="Reloaded: accounts",
-            note="a reload refuses to add or to remove it",
+            stays=True,
         ),
         _row("resolver_tls", _TLS_OF_CLIENTS, log="Reloaded: accounts"),
         _row("resolver_preload", _block("resolver_preload"), log="Reloaded: accounts"),
-        _row("resolver_pinned_accounts", _list(_TEXT), _TEXT, reloadable=True),
+        _row("resolver_pinned_accounts", _list(_TEXT), _TEXT, any_order=True, reloadable=True),
         _row("no_auth_user", _TEXT),
         _row(
             "system_account", _TEXT, aliases="system", varz="system_account", zero_is_default=True, case_sensitive=True
@@ -478,7 +484,14 @@ OPTIONS: tuple[Option, ...] = (
     ),
     *_of(
         "jetstream",
-        _row("store_dir", _TEXT, aliases="store storedir", varz="jetstream.config.store_dir", unit=Unit.STORE_DIR),
+        _row(
+            "store_dir",
+            _TEXT,
+            aliases="store storedir",
+            varz="jetstream.config.store_dir",
+            unit=Unit.STORE_DIR,
+            with_block=True,
+        ),
         _row(
             "sync_interval",
             _DURATION,
@@ -487,8 +500,20 @@ OPTIONS: tuple[Option, ...] = (
             varz="jetstream.config.sync_interval+jetstream.config.sync_always",
             unit=Unit.ALWAYS,
         ),
-        _row("max_mem", _STORAGE_SIZE, aliases="max_memory_store max_mem_store", varz="jetstream.config.max_memory"),
-        _row("max_file", _STORAGE_SIZE, aliases="max_file_store", varz="jetstream.config.max_storage"),
+        _row(
+            "max_mem",
+            _STORAGE_SIZE,
+            aliases="max_memory_store max_mem_store",
+            varz="jetstream.config.max_memory",
+            with_block=True,
+        ),
+        _row(
+            "max_file",
+            _STORAGE_SIZE,
+            aliases="max_file_store",
+            varz="jetstream.config.max_storage",
+            with_block=True,
+        ),
         _row("domain", _TEXT, varz="jetstream.config.domain"),
         _row("enabled", _BOOLEAN, aliases="enable", reloadable=True, varz="jetstream.config", unit=Unit.ENABLED),
         _row("encryption_key", _TEXT, aliases="key ek", secret=True),
@@ -519,7 +544,7 @@ OPTIONS: tuple[Option, ...] = (
             unchecked=True,
             note="seconds; a duration is taken for one second",
         ),
-        _row("users", _list(_block("user"))),
+        _row("users", _list(_block("user")), any_order=True),
         _row("default_permissions", _block("permissions"), aliases="default_permission permissions"),
         _row("auth_callout", _block("auth_callout"), aliases="auth_hook"),
         reloadable=True,
@@ -535,6 +560,7 @@ OPTIONS: tuple[Option, ...] = (
             _list(_choice("STANDARD", "WEBSOCKET", "LEAFNODE", "LEAFNODE_WS", "MQTT", "MQTT_WS")),
             _choice("STANDARD", "WEBSOCKET", "LEAFNODE", "LEAFNODE_WS", "MQTT", "MQTT_WS"),
             aliases="connection_types clients",
+            any_order=True,
         ),
         reloadable=True,
     ),
@@ -542,17 +568,22 @@ OPTIONS: tuple[Option, ...] = (
         "auth_callout",
         _row("issuer", _ACCOUNT_KEY),
         _row("account", _TEXT, aliases="acc"),
-        _row("auth_users", _list(_TEXT, minimum=1), aliases="users"),
+        _row("auth_users", _list(_TEXT, minimum=1), aliases="users", any_order=True),
         _row("xkey", Form(Kind.TEXT, format=Format.CURVE_KEY), aliases="key"),
     ),
     *_of(
         "permissions",
-        _row("publish", _block("subjects"), *_PERMISSIONS, aliases="pub import"),
-        _row("subscribe", _block("subjects"), *_PERMISSIONS, aliases="sub export"),
+        _row("publish", _block("subjects"), *_PERMISSIONS, aliases="pub import", any_order=True),
+        _row("subscribe", _block("subjects"), *_PERMISSIONS, aliases="sub export", any_order=True),
         _row("allow_responses", _BOOLEAN, _block("allow_responses"), aliases="publish_allow_responses"),
         reloadable=True,
     ),
-    *_of("subjects", _row("allow", *_PERMISSIONS), _row("deny", *_PERMISSIONS), reloadable=True),
+    *_of(
+        "subjects",
+        _row("allow", *_PERMISSIONS, any_order=True),
+        _row("deny", *_PERMISSIONS, any_order=True),
+        reloadable=True,
+    ),
     *_of(
         "allow_responses",
         _row("max", _INTEGER, aliases="max_msgs max_messages max_responses"),
@@ -566,14 +597,22 @@ OPTIONS: tuple[Option, ...] = (
         _row("port", _PORT, varz="cluster.cluster_port"),
         _row("host", _TEXT, aliases="net", varz="cluster.addr", zero_is_default=True),
         _row("authorization", _AUTHORIZATION_OF_ROUTES, log="Reloaded: cluster"),
-        _row("routes", _URLS, varz="cluster.urls", unit=Unit.URL_HOSTS, secret=True, log="Reloaded: cluster routes"),
+        _row(
+            "routes",
+            _URLS,
+            varz="cluster.urls",
+            unit=Unit.URL_HOSTS,
+            secret=True,
+            any_order=True,
+            log="Reloaded: cluster routes",
+        ),
         _row("tls", _block("tls"), log="Reloaded: cluster"),
         _row("advertise", _TEXT, aliases="cluster_advertise", log="Reloaded: cluster"),
         _row("no_advertise", _BOOLEAN, log="Reloaded: cluster"),
         _row("connect_retries", _INTEGER, log="Reloaded: cluster"),
         _row("permissions", _block("permissions", without=("allow_responses",)), log="Reloaded: cluster"),
         _row("pool_size", _INTEGER, varz="cluster.pool_size", zero_is_default=True, log="Reloaded: cluster"),
-        _row("accounts", _TEXTS, _TEXT, log="Reloaded: cluster"),
+        _row("accounts", _TEXTS, _TEXT, any_order=True, log="Reloaded: cluster"),
         _row("compression", *_COMPRESSION, log="Reloaded: cluster"),
     ),
     *_of(
@@ -609,7 +648,7 @@ OPTIONS: tuple[Option, ...] = (
             unchecked=True,
             note="seconds; a duration is taken for one second",
         ),
-        _row("users", _list(_block("leafnodes.user"))),
+        _row("users", _list(_block("leafnodes.user")), any_order=True),
         _row("account", _TEXT),
     ),
     *_of(
@@ -794,7 +833,7 @@ OPTIONS: tuple[Option, ...] = (
         _row("tls", _block("tls")),
         _row("advertise", _TEXT, varz="gateway.advertise"),
         _row("connect_retries", _INTEGER, varz="gateway.connect_retries"),
-        _row("gateways", _list(_block("gateway.remote"))),
+        _row("gateways", _list(_block("gateway.remote")), any_order=True),
         _row("reject_unknown_cluster", _BOOLEAN, aliases="reject_unknown", varz="gateway.reject_unknown"),
     ),
     *_of(
@@ -815,7 +854,7 @@ OPTIONS: tuple[Option, ...] = (
         _row("imports", _list(_block("import"))),
         _row("exports", _list(_block("export"))),
         _row("jetstream", _block("account.jetstream"), _BOOLEAN, _choice(*_SWITCH_WORDS)),
-        _row("users", _list(_block("user"))),
+        _row("users", _list(_block("user")), any_order=True),
         _row("default_permissions", _block("permissions")),
         _row("mappings", _block("mappings"), aliases="maps"),
         _row("limits", _block("account.limits")),
@@ -855,7 +894,7 @@ OPTIONS: tuple[Option, ...] = (
         _row("service", _SUBJECT_UNCHECKED),
         _row("response_type", _choice("single", "singleton", "stream", "chunk", "chunked"), aliases="response"),
         _row("response_threshold", _DURATION, aliases="threshold response_max_time response_time"),
-        _row("accounts", _TEXTS),
+        _row("accounts", _TEXTS, any_order=True),
         _row("latency", _block("latency"), _SUBJECT_UNCHECKED),
         _row("account_token_position", _INTEGER),
         reloadable=True,
@@ -926,7 +965,9 @@ PLACES: dict[tuple[str, ...], Place] = {
     ("authorization", "users"): Place(varz={"user": "auth_required", "nkey": "auth_required"}),
     ("accounts", ANY_NAME, "users"): Place(varz={"user": "auth_required", "nkey": "auth_required"}),
     ("cluster", "authorization"): Place(varz={"timeout": "cluster.auth_timeout"}),
-    ("gateway", "authorization"): Place(varz={"timeout": "gateway.auth_timeout"}, fixed=frozenset({ANY_NAME})),
+    ("gateway", "authorization"): Place(
+        varz={"timeout": "gateway.auth_timeout"}, fixed=frozenset({"user", "password", "timeout"})
+    ),
     ("websocket", "authorization"): Place(varz={"timeout": "websocket.auth_timeout"}),
     ("mqtt", "authorization"): Place(varz={"timeout": "mqtt.auth_timeout"}),
     ("tls",): Place(

@@ -5,16 +5,17 @@
 
 from __future__ import annotations
 
+import json
+import posixpath
 import typing as t
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ansible_collections.rosey.nats.plugins.module_utils import options
+from ansible_collections.rosey.nats.plugins.module_utils import health, options
 
-# A reload that adds or removes one of these is refused whole (server/reload.go at v2.10.7).
-_BLOCKS_FIXED_AT_START = ("cluster", "gateway", "leafnodes", "mqtt", "websocket")
 _HIDDEN = "********"
+_DEFAULT_STORE = "/tmp/nats"  # noqa: S108 the server's own (server/jetstream.go, where none is set)
 
 
 class Action(StrEnum):
@@ -43,12 +44,30 @@ class Reason:
         return f"{self.option}: {self.before} -> {self.after} ({self.action})"
 
 
-def reasons(before: Mapping[str, t.Any], after: Mapping[str, t.Any]) -> tuple[Reason, ...]:
+@dataclass(frozen=True)
+class Danger:
+    """What a change would cut off or lose. name: the word with which a user accepts it. what: a sentence."""
+
+    name: str
+    what: str
+
+    @property
+    def refusal(self) -> str:
+        """What it is, and how to do it all the same."""
+        return f"{self.what}. Set nats_server_accept: [{self.name}] to do it all the same."
+
+
+def reasons(
+    before: Mapping[str, t.Any], after: Mapping[str, t.Any], varz: Mapping[str, t.Any] | None = None
+) -> tuple[Reason, ...]:
     """Compare two configurations by what they mean and name each difference, in the order of its option's path.
 
     A comment, an order or another spelling of the same value is no difference.
+    varz: of the server that has loaded the first one; what it shows counts more than what was loaded.
     """
-    return tuple(_reasons(options.canonical(before), options.canonical(after)))
+    old, new = _plain(options.canonical(before), ()), _plain(options.canonical(after), ())
+    shown = {path: finding for (path, _option, _value), finding in health.denied(old, dict(varz))} if varz else {}
+    return tuple(_reasons(old, new, shown))
 
 
 def action(found: Iterable[Reason]) -> Action:
@@ -57,21 +76,167 @@ def action(found: Iterable[Reason]) -> Action:
     return next((step for step in (Action.RESTART, Action.RELOAD) if step in asked), Action.NOTHING)
 
 
-def _reasons(before: Mapping[str, t.Any], after: Mapping[str, t.Any]) -> Iterator[Reason]:
-    fixed = {block for block in _BLOCKS_FIXED_AT_START if (block in before) != (block in after)}
+def concerns_store(after: Mapping[str, t.Any], varz: Mapping[str, t.Any]) -> bool:
+    """Tell whether a change may concern what JetStream holds, so that dangers() needs /jsz."""
+    config = options.canonical(after)
+    running = varz.get("jetstream")
+    if not running:
+        return False
+    shown = running.get("config") or {}
+    limits = {"max_storage": _limit(config, "max_file"), "max_memory": _limit(config, "max_mem")}
+    is_same = all(limit is None or limit == shown.get(name) for name, limit in limits.items())
+    return not (is_same and health.meant_jetstream(config) and _store(config) == shown.get("store_dir"))
+
+
+def dangers(
+    after: Mapping[str, t.Any], varz: Mapping[str, t.Any], jsz: Mapping[str, t.Any] | None
+) -> tuple[Danger, ...]:
+    """Name what a running server would cut off or lose with another configuration.
+
+    Where credentials change the server cuts off who no longer has them, which is what was meant.
+    """
+    config = options.canonical(after)
+    found = ((name, check(config, varz, jsz or {})) for name, check in DANGERS.items())
+    return tuple(Danger(name, what) for name, what in found if what)
+
+
+def _fewer_connections(config: Mapping[str, t.Any], varz: Mapping[str, t.Any], _jsz: Mapping[str, t.Any]) -> str:
+    limit, connected = config.get("max_connections"), varz["connections"]
+    if not isinstance(limit, int) or not 0 < limit < connected:
+        return ""
+    return (
+        f"max_connections: {limit}, and {connected} clients are connected; expected at least {connected}, "
+        f"else the server cuts off {connected - limit} of them at random"
+    )
+
+
+def _smaller_store(config: Mapping[str, t.Any], _varz: Mapping[str, t.Any], jsz: Mapping[str, t.Any]) -> str:
+    said = []
+    for option, name in (("max_file", "storage"), ("max_mem", "memory")):
+        limit, held = _limit(config, option), jsz.get(name, 0)
+        if limit is not None and 0 <= limit < held:
+            said.append(
+                f"jetstream.{option}: {limit} bytes, and JetStream holds {held} bytes there; expected at least {held}, "
+                "else it takes no more messages and may not bring back all streams"
+            )
+    return "; ".join(said)
+
+
+def _other_store(config: Mapping[str, t.Any], _varz: Mapping[str, t.Any], jsz: Mapping[str, t.Any]) -> str:
+    held, meant = (jsz.get("config") or {}).get("store_dir"), _store(config)
+    if not (jsz.get("streams") and health.meant_jetstream(config)) or held == meant:
+        return ""
+    return (
+        f"jetstream.store_dir: {meant}, and {_streams(jsz)} are in {held}; expected that directory, "
+        "else the server begins with none of them"
+    )
+
+
+def _no_jetstream(config: Mapping[str, t.Any], _varz: Mapping[str, t.Any], jsz: Mapping[str, t.Any]) -> str:
+    if not jsz.get("streams") or health.meant_jetstream(config):
+        return ""
+    return f"jetstream: off, and it holds {_streams(jsz)}; expected on, else no client reaches them"
+
+
+def _streams(jsz: Mapping[str, t.Any]) -> str:
+    return f"{jsz['streams']} streams with {jsz['messages']} messages"
+
+
+# The word with which a user accepts it, and what says whether a change is one; "" where it is none.
+DANGERS: dict[str, Callable[[Mapping[str, t.Any], Mapping[str, t.Any], Mapping[str, t.Any]], str]] = {
+    "fewer_connections": _fewer_connections,
+    "smaller_store": _smaller_store,
+    "other_store": _other_store,
+    "no_jetstream": _no_jetstream,
+}
+
+
+def _block(config: Mapping[str, t.Any]) -> Mapping[str, t.Any]:
+    block = config.get("jetstream")
+    return block if isinstance(block, Mapping) else {}
+
+
+def _limit(config: Mapping[str, t.Any], name: str) -> int | None:
+    """Give the bytes of a limit of JetStream; None where the configuration leaves it to the server."""
+    option = options.find(("jetstream", name))
+    value = _block(config).get(name)
+    limit = options.effective(option, value) if option and value is not None else None
+    return limit if isinstance(limit, int) else None
+
+
+def _store(config: Mapping[str, t.Any]) -> str:
+    """Give the directory of JetStream as the server shows it."""
+    directory = _block(config).get("store_dir") or config.get("store_dir") or _DEFAULT_STORE
+    return posixpath.join(posixpath.normpath(str(directory)), "jetstream")
+
+
+def _reasons(
+    before: Mapping[str, t.Any], after: Mapping[str, t.Any], shown: Mapping[options.Path, health.Finding]
+) -> Iterator[Reason]:
     old, new = _settings(before), _settings(after)
+    blocks_before, blocks_after = _blocks(before), _blocks(after)
     for path in sorted(old.keys() | new.keys(), key=str):
-        if old.get(path) == new.get(path):
+        is_same = old.get(path) == new.get(path) or path in blocks_before & blocks_after  # one of these is empty
+        if is_same and path not in shown:
             continue
         option = options.find(path)
-        reload = option is not None and option.reloadable and path[0] not in fixed
         secret = option is None or option.secret
+        now = shown.get(path)
         yield Reason(
             option=".".join(str(part) for part in path),
-            before=_text(old.get(path), secret=secret),
-            after=_text(new.get(path), secret=secret),
-            action=Action.RELOAD if reload else Action.RESTART,
+            before=f"{now.found} at /varz" if now else _text(old.get(path), secret=secret),
+            after=now.expected if now and old.get(path) == new.get(path) else _text(new.get(path), secret=secret),
+            action=_action(path, blocks_before ^ blocks_after, comes_or_goes=(path in old) != (path in new)),
         )
+
+
+def _action(path: options.Path, blocks: Set[options.Path], *, comes_or_goes: bool) -> Action:
+    """Give what a change of this option asks for. blocks: those that are added or removed."""
+    around = [path[:length] for length in range(1, len(path)) if path[:length] in blocks]
+    holders = [options.find(block) for block in around]
+    option = options.find(path)
+    taken = option and (option.reloadable or (option.with_block and around)) and not (option.stays and comes_or_goes)
+    return (
+        Action.RELOAD
+        if taken and all(each and each.reloadable and not each.stays for each in holders)
+        else Action.RESTART
+    )
+
+
+def _blocks(value: t.Any, path: options.Path = ()) -> set[options.Path]:
+    """Give the paths of all blocks of a canonical configuration."""
+    if isinstance(value, Mapping) and options.VARIABLE not in value:
+        inner = (_blocks(each, (*path, name)) for name, each in value.items())
+        return {path}.union(*inner)
+    if isinstance(value, list):
+        return set[options.Path]().union(*(_blocks(each, (*path, place)) for place, each in enumerate(value)))
+    return set()
+
+
+def _plain(value: t.Any, path: options.Path) -> t.Any:
+    """Write a canonical configuration in the one way of several that mean the same to the server."""
+    option = options.find(path) if path else None
+    if isinstance(value, Mapping):
+        return _without_listen({name: _plain(each, (*path, name)) for name, each in value.items()}, path)
+    if isinstance(value, list):
+        items = [_plain(each, (*path, place)) for place, each in enumerate(value)]
+        return sorted(items, key=_spelled) if option and option.any_order else items
+    if option and option.any_order and isinstance(path[-1], str) and options.kind_of(option, value):
+        return [value]  # one text instead of a list of it
+    return value
+
+
+def _spelled(value: t.Any) -> str:
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def _without_listen(block: dict[str, t.Any], path: options.Path) -> dict[str, t.Any]:
+    option, value = options.find((*path, "listen")), block.get("listen")
+    if option is None or value is None or options.kind_of(option, value) is None or isinstance(value, Mapping):
+        return block
+    host, port = options.effective(option, value)
+    named = {"host": host, "port": port} if host else {"port": port}
+    return {**{name: each for name, each in block.items() if name not in ("listen", "host", "port")}, **named}
 
 
 def _settings(config: Mapping[str, t.Any]) -> dict[tuple[str | int, ...], t.Any]:

@@ -18,7 +18,7 @@ import tempfile
 import time
 import typing as t
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -40,6 +40,7 @@ _LISTENING = "0A"
 _IPV6 = 6
 _IPV4_DIGITS = 8
 _WORD_DIGITS = 8
+_CONFIG_OPTION = re.compile(r"--?c(?:onfig)?(?:=(?P<value>.*))?", re.DOTALL)
 _SOCKET_FD = re.compile(r"socket:\[(\d+)\]")
 _FIRST_PAUSE = 0.002
 _LONGEST_PAUSE = 0.05
@@ -269,6 +270,30 @@ def read(pid: int) -> Process | None:
     except (OSError, ValueError):
         return None
     return Process(pid, uid, Path(executable), tuple(map(os.fsdecode, command)), started)
+
+
+def config_file(server: Process) -> Path | None:
+    """Give the configuration file that a nats-server was started with; None where its command line names none."""
+    named = config_argument(server.command)
+    if named is None:
+        return None
+    try:
+        directory = (_PROC / str(server.pid) / "cwd").readlink()
+    except OSError:
+        directory = Path("/")  # where both systemd and start() put it
+    return directory / named
+
+
+def config_argument(command: Sequence[str]) -> str | None:
+    """Give the configuration file that a command line of nats-server names, as it stands there: the last one counts."""
+    found = None
+    for place, argument in enumerate(command[1:], start=2):
+        option = _CONFIG_OPTION.fullmatch(argument)
+        if option and option["value"] is not None:
+            found = option["value"]
+        elif option and place < len(command):
+            found = command[place]
+    return found
 
 
 def find(program: Program) -> Process | None:

@@ -41,7 +41,7 @@ options:
     description:
       - The RV(mark) of an earlier run of this module. The server has to have loaded its configuration after it.
       - Take it before a reload. A server that refuses a reload goes on with its old configuration, and says so in its
-        log alone.
+        log alone. Where the log says so the module fails at once, with the server's words.
     type: dict
     suboptions:
       config_load_time:
@@ -249,7 +249,7 @@ def prove(
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], object] = time.sleep,
 ) -> Outcome:
-    """Look until the server has proven what was meant, or for wait seconds, at least once.
+    """Look until the server has proven what was meant, has refused to, or for wait seconds, at least once.
 
     look: gives a snapshot, or raises MonitoringError, within so many seconds for each answer; it calls its second
     argument as soon as the server has answered at all.
@@ -264,7 +264,9 @@ def prove(
             return health.unanswered(error, expectation)
         return health.judge(snapshot, expectation)
 
-    waited = health.wait_for(judged, wait=wait, timeout=timeout, clock=clock, pause=pause)
+    waited = health.wait_for(
+        judged, wait=wait, timeout=timeout, is_final=lambda judgement: judgement.final, clock=clock, pause=pause
+    )
     return Outcome(waited.last, snapshot, waited.first_answer, waited.passed)
 
 

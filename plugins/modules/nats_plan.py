@@ -61,6 +61,24 @@ options:
     description: The configuration of the server. One of O(entries) holds its new text.
     type: path
     required: true
+  loaded:
+    description:
+      - The text of the configuration that the server last proved to run with.
+      - Where the file was written after the server read it, this is what the server runs with, and the change is
+        planned from it. Without it such a file asks for a restart.
+    type: str
+  accept:
+    description:
+      - What a change may cut off or lose. The module fails, with figures, where the running server shows that a change
+        would do something else of that kind.
+      - V(fewer_connections) accepts an option C(max_connections) below the number of clients that are connected.
+      - V(smaller_store) accepts a C(max_file) or C(max_mem) below what JetStream holds.
+      - V(other_store) accepts another C(store_dir) while there are streams.
+      - V(no_jetstream) accepts that JetStream is turned off while there are streams.
+    type: list
+    elements: str
+    choices: [fewer_connections, smaller_store, other_store, no_jetstream]
+    default: []
 extends_documentation_fragment:
   - rosey.nats.entries
   - rosey.nats.entries.observed
@@ -171,6 +189,11 @@ release:
       returned: always
       type: list
       elements: str
+dangers:
+  description: What the change cuts off or loses, a sentence each, all of it accepted in O(accept).
+  returned: success
+  type: list
+  elements: str
 """
 
 import grp
@@ -179,7 +202,7 @@ import platform
 import pwd
 import typing as t
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils import (
@@ -205,6 +228,18 @@ class ObstacleError(Exception):
     """What keeps the host from taking the deployment: whole sentences that say what to do."""
 
 
+@dataclass(frozen=True)
+class Answering:
+    """A running server that answers.
+
+    varz, jsz: what it shows, of JetStream only where that may change. mark: how it is, to prove a reload later.
+    """
+
+    varz: monitoring.Answer
+    jsz: monitoring.Answer | None
+    mark: health.Mark
+
+
 def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dict[str, t.Any]:
     """Look at the host and give the module's result; ObstacleError where the deployment can't be done."""
     architecture = archive.find_architecture(platform.machine())
@@ -214,18 +249,23 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dic
     found = _service(params, run_command)
     meant = _meant(params)
     present = _present(Path(params["config_file"]))
-    mark = _mark(present)
+    loaded = _loaded(params["loaded"])
+    server = _answering(meant, loaded, present)
     if params["runtime"] != "docker":
         _check_paths(meant, params["entries"])
         _check_ports(meant, found.running)
     reasons = [
         *_restart_reasons(found, binary, changes),
-        *_stale_reasons(Path(params["config_file"]), mark),
-        *_config_reasons(present, meant),
+        *_server_reasons(params, found, binary, server),
+        *_config_reasons(params, present, loaded, meant, server),
     ]
     # Whether a container runs is for Docker's own module to find out.
     started = found.running or (params["runtime"] == "docker" and present is not None)
     action = plan.action(reasons) if started else plan.Action.START
+    dangers = plan.dangers(meant, server.varz, server.jsz) if started and server else ()
+    refused = [danger.refusal for danger in dangers if danger.name not in params["accept"]]
+    if refused:
+        raise ObstacleError("\n".join(refused))
     return {
         "architecture": architecture.name,
         "archive": archive.release_name(params["version"], architecture),
@@ -244,9 +284,10 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dic
             "enabled": found.enabled,
             "pid": found.running.pid if found.running else None,
         },
-        "mark": asdict(mark) if mark else None,
+        "mark": asdict(server.mark) if server else None,
         "action": str(action),
         "reasons": [str(reason) for reason in reasons] if started else [],
+        "dangers": [danger.what for danger in dangers],
     }
 
 
@@ -311,16 +352,32 @@ def _present(config_file: Path) -> dict[str, t.Any] | str | None:
         return str(error)
 
 
-def _mark(present: dict[str, t.Any] | str | None) -> health.Mark | None:
-    """Note how the running server is before anything is done to it; None where it doesn't answer."""
-    url = footprint.monitoring_url(present) if isinstance(present, dict) and not options.problems(present) else None
-    if url is None or not monitoring.HAS_REQUESTS:
-        return None
-    log_file = options.canonical(present).get("log_file") if isinstance(present, dict) else None
+def _loaded(text: str | None) -> dict[str, t.Any] | None:
+    """Give the configuration that was last proven; without one that can be read there is only more to restart for."""
     try:
-        return health.mark(monitoring.Monitor(url, timeout=MONITORING_SECONDS).varz(), log_file and Path(log_file))
-    except monitoring.MonitoringError:
+        return conf.parse(text) if text else None
+    except conf.ConfError:
         return None
+
+
+def _answering(meant: Mapping[str, t.Any], *configs: dict[str, t.Any] | str | None) -> Answering | None:
+    """Give the running server that one of these configurations leads to; None where none answers."""
+    if not monitoring.HAS_REQUESTS:
+        return None
+    for config in configs:
+        url = footprint.monitoring_url(config) if isinstance(config, dict) and not options.problems(config) else None
+        if url is None or not isinstance(config, dict):
+            continue
+        log_file = options.canonical(config).get("log_file")
+        monitor = monitoring.Monitor(url, timeout=MONITORING_SECONDS)
+        try:
+            varz = monitor.varz()
+        except monitoring.MonitoringError:
+            continue
+        jsz = monitor.jsz() if plan.concerns_store(meant, varz) else None
+        mark = health.mark(varz, log_file and Path(log_file))
+        return Answering(health.with_jetstream(varz, jsz), jsz, mark)
+    return None
 
 
 def _restart_reasons(
@@ -334,17 +391,56 @@ def _restart_reasons(
             yield plan.Reason("unit", change.path, ", ".join(change.what), plan.Action.RESTART)
 
 
-def _stale_reasons(config_file: Path, mark: health.Mark | None) -> Iterator[plan.Reason]:
-    """Name a file that the running server never read, as after a deployment that was cut off."""
-    loaded = monitoring.moment(mark.config_load_time) if mark else None
-    if loaded and config_file.stat().st_mtime > loaded.timestamp():
-        yield plan.Reason("configuration file", f"read {loaded:%F %T}", "written since", plan.Action.RESTART)
+def _server_reasons(
+    params: Mapping[str, t.Any], found: service.Service, binary: archive.Installation, server: Answering | None
+) -> Iterator[plan.Reason]:
+    """Name what a running server was started with instead of what is meant."""
+    version = params["version"].removeprefix("v")
+    runs_it = found.running is None or found.running.executable == binary.binary
+    if server and runs_it and server.varz["version"] != version:
+        yield plan.Reason("version", server.varz["version"], version, plan.Action.RESTART)
+    config_file = Path(params["config_file"])
+    if found.running:
+        started_with = process.config_file(found.running)
+        if started_with is None or started_with.resolve() != config_file.resolve():
+            yield plan.Reason("configuration file", str(started_with), str(config_file), plan.Action.RESTART)
 
 
-def _config_reasons(present: dict[str, t.Any] | str | None, meant: Mapping[str, t.Any]) -> Iterable[plan.Reason]:
+def _config_reasons(
+    params: Mapping[str, t.Any],
+    present: dict[str, t.Any] | str | None,
+    loaded: dict[str, t.Any] | None,
+    meant: Mapping[str, t.Any],
+    server: Answering | None,
+) -> Iterator[plan.Reason]:
+    """Name what differs between what the server runs with and what is meant."""
+    unread = _unread(Path(params["config_file"]), present, server)
+    if unread:
+        # Where it is known what the server runs with, a reload makes it read what then stands there.
+        action = plan.Action.RESTART if loaded is None else plan.Action.RELOAD
+        yield plan.Reason("configuration file", *unread, action)
+    known = loaded if unread else present
+    before = present if known is None else known
+    if not isinstance(before, dict):
+        return
+    found = plan.reasons(before, meant, server.varz if server and known is not None else None)
+    if found and not unread and loaded is not None and plan.reasons(loaded, before):
+        yield plan.Reason("configuration file", "as last proven", "changed and read since", plan.Action.NOTHING)
+    yield from found
+
+
+def _unread(
+    config_file: Path, present: dict[str, t.Any] | str | None, server: Answering | None
+) -> tuple[str, str] | None:
+    """Tell of a file that is not what the running server read, as after a deployment that was cut off."""
+    if present is None:
+        return "no such file", "as described"
     if isinstance(present, str):
-        return [plan.Reason("configuration file", f"not readable, {present}", "as described", plan.Action.RESTART)]
-    return [] if present is None else plan.reasons(present, meant)
+        return f"not readable, {present}", "as described"
+    read = monitoring.moment(server.mark.config_load_time) if server else None
+    if read and config_file.stat().st_mtime > read.timestamp():
+        return f"read {read:%F %T}", "written since"
+    return None
 
 
 def _exists(look_up: Callable[[str], object], name: str | None) -> bool:
@@ -371,6 +467,8 @@ def main() -> None:
             "releases": {"type": "path"},
             "settings": {"type": "dict"},
             **entries.SPEC,
+            "loaded": {"type": "str", "no_log": True},
+            "accept": {"type": "list", "elements": "str", "choices": list(plan.DANGERS), "default": []},
         },
         required_if=[("runtime", "process", ["pid_file"])],
         supports_check_mode=True,
@@ -384,6 +482,7 @@ def main() -> None:
         ObstacleError,
         archive.ArchiveError,
         conf.ConfError,
+        monitoring.MonitoringError,
         process.ProcessError,
         sealed.ReleaseError,
         service.ServiceError,

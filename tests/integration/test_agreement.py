@@ -10,26 +10,18 @@ count: those of Stage.START are what the server finds when it starts, and ``-t``
 
 from __future__ import annotations
 
-import base64
-import binascii
-import datetime
 import functools
 import itertools
-import json
 import math
 import os
 import subprocess
 import typing as t
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -46,6 +38,23 @@ from ansible_collections.rosey.nats.plugins.module_utils.options import (
     Relation,
     Stage,
 )
+from ansible_collections.rosey.nats.tests.integration.material import (
+    ACCOUNT,
+    CURVE,
+    EXPORTED,
+    EXPORTER,
+    OPERATOR,
+    PARENTS,
+    ROWS,
+    SETTABLE,
+    TOP,
+    USER,
+    Config,
+    Material,
+    Name,
+    make_material,
+    nkey,
+)
 
 DEFAULT_CASES = 2000
 CASES = int(os.environ.get("AGREEMENT_CASES", DEFAULT_CASES))
@@ -55,8 +64,6 @@ LEAST_REJECTED = 20  # cases for each kind of value
 TRIES = 60  # for a configuration whose faults the server may notice or not
 BATCH = 20  # cases that hypothesis draws at once, so that they can be tried at the same time
 
-Config = dict[str, t.Any]
-Name = tuple[str, str]  # block and option
 Draw = st.DrawFn
 Values = st.SearchStrategy[t.Any]
 
@@ -65,115 +72,7 @@ REAL_FORMATS = frozenset({Format.FILE, Format.ACCOUNT_JWT})
 REAL_OPTIONS = frozenset({("resolver", "dir"), ("leafnodes.remote", "credentials")})
 
 
-@dataclass(frozen=True)
-class Material:
-    """Files and signed texts that a configuration can name, all real."""
-
-    directory: Path
-    certificate: str
-    key: str
-    ca: str
-    operator_jwt: str
-    operator_file: str
-    account_key: str
-    account_jwt: str
-
-
-def _nkey(prefix: int, public: bytes) -> str:
-    """Write a public key as package nkeys does: base32 of a prefix, the key and a checksum."""
-    raw = bytes([prefix]) + public
-    return base64.b32encode(raw + binascii.crc_hqx(raw, 0).to_bytes(2, "little")).decode().rstrip("=")
-
-
-USER, ACCOUNT, OPERATOR, CURVE = (letter << 3 for letter in (20, 0, 14, 23))
-
-
-def _jwt(issuer: ed25519.Ed25519PrivateKey, issuer_key: str, subject: str, claims: Config) -> str:
-    def encode(part: bytes) -> str:
-        return base64.urlsafe_b64encode(part).decode().rstrip("=")
-
-    header = {"typ": "JWT", "alg": "ed25519-nkey"}
-    body = {"jti": "x", "iat": 1700000000, "iss": issuer_key, "sub": subject, "name": "rosey", "nats": claims}
-    signed = ".".join(encode(json.dumps(part).encode()) for part in (header, body))
-    return f"{signed}.{encode(issuer.sign(signed.encode()))}"
-
-
-@pytest.fixture(scope="module")
-def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
-    """Make a certificate that is its own authority, an operator and an account."""
-    directory = tmp_path_factory.mktemp("material")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    start = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(start + datetime.timedelta(days=36500))
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    (directory / "server.pem").write_bytes(certificate.public_bytes(pem))
-    (directory / "server.key").write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    signer = ed25519.Ed25519PrivateKey.generate()
-    operator_key = _nkey(OPERATOR, signer.public_key().public_bytes_raw())
-    account_key = _nkey(ACCOUNT, ed25519.Ed25519PrivateKey.generate().public_key().public_bytes_raw())
-    operator_jwt = _jwt(signer, operator_key, operator_key, {"type": "operator", "version": 2})
-    (directory / "operator.jwt").write_text(operator_jwt)
-    (directory / "included.conf").write_text("# nothing\n")
-    return Material(
-        directory=directory,
-        certificate=str(directory / "server.pem"),
-        key=str(directory / "server.key"),
-        ca=str(directory / "server.pem"),
-        operator_jwt=operator_jwt,
-        operator_file=str(directory / "operator.jwt"),
-        account_key=account_key,
-        account_jwt=_jwt(signer, operator_key, account_key, {"type": "account", "version": 2}),
-    )
-
-
-# What the table knows, as a generator needs it
-
-ROWS: dict[str, dict[str, Option]] = {}
-for _row in OPTIONS:
-    ROWS.setdefault(_row.block, {})[_row.name] = _row
-
-TOP = OPTIONS[0].block
-SETTABLE = [row for row in OPTIONS if row.forms]
-
-
-def _forms(row: Option) -> Iterator[tuple[Form, bool]]:
-    """Give the forms of an option and those of its items, with whether they are items."""
-    for form in row.forms:
-        yield form, False
-        yield from ((item, True) for item in form.items)
-
-
-@dataclass(frozen=True)
-class Parent:
-    """One place where a block stands: the option that holds it, whether in a list, and what is refused there."""
-
-    row: Option
-    in_list: bool
-    without: tuple[str, ...]
-
-
-PARENTS: dict[str, list[Parent]] = {}
-for _row in OPTIONS:
-    for _form, _in_list in _forms(_row):
-        if _form.kind is Kind.BLOCK:
-            PARENTS.setdefault(_form.block, []).append(Parent(_row, _in_list, _form.without))
-
 # Values
-
-EXPORTER = "EXPORTER"  # the account that every import comes from
-EXPORTED = {"exports": [{"stream": "events.>"}, {"service": "events.>"}]}
 
 words = st.from_regex(r"[a-z][a-z0-9_-]{0,11}", fullmatch=True)
 free_texts = st.one_of(words, st.text(st.characters(codec="utf-8"), max_size=12), st.sampled_from(["$HOME", "a b"]))
@@ -196,7 +95,7 @@ urls = st.builds(
 
 
 def _public_keys(prefix: int) -> Values:
-    return st.binary(min_size=32, max_size=32).map(functools.partial(_nkey, prefix))
+    return st.binary(min_size=32, max_size=32).map(functools.partial(nkey, prefix))
 
 
 FORMATS: dict[Format, Values] = {
@@ -220,11 +119,11 @@ FORMATS: dict[Format, Values] = {
 
 # Options whose values have to fit the files of the test, or other options.
 SPECIAL: dict[Name, t.Callable[[Material], Values]] = {
-    ("tls", "cert_file"): lambda m: st.just(m.certificate),
-    ("tls", "key_file"): lambda m: st.just(m.key),
-    ("tls", "ca_file"): lambda m: st.just(m.ca),
+    ("tls", "cert_file"): lambda m: st.just(m.certificates[0]),
+    ("tls", "key_file"): lambda m: st.just(m.keys[0]),
+    ("tls", "ca_file"): lambda m: st.just(m.certificates[0]),
     ("top", "operator"): lambda m: st.sampled_from([m.operator_file, m.operator_jwt]),
-    ("resolver_preload", ANY_NAME): lambda m: st.just(m.account_jwt),
+    ("resolver_preload", ANY_NAME): lambda m: st.just(m.account_jwts[0]),
     ("resolver", "dir"): lambda m: st.just(str(m.directory / "resolver")),
     ("resolver", "limit"): lambda _: st.integers(1, 1000),
     ("leafnodes.remote", "credentials"): lambda m: st.just(str(m.directory / "bot.creds")),
@@ -338,7 +237,7 @@ class Maker:
         """Draw one of the names of an option, in any case that the server takes."""
         if row.name == ANY_NAME:
             if row.block == "resolver_preload":
-                return self.material.account_key
+                return self.material.account_keys[0]
             return str(self.draw(FORMATS[row.key_format] if row.key_format else words))
         name: str = self.draw(st.sampled_from([row.name, *row.aliases]))
         return name if row.case_sensitive else self.draw(st.sampled_from([name, name, name.upper(), name.title()]))
@@ -534,6 +433,11 @@ class Server:
         )
         file.unlink()
         return checked.stderr if checked.returncode else ""
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
+    return make_material(tmp_path_factory.mktemp("material"))
 
 
 def test_table_and_server_agree(nats_server: Path, material: Material, capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,6 +29,7 @@ RELOADED = {"config_load_time": "2026-11-23T20:00:00Z"}
 OK = {"status": "ok", "errors": [], "status_code": 200}
 QUIET = Log(pid=7, whole=True, debug=False, trace=False, timestamps=True, started="2026/11/23 19:56:42.036989")
 HIDDEN = options.HIDDEN
+REFUSED, ACCEPTED = "Failed to reload server configuration: ", "Reloaded server configuration"
 
 
 def log(**facts: Any) -> Log:
@@ -291,6 +292,42 @@ def test_a_refused_reload_is_told_where_something_is_not_as_meant() -> None:
 
 
 @pytest.mark.parametrize(
+    ("shown", "jsz", "passed"),
+    [
+        ({"config": {"max_storage": 1000}}, {}, True),
+        ({"config": {"max_storage": 1000}}, {"config": {"max_storage": 2000}}, False),
+        ({"config": {"max_storage": 2000}}, {"config": {"max_storage": 1000}}, True),
+        ({"stats": {}}, {"config": {"max_storage": 1000}}, True),
+        ({"config": {"max_storage": 1000}}, {"disabled": True, "config": {"max_storage": 1000}}, False),
+    ],
+)
+def test_jsz_knows_what_jetstream_runs_with_after_a_reload(
+    shown: dict[str, Any], jsz: dict[str, Any], *, passed: bool
+) -> None:
+    assert judge({"jetstream": {"max_file": 1000}}, {**RELOADED, "jetstream": shown}, jsz=jsz).passed is passed
+
+
+MAX_SUBS = REFUSED + "config reload not supported for MaxSubs"
+
+
+@pytest.mark.parametrize(
+    ("since_mark", "final"),
+    [
+        ((), False),
+        ((MAX_SUBS,), True),
+        ((ACCEPTED,), False),
+        ((MAX_SUBS, ACCEPTED), False),
+        ((ACCEPTED, MAX_SUBS), True),
+    ],
+)
+def test_a_reload_that_was_refused_since_the_mark_is_final(since_mark: tuple[str, ...], final: bool) -> None:
+    seen = log(reloads=(MAX_SUBS, *since_mark), since_mark=since_mark, rejection="config reload not supported")
+    judgement = judge({}, RELOADED, log=seen, since=Mark(STARTED))
+    assert judgement.final is final
+    assert [finding.what for finding in judgement.findings] == (["reload"] if final else [])
+
+
+@pytest.mark.parametrize(
     ("effect", "seen", "expected"),
     [
         ("log_file", Seen(True, ""), "proven"),
@@ -497,9 +534,6 @@ def test_messages_after_the_mark() -> None:
         assert found.since_mark == expected
 
 
-REFUSED = "Failed to reload server configuration: "
-
-
 @pytest.mark.parametrize(
     ("messages", "rejection"),
     [
@@ -513,9 +547,14 @@ REFUSED = "Failed to reload server configuration: "
             [REFUSED + "config reload not supported for jetstream max memory and store"],
             "jetstream max memory and store",
         ),
-        ([REFUSED + "/etc/n.conf:3:1: error parsing 'hunter2'"], "its log says why"),
+        ([REFUSED + "/etc/n.conf:3:1: error parsing 'hunter2'"], "/etc/n.conf:3:1: error parsing ********"),
+        ([REFUSED + '/n.conf:3:1: unknown field "max_con"'], 'unknown field "max_con"'),
+        ([REFUSED + 'bad "hunter2" and \'hunter2'], "bad ******** and ********"),
+        ([REFUSED + "can't use url nats://me:hunter2@host"], "can********"),
+        ([REFUSED + "invalid password: hunter2"], "invalid password: ********"),
+        ([REFUSED], "without a reason"),
         ([REFUSED + "x", "Reloaded server configuration"], ""),
-        (["Reloaded server configuration", REFUSED + "x"], "its log says why"),
+        (["Reloaded server configuration", REFUSED + "x"], "x"),
     ],
 )
 def test_the_reason_of_a_refused_reload_shows_no_value(messages: list[str], rejection: str) -> None:

@@ -191,7 +191,7 @@ def test_find_nothing(path: options.Path) -> None:
         ("cluster.authorization.user", "", True, "Reloaded: cluster"),
         ("cluster.authorization.timeout", "cluster.auth_timeout", True, "Reloaded: cluster"),
         ("gateway.authorization.user", "", False, ""),
-        ("gateway.authorization.default_permissions.publish", "", False, ""),
+        ("gateway.authorization.default_permissions.publish", "", True, ""),
         ("gateway.gateways.1.url", "gateway.gateways.1.urls", False, ""),
         ("accounts.APP.users.0.user", "auth_required", True, "Reloaded: accounts"),
         ("jetstream.enabled", "jetstream.config", True, "Reloaded: JetStream"),

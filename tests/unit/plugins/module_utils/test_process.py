@@ -416,3 +416,24 @@ def test_output_that_can_not_be_written(tmp_path: Path) -> None:
     server = process.Server(Path("/bin/true"), tmp_path / "config", tmp_path / "pid")
     with pytest.raises(process.ProcessError, match="output /proc/nowhere can't be written"):
         process.start(server, Path("/proc/nowhere"), [], seconds=5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("-c /n.conf", "/n.conf"),
+        ("--c /n.conf", "/n.conf"),
+        ("-config /n.conf", "/n.conf"),
+        ("--config /n.conf", "/n.conf"),
+        ("-c=/n.conf", "/n.conf"),
+        ("--config=n=1.conf", "n=1.conf"),
+        ("-D -c /n.conf -m 8222", "/n.conf"),
+        ("-c /one.conf -c /two.conf", "/two.conf"),
+        ("-cluster nats://h:1", None),
+        ("--connect_retries 3", None),
+        ("-c", None),
+        ("", None),
+    ],
+)
+def test_the_configuration_of_a_command_line(arguments: str, expected: str | None) -> None:
+    assert process.config_argument(["/usr/local/bin/nats-server", *arguments.split()]) == expected

@@ -335,3 +335,19 @@ def test_a_hang_does_not_take_much_longer_than_the_caller_waits() -> None:
     assert max(clock.timeouts) <= 3
     assert min(clock.timeouts) == 1
     assert Clock().prove(lambda _now: None, wait=0).first_answer is None
+
+
+def test_a_refused_reload_ends_the_waiting_at_once(run_module: RunModule, tmp_path: Path) -> None:
+    log, config_file = tmp_path / "log", tmp_path / "n.conf"
+    config_file.write_text(f"log_file: {log}\n")
+    with fake_monitoring() as server:
+        log.write_text(f"[7] [INF] Starting nats-server\n[7] [INF]   ID:       {SERVER_ID}\n")
+        arguments = {"url": server.url, "config_file": str(config_file)}
+        before = run_module("nats_health", **arguments)
+        with log.open("a") as file:
+            file.write(
+                "[7] [ERR] Failed to reload server configuration: config reload not supported for MaxSubs: old=1\n"
+            )
+        result = run_module("nats_health", **arguments, since=before["mark"], wait=60)
+    assert result["failed"] is True
+    assert "the server refused the new one: config reload not supported for MaxSubs;" in result["msg"]

@@ -3,16 +3,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import nats
 import pytest
 
+DANGERS = ["fewer_connections", "smaller_store", "other_store", "no_jetstream"]
 RunModule = Callable[..., dict[str, Any]]
 
 
@@ -22,6 +28,12 @@ class Host:
     def __init__(self, root: Path, port: int, run_module: RunModule) -> None:
         self.root, self.port, self.run_module = root, port, run_module
         self.config_file = root / "nats-server.conf"
+        self.monitoring = ""
+
+    def store(self, **limits: str) -> str:
+        """Write a block jetstream."""
+        given = {"store_dir": str(self.root / "store"), "max_mem": "64M", "max_file": "128M", **limits}
+        return "jetstream {" + ", ".join(f"{name}: {value}" for name, value in given.items()) + "}\n"
 
     def plan(self, config: str, **changes: Any) -> dict[str, Any]:
         content = f"host: 127.0.0.1\nport: {self.port}\n{config}"
@@ -50,22 +62,49 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-@pytest.fixture
-def running(host: Host, nats_server: Path) -> Iterator[Host]:
-    """A server that runs on "debug: false" from the versions' directory, through the link."""
+@contextmanager
+def served(host: Host, nats_server: Path, config: str, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server on this configuration, from the versions' directory, through the link."""
     binary = host.root / "lib" / "2.10.7" / "nats-server"
-    binary.parent.mkdir(parents=True)
+    binary.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(nats_server, binary)
     link = host.root / "nats-server"
-    link.symlink_to(binary)
-    host.deploy("debug: false")
-    command = [str(link), "-c", str(host.config_file)]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
+    if not link.is_symlink():
+        link.symlink_to(binary)
+    host.deploy(config)
+    command = [str(link), *(options or ("-c", str(host.config_file)))]
+    with subprocess.Popen(command, cwd=host.root, stderr=subprocess.DEVNULL) as server:
         (host.root / "pid").write_text(f"{server.pid}\n")
-        while not listens(host.port):
-            assert server.poll() is None
+        try:
+            while not listens(host.port):
+                assert server.poll() is None
+            yield server
+        finally:
+            server.terminate()
+
+
+@pytest.fixture
+def running(host: Host, nats_server: Path) -> Iterator[Host]:
+    with served(host, nats_server, "debug: false"):
         yield host
-        server.terminate()
+
+
+@pytest.fixture
+def monitored(host: Host, nats_server: Path, free_port: Callable[[], int]) -> Iterator[Host]:
+    """A server with monitoring and JetStream, and one stream of three messages in it."""
+    host.monitoring = f"http_port: {free_port()}\n"
+    with served(host, nats_server, host.monitoring + host.store()):
+        asyncio.run(fill(host.port))
+        yield host
+
+
+async def fill(port: int) -> None:
+    client = await nats.connect(f"nats://127.0.0.1:{port}")
+    stream = client.jetstream()
+    await stream.add_stream(name="kept", subjects=["kept"])
+    for _message in range(3):
+        await stream.publish("kept", b"x" * 1000)
+    await client.close()
 
 
 def test_an_empty_host_is_a_start(host: Host) -> None:
@@ -148,3 +187,226 @@ def test_no_secret_is_shown(running: Host) -> None:
     assert "secret" not in str(result["reasons"])
     assert "new-secret" not in str(result)
     assert "old-secret" not in str(result)
+
+
+FILE = "configuration file: "
+
+
+def test_a_file_that_was_never_read_asks_for_a_restart_unless_it_is_known_what_was(monitored: Host) -> None:
+    config = monitored.monitoring + monitored.store()
+    proven = monitored.config_file.read_text()
+    monitored.deploy(config + "ping_max: 5")
+    wanted = config + "ping_max: 6"
+    unknown = monitored.plan(wanted)
+    assert unknown["action"] == "restart"
+    assert [FILE in reason for reason in unknown["reasons"]] == [True, False]
+    known = monitored.plan(wanted, loaded=proven)
+    assert known["action"] == "reload"
+    assert known["reasons"][0].startswith(f"{FILE}read ")
+    assert known["reasons"][0].endswith(" -> written since (reload)")
+    assert known["reasons"][1:] == ["ping_max: unset -> 6 (reload)"]
+    # the file as it was, written again: a reload makes the server read it
+    back = monitored.plan(config, loaded=proven)
+    assert (back["action"], len(back["reasons"])) == ("reload", 1)
+    fixed = monitored.plan(config + "max_pending: 32MB", loaded=proven)
+    assert fixed["action"] == "restart"
+
+
+@pytest.mark.parametrize("damage", ["removed", "unreadable"])
+def test_a_file_that_is_gone_is_no_reason_to_do_nothing(monitored: Host, damage: str) -> None:
+    config, proven = monitored.monitoring + monitored.store(), monitored.config_file.read_text()
+    monitored.config_file.unlink()
+    if damage == "unreadable":
+        monitored.config_file.write_text("port: [")
+    assert monitored.plan(config)["action"] == "restart"
+    known = monitored.plan(config, loaded=proven)
+    assert (known["action"], len(known["reasons"])) == ("reload", 1)
+    assert known["mark"]
+
+
+def test_a_record_that_can_not_be_read_is_none(monitored: Host) -> None:
+    config = monitored.monitoring + monitored.store()
+    monitored.deploy(config + "ping_max: 5")
+    assert monitored.plan(config, loaded="port: [")["action"] == "restart"
+
+
+def test_what_was_changed_by_hand_and_read_is_the_truth(
+    host: Host, nats_server: Path, free_port: Callable[[], int]
+) -> None:
+    host.monitoring = f"http_port: {free_port()}\n"
+    host.deploy(host.monitoring + "ping_max: 5")
+    proven = host.config_file.read_text()
+    with served(host, nats_server, host.monitoring + "ping_max: 6"):
+        assert host.plan(host.monitoring + "ping_max: 6", loaded=proven)["reasons"] == []
+        result = host.plan(host.monitoring + "ping_max: 5", loaded=proven)
+    assert result["reasons"] == [
+        f"{FILE}as last proven -> changed and read since (nothing)",
+        "ping_max: 6 -> 5 (reload)",
+    ]
+    assert result["action"] == "reload"
+
+
+@pytest.fixture
+def plan_of_service(host: Host, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """Give a function that plans for a process as if systemd had started it."""
+    systemctl = host.root / "bin" / "systemctl"
+    systemctl.parent.mkdir()
+    monkeypatch.setenv("PATH", f"{systemctl.parent}:{os.environ['PATH']}")
+
+    def plan(server: subprocess.Popen[bytes], config: str, **changes: Any) -> dict[str, Any]:
+        systemctl.write_text(
+            f"#!/bin/sh\nprintf 'LoadState=loaded\\nUnitFileState=enabled\\nMainPID={server.pid}\\n'\n"
+        )
+        systemctl.chmod(0o755)
+        return host.plan(config, runtime="systemd", **changes)
+
+    return plan
+
+
+@pytest.mark.parametrize(
+    ("options", "config", "reasons", "action"),
+    [
+        ((), "server_name: meant", [], "nothing"),
+        (("--debug",), "server_name: meant", [], "nothing"),
+        (("--name", "other"), "server_name: meant", ["server_name: other at /varz -> meant (restart)"], "restart"),
+        (("--name", "other"), "# nothing is meant", [], "nothing"),
+    ],
+)
+def test_what_the_command_line_overrides_is_seen(
+    *,
+    host: Host,
+    nats_server: Path,
+    free_port: Callable[[], int],
+    plan_of_service: Callable[..., dict[str, Any]],
+    options: tuple[str, ...],
+    config: str,
+    reasons: list[str],
+    action: str,
+) -> None:
+    config = f"http_port: {free_port()}\n{config}"
+    with served(host, nats_server, config, "-c", str(host.config_file), *options) as server:
+        result = plan_of_service(server, config)
+    assert (result["reasons"], result["action"]) == (reasons, action)
+
+
+@pytest.mark.parametrize(
+    ("options", "started_with"),
+    [
+        (("-c", "{root}/other.conf"), "{root}/other.conf"),
+        (("--config={root}/other.conf",), "{root}/other.conf"),
+        (("-config", "other.conf"), "{root}/other.conf"),
+        (("-c={root}/link.conf",), ""),
+        (("--config", "nats-server.conf"), ""),
+        (("-p", "{port}"), "None"),
+    ],
+)
+def test_another_configuration_file_of_the_process_is_named(
+    host: Host,
+    nats_server: Path,
+    plan_of_service: Callable[..., dict[str, Any]],
+    options: tuple[str, ...],
+    started_with: str,
+) -> None:
+    facts = {"root": str(host.root), "port": str(host.port)}
+    host.deploy("")
+    (host.root / "other.conf").write_text(host.config_file.read_text())
+    (host.root / "link.conf").symlink_to(host.config_file)
+    with served(host, nats_server, "", *(option.format(**facts) for option in options)) as server:
+        result = plan_of_service(server, "")
+    named = started_with.format(**facts)
+    assert result["reasons"] == ([f"{FILE}{named} -> {host.config_file} (restart)"] if named else [])
+    assert result["action"] == ("restart" if named else "nothing")
+
+
+def test_jetstream_that_a_reload_turned_on_and_off_needs_nothing_more(
+    host: Host, nats_server: Path, free_port: Callable[[], int]
+) -> None:
+    (host.root / "store").mkdir()
+    monitoring = f"http_port: {free_port()}\n"
+    with served(host, nats_server, monitoring) as server:
+        for config in (monitoring + host.store(), monitoring + "jetstream: false", monitoring + host.store()):
+            before = host.plan(config)
+            assert before["action"] == "reload"
+            host.deploy(config)
+            server.send_signal(signal.SIGHUP)
+            deadline = time.monotonic() + 5
+            while (after := host.plan(config))["mark"] == before["mark"]:
+                assert time.monotonic() < deadline, after
+            assert after["reasons"] == []
+
+
+@pytest.mark.parametrize(
+    ("config", "name", "figures"),
+    [
+        (
+            "{monitoring}jetstream {{ store_dir: {root}/store, max_mem: 64M, max_file: 1K }}",
+            "smaller_store",
+            "1000 bytes",
+        ),
+        ("{monitoring}jetstream {{ store_dir: {root}/other }}", "other_store", "1 streams with 3 messages"),
+        ("{monitoring}", "no_jetstream", "1 streams with 3 messages"),
+    ],
+)
+def test_what_would_be_lost_is_refused_unless_it_is_accepted(
+    monitored: Host, config: str, name: str, figures: str
+) -> None:
+    (monitored.root / "other").mkdir()
+    config = config.format(monitoring=monitored.monitoring, root=monitored.root)
+    refused = monitored.plan(config)
+    assert refused["failed"]
+    assert figures in refused["msg"]
+    assert f"Set nats_server_accept: [{name}] to do it all the same." in refused["msg"]
+    assert monitored.plan(config, accept=[other for other in DANGERS if other != name])["failed"]
+    accepted = monitored.plan(config, accept=[name])
+    assert "failed" not in accepted
+    (danger,) = accepted["dangers"]
+    assert figures in danger
+
+
+def test_clients_that_would_be_cut_off_are_counted(monitored: Host) -> None:
+    config = monitored.monitoring + monitored.store() + "max_connections: "
+
+    async def plans() -> list[dict[str, Any]]:
+        clients = [await nats.connect(f"nats://127.0.0.1:{monitored.port}") for _client in range(3)]
+        try:
+            return [
+                await asyncio.to_thread(monitored.plan, config + "2"),
+                await asyncio.to_thread(monitored.plan, config + "2", accept=["fewer_connections"]),
+                await asyncio.to_thread(monitored.plan, config + "3"),
+            ]
+        finally:
+            for client in clients:
+                await client.close()
+
+    refused, accepted, harmless = asyncio.run(plans())
+    assert refused["msg"] == (
+        "max_connections: 2, and 3 clients are connected; expected at least 3, else the server cuts off 1 of them at "
+        "random. Set nats_server_accept: [fewer_connections] to do it all the same."
+    )
+    assert len(accepted["dangers"]) == 1
+    assert harmless["dangers"] == []
+
+
+def test_rotating_secrets_is_no_danger(monitored: Host) -> None:
+    result = monitored.plan(monitored.monitoring + monitored.store() + "authorization { token: other-secret }")
+    assert (result["action"], result["dangers"]) == ("reload", [])
+
+
+@pytest.mark.parametrize("runtime", ["docker", "process"])
+def test_another_version_is_seen_by_what_the_server_says(monitored: Host, runtime: str) -> None:
+    config = monitored.monitoring + monitored.store()
+    assert monitored.plan(config, runtime=runtime)["action"] == "nothing"
+    result = monitored.plan(config, runtime=runtime, version="2.10.8")
+    assert result["action"] == "restart"
+    assert len(result["reasons"]) == 1
+
+
+def test_a_container_with_streams_is_guarded_too(monitored: Host) -> None:
+    assert "no_jetstream" in monitored.plan(monitored.monitoring, runtime="docker")["msg"]
+
+
+def test_what_was_proven_is_never_shown(monitored: Host) -> None:
+    proven = monitored.config_file.read_text() + "authorization { token: the-old-secret }"
+    monitored.deploy(monitored.monitoring)
+    result = monitored.plan(monitored.monitoring, loaded=proven, accept=DANGERS)
+    assert "the-old-secret" not in str(result)
