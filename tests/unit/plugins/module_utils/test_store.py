@@ -44,7 +44,7 @@ def fill(directory: Path) -> Path:
     closed = data / "closed"
     closed.mkdir()
     (closed / "inner").write_text("x")
-    closed.chmod(0o500)
+    closed.chmod(0o710)
     os.utime(data, ns=(1, 7_000_000_000))
     return data
 
@@ -229,6 +229,11 @@ def test_a_copy_keeps_everything(source: Path, copies: Path) -> None:
         "streams": [{"account": "$G", "name": "CHAT", "messages": 10, "bytes": 900, "first_seq": 1, "last_seq": 10}],
     }
     assert store.list_copies(copies) == ([copy], [])
+
+
+def test_what_a_directory_forbids_is_copied_into_it_all_the_same(source: Path, copies: Path) -> None:
+    (source / "jetstream" / "closed").chmod(0o500)
+    assert picture(copy_now(source, copies).data) == picture(source / "jetstream")
 
 
 def test_a_copy_has_the_holes_of_the_store(source: Path, copies: Path) -> None:
