@@ -468,15 +468,19 @@ def test_a_server_without_open_files_is_known_by_its_store_dir(
     (home / "other").mkdir()
     (home / "conf").write_text(config.format(home=home))
     environment = {**os.environ, "STORE": str(home / "store")}
-    with subprocess.Popen(["sleep", "30"], cwd=home, env=environment) as sleeper:
-        try:
-            command = ("nats-server", *(word.format(home=home) for word in arguments))
-            running = process.Process(sleeper.pid, 0, Path("/usr/bin/nats-server"), command, 0)
-            assert store._runs_on(running, source) is runs
-            other = process.Process(sleeper.pid, 0, Path("/usr/bin/vi"), command, 0)
-            assert store._runs_on(other, source) is False
-        finally:
-            sleeper.kill()
+    with subprocess.Popen(
+        ["cat"], cwd=home, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+    ) as child:
+        assert child.stdin
+        assert child.stdout
+        # /proc shows its environment a moment after it has begun.
+        child.stdin.write(b"x")
+        child.stdout.read(1)
+        command = ("nats-server", *(word.format(home=home) for word in arguments))
+        running = process.Process(child.pid, 0, Path("/usr/bin/nats-server"), command, 0)
+        assert store._runs_on(running, source) is runs
+        other = process.Process(child.pid, 0, Path("/usr/bin/vi"), command, 0)
+        assert store._runs_on(other, source) is False
 
 
 CRASHING = ("_copy_file", "_set_metadata", "_write_facts", "_flush")
