@@ -29,7 +29,7 @@ molecule: ## Run all Molecule scenarios
 agreement: ## Compare 100,000 made-up configurations with the real server; AGREEMENT_CASES=n for another number
 	@AGREEMENT_CASES=$(AGREEMENT_CASES) $(PYTHON) -m tests.run agreement
 
-bench: ## Measure the role beside an empty play, a shell script and other roles
+bench: ## Measure the role beside other ways, and what a change does to connected clients
 	@$(PYTHON) -m tests.run bench
 
 lock: $(LOCKS) ## Draw the locks from requirements*.in, with uv

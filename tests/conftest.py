@@ -40,6 +40,18 @@ def nats_server() -> Path:
     return Path(os.environ["NATS_SERVER_BINARY"])
 
 
+@pytest.fixture(scope="session")
+def newer_server() -> Path:
+    """Give the path of a later nats-server of the same minor version."""
+    return Path(os.environ["NATS_SERVER_BINARY_NEWER"])
+
+
+@pytest.fixture(scope="session")
+def older_server() -> Path:
+    """Give the path of a nats-server of an older minor version."""
+    return Path(os.environ["NATS_SERVER_BINARY_OLDER"])
+
+
 @pytest.fixture
 def run_module(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> RunModule:
     """Give a function that runs a module of the collection in this process and returns its result."""

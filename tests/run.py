@@ -26,6 +26,9 @@ ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "tests" / "output"
 ENVIRONMENT = ROOT / ".venv-test"
 SERVER = ENVIRONMENT / "nats-server"
+# Other versions, for what a change of version does: a later one of the same line, and one of an older line.
+NEWER, OLDER = ENVIRONMENT / "nats-server-newer", ENVIRONMENT / "nats-server-older"
+NEWER_VERSION, OLDER_VERSION = "2.10.29", "2.9.25"
 SCENARIOS = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
 
 LINTERS = (
@@ -65,9 +68,14 @@ class Part:
     patience: int = PATIENCE
 
 
-def preparation(name: str, line: str, *needs: str) -> Part:
+def preparation(name: str, lines: Iterable[str], *needs: str) -> Part:
     """Describe a part that only prepares the ground."""
-    return Part(name, (Command(tuple(line.split())),), needs, is_test=False)
+    return Part(name, tuple(Command(tuple(line.split())) for line in lines), needs, is_test=False)
+
+
+def build_line(destination: Path, version: str = "") -> str:
+    """Give the command line that builds a nats-server; without a version, the pinned one."""
+    return f"env PYTHONPATH=collections python -m tests.server {destination.relative_to(ROOT)} {version}"
 
 
 def pytest_part(name: str, tests: str, *needs: str, patience: int = PATIENCE) -> Part:
@@ -86,17 +94,16 @@ def scenario_part(name: str) -> Part:
 
 
 PARTS = (
-    preparation("environment", f"{sys.executable} -m tests.environment {ENVIRONMENT.name} requirements-test.txt"),
-    preparation("images", f"{sys.executable} -m tests.images bookworm trixie"),
-    preparation(
-        "server", f"env PYTHONPATH=collections python -m tests.server {SERVER.relative_to(ROOT)}", "environment"
-    ),
+    preparation("environment", [f"{sys.executable} -m tests.environment {ENVIRONMENT.name} requirements-test.txt"]),
+    preparation("images", [f"{sys.executable} -m tests.images bookworm trixie"]),
+    preparation("server", [build_line(SERVER)], "environment"),
+    preparation("servers", [build_line(NEWER, NEWER_VERSION), build_line(OLDER, OLDER_VERSION)], "environment"),
     # The long ones start first.
     Part(
         "sanity",
         (Command(("python", "-m", "tests.sanity", ".venv-test/sanity"), ".venv-test/sanity/**/output/junit/*.xml"),),
     ),
-    pytest_part("integration", "tests/integration", "images", "server"),
+    pytest_part("integration", "tests/integration", "images", "server", "servers"),
     *(scenario_part(name) for name in SCENARIOS),
     pytest_part("unit", "tests/unit", "server"),
     Part("lint", tuple(Command(tuple(line.split())) for line in LINTERS)),
@@ -107,7 +114,9 @@ EXTRA_PARTS = (
     pytest_part("agreement", "-s tests/integration/test_agreement.py", "server", patience=4 * 3600),
     Part(
         "bench",
-        (Command(("env", "PYTHONPATH=collections", "python", "bench/run.py")),),
+        tuple(
+            Command(("env", "PYTHONPATH=collections", "python", f"bench/{name}.py")) for name in ("run", "disturbance")
+        ),
         ("images", "server"),
         patience=3600,
     ),
@@ -137,6 +146,8 @@ def environment() -> dict[str, str]:
         "ANSIBLE_NOCOLOR": "1",
         "MOLECULE_COMMAND_BORDERS": "false",
         "NATS_SERVER_BINARY": str(SERVER),
+        "NATS_SERVER_BINARY_NEWER": str(NEWER),
+        "NATS_SERVER_BINARY_OLDER": str(OLDER),
     }
 
 
