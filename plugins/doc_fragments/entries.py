@@ -127,7 +127,7 @@ options:
         type: list
         elements: str
         required: true
-        choices: [server, bot]
+        choices: [server, bot, plugins]
 """
 
     # What a module holds while it writes to the host.

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Releases: what a host was meant to have when its gate passed, kept on the host to go back to.
 
-A release has two parts, server and bot, each with the settings that applying it needs and the entries as
+A release has the parts server, bot and plugins, as far as they were deployed, each with the settings that applying it needs and the entries as
 state.ENTRY_SPEC has them, secrets included. A file that is damaged is named and skipped, never trusted.
 """
 
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils import lease, sealed, state
 
-PARTS = ("server", "bot")
+PARTS = ("server", "bot", "plugins")
 KEEP = 10
 
 _CURRENT = "current"
@@ -285,19 +285,28 @@ class Store:
 
 
 def observe(
-    directory: Path, part: str, settings: Mapping[str, t.Any] | None, entries: Sequence[Mapping[str, t.Any]]
+    directory: Path, names: Sequence[str], settings: Mapping[str, t.Any] | None, entries: Sequence[Mapping[str, t.Any]]
 ) -> dict[str, t.Any]:
-    """Tell what a deployment of one part has to know of the releases and the lease, as a module returns it."""
+    """Tell what a deployment of these parts has to know of the releases and the lease, as a module returns it.
+
+    settings, entries: those of all these parts together.
+    """
     found = Store(directory).listing()
     looked = lease.look(directory)
-    recorded = found.current.parts.get(part) if found.current else None
     return {
         "current": found.current.id if found.current else None,
-        "recorded": recorded is not None and digest(recorded) == digest(Part(settings or {}, entries)),
+        "recorded": found.current is not None and _holds(found.current, names, Part(settings or {}, entries)),
         "lease": asdict(looked.holder) if looked.holder else None,
         "sequence": looked.sequence,
         "damaged": [item.name for item in found.damaged] + ([lease.NAME] if looked.damage else []),
     }
+
+
+def _holds(current: Record, names: Sequence[str], described: Part) -> bool:
+    parts = [current.parts[name] for name in names if name in current.parts]
+    settings = {key: value for part in parts for key, value in part.settings.items()}
+    together = Part(settings, [entry for part in parts for entry in part.entries])
+    return len(parts) == len(names) and digest(together) == digest(described)
 
 
 def _normal(entry: Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -120,7 +120,14 @@ _EXAMPLES_SHOWN = 3
 
 
 class StateError(Exception):
-    """The description, or the host, does not allow it. Its text is one or more whole sentences."""
+    """The description, or the host, does not allow it. Its text is one or more whole sentences.
+
+    touched: whether something has taken its place on the host before it failed.
+    """
+
+    def __init__(self, text: str, *, touched: bool = False) -> None:
+        super().__init__(text)
+        self.touched = touched
 
 
 @dataclass(frozen=True)
@@ -907,7 +914,7 @@ def _explained(path: Path, doing: str, already: Collection[Path] = ()) -> Iterat
         elif error.errno in (errno.EPERM, errno.EACCES):
             text += f" {_user_name(os.geteuid())} may not do that: run as the owner, or with become."
         text += f" Already done: {', '.join(map(str, already))}." if already else " Nothing was changed."
-        raise StateError(text) from error
+        raise StateError(text, touched=bool(already)) from error
 
 
 def _put_directory(change: Change, made: ExitStack, label: Label) -> None:

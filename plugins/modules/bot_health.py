@@ -159,6 +159,12 @@ options:
       token:
         description: The token, where the server takes one instead.
         type: str
+  environment_file:
+    description:
+      - The bot's file of environment variables. The round trips log in with C(NATS_USER), C(NATS_PASSWORD) and
+        C(NATS_TOKEN) as they stand in it, in place of O(credentials), so that no secret has to travel.
+      - A file that is not there holds none.
+    type: path
 requirements:
   - requests (a Python library) on the host where the module runs
 attributes:
@@ -292,11 +298,19 @@ round_trip:
 
 import typing as t
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import unquote
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.rosey.nats.plugins.module_utils import bot_health, credentials, health, monitoring, subjects
+from ansible_collections.rosey.nats.plugins.module_utils import (
+    bot_health,
+    credentials,
+    environment_file,
+    health,
+    monitoring,
+    subjects,
+)
 
 LEAST_TRIPS = 200
 MOST_TRIPS = 100_000
@@ -318,6 +332,16 @@ class HealthModule(AnsibleModule):  # type: ignore[misc]  # ansible-core ships n
 
     def _log_invocation(self) -> None:
         self.log("Invoked")
+
+
+def read_credentials(path: Path) -> dict[str, str]:
+    """Give what the bot logs in with; OSError, EnvironmentFileError."""
+    try:
+        variables = environment_file.get(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    found = {name: variables.get(variable) for name, variable in credentials.VARIABLES.items()}
+    return {name: value for name, value in found.items() if value}
 
 
 def faults(params: Mapping[str, t.Any]) -> list[str]:
@@ -406,6 +430,7 @@ def main() -> None:
             "monitoring_url": {"type": "str"},
             "round_trip": {"type": "dict", "options": ROUND_TRIP},
             "python": {"type": "path"},
+            "environment_file": {"type": "path"},
             # As a whole it would be no secret, but the user's name, blotted out of every subject.
             "credentials": {
                 "type": "dict",
@@ -417,6 +442,7 @@ def main() -> None:
             },
         },
         required_by={**monitoring.REQUIRED_BY, "round_trip": ("python",)},
+        mutually_exclusive=[("credentials", "environment_file")],
         supports_check_mode=True,
     )
     params = module.params
@@ -426,6 +452,14 @@ def main() -> None:
         module.no_log_values.update(filter(None, (given, given.partition(":")[2], unquote(given.partition(":")[2]))))
     if not monitoring.HAS_REQUESTS:
         module.fail_json(msg=missing_required_lib("requests"))
+    if params["environment_file"] and params["round_trip"]:
+        path = Path(params["environment_file"])
+        try:
+            params["credentials"] = read_credentials(path)
+        except (OSError, environment_file.EnvironmentFileError) as error:
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            module.fail_json(msg=f"environment_file: {path}: {why}; run as a user who may read it, and correct it")
+        module.no_log_values.update(value for name, value in params["credentials"].items() if name != "user")
     if found := faults(params):
         module.fail_json(msg="\n".join(found))
     expectation = expectation_of(params)

@@ -44,6 +44,12 @@ options:
   pid_file:
     description: With O(runtime=process), the file that holds the number of the bot's process.
     type: path
+  described:
+    description: The parts of a release that O(settings) and O(entries) describe.
+    type: list
+    elements: str
+    choices: [bot, plugins]
+    default: [bot]
 extends_documentation_fragment:
   - rosey.nats.entries
   - rosey.nats.entries.observed
@@ -232,6 +238,7 @@ def main() -> None:
             "pid_file": {"type": "path"},
             "releases": {"type": "path"},
             "settings": {"type": "dict"},
+            "described": {"type": "list", "elements": "str", "choices": ["bot", "plugins"], "default": ["bot"]},
             **SPEC,
         },
         required_if=[("runtime", "process", ["pid_file"])],
@@ -241,7 +248,9 @@ def main() -> None:
         found = observe(module.params, module.run_command)
         if module.params["releases"]:
             given = module.params
-            found["release"] = release.observe(Path(given["releases"]), "bot", given["settings"], given["entries"])
+            found["release"] = release.observe(
+                Path(given["releases"]), given["described"], given["settings"], given["entries"]
+            )
     except (process.ProcessError, sealed.ReleaseError, service.ServiceError, state.StateError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **found)

@@ -134,6 +134,10 @@ changes:
       returned: when RV(changes[].validated) is false
       type: str
       sample: this host has no group nats yet
+touched:
+  description: Whether something had taken its place on the host already.
+  returned: failure
+  type: bool
 strangers:
   description:
     - The files in the directories with a O(entries[].manifest) that are neither described nor on its list. They stay.
@@ -196,8 +200,10 @@ def main() -> None:
                 untried = state.rehearse(changes)
             else:
                 state.apply(changes, label=label_with(module))
-    except (sealed.ReleaseError, state.StateError) as error:
-        module.fail_json(msg=str(error))
+    except sealed.ReleaseError as error:
+        module.fail_json(msg=str(error), touched=False)
+    except state.StateError as error:
+        module.fail_json(msg=str(error), touched=error.touched)
     module.exit_json(
         changed=bool(changes),
         changes=report(changes, untried),

@@ -61,12 +61,12 @@ options:
     description: The configuration of the server. One of O(entries) holds its new text.
     type: path
     required: true
-  loaded:
+  store_copy:
     description:
-      - The text of the configuration that the server last proved to run with.
-      - Where the file was written after the server read it, this is what the server runs with, and the change is
-        planned from it. Without it such a file asks for a restart.
-    type: str
+      - Whether the deployment copies JetStream's store before another minor version starts on it.
+      - Without a copy an older minor version is refused, since it can lose what a newer one stored.
+    type: bool
+    default: true
   accept:
     description:
       - What a change may cut off or lose. The module fails, with figures, where the running server shows that a change
@@ -75,9 +75,10 @@ options:
       - V(smaller_store) accepts a C(max_file) or C(max_mem) below what JetStream holds.
       - V(other_store) accepts another C(store_dir) while there are streams.
       - V(no_jetstream) accepts that JetStream is turned off while there are streams.
+      - V(all) accepts all of these, as going back does when a deployment failed.
     type: list
     elements: str
-    choices: [fewer_connections, smaller_store, other_store, no_jetstream]
+    choices: [all, fewer_connections, smaller_store, other_store, no_jetstream]
     default: []
 extends_documentation_fragment:
   - rosey.nats.entries
@@ -194,6 +195,12 @@ dangers:
   returned: success
   type: list
   elements: str
+store:
+  description: >-
+    JetStream's store, with C(before), the version that ran last on it, null where none is known, and C(needs_copy), whether it
+    has to be copied before the server starts.
+  returned: success
+  type: dict
 """
 
 import grp
@@ -219,6 +226,7 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
     sealed,
     service,
     state,
+    store,
 )
 
 MONITORING_SECONDS = 1.0
@@ -249,7 +257,8 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dic
     found = _service(params, run_command)
     meant = _meant(params)
     present = _present(Path(params["config_file"]))
-    loaded = _loaded(params["loaded"])
+    recorded = _recorded(params["releases"])
+    loaded = _loaded(recorded, params["config_file"])
     server = _answering(meant, loaded, present)
     if params["runtime"] != "docker":
         _check_paths(meant, params["entries"])
@@ -259,11 +268,12 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dic
         *_server_reasons(params, found, binary, server),
         *_config_reasons(params, present, loaded, meant, server),
     ]
+    before = server.varz["version"] if server else recorded.settings.get("version") if recorded else None
     # Whether a container runs is for Docker's own module to find out.
     started = found.running or (params["runtime"] == "docker" and present is not None)
     action = plan.action(reasons) if started else plan.Action.START
     dangers = plan.dangers(meant, server.varz, server.jsz) if started and server else ()
-    refused = [danger.refusal for danger in dangers if danger.name not in params["accept"]]
+    refused = [danger.refusal for danger in dangers if not {danger.name, "all"} & {*params["accept"]}]
     if refused:
         raise ObstacleError("\n".join(refused))
     return {
@@ -288,6 +298,7 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dic
         "action": str(action),
         "reasons": [str(reason) for reason in reasons] if started else [],
         "dangers": [danger.what for danger in dangers],
+        "store": _store(params, meant, before),
     }
 
 
@@ -352,12 +363,36 @@ def _present(config_file: Path) -> dict[str, t.Any] | str | None:
         return str(error)
 
 
-def _loaded(text: str | None) -> dict[str, t.Any] | None:
+def _recorded(releases: str | None) -> release.Part | None:
+    """Give what the host's current release says of the server."""
+    current = release.Store(Path(releases)).listing().current if releases else None
+    return current.parts.get("server") if current else None
+
+
+def _loaded(recorded: release.Part | None, config_file: str) -> dict[str, t.Any] | None:
     """Give the configuration that was last proven; without one that can be read there is only more to restart for."""
-    try:
-        return conf.parse(text) if text else None
-    except conf.ConfError:
-        return None
+    for entry in recorded.entries if recorded else ():
+        if entry["path"] == config_file:
+            try:
+                return conf.parse(entry.get("content") or entry.get("secret_content") or "")
+            except conf.ConfError:
+                return None
+    return None
+
+
+def _store(
+    params: Mapping[str, t.Any], meant: Mapping[str, t.Any], before: str | None
+) -> dict[str, str | bool | None]:
+    """Tell whether JetStream's store has to be copied; ObstacleError where it would have to be and is not.
+
+    before: the version that ran last.
+    """
+    version = params["version"]
+    other = before is not None and health.meant_jetstream(options.canonical(meant)) and store.needs_copy(before, version)
+    copied = bool(other) and params["store_copy"] and params["runtime"] != "docker"
+    if other and not copied and store.is_downgrade(before, version):
+        raise ObstacleError(store.downgrade_refusal(before, version))
+    return {"before": before, "needs_copy": copied}
 
 
 def _answering(meant: Mapping[str, t.Any], *configs: dict[str, t.Any] | str | None) -> Answering | None:
@@ -467,8 +502,8 @@ def main() -> None:
             "releases": {"type": "path"},
             "settings": {"type": "dict"},
             **entries.SPEC,
-            "loaded": {"type": "str", "no_log": True},
-            "accept": {"type": "list", "elements": "str", "choices": list(plan.DANGERS), "default": []},
+            "store_copy": {"type": "bool", "default": True},
+            "accept": {"type": "list", "elements": "str", "choices": ["all", *plan.DANGERS], "default": []},
         },
         required_if=[("runtime", "process", ["pid_file"])],
         supports_check_mode=True,
@@ -477,7 +512,7 @@ def main() -> None:
         found = observe(module.params, module.run_command)
         if module.params["releases"]:
             given = module.params
-            found["release"] = release.observe(Path(given["releases"]), "server", given["settings"], given["entries"])
+            found["release"] = release.observe(Path(given["releases"]), ["server"], given["settings"], given["entries"])
     except (
         ObstacleError,
         archive.ArchiveError,

@@ -93,7 +93,7 @@ options:
         description: The name of the part.
         type: str
         required: true
-        choices: [server, bot]
+        choices: [server, bot, plugins]
       settings:
         description: What applying the part needs beside its entries. It is shown, so no secret belongs here.
         type: dict

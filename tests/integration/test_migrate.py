@@ -99,10 +99,10 @@ class World:
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     hosts = {}
-    ports = iter(free_ports(12))
+    ports = free_ports(12)
     for environment, names in HOSTS.items():
         for name in names:
-            host = Host(tmp_path / name, environment, next(ports), next(ports), next(ports))
+            host = Host(tmp_path / name, environment, *(ports.pop() for _each in range(3)))
             host.home.parent.mkdir(parents=True)
             install_bot(host.home, host.bot_port, environment)
             hosts[name] = host

@@ -379,11 +379,11 @@ def test_what_is_chosen(host: Host) -> None:
 def test_an_observation_tells_what_a_deployment_has_to_know(host: Host) -> None:
     directory, part = host.store.directory, server("a")["server"]
     nothing = {"current": None, "recorded": False, "lease": None, "sequence": 0, "damaged": []}
-    assert release.observe(directory, "server", part.settings, part.entries) == nothing
+    assert release.observe(directory, ["server"], part.settings, part.entries) == nothing
     assert not directory.exists()
     first = host.deploy("a")
     held = lease.acquire(directory, CLAIM, seen_sequence=0, seconds=60, may_take_over=False, now=NOW).lease
-    found = release.observe(directory, "server", part.settings, part.entries)
+    found = release.observe(directory, ["server"], part.settings, part.entries)
     assert (found["current"], found["recorded"], found["sequence"]) == (first, True, 1)
     assert found["lease"] == {
         "run": held.run,
@@ -399,11 +399,11 @@ def test_an_observation_tells_what_a_deployment_has_to_know(host: Host) -> None:
         ("server", part.settings, []),
         ("bot", part.settings, part.entries),
     ):
-        assert release.observe(directory, name, settings, entries)["recorded"] is False
+        assert release.observe(directory, [name], settings, entries)["recorded"] is False
     host.path(first).write_text("")
     (directory / lease.NAME).write_text("")
     damaged = {"lease": None, "sequence": 0, "damaged": [f"{first}.json", "lease.json"]}
-    assert release.observe(directory, "server", part.settings, part.entries) == {**nothing, **damaged}
+    assert release.observe(directory, ["server"], part.settings, part.entries) == {**nothing, **damaged}
 
 
 # Being cut off

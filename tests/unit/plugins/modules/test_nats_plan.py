@@ -12,11 +12,14 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import nats
 import pytest
+
+from ansible_collections.rosey.nats.plugins.module_utils import release
 
 DANGERS = ["fewer_connections", "smaller_store", "other_store", "no_jetstream"]
 RunModule = Callable[..., dict[str, Any]]
@@ -35,7 +38,16 @@ class Host:
         given = {"store_dir": str(self.root / "store"), "max_mem": "64M", "max_file": "128M", **limits}
         return "jetstream {" + ", ".join(f"{name}: {value}" for name, value in given.items()) + "}\n"
 
-    def plan(self, config: str, **changes: Any) -> dict[str, Any]:
+    def plan(self, config: str, *, loaded: str | None = None, **changes: Any) -> dict[str, Any]:
+        """Plan for this configuration. loaded: what the host's current release has of it."""
+        if loaded is not None:
+            entry = {"path": str(self.config_file), "state": "file", "secret_content": loaded}
+            releases = self.root / "releases"
+            part = release.Part({"version": "2.10.7"}, [entry])
+            release.Store(releases).write(
+                {"server": part}, controller="here", plan=[], gates=[], keep=10, now=datetime.now(UTC)
+            )
+            changes["releases"] = str(releases)
         content = f"host: 127.0.0.1\nport: {self.port}\n{config}"
         arguments: dict[str, Any] = {
             "runtime": "process",
