@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Releases: what a host was meant to have when its gate passed, kept on the host to go back to.
 
-A release has the parts server, bot and plugins, as far as they were deployed, each with the settings that applying it needs and the entries as
-state.ENTRY_SPEC has them, secrets included. A file that is damaged is named and skipped, never trusted.
+A release has the parts server, bot and plugins, as far as they were deployed, each with the settings that applying it
+needs and the entries as state.ENTRY_SPEC has them, secrets included. A file that is damaged is named and skipped, never
+trusted.
 """
 
 from __future__ import annotations

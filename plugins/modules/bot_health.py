@@ -328,7 +328,7 @@ PLUGIN = {
 
 
 class HealthModule(AnsibleModule):  # type: ignore[misc]  # ansible-core ships no types
-    """AnsibleModule logs a dictionary as Python would write it, in which a secret with a quote is not found any more."""
+    """AnsibleModule logs a dictionary as Python would write it, in which it no longer finds a secret with a quote."""
 
     def _log_invocation(self) -> None:
         self.log("Invoked")
