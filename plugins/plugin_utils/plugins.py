@@ -18,8 +18,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 
-from ansible.module_utils.common.dict_transformations import dict_merge
-
 from ansible_collections.rosey.nats.plugins.module_utils import subjects
 from ansible_collections.rosey.nats.plugins.plugin_utils import bot_yaml
 
@@ -220,8 +218,21 @@ def _overlaid(plugin: Plugin, overlays: Mapping[t.Any, Plugin]) -> Plugin:
     defaults = {key: deepcopy(rule.default) for key, rule in KEYS.items()}
     laid = {**defaults, **plugin, **overlay}
     if "config" in overlay and isinstance(plugin.get("config"), dict):
-        laid["config"] = dict_merge(plugin["config"], overlay["config"])
+        laid["config"] = _merged(plugin["config"], overlay["config"])
     return laid
+
+
+def _merged(below: Mapping[str, t.Any], above: t.Any) -> t.Any:
+    """Lay settings over settings, name by name. Ansible's dict_merge would copy what it gets, which templates don't bear."""
+    if not isinstance(above, dict):
+        return above
+    return {
+        **below,
+        **{
+            key: _merged(below[key], value) if isinstance(below.get(key), dict) else value
+            for key, value in above.items()
+        },
+    }
 
 
 def _problems_of_shape(declared: t.Any, overlays: t.Any) -> Iterator[Problem]:

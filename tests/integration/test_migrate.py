@@ -160,6 +160,20 @@ def test_a_limit_leaves_the_others_alone(world: World) -> None:
     assert world.hosts["one"].section() is None
 
 
+def test_an_overlay_changes_one_setting_of_a_plugin(tmp_path: Path) -> None:
+    # The plugins' own settings are templates, which Ansible renders while they are laid over each other.
+    overlays = {"bot_plugins_overlays": {"trivia": {"config": {"time_limit": 5}}}}
+    shown = tmp_path / "show.yml"
+    role = {"name": "rosey.nats.bot_plugins", "tasks_from": "describe"}
+    tasks = [{"import_role": role}, {"debug": {"msg": "{{ __bot_plugins_effective[1].config }}"}}]
+    shown.write_text(yaml.safe_dump([{"hosts": "rosey", "gather_facts": False, "tasks": tasks}]))
+    words = ["ansible-playbook", str(shown), "-iinventories/development", "-ebot_config_home=/home"]
+    done = subprocess.run([*words, f"-e{json.dumps(overlays)}"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "time_limit: 5\n" in done.stdout, done.stdout
+    assert "questions_file: /home/data/trivia.json\n" in done.stdout
+    assert "points_correct: 10\n" in done.stdout
+
+
 # What somebody could try to bring a bot of staging on to the subjects of production.
 INTO_PRODUCTION: dict[str, dict[str, Any]] = {
     "the environment": {"bot_config_environment": "production"},
