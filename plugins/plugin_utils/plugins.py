@@ -223,7 +223,7 @@ def _overlaid(plugin: Plugin, overlays: Mapping[t.Any, Plugin]) -> Plugin:
 
 
 def _merged(below: Mapping[str, t.Any], above: t.Any) -> t.Any:
-    """Lay settings over settings, name by name. Ansible's dict_merge would copy what it gets, which templates don't bear."""
+    """Lay settings over settings, name by name. Ansible's dict_merge copies its input, which no template survives."""
     if not isinstance(above, dict):
         return above
     return {
