@@ -60,7 +60,7 @@ def play(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
         )
         print(done.stdout, done.stderr)
         assert (done.returncode == 0) is succeeds
-        return done.stdout.replace("\\n", " ").replace('\\"', '"')
+        return (done.stdout + done.stderr).replace("\\n", " ").replace('\\"', '"')
 
     return run
 
@@ -87,7 +87,7 @@ class Rosey:
 
     def release(self) -> str:
         """Give the id of the release that the host has."""
-        return str(self.host.check_output("cat /var/lib/rosey-nats/releases/current"))
+        return str(self.host.check_output("cat /var/lib/rosey-nats/current"))
 
     def varz(self, name: str) -> Any:
         """Give what the server shows under this name."""
