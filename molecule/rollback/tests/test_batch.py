@@ -23,9 +23,7 @@ BREAK_THE_SECOND = {
     ],
 }
 # What tells whether a host was touched: what it has, which release that is, and which processes run
-FILES = (
-    "/etc/nats/nats-server.conf /opt/rosey-bot/environments/staging/config.yaml /var/lib/rosey-nats/current"
-)
+FILES = "/etc/nats/nats-server.conf /opt/rosey-bot/environments/staging/config.yaml /var/lib/rosey-nats/current"
 LOOK = f"cat {FILES}; systemctl show --property=MainPID nats cytube-bot"
 CONNECTIONS = "grep ^max_connections /etc/nats/nats-server.conf"
 
