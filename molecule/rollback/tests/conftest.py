@@ -156,17 +156,17 @@ def others_edits(host: Host) -> Callable[[], str]:
 
 
 @pytest.fixture
-def watch(host: Host) -> Callable[..., AbstractContextManager[dict[str, float]]]:
-    """Give a context in which a client and the bot are watched, on the host; at its end, how long each was cut off."""
+def watch(host: Host, login: dict[str, str]) -> Callable[..., AbstractContextManager[dict[str, float]]]:
+    """Give a context for the change to a new password; after it, how long that kept a client and the bot away."""
 
     @contextmanager
-    def run(old: str, new: str) -> Iterator[dict[str, float]]:
+    def run(new: str) -> Iterator[dict[str, float]]:
         words = ["docker", "exec", "-i", host.backend.get_hostname(), BOT_PYTHON, "-c", OUTAGE.read_text()]
         seen: dict[str, float] = {}
         with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as watcher:
             assert watcher.stdin is not None
             assert watcher.stdout is not None
-            watcher.stdin.write(json.dumps({"user": "rosey", "old": old, "new": new}) + "\n")
+            watcher.stdin.write(json.dumps({"user": login["user"], "old": login["password"], "new": new}) + "\n")
             watcher.stdin.flush()
             assert watcher.stdout.readline() == "watching\n"
             yield seen
