@@ -18,8 +18,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 
-from ansible.module_utils.common.dict_transformations import dict_merge
-
 from ansible_collections.rosey.nats.plugins.module_utils import subjects
 from ansible_collections.rosey.nats.plugins.plugin_utils import bot_yaml
 
@@ -220,8 +218,14 @@ def _overlaid(plugin: Plugin, overlays: Mapping[t.Any, Plugin]) -> Plugin:
     defaults = {key: deepcopy(rule.default) for key, rule in KEYS.items()}
     laid = {**defaults, **plugin, **overlay}
     if "config" in overlay and isinstance(plugin.get("config"), dict):
-        laid["config"] = dict_merge(plugin["config"], overlay["config"])
+        laid["config"] = _merged(plugin["config"], overlay["config"])
     return laid
+
+
+def _merged(settings: Plugin, over: Plugin) -> Plugin:
+    """Lay settings over others, mapping by mapping. Nothing is copied deep: what is yet to be templated can't be."""
+    both = {name for name in over if isinstance(settings.get(name), dict) and isinstance(over[name], dict)}
+    return {**settings, **over, **{name: _merged(settings[name], over[name]) for name in both}}
 
 
 def _problems_of_shape(declared: t.Any, overlays: t.Any) -> Iterator[Problem]:
