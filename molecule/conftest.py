@@ -22,8 +22,8 @@ import yaml
 from nats.aio.client import Client
 from testinfra.host import Host
 
-# The guide's prefix of each environment, and of the scenarios that are named otherwise.
-PREFIXES = {"staging": "rosey.staging", "production": "rosey.prod"}
+# The guide's prefix of the environment that a scenario deploys, and of those that are not named here.
+PREFIXES = {"staging": "rosey.staging", "production": "rosey.prod", "rollback": "rosey.staging"}
 DEVELOPMENT = "rosey.dev"
 # A client that is refused would try for minutes.
 CONNECT_SECONDS = 5

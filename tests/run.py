@@ -30,6 +30,7 @@ SERVER = ENVIRONMENT / "nats-server"
 NEWER, OLDER = ENVIRONMENT / "nats-server-newer", ENVIRONMENT / "nats-server-older"
 NEWER_VERSION, OLDER_VERSION = "2.10.29", "2.9.25"
 SCENARIOS = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
+NEEDS_OF_A_SCENARIO = {"rollback": ("servers",)}
 
 LINTERS = (
     "ruff check",
@@ -90,7 +91,7 @@ def scenario_part(name: str) -> Part:
     report = f"tests/output/molecule-{name}.xml"
     option = f"PYTEST_ADDOPTS=--junit-xml={ROOT / report}"
     command = Command(("env", option, "molecule", "test", "--scenario-name", name), report)
-    return Part(f"molecule-{name}", (command,), ("images", "server"))
+    return Part(f"molecule-{name}", (command,), ("images", "server", *NEEDS_OF_A_SCENARIO.get(name, ())))
 
 
 PARTS = (

@@ -12,7 +12,7 @@ from ansible_collections.rosey.nats.plugins.module_utils import process
 
 RunCommand = Callable[..., tuple[int, str, str]]
 
-_PROPERTIES = ("LoadState", "UnitFileState", "MainPID")
+_PROPERTIES = ("LoadState", "UnitFileState", "MainPID", "ActiveState", "SubState")
 _ENABLED = ("enabled", "enabled-runtime")
 
 
@@ -22,11 +22,16 @@ class ServiceError(Exception):
 
 @dataclass(frozen=True)
 class Service:
-    """What runs a program. enabled: it starts with the host. running: its process, None where none runs."""
+    """What runs a program.
+
+    enabled: it starts with the host. running: its process, None where none runs. failing: it ended with an error, and
+    systemd starts it again until it gives up; from then on it refuses to start it for others too, for a while.
+    """
 
     exists: bool
     enabled: bool
     running: process.Process | None
+    failing: bool = False
 
 
 def look_up(name: str, run_command: RunCommand) -> Service:
@@ -40,4 +45,5 @@ def look_up(name: str, run_command: RunCommand) -> Service:
         exists=unit["LoadState"] == "loaded",
         enabled=unit["UnitFileState"] in _ENABLED,
         running=process.read(int(unit["MainPID"])),
+        failing=unit["ActiveState"] == "failed" or unit["SubState"] == "auto-restart",
     )

@@ -103,7 +103,9 @@ strangers:
   type: list
   elements: str
 service:
-  description: The service, with C(exists), C(enabled) and C(pid).
+  description: >-
+    The service, with C(exists), C(enabled), C(pid) and C(failing), whether it ended with an error and systemd counts its
+    starts.
   returned: success
   type: dict
 action:
@@ -185,6 +187,7 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dic
             "exists": found.exists,
             "enabled": found.enabled,
             "pid": found.running.pid if found.running else None,
+            "failing": found.failing,
         },
         "action": str(_action(installed, found, reasons)),
         "reasons": [str(reason) for reason in reasons] if found.running else [],

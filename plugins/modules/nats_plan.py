@@ -146,7 +146,9 @@ unit_changed:
   returned: success
   type: bool
 service:
-  description: The service, with C(exists), C(enabled), C(running) and C(pid).
+  description: >-
+    The service, with C(exists), C(enabled), C(pid) and C(failing), whether it ended with an error and systemd counts its
+    starts.
   returned: success
   type: dict
 mark:
@@ -293,6 +295,7 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dic
             "exists": found.exists,
             "enabled": found.enabled,
             "pid": found.running.pid if found.running else None,
+            "failing": found.failing,
         },
         "mark": asdict(server.mark) if server else None,
         "action": str(action),

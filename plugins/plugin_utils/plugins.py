@@ -222,17 +222,10 @@ def _overlaid(plugin: Plugin, overlays: Mapping[t.Any, Plugin]) -> Plugin:
     return laid
 
 
-def _merged(below: Mapping[str, t.Any], above: t.Any) -> t.Any:
-    """Lay settings over settings, name by name. Ansible's dict_merge copies its input, which no template survives."""
-    if not isinstance(above, dict):
-        return above
-    return {
-        **below,
-        **{
-            key: _merged(below[key], value) if isinstance(below.get(key), dict) else value
-            for key, value in above.items()
-        },
-    }
+def _merged(settings: Plugin, over: Plugin) -> Plugin:
+    """Lay settings over others, mapping by mapping. Nothing is copied deep: what is yet to be templated can't be."""
+    both = {name for name in over if isinstance(settings.get(name), dict) and isinstance(over[name], dict)}
+    return {**settings, **over, **{name: _merged(settings[name], over[name]) for name in both}}
 
 
 def _problems_of_shape(declared: t.Any, overlays: t.Any) -> Iterator[Problem]:
