@@ -432,6 +432,8 @@ def outlive(action: Callable[[], Result]) -> Result:
                 writer.send((action(), None))
             except ProcessError as error:
                 writer.send((None, str(error)))
+            except Exception as error:
+                writer.send((None, f"{type(error).__name__}: {error}"))
         finally:
             os._exit(0)
     writer.close()

@@ -105,6 +105,11 @@ def temporary_name() -> str:
     return _TEMPORARY + secrets.token_hex(4)
 
 
+def is_temporary(name: str) -> bool:
+    """Say whether something was being written with this name."""
+    return _IS_TEMPORARY.fullmatch(name) is not None
+
+
 def remove(path: Path) -> None:
     """Take a file away, and see it gone on the disk."""
     with _explained(path, "removing it"):
@@ -115,7 +120,7 @@ def remove(path: Path) -> None:
 def sweep(directory: Path) -> None:
     """Take away what writers that died have left: files, and directories with all that is in them."""
     for path in directory.glob(f"{_TEMPORARY}*"):
-        if not _IS_TEMPORARY.fullmatch(path.name):
+        if not is_temporary(path.name):
             continue
         with _explained(path, "removing what a run that was cut off has left"):
             if path.is_dir() and not path.is_symlink():

@@ -248,7 +248,11 @@ def strangers(entries: Iterable[Mapping[str, t.Any]]) -> list[str]:
     for entry in described.values():
         if entry.manifest:
             known = {*_listed(entry), *_inside(entry, described), entry.manifest}
-            found += [str(path) for path in _files(entry.path) if path.name not in known]
+            found += [
+                str(path)
+                for path in _files(entry.path)
+                if path.name not in known and not sealed.is_temporary(path.name)
+            ]
     return sorted(found)
 
 

@@ -81,7 +81,19 @@ class Trace:
     steps: tuple[dict[str, Any], ...]
 
     def boundaries(self) -> list[Point]:
-        return [Point("boundary", step["task"], step["occurrence"]) for step in self.steps if "module" not in step]
+        """Give where tasks begin, but of those between which no module ran on the host only the first and the last.
+
+        The host can't tell them apart. KILL_EVERY=1 gives all of them.
+        """
+        every = os.environ.get("KILL_EVERY") == "1"
+        ends = {0, len(self.steps) - 1}
+        for place, step in enumerate(self.steps):
+            ends |= {place - 1, place + 1} if "module" in step else set()
+        return [
+            Point("boundary", step["task"], step["occurrence"])
+            for place, step in enumerate(self.steps)
+            if "module" not in step and (every or place in ends)
+        ]
 
     def modules(self) -> list[Point]:
         """Give, of each run of a module of the collection, its first, its last and seeded points in between."""
@@ -100,9 +112,7 @@ class Trace:
 
     def inside(self, what: str, module: str, share: float, task: str = "") -> Point:
         """Give the point at a share of a module's doings, in its first run, or in that task's."""
-        step = next(
-            step for step in self.steps if step.get("module") == module and step["task"].endswith(task)
-        )
+        step = next(step for step in self.steps if step.get("module") == module and step["task"].endswith(task))
         event = max(1, round(share * step["events"]))
         return Point(what, step["task"], step["occurrence"], module, event)
 
@@ -194,9 +204,7 @@ async def connected(port: int) -> Any:
     async def ignore(_error: Exception) -> None:
         return
 
-    return await nats.connect(
-        f"nats://127.0.0.1:{port}", allow_reconnect=False, connect_timeout=1, error_cb=ignore
-    )
+    return await nats.connect(f"nats://127.0.0.1:{port}", allow_reconnect=False, connect_timeout=1, error_cb=ignore)
 
 
 async def lost(port: int, acknowledged: dict[int, bytes]) -> list[int]:
@@ -253,6 +261,7 @@ class Ground:
         self.temporary.mkdir()
         self.plain = 0.0
         self.known: set[str] = set()
+        self.programs: list[str] = []
 
     @property
     def server(self) -> process.Server:
@@ -280,8 +289,14 @@ class Ground:
     def running(self) -> list[process.Process]:
         """Give every server and bot of this host, known to the product or not."""
         root = str(self.deployment.directory / "root")
-        found = filter(None, (process.read(int(each.name)) for each in Path("/proc").iterdir() if each.name.isdecimal()))
+        found = filter(
+            None, (process.read(int(each.name)) for each in Path("/proc").iterdir() if each.name.isdecimal())
+        )
         return [each for each in found if each.command and each.command[0].startswith(root)]
+
+    def names(self) -> list[str]:
+        """Name the programs that run, one by one."""
+        return sorted(" ".join(each.command[:3]) for each in self.running())
 
     def play(self, changes: Variables, **environment: str) -> tuple[int, str]:
         """Deploy; give the exit status, negative for a signal, and what was said."""
@@ -338,6 +353,7 @@ class Ground:
         code, said, trace = self.traced(changes)
         assert code == 0, said
         self.known |= set(self.hidden())
+        self.programs = self.names()
         return trace
 
     def measure(self, times: int = 3) -> None:
@@ -375,7 +391,7 @@ class Ground:
             code, said = self.play(changes)
             if code != 0:
                 faults.append(f"the same play again ended with {code}: {said[-3000:]}")
-            elif "server proven" not in said or "bot proven" not in said:
+            elif "'proven: " not in said or "bot proven: bot connected" not in said:
                 faults.append(f"the same play again has not proven: {said[-1500:]}")
         code, third = self.play(changes)
         if code != 0 or "changed=0 " not in third:
@@ -401,9 +417,8 @@ class Ground:
             yield f"the lease was not given back: {looked}"
         if left := sorted(set(self.hidden()) - self.known):
             yield f"left behind: {left}"
-        names = sorted(Path(each.command[0]).name for each in self.running())
-        if names != ["nats-server", "python"]:
-            yield f"expected one server and one bot to run, found {names}"
+        if (names := self.names()) != self.programs:
+            yield f"expected {self.programs} to run, found {names}"
         if not process.is_noted(self.server, self.running_server()):
             yield "the server's pid file does not name it"
         varz = self.deployment.varz()
@@ -463,14 +478,17 @@ class Reload(Phase):
 
 
 class Version(Phase):
-    """From one version to the other, up and down in turn."""
+    """From one version to the other, up and down in turn, each installed anew."""
 
     name = "version change"
     _number = 0
 
     def next(self) -> Variables:
         self._number += 1
-        return {"nats_server_version": VERSIONS[self._number % 2]}
+        version = VERSIONS[self._number % 2]
+        installed = self.ground.deployment.directory / "root/usr/local/lib/nats-server" / version
+        shutil.rmtree(installed, ignore_errors=True)
+        return {"nats_server_version": version}
 
 
 def table(rows: Sequence[tuple[str, Sequence[Outcome], float]]) -> str:

@@ -8,13 +8,6 @@ KILL_POINT is a point as JSON; without it nothing is killed. KILL_TRACE names th
 
 from __future__ import annotations
 
-DOCUMENTATION = """
-name: kill_point
-type: notification
-short_description: Kill ansible-playbook where a task begins
-description: For the tests of this collection alone.
-"""
-
 import json
 import os
 import signal
@@ -23,6 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from ansible.plugins.callback import CallbackBase
+
+DOCUMENTATION = """
+name: kill_point
+type: notification
+short_description: Kill ansible-playbook where a task begins
+description: For the tests of this collection alone.
+"""
 
 END = "the end of the play"
 
@@ -40,7 +40,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
         self._point: dict[str, Any] = json.loads(os.environ.get("KILL_POINT", "{}"))
         self._seen: Counter[str] = Counter()
 
-    def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:  # noqa: FBT001  # Ansible's signature
+    def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         self._reach(task.get_name())
 
     def v2_playbook_on_stats(self, stats: Any) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import mmap
 import os
 import signal
 import sys
@@ -42,7 +43,8 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 class _Counter:
     def __init__(self) -> None:
         self.module = ""
-        self.count = 0
+        # Shared with what the module forks: its doings are the module's.
+        self._count = mmap.mmap(-1, mmap.PAGESIZE)
         self.process = os.getpid()
         self.task = json.loads(os.environ["KILL_TASK"])
         self.point = json.loads(os.environ.get("KILL_POINT", "{}"))
@@ -56,8 +58,12 @@ class _Counter:
         elif self.module and (event in _COUNTED or (event == "open" and _is_writing(arguments))):
             self.reach()
 
+    @property
+    def count(self) -> int:
+        return int.from_bytes(self._count[:4], "little")
+
     def reach(self) -> None:
-        self.count += 1
+        self._count[:4] = (self.count + 1).to_bytes(4, "little")
         if not self.armed or self.count != self.point["event"]:
             return
         self.armed = False
