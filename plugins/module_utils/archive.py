@@ -24,6 +24,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
+from ansible_collections.rosey.nats.plugins.module_utils import sealed
+
 EXECUTABLE = "nats-server"
 MODULE = "github.com/nats-io/nats-server/v2"
 RELEASES = "https://github.com/nats-io/nats-server/releases/download"
@@ -344,7 +346,7 @@ def install(archive: Path, directory: Path, version: str, architecture: Architec
     binary = binary_path(directory, version)
     try:
         make_directories(binary.parent)
-        with tempfile.TemporaryDirectory(prefix=f".{version}-", dir=directory) as staging:
+        with tempfile.TemporaryDirectory(prefix=f"{sealed.temporary_name()}.", dir=directory) as staging:
             staged = Path(staging) / EXECUTABLE
             unpack(archive, staged)
             _check_binary(staged, archive, version, architecture)
@@ -383,10 +385,13 @@ def switch_link(link: Path, target: Path) -> bool:
         return False
     try:
         make_directories(link.parent)
-        with tempfile.TemporaryDirectory(prefix=f".{link.name}-", dir=link.parent) as staging:
-            staged = Path(staging) / link.name
-            staged.symlink_to(target)
+        staged = link.with_name(sealed.temporary_name())
+        staged.symlink_to(target)
+        try:
             staged.replace(link)
+        except OSError:
+            staged.unlink()
+            raise
     except OSError as error:
         raise ArchiveError(f"link {link} can't be switched to {target}: {error.strerror}") from error
     return True

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+import multiprocessing
 import os
 import pwd
 import re
@@ -18,7 +19,7 @@ import tempfile
 import time
 import typing as t
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ from ansible_collections.rosey.nats.plugins.module_utils import archive
 
 Address: t.TypeAlias = "ipaddress.IPv4Address | ipaddress.IPv6Address"
 Endpoint = tuple[str, int]
+Result = t.TypeVar("Result")
 
 HIDDEN = "********"
 
@@ -394,6 +396,7 @@ def start(
         note(program, child.pid)
     except ProcessError:
         child.kill()
+        child.wait()
         raise
     wanted = _resolve(endpoints)
     for _attempt in _pauses(seconds):
@@ -407,6 +410,43 @@ def start(
     program.pid_file.unlink(missing_ok=True)
     said = _new_lines(logs, secrets) or "it wrote nothing"
     raise ProcessError(f"{program.command[0]} ended with {child.wait()} while it started: {said}")
+
+
+def outlive(action: Callable[[], Result]) -> Result:
+    """Do what must not end half-way in a process of its own, which goes on when this one is killed.
+
+    Between its stop and its start a program is down, and nobody is there to start it. Gives what the action gives, and
+    raises ProcessError as it does. Locks that are held stay until that process has ended, too.
+    """
+    reader, writer = multiprocessing.Pipe(duplex=False)
+    child = os.fork()
+    if child == 0:
+        try:
+            reader.close()
+            os.setsid()
+            # Who waits for the end of the output waits for this process, not for the one that it goes on without.
+            nothing = os.open(os.devnull, os.O_RDWR)
+            for descriptor in range(3):
+                os.dup2(nothing, descriptor)
+            try:
+                writer.send((action(), None))
+            except ProcessError as error:
+                writer.send((None, str(error)))
+            except Exception as error:
+                writer.send((None, f"{type(error).__name__}: {error}"))
+        finally:
+            os._exit(0)
+    writer.close()
+    try:
+        result, failure = reader.recv()
+    except EOFError:
+        result, failure = None, f"process {child}, which stops and starts, ended before it was done; run again"
+    finally:
+        reader.close()
+        os.waitpid(child, 0)
+    if failure is not None:
+        raise ProcessError(failure)
+    return t.cast(Result, result)
 
 
 def stop(held: Hold, program: Program, number: signal.Signals, seconds: float) -> bool:

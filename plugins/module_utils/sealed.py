@@ -14,7 +14,9 @@ import hashlib
 import json
 import os
 import pwd
+import re
 import secrets
+import shutil
 import stat
 import time
 import typing as t
@@ -25,6 +27,8 @@ from pathlib import Path
 FORMAT = 1
 
 _TEMPORARY = ".rosey-"
+# Neither a manifest nor what somebody else may have named.
+_IS_TEMPORARY = re.compile(r"\.rosey-[0-9a-f]{8}(\..*)?", re.ASCII | re.DOTALL)
 _GUARD = "guard"
 _GUARD_SECONDS = 30.0
 _PAUSE = 0.02
@@ -77,7 +81,7 @@ def write(path: Path, body: Mapping[str, t.Any]) -> None:
 
 def put(path: Path, text: str) -> None:
     """Put a private file at the path: whenever this is cut off, the old one or the new one is there, and whole."""
-    temporary = path.with_name(_TEMPORARY + secrets.token_hex(4))
+    temporary = path.with_name(temporary_name())
     with _explained(path, "writing it"):
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, _PRIVATE_FILE)
         try:
@@ -96,6 +100,16 @@ def put(path: Path, text: str) -> None:
         flush(path.parent)
 
 
+def temporary_name() -> str:
+    """Give a new name for what is being written; a full stop and more may follow it."""
+    return _TEMPORARY + secrets.token_hex(4)
+
+
+def is_temporary(name: str) -> bool:
+    """Say whether something was being written with this name."""
+    return _IS_TEMPORARY.fullmatch(name) is not None
+
+
 def remove(path: Path) -> None:
     """Take a file away, and see it gone on the disk."""
     with _explained(path, "removing it"):
@@ -104,10 +118,15 @@ def remove(path: Path) -> None:
 
 
 def sweep(directory: Path) -> None:
-    """Take away what writers that died have left."""
+    """Take away what writers that died have left: files, and directories with all that is in them."""
     for path in directory.glob(f"{_TEMPORARY}*"):
+        if not is_temporary(path.name):
+            continue
         with _explained(path, "removing what a run that was cut off has left"):
-            path.unlink(missing_ok=True)
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def names(directory: Path) -> list[str]:

@@ -19,7 +19,6 @@ import operator
 import os
 import pwd
 import re
-import secrets
 import shlex
 import shutil
 import stat
@@ -36,7 +35,7 @@ from types import ModuleType
 
 from ansible.module_utils.basic import missing_required_lib
 
-from ansible_collections.rosey.nats.plugins.module_utils import environment_file, splice
+from ansible_collections.rosey.nats.plugins.module_utils import environment_file, sealed, splice
 
 
 class State(StrEnum):
@@ -249,7 +248,11 @@ def strangers(entries: Iterable[Mapping[str, t.Any]]) -> list[str]:
     for entry in described.values():
         if entry.manifest:
             known = {*_listed(entry), *_inside(entry, described), entry.manifest}
-            found += [str(path) for path in _files(entry.path) if path.name not in known]
+            found += [
+                str(path)
+                for path in _files(entry.path)
+                if path.name not in known and not sealed.is_temporary(path.name)
+            ]
     return sorted(found)
 
 
@@ -952,7 +955,7 @@ def _undo(action: Callable[..., None], *arguments: t.Any) -> None:
 def _stage(change: Change, temporary: ExitStack, label: Label) -> Path:
     """Write a new file or link beside its place, ready but for its name; `temporary` takes what removes it."""
     # The end of the name stays, since a validating command may go by it.
-    name = change.entry.path.with_name(f".rosey-{secrets.token_hex(4)}.{change.entry.path.name[-50:]}")
+    name = change.entry.path.with_name(f"{sealed.temporary_name()}.{change.entry.path.name[-50:]}")
     with _explained(change.entry.path, f"staging it ({len(change.entry.content)} bytes)"):
         if change.entry.state == State.LINK:
             name.symlink_to(change.entry.target)

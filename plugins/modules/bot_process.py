@@ -136,7 +136,7 @@ def main() -> None:
         with lease.working(module.params["releases"], check_mode=module.check_mode):
             running = process.find(bot)
             action = _ACTIONS[state, running is not None]
-            after = running if module.check_mode else reach(bot, action, module.params)
+            after = running if module.check_mode else process.outlive(lambda: reach(bot, action, module.params))
     except (process.ProcessError, sealed.ReleaseError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(

@@ -193,6 +193,10 @@ def main() -> None:
     untried: Mapping[str, str] = {}
     try:
         with lease.working(module.params["releases"], check_mode=module.check_mode):
+            if module.params["releases"] and not module.check_mode:
+                # With the lease, nobody else is at work here; and what was left may hold secrets.
+                for directory in sorted({Path(entry["path"]).parent for entry in given}):
+                    sealed.sweep(directory)
             changes = state.compare(given)
             strangers = state.strangers(given)
             shown = {"diff": state.diff(changes)} if module._diff else {}

@@ -118,6 +118,10 @@ def install(module: AnsibleModule) -> dict[str, t.Any]:
     checksum = archive.check_sha256(given["checksum"]) if given["checksum"] else None
     found = archive.installed(directory, given["version"], checksum)
     link = Path(given["link"]).absolute() if given["link"] else None
+    if given["releases"] and not module.check_mode:
+        # With the lease, nobody else is at work here.
+        for place in (directory, *((link.parent,) if link else ())):
+            sealed.sweep(place)
     # A place that can't be linked is known before anything is written.
     linking = link is not None and archive.check_link(link, found.binary)
     before = archive.look_at_link(link) if link else archive.Link(archive.LinkKind.ABSENT)

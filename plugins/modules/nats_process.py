@@ -197,7 +197,15 @@ class Control:
         self.running = process.find(self._server)
 
     def reach(self, state: str) -> str:
-        """Bring the server into a state and say what was done."""
+        """Bring the server into a state and say what was done, also where this process is killed meanwhile."""
+
+        def act() -> tuple[str, bool, process.Process | None]:
+            return self._reach(state), self.killed, self.running
+
+        action, self.killed, self.running = process.outlive(act)
+        return action
+
+    def _reach(self, state: str) -> str:
         if state == "stopped":
             return self._stopped()
         if self.running is None:

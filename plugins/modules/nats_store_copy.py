@@ -95,6 +95,8 @@ options:
     type: str
 requirements:
   - requests (a Python library) on the host where the module runs, with O(monitoring_url)
+extends_documentation_fragment:
+  - rosey.nats.entries.working
 seealso:
   - module: rosey.nats.nats_process
   - module: rosey.nats.nats_info
@@ -262,7 +264,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.rosey.nats.plugins.module_utils import monitoring, store
+from ansible_collections.rosey.nats.plugins.module_utils import lease, monitoring, sealed, store
 
 
 def copied(given: Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
@@ -270,7 +272,7 @@ def copied(given: Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
     source, copies = Path(given["store"]).absolute(), Path(given["copies"]).absolute()
     if check_mode:
         return _copied(given, source, copies, check_mode=True)
-    with store.opened(copies):
+    with lease.working(given["releases"]), store.opened(copies):
         return _copied(given, source, copies, check_mode=False)
 
 
@@ -388,6 +390,7 @@ def main() -> None:
                 },
             },
             "monitoring_url": {"type": "str"},
+            "releases": {"type": "path"},
         },
         required_if=[("state", "copied", ("store", "from_version", "to_version"))],
         mutually_exclusive=[("streams", "monitoring_url")],
@@ -403,7 +406,7 @@ def main() -> None:
             module.warn(damaged)
         check_mode = bool(module.check_mode)
         result = copied(given, check_mode=check_mode) if given["state"] == "copied" else reported(given)
-    except (store.StoreError, monitoring.MonitoringError) as error:
+    except (sealed.ReleaseError, store.StoreError, monitoring.MonitoringError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)
 

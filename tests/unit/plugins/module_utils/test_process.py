@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import ipaddress
 import os
 import re
@@ -12,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -410,6 +412,45 @@ def test_a_start_that_fails_says_what_was_said(tmp_path: Path, content: bytes, m
     assert "before" not in str(error.value)
     assert "\n80\n" not in str(error.value)
     assert not server.pid_file.exists()
+
+
+def test_what_outlives_gives_its_result_or_its_reason() -> None:
+    def fail() -> None:
+        raise process.ProcessError("port 4222 is taken")
+
+    assert process.outlive(lambda: (os.getpid() != os.getppid(), SERVER)) == (True, SERVER)
+    with pytest.raises(process.ProcessError, match="port 4222 is taken"):
+        process.outlive(fail)
+    with pytest.raises(process.ProcessError, match="ended before it was done"):
+        process.outlive(lambda: os.kill(os.getpid(), signal.SIGKILL))
+    with pytest.raises(process.ProcessError, match="KeyError: 'x'"):
+        process.outlive(lambda: dict[str, int]()["x"])
+
+
+def test_what_outlives_goes_on_when_its_process_is_killed(tmp_path: Path) -> None:
+    done, lock = tmp_path / "done", tmp_path / "lock"
+
+    def act() -> None:
+        (tmp_path / "begun").touch()
+        time.sleep(0.3)
+        done.touch()
+
+    module = os.fork()
+    if module == 0:
+        descriptor = os.open(lock, os.O_CREAT | os.O_RDWR)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        process.outlive(act)
+        os._exit(0)
+    for _pause in process._pauses(5):
+        if (tmp_path / "begun").exists():
+            break
+    os.kill(module, signal.SIGKILL)
+    os.waitpid(module, 0)
+    assert not done.exists()
+    with lock.open("r+") as other:
+        # Who waits for the lock waits for it, too.
+        fcntl.flock(other, fcntl.LOCK_EX)
+    assert done.exists()
 
 
 def test_output_that_can_not_be_written(tmp_path: Path) -> None:

@@ -224,6 +224,20 @@ def test_a_tree_with_a_manifest_is_predicted_and_put(tmp_path: Path, run_module:
     assert sorted(path.name for path in (tmp_path / "p").iterdir()) == [".manifest", "by_hand"]
 
 
+@pytest.mark.parametrize(
+    ("releases", "check_mode", "is_swept"), [(True, False, True), (True, True, False), (False, False, False)]
+)
+def test_what_a_run_that_was_cut_off_has_left_is_taken_away_under_the_lease(
+    tmp_path: Path, run_module: RunModule, releases: bool, check_mode: bool, is_swept: bool
+) -> None:
+    left = tmp_path / ".rosey-00000000.secrets.env"
+    left.touch()
+    given = {"releases": str(tmp_path / "releases")} if releases else {}
+    entries = [{"path": f"{tmp_path}/config.yaml", "state": "file", "content": "a: 1\n"}]
+    run_module("config_tree", check_mode=check_mode, entries=entries, **given)
+    assert left.exists() is not is_swept
+
+
 def test_an_error_is_one_sentence_after_the_other(tmp_path: Path, run_module: RunModule) -> None:
     entries = [
         {"path": "relative", "state": "directory"},

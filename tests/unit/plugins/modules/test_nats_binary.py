@@ -130,6 +130,18 @@ def test_without_a_link(run_module: RunModule, wanted: dict[str, Any], link: str
     assert run_module("nats_binary", **wanted | {"link": link})["changed"] is False
 
 
+def test_what_a_run_that_was_cut_off_has_left_is_taken_away_under_the_lease(
+    run_module: RunModule, wanted: dict[str, Any], tmp_path: Path
+) -> None:
+    lib, link = Path(wanted["directory"]), Path(wanted["link"])
+    (lib / ".rosey-00000000.abc" / "below").mkdir(parents=True)
+    link.parent.mkdir()
+    (link.parent / ".rosey-00000000").symlink_to("nowhere")
+    run_module("nats_binary", **wanted, releases=str(tmp_path / "releases"))
+    assert [path.name for path in lib.iterdir()] == ["2.10.7"]
+    assert [path.name for path in link.parent.iterdir()] == ["nats-server"]
+
+
 def test_a_damaged_version_is_installed_anew(run_module: RunModule, wanted: dict[str, Any]) -> None:
     binary = Path(run_module("nats_binary", **wanted)["binary"])
     binary.write_text("#!/bin/sh\n")
