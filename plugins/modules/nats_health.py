@@ -55,6 +55,13 @@ options:
     description: The seconds after which the module gives up. With V(0) it looks once.
     type: float
     default: 30.0
+  soak:
+    description:
+      - The seconds for which the server has to go on proving itself once it has, looked at every second. It has to stay
+        the same process.
+      - Without it a server that dies soon after its start has passed.
+    type: float
+    default: 0.0
   memory_limit:
     description:
       - The bytes of memory that the server may use at most. More is an error.
@@ -232,12 +239,16 @@ _WARNING_LIMITS = {"slow_consumers": 0, "connections": 90}
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the waiting ended; times in seconds, None for what did not happen. snapshot: of the last answer."""
+    """How the waiting ended; times in seconds, None for what did not happen. snapshot: of the last answer.
+
+    lost: the server had proven itself, and then no longer did.
+    """
 
     judgement: health.Judgement
     snapshot: health.Snapshot | None
     first_answer: float | None
     passed: float | None
+    lost: bool = False
 
 
 def prove(
@@ -246,28 +257,44 @@ def prove(
     *,
     wait: float,
     timeout: float,
+    soak: float = 0,
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], object] = time.sleep,
 ) -> Outcome:
     """Look until the server has proven what was meant, has refused to, or for wait seconds, at least once.
 
+    Then go on for soak seconds as long as the same process proves it.
     look: gives a snapshot, or raises MonitoringError, within so many seconds for each answer; it calls its second
     argument as soon as the server has answered at all.
     """
     snapshot: health.Snapshot | None = None
+    proven = ""
 
     def judged(seconds: float, answered: Callable[[], None]) -> health.Judgement:
-        nonlocal snapshot
+        nonlocal snapshot, proven
         try:
             snapshot = look(seconds, answered)
         except monitoring.MonitoringError as error:
             return health.unanswered(error, expectation)
-        return health.judge(snapshot, expectation)
+        judgement = health.judge(snapshot, expectation)
+        server = str(snapshot.varz["server_id"])
+        if proven not in ("", server):
+            return health.started_anew(judgement, proven, server)
+        if judgement.passed:
+            proven = server
+        return judgement
 
     waited = health.wait_for(
-        judged, wait=wait, timeout=timeout, is_final=lambda judgement: judgement.final, clock=clock, pause=pause
+        judged,
+        wait=wait,
+        timeout=timeout,
+        soak=soak,
+        is_final=lambda judgement: judgement.final,
+        clock=clock,
+        pause=pause,
     )
-    return Outcome(waited.last, snapshot, waited.first_answer, waited.passed)
+    lost = waited.passed is not None and not waited.last.passed
+    return Outcome(waited.last, snapshot, waited.first_answer, waited.passed, lost)
 
 
 def result_of(outcome: Outcome, expectation: health.Expectation) -> dict[str, t.Any]:
@@ -286,14 +313,16 @@ def result_of(outcome: Outcome, expectation: health.Expectation) -> dict[str, t.
         result["server"] = {"id": varz["server_id"], "name": varz["server_name"], "version": varz["version"]}
         result["mark"] = asdict(health.mark(varz, expectation.log_file))
         result["first_answer_seconds"] = round(outcome.first_answer, 4)
-    if outcome.passed is not None:
+    if outcome.passed is not None and not outcome.lost:
         result["gate_passed_seconds"] = round(outcome.passed, 4)
     return result
 
 
-def failure(judgement: health.Judgement, url: str, wait: float, last_words: str | None) -> str:
+def failure(outcome: Outcome, url: str, wait: float, last_words: str | None) -> str:
     """Give the message of a server that did not prove itself. last_words: the fatal error in its log, if any."""
-    said = health.failure(f"nats-server at {url}", wait, judgement.summary, judgement.findings)
+    judgement = outcome.judgement
+    who = f"nats-server at {url}"
+    said = health.failure(who, wait, judgement.summary, judgement.findings, lost=outcome.lost)
     return f"{said}\nIts log ends with: {last_words}" if last_words else said
 
 
@@ -340,6 +369,7 @@ def main() -> None:
                 },
             },
             "wait": {"type": "float", "default": 30.0},
+            "soak": {"type": "float", "default": 0.0},
             "memory_limit": {"type": "int"},
             "slow_consumers_limit": {"type": "int"},
             "connections_limit": {"type": "int"},
@@ -350,8 +380,8 @@ def main() -> None:
     params = module.params
     if not monitoring.HAS_REQUESTS:
         module.fail_json(msg=missing_required_lib("requests"))
-    if fault := health.wait_problem(params["wait"]):
-        module.fail_json(msg=fault)
+    if faults := [fault for name in ("wait", "soak") if (fault := health.wait_problem(params[name], name))]:
+        module.fail_json(msg="\n".join(faults))
     since = params["since"]
     if since and monitoring.moment(since["config_load_time"]) is None:
         module.fail_json(
@@ -373,12 +403,14 @@ def main() -> None:
         )
     except monitoring.MonitoringError as error:
         module.fail_json(msg=str(error))
-    outcome = prove(observer.look, expectation, wait=params["wait"], timeout=params["timeout"])
+    outcome = prove(
+        observer.look, expectation, wait=params["wait"], timeout=params["timeout"], soak=params["soak"]
+    )
     result = result_of(outcome, expectation)
     if not outcome.judgement.passed:
         silent = outcome.snapshot is None and params["local_files"]
         last_words = health.last_words(expectation.log_file) if silent else None
-        module.fail_json(msg=failure(outcome.judgement, params["url"], params["wait"], last_words), **result)
+        module.fail_json(msg=failure(outcome, params["url"], params["wait"], last_words), **result)
     for finding in outcome.judgement.findings:
         module.warn(str(finding))
     module.exit_json(changed=False, **result)

@@ -266,10 +266,17 @@ class Clock:
         self.pauses.append(seconds)
         self.now += seconds
 
-    def prove(self, answers: Callable[[float], dict[str, Any] | None], *, wait: float) -> nats_health.Outcome:
-        expectation = health.expect({"max_connections": 50})
+    def prove(
+        self, answers: Callable[[float], dict[str, Any] | None], *, wait: float, soak: float = 0
+    ) -> nats_health.Outcome:
         return nats_health.prove(
-            self.look(answers), expectation, wait=wait, timeout=5, clock=lambda: self.now, pause=self.pause
+            self.look(answers),
+            health.expect({"max_connections": 50}),
+            wait=wait,
+            timeout=5,
+            soak=soak,
+            clock=lambda: self.now,
+            pause=self.pause,
         )
 
 
@@ -327,6 +334,23 @@ def test_it_gives_up_in_time_and_tells_what_it_saw_last() -> None:
     assert not outcome.judgement.passed
     assert outcome.judgement.findings[0].what == "max_connections"
     assert len(clock.pauses) < 150
+
+
+@pytest.mark.parametrize(
+    ("later", "what"),
+    [(None, "monitoring"), (OTHER, "max_connections"), ({"server_id": "NANOTHER"}, "server")],
+)
+def test_a_server_has_to_go_on_proving_itself(later: dict[str, Any] | None, what: str) -> None:
+    clock = Clock()
+    outcome = clock.prove(lambda now: {} if now < 2 else later, wait=30, soak=3)
+    assert outcome.lost
+    assert outcome.judgement.findings[0].what == what
+    assert clock.now - 1000 < 4
+    said = nats_health.failure(outcome, "http://h", 30, None)
+    assert said.startswith("nats-server at http://h has proven what was meant, but not for as long as it was watched")
+    assert "gate_passed_seconds" not in nats_health.result_of(outcome, health.expect({}))
+    short = Clock().prove(lambda now: {} if now < 2 else later, wait=30, soak=1)
+    assert short.judgement.passed and not short.lost
 
 
 def test_a_hang_does_not_take_much_longer_than_the_caller_waits() -> None:
