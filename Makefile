@@ -3,7 +3,7 @@ PYTHON ?= python3
 AGREEMENT_CASES ?= 100000
 LOCKS := requirements.txt requirements-go.txt requirements-test.txt
 
-.PHONY: help dev dev-down test test-unit lint molecule agreement bench lock
+.PHONY: help dev dev-down test test-unit test-faults lint molecule agreement bench lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ test: ## Run all tests, from nothing; as root, it installs and starts what is mi
 
 test-unit: ## Run the unit tests
 	@$(PYTHON) -m tests.run unit
+
+test-faults: ## Break everything that can break, and print what came of it
+	@$(PYTHON) -m tests.run faults
 
 lint: ## Run the linters
 	@$(PYTHON) -m tests.run lint

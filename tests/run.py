@@ -104,6 +104,7 @@ PARTS = (
         (Command(("python", "-m", "tests.sanity", ".venv-test/sanity"), ".venv-test/sanity/**/output/junit/*.xml"),),
     ),
     pytest_part("integration", "tests/integration", "images", "server", "servers"),
+    pytest_part("faults-sample", "tests/faults -m sample", "images", "server", "servers"),
     *(scenario_part(name) for name in SCENARIOS),
     pytest_part("unit", "tests/unit", "server"),
     Part("lint", tuple(Command(tuple(line.split())) for line in LINTERS)),
@@ -111,6 +112,7 @@ PARTS = (
 )
 # Only when they are asked for.
 EXTRA_PARTS = (
+    pytest_part("faults", "tests/faults", "images", "server", "servers", patience=4 * 3600),
     pytest_part("agreement", "-s tests/integration/test_agreement.py", "server", patience=4 * 3600),
     Part(
         "bench",
