@@ -104,7 +104,7 @@ PARTS = (
         (Command(("python", "-m", "tests.sanity", ".venv-test/sanity"), ".venv-test/sanity/**/output/junit/*.xml"),),
     ),
     pytest_part("integration", "tests/integration", "images", "server", "servers"),
-    pytest_part("faults-sample", "tests/faults -m sample", "images", "server", "servers"),
+    pytest_part("faults-sample", "tests/faults -m sample", "server", "servers"),
     *(scenario_part(name) for name in SCENARIOS),
     pytest_part("unit", "tests/unit", "server"),
     Part("lint", tuple(Command(tuple(line.split())) for line in LINTERS)),

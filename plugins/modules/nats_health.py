@@ -62,6 +62,12 @@ options:
       - Without it a server that dies soon after its start has passed.
     type: float
     default: 0.0
+  service:
+    description:
+      - The service of systemd that runs the server.
+      - Where the server does not answer and the service has failed, or was started anew twice, waiting ends, and the
+        message has the last lines of the server in the journal. Without it a server that ends at once is waited for.
+    type: str
   memory_limit:
     description:
       - The bytes of memory that the server may use at most. More is an error.
@@ -226,12 +232,12 @@ gate_passed_seconds:
 import time
 import typing as t
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.rosey.nats.plugins.module_utils import conf, health, monitoring
+from ansible_collections.rosey.nats.plugins.module_utils import conf, health, monitoring, service
 
 # What is a warning where the caller gave no limit of his own.
 _WARNING_LIMITS = {"slow_consumers": 0, "connections": 90}
@@ -258,6 +264,7 @@ def prove(
     wait: float,
     timeout: float,
     soak: float = 0,
+    is_hopeless: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], object] = time.sleep,
 ) -> Outcome:
@@ -265,7 +272,8 @@ def prove(
 
     Then go on for soak seconds as long as the same process proves it.
     look: gives a snapshot, or raises MonitoringError, within so many seconds for each answer; it calls its second
-    argument as soon as the server has answered at all.
+    argument as soon as the server has answered at all. is_hopeless: tells of a server that does not answer that none
+    will.
     """
     snapshot: health.Snapshot | None = None
     proven = ""
@@ -275,7 +283,7 @@ def prove(
         try:
             snapshot = look(seconds, answered)
         except monitoring.MonitoringError as error:
-            return health.unanswered(error, expectation)
+            return replace(health.unanswered(error, expectation), final=is_hopeless())
         judgement = health.judge(snapshot, expectation)
         server = str(snapshot.varz["server_id"])
         if proven not in ("", server):
@@ -318,12 +326,16 @@ def result_of(outcome: Outcome, expectation: health.Expectation) -> dict[str, t.
     return result
 
 
-def failure(outcome: Outcome, url: str, wait: float, last_words: str | None) -> str:
-    """Give the message of a server that did not prove itself. last_words: the fatal error in its log, if any."""
+def failure(outcome: Outcome, url: str, wait: float, last_words: str | None, journal: str = "") -> str:
+    """Give the message of a server that did not prove itself.
+
+    last_words: the fatal error in its log, if any. journal: what it wrote there.
+    """
     judgement = outcome.judgement
     who = f"nats-server at {url}"
     said = health.failure(who, wait, judgement.summary, judgement.findings, lost=outcome.lost)
-    return f"{said}\nIts log ends with: {last_words}" if last_words else said
+    said += f"\nIts log ends with: {last_words}" if last_words else ""
+    return f"{said}\nThe journal ends with: {journal}" if journal else said
 
 
 def read_config(path: Path) -> dict[str, t.Any]:
@@ -368,6 +380,7 @@ def main() -> None:
                     "log_size": {"type": "int"},
                 },
             },
+            "service": {"type": "str"},
             "wait": {"type": "float", "default": 30.0},
             "soak": {"type": "float", "default": 0.0},
             "memory_limit": {"type": "int"},
@@ -403,14 +416,22 @@ def main() -> None:
         )
     except monitoring.MonitoringError as error:
         module.fail_json(msg=str(error))
+    attempts = service.Attempts(params["service"], module.run_command) if params["service"] else None
     outcome = prove(
-        observer.look, expectation, wait=params["wait"], timeout=params["timeout"], soak=params["soak"]
+        observer.look,
+        expectation,
+        wait=params["wait"],
+        timeout=params["timeout"],
+        soak=params["soak"],
+        is_hopeless=attempts.is_hopeless if attempts else lambda: False,
     )
     result = result_of(outcome, expectation)
     if not outcome.judgement.passed:
         silent = outcome.snapshot is None and params["local_files"]
         last_words = health.last_words(expectation.log_file) if silent else None
-        module.fail_json(msg=failure(outcome, params["url"], params["wait"], last_words), **result)
+        unanswered = outcome.judgement.findings[0].what == "monitoring"
+        journal = attempts.last_words() if attempts and unanswered else ""
+        module.fail_json(msg=failure(outcome, params["url"], params["wait"], last_words, journal), **result)
     for finding in outcome.judgement.findings:
         module.warn(str(finding))
     module.exit_json(changed=False, **result)

@@ -380,15 +380,15 @@ def _loaded(recorded: release.Part | None, config_file: str) -> dict[str, t.Any]
     return None
 
 
-def _store(
-    params: Mapping[str, t.Any], meant: Mapping[str, t.Any], before: str | None
-) -> dict[str, str | bool | None]:
+def _store(params: Mapping[str, t.Any], meant: Mapping[str, t.Any], before: str | None) -> dict[str, str | bool | None]:
     """Tell whether JetStream's store has to be copied; ObstacleError where it would have to be and is not.
 
     before: the version that ran last.
     """
     version = params["version"]
-    other = before is not None and health.meant_jetstream(options.canonical(meant)) and store.needs_copy(before, version)
+    other = (
+        before is not None and health.meant_jetstream(options.canonical(meant)) and store.needs_copy(before, version)
+    )
     copied = bool(other) and params["store_copy"] and params["runtime"] != "docker"
     if other and not copied and store.is_downgrade(before, version):
         raise ObstacleError(store.downgrade_refusal(before, version))

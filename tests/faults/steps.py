@@ -1,7 +1,7 @@
 # Copyright (c) Rosey-Robot Team
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A deployment by its modules alone, in the order of the role release: a tenth of a second where a play takes seconds."""
+"""A deployment by its modules alone, in the order of the role release, which takes a tenth of the time of a play."""
 
 from __future__ import annotations
 
@@ -165,7 +165,14 @@ class Host:
         self._release("begun", **begun)
         switched: list[bool] = []
         try:
-            self._steps(given, server["settings"], bot["settings"], plan, bot_plan, switched)
+            self._steps(
+                given=given,
+                server=server["settings"],
+                bot=bot["settings"],
+                plan=plan,
+                bot_plan=bot_plan,
+                switched=switched,
+            )
         except FailedError:
             if any(switched) and last:
                 self.go_back(last)
@@ -186,10 +193,18 @@ class Host:
         plan = self._look(settings["server"], {"release": self._release_of(release, ["server"])}, {"accept": ["all"]})
         bot_plan = self._look_at_bot({"release": self._release_of(release, ["bot"])})
         given = {"release": self._release_of(release, ["server", "bot"])}
-        self._steps(given, settings["server"], settings["bot"], plan, bot_plan, [])
+        self._steps(
+            given=given,
+            server=settings["server"],
+            bot=settings["bot"],
+            plan=plan,
+            bot_plan=bot_plan,
+            switched=[],
+        )
 
     def _steps(
         self,
+        *,
         given: Variables,
         server: Variables,
         bot: Variables,

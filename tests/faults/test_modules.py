@@ -14,7 +14,7 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ class Row:
     name: str
     fails: str
     expected: tuple[str, ...]
-    wanted: Wanted = Wanted()
+    wanted: Wanted = field(default_factory=Wanted)
     broken: Break = lambda _host: nullcontext()
     restarts: bool = False
     keeps: bool = False

@@ -1,7 +1,7 @@
 # Copyright (c) Rosey-Robot Team
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The worst faults through site.yml, on a server and a bot that are processes: told, undone, and mended by a good run."""
+"""The worst faults through site.yml, on a server and a bot that are processes: told, undone, and then mended."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ BACK, UNCHANGED, KEPT = "is back at release", "was not changed", "runs what was 
 
 @dataclass(frozen=True)
 class Row:
-    """A play that has to fail. story: what it says of the host; restarts: whether the server is another process then."""
+    """A play that has to fail. story: what it says of the host. restarts: whether the server is another process."""
 
     name: str
     expected: tuple[str, ...]
@@ -193,7 +193,6 @@ ROWS = [
         ("Another deployment is at work on this host", "release_take_over"),
         broken=another_deployment,
         story=UNCHANGED,
-        sample=True,
     ),
     Row(
         "plugin's file that can't be replaced",

@@ -29,11 +29,11 @@ FILES = "find /etc/nats /opt/rosey-bot/environments ! -name fill -type f -exec s
 UNIT = "/etc/systemd/system/nats.service"
 # A newer version that was verified, tests as the pinned one does, and is of no use.
 BINARY = """
-place=/usr/local/lib/nats-server/2.10.29; mkdir $place
+mkdir /usr/local/lib/nats-server/2.10.29; cd /usr/local/lib/nats-server/2.10.29
 printf '%s\\n' '#!/bin/bash' 'case "$*" in *-t*) exec /usr/local/lib/nats-server/2.10.7/nats-server "$@" ;; esac' \
-'{script}' > $place/nats-server
-chmod 755 $place/nats-server
-printf '{{"archive_sha256": "%064d", "binary_sha256": "%.64s"}}' 0 "$(sha256sum < $place/nats-server)" > $place/verified.json
+'{script}' > nats-server
+chmod 755 nats-server
+printf '{{"archive_sha256": "%064d", "binary_sha256": "%.64s"}}' 0 "$(sha256sum < nats-server)" > verified.json
 """
 NO_BINARY = "rm -r /usr/local/lib/nats-server/2.10.29"
 
@@ -50,7 +50,6 @@ class Row:
     mends: str = "true"
     story: str = BACK
     restarts: bool = False
-    sample: bool = False
 
 
 def store(directory: str) -> Variables:
@@ -79,7 +78,6 @@ ROWS = [
         breaks="dd if=/dev/zero of=/etc/nats/fill bs=1k || true",
         mends="rm /etc/nats/fill",
         story=UNCHANGED,
-        sample=True,
     ),
     Row(
         "full disk at the record",
@@ -189,9 +187,7 @@ def current(container: Container) -> str:
     return container.run("cat /var/lib/rosey-nats/current")
 
 
-@pytest.mark.parametrize(
-    "row", [pytest.param(row, id=row.name, marks=[pytest.mark.sample] if row.sample else []) for row in ROWS]
-)
+@pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in ROWS])
 def test_a_fault_under_systemd(running: tuple[Container, Publisher], tell: Tell, row: Row) -> None:
     container, publisher = running
     before, server, release = served(container), container.varz()["server_id"], current(container)

@@ -353,6 +353,29 @@ def test_a_server_has_to_go_on_proving_itself(later: dict[str, Any] | None, what
     assert short.judgement.passed and not short.lost
 
 
+def test_a_server_that_will_not_answer_is_not_waited_for() -> None:
+    clock = Clock()
+    looks: list[float] = []
+
+    def is_hopeless() -> bool:
+        looks.append(clock.now)
+        return len(looks) == 3
+
+    outcome = nats_health.prove(
+        clock.look(lambda _now: None),
+        health.expect({}),
+        wait=30,
+        timeout=5,
+        is_hopeless=is_hopeless,
+        clock=lambda: clock.now,
+        pause=clock.pause,
+    )
+    assert len(looks) == 3
+    assert clock.now - 1000 < 1
+    said = nats_health.failure(outcome, "http://h", 30, None, "nats-server: no licence today")
+    assert said.endswith("\nThe journal ends with: nats-server: no licence today")
+
+
 def test_a_hang_does_not_take_much_longer_than_the_caller_waits() -> None:
     clock = Clock()
     clock.prove(lambda _now: None, wait=3)
