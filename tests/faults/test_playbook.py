@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -264,3 +265,45 @@ def test_a_fault_in_a_play(running: tuple[Deployment, Publisher], tell: Tell, ro
     assert seen.lost == []
     runs = "what it had, restarted" if row.restarts else "what it had"
     tell(f"site.yml: {row.name}", row.expected[0], runs, seen.gap)
+
+
+BROKEN_PLUGIN = {
+    "bot_plugins_declared": [{**QUOTES, "config": {"database": "/proc/quotes.db"}}],
+    "bot_config_gate_wait": 6,
+}
+
+
+def test_a_first_deployment_that_fails_leaves_its_evidence(tmp_path: Path, tell: Tell) -> None:
+    deployed = Deployment(tmp_path, *free_ports(3))
+    deployed.home.parent.mkdir(parents=True)
+    install_bot(deployed.home, deployed.bot_port)
+    try:
+        said = deployed.play(BROKEN_PLUGIN)
+        assert said.startswith("exit 2"), said
+        assert "has no release to go back to; it is left as it is, to be looked at" in said
+        assert deployed.varz()["max_connections"] == 77
+        said = deployed.play({})
+        assert said.startswith("exit 0"), said
+        assert bot_health(deployed)["connected"]
+        assert current(deployed)
+    finally:
+        stop_all(tmp_path)
+    tell("site.yml: first deployment fails", "has no release to go back to; it is left as it is", "the new one", 0.0)
+
+
+def test_a_release_that_is_damaged_is_not_gone_back_to(running: tuple[Deployment, Publisher], tell: Tell) -> None:
+    deployed, publisher = running
+    release = current(deployed)
+    record = deployed.directory / "root" / "var" / "lib" / "rosey-nats" / "releases" / f"{release}.json"
+    whole = record.read_bytes()
+    with publisher.watch() as seen:
+        record.write_bytes(whole[:100])
+        said = deployed.play(BROKEN_PLUGIN)
+        assert said.startswith("exit 2"), said
+        assert f"has no release to go back to (damaged: {release}.json)" in said
+        said = deployed.play(good())
+        assert said.startswith("exit 0"), said
+        assert bot_health(deployed)["connected"]
+        assert current(deployed) > release
+    assert seen.lost == []
+    tell("site.yml: damaged release", "has no release to go back to (damaged: ...)", "the new one", seen.gap)
