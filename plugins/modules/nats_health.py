@@ -68,6 +68,11 @@ options:
       - Where the server does not answer and the service has failed, or was started anew twice, waiting ends, and the
         message has the last lines of the server in the journal. Without it a server that ends at once is waited for.
     type: str
+  pid_file:
+    description:
+      - The file with the number of the server's process, where no service manager runs it.
+      - Where the server does not answer and that process has ended, waiting ends.
+    type: path
   memory_limit:
     description:
       - The bytes of memory that the server may use at most. More is an error.
@@ -237,7 +242,13 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.rosey.nats.plugins.module_utils import conf, health, monitoring, service
+from ansible_collections.rosey.nats.plugins.module_utils import (
+    conf,
+    health,
+    monitoring,
+    process,
+    service,
+)
 
 # What is a warning where the caller gave no limit of his own.
 _WARNING_LIMITS = {"slow_consumers": 0, "connections": 90}
@@ -347,6 +358,14 @@ def read_config(path: Path) -> dict[str, t.Any]:
     return conf.parse(read(path), include=lambda included: read(path.parent / included))
 
 
+def has_ended(pid_file: str | None) -> bool:
+    """Say whether the process that a file names has ended; where none is named it has not."""
+    try:
+        return pid_file is not None and process.read(int(Path(pid_file).read_text(encoding="ascii"))) is None
+    except (OSError, ValueError):
+        return False
+
+
 def expectation_of(params: Mapping[str, t.Any]) -> health.Expectation:
     """Make the expectation from the module's parameters; OSError, ConfError."""
     thresholds = {}
@@ -381,6 +400,7 @@ def main() -> None:
                 },
             },
             "service": {"type": "str"},
+            "pid_file": {"type": "path"},
             "wait": {"type": "float", "default": 30.0},
             "soak": {"type": "float", "default": 0.0},
             "memory_limit": {"type": "int"},
@@ -388,6 +408,7 @@ def main() -> None:
             "connections_limit": {"type": "int"},
         },
         required_by=monitoring.REQUIRED_BY,
+        mutually_exclusive=[("service", "pid_file")],
         supports_check_mode=True,
     )
     params = module.params
@@ -423,7 +444,7 @@ def main() -> None:
         wait=params["wait"],
         timeout=params["timeout"],
         soak=params["soak"],
-        is_hopeless=attempts.is_hopeless if attempts else lambda: False,
+        is_hopeless=attempts.is_hopeless if attempts else lambda: has_ended(params["pid_file"]),
     )
     result = result_of(outcome, expectation)
     if not outcome.judgement.passed:

@@ -248,6 +248,7 @@ class Host:
             wait=3,
             timeout=1,
             soak=3 if started else 0,
+            pid_file=str(self.pid_file),
             **since,
         )
         if bot_plan["action"] != "nothing":

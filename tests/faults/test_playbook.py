@@ -36,6 +36,8 @@ Tell = Callable[..., None]
 Break = Callable[[Deployment], AbstractContextManager[None]]
 NEXT = count(101)
 NEWER = "2.10.29"
+# Else the server takes them from what is free.
+LIMITS = {"jetstream": {"max_mem": "64M", "max_file": "1G"}}
 BACK, UNCHANGED, KEPT = "is back at release", "was not changed", "runs what was asked for, as its gate has proven"
 
 
@@ -54,7 +56,7 @@ class Row:
 
 def good() -> Variables:
     """Give a deployment that nothing is wrong with, and that changes something."""
-    return {"nats_server_config": {"max_connections": next(NEXT)}}
+    return {"nats_server_config": {"max_connections": next(NEXT), **LIMITS}}
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +212,7 @@ ROWS = [
     ),
     Row(
         "binary that dies after 2 s",
-        ("but not for as long as it was watched",),
+        ("Gate | The server proves that it runs with what was meant",),
         {"nats_server_version": NEWER},
         dying_binary,
         restarts=True,
@@ -238,7 +240,7 @@ ROWS = [
 
 def with_directory(changes: Variables, deployed: Deployment) -> Variables:
     changed: Variables = json.loads(json.dumps(changes).replace("{directory}", str(deployed.directory)))
-    config = {"max_connections": next(NEXT), **changed.get("nats_server_config", {})}
+    config = {"max_connections": next(NEXT), **LIMITS, **changed.get("nats_server_config", {})}
     return {**changed, "nats_server_config": config}
 
 

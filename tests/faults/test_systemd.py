@@ -23,6 +23,8 @@ from ansible_collections.rosey.nats.tests.integration.conftest import QUOTES, RO
 Tell = Callable[..., None]
 NEXT = count(101)
 NEWER = "2.10.29"
+# Else the server takes them from what is free.
+LIMITS = {"max_mem": "64M", "max_file": "1G"}
 BACK, UNCHANGED, KEPT = "is back at release", "was not changed", "goes on with it; only the record of it is missing"
 HEALTH = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8000/api/health', timeout=5).read().decode())"
 FILES = "find /etc/nats /opt/rosey-bot/environments ! -name fill -type f -exec sha256sum {} + | sort"
@@ -53,7 +55,10 @@ class Row:
 
 
 def store(directory: str) -> Variables:
-    return {"nats_server_config": {"jetstream": {"store_dir": directory}}, "nats_server_accept": ["other_store"]}
+    return {
+        "nats_server_config": {"jetstream": {"store_dir": directory, **LIMITS}},
+        "nats_server_accept": ["other_store"],
+    }
 
 
 ROWS = [
@@ -124,7 +129,7 @@ ROWS = [
     ),
     Row(
         "binary that dies after 2 s",
-        ("but not for as long as it was watched",),
+        ("Gate | The server proves that it runs with what was meant",),
         {"nats_server_version": NEWER},
         breaks=BINARY.format(script='(sleep 2; kill -KILL $$) & exec /usr/local/lib/nats-newer "$@"'),
         mends=NO_BINARY,
@@ -142,7 +147,7 @@ def running(
     flags.append(f"--volume={tmp_path_factory.mktemp('readonly')}:/srv/readonly:ro")
     always = {
         # the client is outside
-        "nats_server_config": {"server_name": "faults", "host": "0.0.0.0"},
+        "nats_server_config": {"server_name": "faults", "host": "0.0.0.0", "jetstream": LIMITS},
         "nats_server_gate_wait": 6,
         "bot_config_gate_wait": 10,
         "bot_config_nats": {"name": "rosey-bot-development"},

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
 import syslog
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -374,6 +376,19 @@ def test_a_server_that_will_not_answer_is_not_waited_for() -> None:
     assert clock.now - 1000 < 1
     said = nats_health.failure(outcome, "http://h", 30, None, "nats-server: no licence today")
     assert said.endswith("\nThe journal ends with: nats-server: no licence today")
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_process_that_has_ended_is_not_waited_for(run_module: RunModule, tmp_path: Path, ends: bool) -> None:
+    with subprocess.Popen(["true" if ends else "sleep", "60"]) as server:
+        if ends:
+            server.wait()
+        (tmp_path / "pid").write_text(f"{server.pid}\n")
+        begun = time.monotonic()
+        result = run_module("nats_health", url="http://127.0.0.1:9", wait=1.5, pid_file=str(tmp_path / "pid"))
+        assert result["failed"]
+        assert (time.monotonic() - begun < 1) is ends
+        server.kill()
 
 
 def test_a_hang_does_not_take_much_longer_than_the_caller_waits() -> None:
