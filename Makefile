@@ -6,7 +6,7 @@ LOCKS := requirements.txt requirements-go.txt requirements-test.txt
 .PHONY: help dev dev-down test test-unit test-faults lint molecule agreement bench lock
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 dev: .venv ## Run a proven nats-server with a bot on this machine, with the development settings, without root
 	@.venv/bin/ansible-playbook tests/bot/install.yml site.yml tests/bot/chat.yml -i inventories/development

@@ -309,3 +309,31 @@ def test_a_release_that_is_damaged_is_not_gone_back_to(running: tuple[Deployment
         assert current(deployed) > release
     assert seen.lost == []
     tell("site.yml: damaged release", "has no release to go back to (damaged: ...)", "the new one", seen.gap)
+
+
+def test_a_return_that_fails_says_which_step_and_what_to_do(running: tuple[Deployment, Publisher], tell: Tell) -> None:
+    deployed, publisher = running
+    before, release = served(deployed), current(deployed)
+    data = deployed.home / "data"
+    away = data.with_name("data.away")
+    with publisher.watch() as seen:
+        data.rename(away)
+        data.write_text("no directory")
+        changed = {"bot_plugins_declared": [{**QUOTES, "config": {**QUOTES["config"], "cooldown": 2}}]}
+        # the release that is gone back to waits as long as it was recorded with
+        said = deployed.play({**changed, "bot_config_gate_wait": 3})
+        data.unlink()
+        away.rename(data)
+        assert said.startswith("exit 2"), said
+        step = "The step that failed: Gate | The bot proves that it is connected and holds what was declared: "
+        assert f"could NOT go back to release {release}. {step}" in " ".join(said.split())
+        assert f"rollback_to={release}" in said
+        after = served(deployed)
+        assert {name: after[name] for name in after if name != "bot"} == {
+            name: before[name] for name in before if name != "bot"
+        }
+        said = deployed.play(good())
+        assert said.startswith("exit 0"), said
+        assert bot_health(deployed)["connected"]
+    assert seen.lost == []
+    tell("site.yml: return that fails", "could NOT go back to release ...", "server: what it had, bot: none", seen.gap)
