@@ -3,10 +3,10 @@ PYTHON ?= python3
 AGREEMENT_CASES ?= 100000
 LOCKS := requirements.txt requirements-go.txt requirements-test.txt
 
-.PHONY: help dev dev-down test test-unit test-kill lint molecule agreement bench lock
+.PHONY: help dev dev-down test test-unit test-kill test-faults lint molecule agreement bench lock
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 dev: .venv ## Run a proven nats-server with a bot on this machine, with the development settings, without root
 	@.venv/bin/ansible-playbook tests/bot/install.yml site.yml tests/bot/chat.yml -i inventories/development
@@ -22,6 +22,9 @@ test-unit: ## Run the unit tests
 
 test-kill: ## Kill deployments at every point, and see the same command bring them to their end; takes hours
 	@$(PYTHON) -m tests.run kill
+
+test-faults: ## Break everything that can break, and print what came of it
+	@$(PYTHON) -m tests.run faults
 
 lint: ## Run the linters
 	@$(PYTHON) -m tests.run lint

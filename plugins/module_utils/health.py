@@ -253,6 +253,17 @@ def judge(snapshot: Snapshot, expectation: Expectation) -> Judgement:
     )
 
 
+def started_anew(judgement: Judgement, before: str, now: str) -> Judgement:
+    """Judge a server that had proven itself and is another process by now. before, now: the ids of the two."""
+    finding = Finding(
+        "server",
+        f"{before}, which had proven itself, to run on",
+        f"{now}, which was started after it",
+        "look in the log and the journal for why the first one ended",
+    )
+    return replace(judgement, findings=errors_first((finding, *judgement.findings)))
+
+
 def with_jetstream(varz: Answer, jsz: Answer | None) -> Answer:
     """Put what /jsz says of JetStream's configuration into /varz, which goes on showing what it showed first."""
     config = {} if jsz and jsz.get("disabled") else (jsz or {}).get("config")

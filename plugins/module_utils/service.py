@@ -14,6 +14,9 @@ RunCommand = Callable[..., tuple[int, str, str]]
 
 _PROPERTIES = ("LoadState", "UnitFileState", "MainPID", "ActiveState", "SubState")
 _ENABLED = ("enabled", "enabled-runtime")
+_LAST_LINES = 5
+# One restart may have had a cause that is gone; a third attempt meets what the first two met.
+_RESTARTS = 2
 
 
 class ServiceError(Exception):
@@ -40,10 +43,37 @@ def look_up(name: str, run_command: RunCommand) -> Service:
     status, said, error = run_command(show)
     if status:
         raise ServiceError(f"systemctl does not answer: {error.strip()}. Choose another runtime than systemd.")
-    unit = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+    unit = _properties(said)
     return Service(
         exists=unit["LoadState"] == "loaded",
         enabled=unit["UnitFileState"] in _ENABLED,
         running=process.read(int(unit["MainPID"])),
         failing=unit["ActiveState"] == "failed" or unit["SubState"] == "auto-restart",
     )
+
+
+class Attempts:
+    """Counts how often systemd has started a service anew, from the first look on."""
+
+    def __init__(self, name: str, run_command: RunCommand) -> None:
+        self._name, self._run = f"{name}.service", run_command
+        self._before: int | None = None
+
+    def is_hopeless(self) -> bool:
+        """Say whether the service has ended for good, or again and again. Where systemd can't be asked it has not."""
+        _status, said, _error = self._run(["systemctl", "show", "--property=ActiveState,NRestarts", self._name])
+        unit = _properties(said)
+        restarts = int(unit.get("NRestarts") or 0)
+        if self._before is None:
+            self._before = restarts
+        return unit.get("ActiveState") == "failed" or restarts - self._before >= _RESTARTS
+
+    def last_words(self) -> str:
+        """Give the last that the program itself wrote into the journal, less what looks like a secret."""
+        words = ["--unit", self._name, "--identifier=nats-server", f"--lines={_LAST_LINES}", "--output=cat"]
+        _status, said, _error = self._run(["journalctl", "--no-pager", "--quiet", *words])
+        return process.redact(said.strip())
+
+
+def _properties(said: str) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in said.splitlines() if "=" in line)

@@ -55,6 +55,24 @@ options:
     description: The seconds after which the module gives up. With V(0) it looks once.
     type: float
     default: 30.0
+  soak:
+    description:
+      - The seconds for which the server has to go on proving itself once it has, looked at every second. It has to stay
+        the same process.
+      - Without it a server that dies soon after its start has passed.
+    type: float
+    default: 0.0
+  service:
+    description:
+      - The service of systemd that runs the server.
+      - Where the server does not answer and the service has failed, or was started anew twice, waiting ends, and the
+        message has the last lines of the server in the journal. Without it a server that ends at once is waited for.
+    type: str
+  pid_file:
+    description:
+      - The file with the number of the server's process, where no service manager runs it.
+      - Where the server does not answer and that process has ended, waiting ends.
+    type: path
   memory_limit:
     description:
       - The bytes of memory that the server may use at most. More is an error.
@@ -219,12 +237,18 @@ gate_passed_seconds:
 import time
 import typing as t
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.rosey.nats.plugins.module_utils import conf, health, monitoring
+from ansible_collections.rosey.nats.plugins.module_utils import (
+    conf,
+    health,
+    monitoring,
+    process,
+    service,
+)
 
 # What is a warning where the caller gave no limit of his own.
 _WARNING_LIMITS = {"slow_consumers": 0, "connections": 90}
@@ -232,12 +256,16 @@ _WARNING_LIMITS = {"slow_consumers": 0, "connections": 90}
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the waiting ended; times in seconds, None for what did not happen. snapshot: of the last answer."""
+    """How the waiting ended; times in seconds, None for what did not happen. snapshot: of the last answer.
+
+    lost: the server had proven itself, and then no longer did.
+    """
 
     judgement: health.Judgement
     snapshot: health.Snapshot | None
     first_answer: float | None
     passed: float | None
+    lost: bool = False
 
 
 def prove(
@@ -246,28 +274,46 @@ def prove(
     *,
     wait: float,
     timeout: float,
+    soak: float = 0,
+    is_hopeless: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], object] = time.sleep,
 ) -> Outcome:
     """Look until the server has proven what was meant, has refused to, or for wait seconds, at least once.
 
+    Then go on for soak seconds as long as the same process proves it.
     look: gives a snapshot, or raises MonitoringError, within so many seconds for each answer; it calls its second
-    argument as soon as the server has answered at all.
+    argument as soon as the server has answered at all. is_hopeless: tells of a server that does not answer that none
+    will.
     """
     snapshot: health.Snapshot | None = None
+    proven = ""
 
     def judged(seconds: float, answered: Callable[[], None]) -> health.Judgement:
-        nonlocal snapshot
+        nonlocal snapshot, proven
         try:
             snapshot = look(seconds, answered)
         except monitoring.MonitoringError as error:
-            return health.unanswered(error, expectation)
-        return health.judge(snapshot, expectation)
+            return replace(health.unanswered(error, expectation), final=is_hopeless())
+        judgement = health.judge(snapshot, expectation)
+        server = str(snapshot.varz["server_id"])
+        if proven not in ("", server):
+            return health.started_anew(judgement, proven, server)
+        if judgement.passed:
+            proven = server
+        return judgement
 
     waited = health.wait_for(
-        judged, wait=wait, timeout=timeout, is_final=lambda judgement: judgement.final, clock=clock, pause=pause
+        judged,
+        wait=wait,
+        timeout=timeout,
+        soak=soak,
+        is_final=lambda judgement: judgement.final,
+        clock=clock,
+        pause=pause,
     )
-    return Outcome(waited.last, snapshot, waited.first_answer, waited.passed)
+    lost = waited.passed is not None and not waited.last.passed
+    return Outcome(waited.last, snapshot, waited.first_answer, waited.passed, lost)
 
 
 def result_of(outcome: Outcome, expectation: health.Expectation) -> dict[str, t.Any]:
@@ -286,15 +332,21 @@ def result_of(outcome: Outcome, expectation: health.Expectation) -> dict[str, t.
         result["server"] = {"id": varz["server_id"], "name": varz["server_name"], "version": varz["version"]}
         result["mark"] = asdict(health.mark(varz, expectation.log_file))
         result["first_answer_seconds"] = round(outcome.first_answer, 4)
-    if outcome.passed is not None:
+    if outcome.passed is not None and not outcome.lost:
         result["gate_passed_seconds"] = round(outcome.passed, 4)
     return result
 
 
-def failure(judgement: health.Judgement, url: str, wait: float, last_words: str | None) -> str:
-    """Give the message of a server that did not prove itself. last_words: the fatal error in its log, if any."""
-    said = health.failure(f"nats-server at {url}", wait, judgement.summary, judgement.findings)
-    return f"{said}\nIts log ends with: {last_words}" if last_words else said
+def failure(outcome: Outcome, url: str, wait: float, last_words: str | None, journal: str = "") -> str:
+    """Give the message of a server that did not prove itself.
+
+    last_words: the fatal error in its log, if any. journal: what it wrote there.
+    """
+    judgement = outcome.judgement
+    who = f"nats-server at {url}"
+    said = health.failure(who, wait, judgement.summary, judgement.findings, lost=outcome.lost)
+    said += f"\nIts log ends with: {last_words}" if last_words else ""
+    return f"{said}\nThe journal ends with: {journal}" if journal else said
 
 
 def read_config(path: Path) -> dict[str, t.Any]:
@@ -304,6 +356,14 @@ def read_config(path: Path) -> dict[str, t.Any]:
         return file.read_text(encoding="utf-8", errors="surrogateescape")
 
     return conf.parse(read(path), include=lambda included: read(path.parent / included))
+
+
+def has_ended(pid_file: str | None) -> bool:
+    """Say whether the process that a file names has ended; where none is named it has not."""
+    try:
+        return pid_file is not None and process.read(int(Path(pid_file).read_text(encoding="ascii"))) is None
+    except (OSError, ValueError):
+        return False
 
 
 def expectation_of(params: Mapping[str, t.Any]) -> health.Expectation:
@@ -339,19 +399,23 @@ def main() -> None:
                     "log_size": {"type": "int"},
                 },
             },
+            "service": {"type": "str"},
+            "pid_file": {"type": "path"},
             "wait": {"type": "float", "default": 30.0},
+            "soak": {"type": "float", "default": 0.0},
             "memory_limit": {"type": "int"},
             "slow_consumers_limit": {"type": "int"},
             "connections_limit": {"type": "int"},
         },
         required_by=monitoring.REQUIRED_BY,
+        mutually_exclusive=[("service", "pid_file")],
         supports_check_mode=True,
     )
     params = module.params
     if not monitoring.HAS_REQUESTS:
         module.fail_json(msg=missing_required_lib("requests"))
-    if fault := health.wait_problem(params["wait"]):
-        module.fail_json(msg=fault)
+    if faults := [fault for name in ("wait", "soak") if (fault := health.wait_problem(params[name], name))]:
+        module.fail_json(msg="\n".join(faults))
     since = params["since"]
     if since and monitoring.moment(since["config_load_time"]) is None:
         module.fail_json(
@@ -373,12 +437,22 @@ def main() -> None:
         )
     except monitoring.MonitoringError as error:
         module.fail_json(msg=str(error))
-    outcome = prove(observer.look, expectation, wait=params["wait"], timeout=params["timeout"])
+    attempts = service.Attempts(params["service"], module.run_command) if params["service"] else None
+    outcome = prove(
+        observer.look,
+        expectation,
+        wait=params["wait"],
+        timeout=params["timeout"],
+        soak=params["soak"],
+        is_hopeless=attempts.is_hopeless if attempts else lambda: has_ended(params["pid_file"]),
+    )
     result = result_of(outcome, expectation)
     if not outcome.judgement.passed:
         silent = outcome.snapshot is None and params["local_files"]
         last_words = health.last_words(expectation.log_file) if silent else None
-        module.fail_json(msg=failure(outcome.judgement, params["url"], params["wait"], last_words), **result)
+        unanswered = outcome.judgement.findings[0].what == "monitoring"
+        journal = attempts.last_words() if attempts and unanswered else ""
+        module.fail_json(msg=failure(outcome, params["url"], params["wait"], last_words, journal), **result)
     for finding in outcome.judgement.findings:
         module.warn(str(finding))
     module.exit_json(changed=False, **result)

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
 import syslog
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -266,10 +268,17 @@ class Clock:
         self.pauses.append(seconds)
         self.now += seconds
 
-    def prove(self, answers: Callable[[float], dict[str, Any] | None], *, wait: float) -> nats_health.Outcome:
-        expectation = health.expect({"max_connections": 50})
+    def prove(
+        self, answers: Callable[[float], dict[str, Any] | None], *, wait: float, soak: float = 0
+    ) -> nats_health.Outcome:
         return nats_health.prove(
-            self.look(answers), expectation, wait=wait, timeout=5, clock=lambda: self.now, pause=self.pause
+            self.look(answers),
+            health.expect({"max_connections": 50}),
+            wait=wait,
+            timeout=5,
+            soak=soak,
+            clock=lambda: self.now,
+            pause=self.pause,
         )
 
 
@@ -327,6 +336,59 @@ def test_it_gives_up_in_time_and_tells_what_it_saw_last() -> None:
     assert not outcome.judgement.passed
     assert outcome.judgement.findings[0].what == "max_connections"
     assert len(clock.pauses) < 150
+
+
+@pytest.mark.parametrize(
+    ("later", "what"),
+    [(None, "monitoring"), (OTHER, "max_connections"), ({"server_id": "NANOTHER"}, "server")],
+)
+def test_a_server_has_to_go_on_proving_itself(later: dict[str, Any] | None, what: str) -> None:
+    clock = Clock()
+    outcome = clock.prove(lambda now: {} if now < 2 else later, wait=30, soak=3)
+    assert outcome.lost
+    assert outcome.judgement.findings[0].what == what
+    assert clock.now - 1000 < 4
+    said = nats_health.failure(outcome, "http://h", 30, None)
+    assert said.startswith("nats-server at http://h has proven what was meant, but not for as long as it was watched")
+    assert "gate_passed_seconds" not in nats_health.result_of(outcome, health.expect({}))
+    short = Clock().prove(lambda now: {} if now < 2 else later, wait=30, soak=1)
+    assert short.judgement.passed and not short.lost
+
+
+def test_a_server_that_will_not_answer_is_not_waited_for() -> None:
+    clock = Clock()
+    looks: list[float] = []
+
+    def is_hopeless() -> bool:
+        looks.append(clock.now)
+        return len(looks) == 3
+
+    outcome = nats_health.prove(
+        clock.look(lambda _now: None),
+        health.expect({}),
+        wait=30,
+        timeout=5,
+        is_hopeless=is_hopeless,
+        clock=lambda: clock.now,
+        pause=clock.pause,
+    )
+    assert len(looks) == 3
+    assert clock.now - 1000 < 1
+    said = nats_health.failure(outcome, "http://h", 30, None, "nats-server: no licence today")
+    assert said.endswith("\nThe journal ends with: nats-server: no licence today")
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_process_that_has_ended_is_not_waited_for(run_module: RunModule, tmp_path: Path, ends: bool) -> None:
+    with subprocess.Popen(["true" if ends else "sleep", "60"]) as server:
+        if ends:
+            server.wait()
+        (tmp_path / "pid").write_text(f"{server.pid}\n")
+        begun = time.monotonic()
+        result = run_module("nats_health", url="http://127.0.0.1:9", wait=1.5, pid_file=str(tmp_path / "pid"))
+        assert result["failed"]
+        assert (time.monotonic() - begun < 1) is ends
+        server.kill()
 
 
 def test_a_hang_does_not_take_much_longer_than_the_caller_waits() -> None:
