@@ -48,7 +48,7 @@ def look_up(name: str, run_command: RunCommand) -> Service:
         exists=unit["LoadState"] == "loaded",
         enabled=unit["UnitFileState"] in _ENABLED,
         running=process.read(int(unit["MainPID"])),
-        failing=unit["ActiveState"] == "failed" or unit["SubState"] == "auto-restart",
+        failing=unit.get("ActiveState") == "failed" or unit.get("SubState") == "auto-restart",
     )
 
 

@@ -104,8 +104,8 @@ strangers:
   elements: str
 service:
   description: >-
-    The service, with C(exists), C(enabled), C(pid) and C(failing), whether it ended with an error and systemd counts its
-    starts.
+    The service, with C(exists), C(enabled), C(pid) and C(failing), whether it ended with an error and systemd counts
+    its starts.
   returned: success
   type: dict
 action:

@@ -147,8 +147,8 @@ unit_changed:
   type: bool
 service:
   description: >-
-    The service, with C(exists), C(enabled), C(pid) and C(failing), whether it ended with an error and systemd counts its
-    starts.
+    The service, with C(exists), C(enabled), C(pid) and C(failing), whether it ended with an error and systemd counts
+    its starts.
   returned: success
   type: dict
 mark:
