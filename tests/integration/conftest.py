@@ -166,6 +166,7 @@ class Deployment:
             "nats_server_install_method": "go",
             "nats_server_prefix": str(self.directory / "root"),
             "nats_server_gate_wait": 5,
+            "nats_server_gate_soak": 0,
             "nats_server_config": {
                 "server_name": "deployed",
                 "port": self.port,
