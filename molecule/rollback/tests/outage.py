@@ -20,6 +20,8 @@ import nats
 SERVER = "nats://127.0.0.1:4222"
 CONNECTIONS = "http://127.0.0.1:8222/connz"
 BOT = "rosey-bot-staging"
+# The server hashes at each attempt: giving one up and making the next only keeps it busy.
+PATIENCE = 30
 
 
 def connections() -> dict[str, int]:
@@ -41,10 +43,12 @@ async def client_away(user: str, old: str, new: str) -> float:
     since = time.monotonic()
     while True:
         try:
-            client = await nats.connect(SERVER, user=user, password=new, allow_reconnect=False, connect_timeout=1)
+            client = await nats.connect(
+                SERVER, user=user, password=new, allow_reconnect=False, connect_timeout=PATIENCE
+            )
             await client.flush()
         except (nats.errors.Error, OSError):
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(0.01)
         else:
             away = time.monotonic() - since
             await client.close()
