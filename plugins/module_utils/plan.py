@@ -85,7 +85,7 @@ def concerns_store(after: Mapping[str, t.Any], varz: Mapping[str, t.Any]) -> boo
     shown = running.get("config") or {}
     limits = {"max_storage": _limit(config, "max_file"), "max_memory": _limit(config, "max_mem")}
     is_same = all(limit is None or limit == shown.get(name) for name, limit in limits.items())
-    return not (is_same and health.meant_jetstream(config) and _store(config) == shown.get("store_dir"))
+    return not (is_same and health.meant_jetstream(config) and store_directory(config) == shown.get("store_dir"))
 
 
 def dangers(
@@ -123,7 +123,7 @@ def _smaller_store(config: Mapping[str, t.Any], _varz: Mapping[str, t.Any], jsz:
 
 
 def _other_store(config: Mapping[str, t.Any], _varz: Mapping[str, t.Any], jsz: Mapping[str, t.Any]) -> str:
-    held, meant = (jsz.get("config") or {}).get("store_dir"), _store(config)
+    held, meant = (jsz.get("config") or {}).get("store_dir"), store_directory(config)
     if not (jsz.get("streams") and health.meant_jetstream(config)) or held == meant:
         return ""
     return (
@@ -164,8 +164,8 @@ def _limit(config: Mapping[str, t.Any], name: str) -> int | None:
     return limit if isinstance(limit, int) else None
 
 
-def _store(config: Mapping[str, t.Any]) -> str:
-    """Give the directory of JetStream as the server shows it."""
+def store_directory(config: Mapping[str, t.Any]) -> str:
+    """Give the directory of JetStream, of a canonical configuration, as the server shows it."""
     directory = _block(config).get("store_dir") or config.get("store_dir") or _DEFAULT_STORE
     return posixpath.join(posixpath.normpath(str(directory)), "jetstream")
 

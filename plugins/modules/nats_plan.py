@@ -207,6 +207,7 @@ store:
 
 import grp
 import importlib.util
+import os
 import platform
 import pwd
 import typing as t
@@ -232,6 +233,8 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
 )
 
 MONITORING_SECONDS = 1.0
+# A server starts on a full disk, and then stores nothing.
+LEAST_ROOM = 1 << 20
 
 
 class ObstacleError(Exception):
@@ -265,6 +268,7 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dic
     if params["runtime"] != "docker":
         _check_paths(meant, params["entries"])
         _check_ports(meant, found.running)
+        _check_room(meant, server)
     reasons = [
         *_restart_reasons(found, binary, changes),
         *_server_reasons(params, found, binary, server),
@@ -353,6 +357,23 @@ def _check_ports(config: Mapping[str, t.Any], running: process.Process | None) -
     for taken in process.taken(endpoints, [running.pid] if running else []):
         raise ObstacleError(
             f"{endpoints[taken.host, taken.port]}: {taken.port}: {taken}. Stop that process, or choose another port."
+        )
+
+
+def _check_room(config: Mapping[str, t.Any], server: Answering | None) -> None:
+    """Look for room in a store that the running server does not have yet."""
+    canonical = options.canonical(config)
+    directory = plan.store_directory(canonical)
+    shown = ((server.varz.get("jetstream") or {}).get("config") or {}).get("store_dir") if server else None
+    if not health.meant_jetstream(canonical) or shown == directory:
+        return
+    there = next(path for path in (Path(directory), *Path(directory).parents) if path.is_dir())
+    space = os.statvfs(there)
+    free = space.f_bavail * space.f_frsize
+    if free < LEAST_ROOM:
+        raise ObstacleError(
+            f"jetstream.store_dir: {directory}: {free} bytes are free there; expected at least {LEAST_ROOM}, else no "
+            "message can be stored. Make room, or name another directory."
         )
 
 

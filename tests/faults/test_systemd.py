@@ -106,11 +106,11 @@ ROWS = [
     ),
     Row(
         "store that is full",
-        ("JetStream", "no space left on device"),
+        ("jetstream.store_dir: /srv/full/jetstream: 0 bytes are free there", "Make room"),
         store("/srv/full"),
         breaks="dd if=/dev/zero of=/srv/full/fill bs=1k || true",
         mends="rm /srv/full/fill",
-        restarts=True,
+        story="",
     ),
     Row(
         "store that is another's",

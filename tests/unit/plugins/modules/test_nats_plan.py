@@ -20,6 +20,7 @@ import nats
 import pytest
 
 from ansible_collections.rosey.nats.plugins.module_utils import release
+from ansible_collections.rosey.nats.plugins.modules import nats_plan
 
 DANGERS = ["fewer_connections", "smaller_store", "other_store", "no_jetstream"]
 RunModule = Callable[..., dict[str, Any]]
@@ -179,6 +180,18 @@ def test_an_obstacle_is_named(host: Host, config: str, changes: dict[str, Any], 
     result = host.plan(config, **changes)
     assert result["failed"]
     assert expected in result["msg"]
+
+
+def test_a_new_store_needs_room(monitored: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nats_plan, "LEAST_ROOM", 1 << 60)
+    other = monitored.monitoring + monitored.store(store_dir=str(monitored.root / "lib"))
+    result = monitored.plan(other, accept=["other_store"])
+    assert result["failed"]
+    for part in (f"jetstream.store_dir: {monitored.root / 'lib' / 'jetstream'}: ", "bytes are free there", "Make room"):
+        assert part in result["msg"]
+    # what fills the disk may be the store itself
+    assert "failed" not in monitored.plan(monitored.monitoring + monitored.store() + "debug: true")
+    assert "failed" not in monitored.plan(monitored.monitoring, accept=["no_jetstream"])
 
 
 def test_an_unsupported_architecture_names_those_that_are(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
