@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import pytest
 
-# Hosts and deployments are those of the integration tests.
-from ansible_collections.rosey.nats.tests.integration.conftest import start_container  # noqa: F401
+from ansible_collections.rosey.nats.tests.integration import conftest as integration
 
+# Hosts are those of the integration tests.
+start_container = integration.start_container
 SHOWN = 100
 
 

@@ -50,14 +50,15 @@ class Sampler:
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
+        self._kind: type[Phase] | None = None
         self._phase: Phase | None = None
         self._trace = Trace(())
         self._shares = random.Random(SEED)
         self.rows: dict[str, list[Outcome]] = {}
 
     def run(self, kind: type[Phase], choose: Choice) -> Outcome:
-        if type(self._phase) is not kind:
-            self._phase = kind(self._ground)
+        if self._phase is None or self._kind is not kind:
+            self._kind, self._phase = kind, kind(self._ground)
             self._trace = self._phase.probe()
             if not self._ground.plain:
                 self._ground.measure()

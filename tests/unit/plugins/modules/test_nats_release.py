@@ -32,8 +32,9 @@ class Host:
     def __init__(self, directory: Path, run_module: RunModule) -> None:
         self.directory, self._run_module = directory, run_module
 
-    def run(self, state: str, claim: dict[str, Any] = CLAIM, **other: Any) -> dict[str, Any]:
-        return self._run_module("nats_release", releases=str(self.directory), state=state, claim=claim, **other)
+    def run(self, state: str, claim: dict[str, Any] | None = None, **other: Any) -> dict[str, Any]:
+        given = {"releases": str(self.directory), "state": state, "claim": claim or CLAIM, **other}
+        return self._run_module("nats_release", **given)
 
     def info(self, **other: Any) -> dict[str, Any]:
         return self._run_module("nats_release_info", releases=str(self.directory), **other)
