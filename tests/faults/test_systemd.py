@@ -100,7 +100,7 @@ ROWS = [
     ),
     Row(
         "store that is read-only",
-        ("JetStream", "read-only file system"),
+        ("Can't start JetStream: ",),
         store("/srv/readonly"),
         restarts=True,
     ),
