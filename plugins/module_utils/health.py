@@ -774,8 +774,9 @@ def last_words(log_file: Path | None) -> str | None:
             said = file.read().decode("utf-8", "replace")
     except OSError:
         return None
-    fatal = _FATAL.findall(said)
-    return process.redact(fatal[-1]) if fatal else None
+    # An older fatal error is none of this end: a server that writes no log, or was killed, left none.
+    last = _FATAL.search(said.rstrip("\n").rpartition("\n")[2])
+    return process.redact(last[1]) if last else None
 
 
 def read_log(window: bytes, server_id: str, mark: int | None = None) -> Log | None:

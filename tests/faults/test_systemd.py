@@ -100,7 +100,7 @@ ROWS = [
     ),
     Row(
         "store that is read-only",
-        ("JetStream", "read-only file system"),
+        ("Can't start JetStream: ",),
         store("/srv/readonly"),
         restarts=True,
     ),
@@ -114,14 +114,14 @@ ROWS = [
     ),
     Row(
         "store that is another's",
-        ("JetStream", "permission denied"),
+        ("Can't start JetStream: storage directory is not",),
         store("/srv/others"),
         breaks="mkdir -p /srv/others; chmod 700 /srv/others",
         restarts=True,
     ),
     Row(
         "binary that only tests",
-        ("no answer", "no licence today"),
+        ("connection refused", "The journal ends with: no licence today"),
         {"nats_server_version": NEWER},
         breaks=BINARY.format(script="echo no licence today >&2; exit 3"),
         mends=NO_BINARY,

@@ -766,6 +766,7 @@ def test_a_mark(tmp_path: Path) -> None:
     [
         (None, None),
         ("[1] 2025/11/18 [INF] Server is ready\n", None),
+        ("[1] [FTL] an older one\n[2] [INF] Server is ready\n", None),
         ("[1] [FTL] an older one\n[2] [INF] again\n[2] [FTL] can't start: no routes\n", "can't start: no routes"),
         ("[1] [FTL] bad value for password: s3cret\n", "bad value for password: ********"),
     ],
