@@ -42,7 +42,7 @@ LINTERS = (
 
 WORKERS = 2
 # Seconds after which a command is taken to hang.
-PATIENCE = 2700
+PATIENCE = 3600
 LINES_SHOWN = 25
 LINES_SHOWN_OF_A_FAILURE = 150
 

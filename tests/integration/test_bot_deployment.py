@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,11 @@ class Bot:
         answer: dict[str, Any] = requests.get(url, timeout=5).json()
         return answer
 
+    def state(self) -> tuple[int, str, dict[str, bytes]]:
+        """Give what tells whether a test has left anything else: bot, server, and files."""
+        varz = self.deployment.varz()
+        return self.pid, f"{varz['server_id']} {varz['config_load_time']}", self.deployment.files()
+
     def held(self) -> set[str]:
         """Give the subjects of the bus that are held on the server."""
         url = f"http://127.0.0.1:{self.deployment.monitoring_port}/connz?subs=1"
@@ -76,11 +82,14 @@ class Bot:
 
 
 @pytest.fixture
-def bot(bot_deployment: Deployment) -> Bot:
+def bot(bot_deployment: Deployment) -> Iterator[Bot]:
     """The bot as it was described first, whatever the test before did."""
-    said = bot_deployment.play({})
-    assert said.startswith("exit 0"), said
-    return Bot(bot_deployment)
+    deployed = Bot(bot_deployment)
+    before = deployed.state()
+    yield deployed
+    if deployed.state() != before:
+        said = bot_deployment.play({})
+        assert said.startswith("exit 0"), said
 
 
 def test_an_unchanged_run_changes_nothing_and_restarts_nothing(bot: Bot) -> None:

@@ -27,9 +27,7 @@ TOKEN = f"token-{MARK}"
 BCRYPT = re.compile(r"\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}")
 SECRETS_FILE = "/opt/rosey-bot/environments/staging/secrets.env"
 SERVER_FILE = "/etc/nats/nats-server.conf"
-HOLDERS = {
-    SECRETS_FILE: "600 rosey:rosey",
-}
+RELEASES = "/var/lib/rosey-nats/releases/"
 # Where a deployment, its service or its bot may have written; what a kernel shows of processes is looked at meanwhile.
 WHERE_FILES_ARE = "/etc /opt /root /run /tmp /usr/local /var /home"
 
@@ -100,7 +98,13 @@ def test_no_secret_is_shown_or_left_anywhere_but_in_its_file(host: Container, lo
     assert MARK not in journal
     assert not BCRYPT.search(journal)
     holders = host.attempt(f"grep -rlsF {MARK} {WHERE_FILES_ARE}").stdout.split()
-    assert {path: host.run(f"stat -c '%a %U:%G' {path}").strip() for path in holders} == HOLDERS
+    modes = {path: host.run(f"stat -c '%a %U:%G' {path}").strip() for path in holders}
+    assert modes.pop(SECRETS_FILE) == "600 rosey:rosey"
+    assert modes
+    for path, mode in modes.items():
+        assert path.startswith(RELEASES)
+        assert mode == "600 root:root"
+    assert host.run(f"stat -c '%a %U:%G' {RELEASES}").strip() == "700 root:root"
     assert host.run(f"stat -c '%a %U:%G' {SERVER_FILE}").strip() == "640 root:nats"
     assert BCRYPT.search(host.run(f"cat {SERVER_FILE}"))
     assert not [
