@@ -279,7 +279,8 @@ def test_a_restart_that_can_not_succeed_leaves_the_server_alone(place: Place, fa
 def test_a_server_that_crashed_is_started_anew(place: Place) -> None:
     crashed = place.run("started")
     os.kill(crashed["pid"], signal.SIGKILL)
-    os.waitpid(crashed["pid"], 0)
+    while process.read(crashed["pid"]):
+        pass
     again = place.run("started")
     assert (again["changed"], again["action"]) == (True, "started")
     assert place.is_open()
