@@ -107,7 +107,6 @@ PARTS = (
     pytest_part("integration", "tests/integration", "images", "server", "servers"),
     pytest_part("faults-sample", "tests/faults -m sample", "server", "servers"),
     *(scenario_part(name) for name in SCENARIOS),
-    pytest_part("kill-sample", "-s tests/kill/test_sample.py", "servers"),
     pytest_part("unit", "tests/unit", "server"),
     Part("lint", tuple(Command(tuple(line.split())) for line in LINTERS)),
     pytest_part("docs", "tests/docs", "environment"),
@@ -116,6 +115,7 @@ PARTS = (
 EXTRA_PARTS = (
     pytest_part("faults", "tests/faults", "images", "server", "servers", patience=4 * 3600),
     pytest_part("agreement", "-s tests/integration/test_agreement.py", "server", patience=4 * 3600),
+    pytest_part("kill-sample", "-s tests/kill/test_sample.py", "servers"),
     pytest_part("kill", "-s tests/kill/test_all.py", "servers", patience=6 * 3600),
     Part(
         "bench",
