@@ -26,17 +26,6 @@ options:
     description: Whether to check the server's certificate, with an https O(url).
     type: bool
     default: true
-  ca_path:
-    description:
-      - A file, or a directory, with the certificates of the authorities to trust, on the host where the module runs.
-      - Without it those that Python's C(requests) brings are trusted.
-    type: path
-  client_cert:
-    description: A file with the certificate to show to a server that asks for one. It may hold the key too.
-    type: path
-  client_key:
-    description: The file with the key of O(client_cert), where that does not hold it.
-    type: path
 requirements:
   - requests (a Python library) on the host where the module runs
 attributes:
@@ -55,4 +44,19 @@ attributes:
     support: full
     membership:
       - rosey.nats.monitoring
+"""
+
+    TLS = r"""
+options:
+  ca_path:
+    description:
+      - A file, or a directory, with the certificates of the authorities to trust, on the host where the module runs.
+      - Without it those that Python's C(requests) brings are trusted.
+    type: path
+  client_cert:
+    description: A file with the certificate to show to a server that asks for one. It may hold the key too.
+    type: path
+  client_key:
+    description: The file with the key of O(client_cert), where that does not hold it.
+    type: path
 """

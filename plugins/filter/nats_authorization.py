@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.rosey.nats.plugins.module_utils import credentials
+from ansible_collections.rosey.nats.plugins.plugin_utils import authorization
 
 
 def nats_authorization(given: Mapping[str, t.Any], server_name: str) -> dict[str, t.Any]:
     """Make the block authorization of nats-server from a client's credentials."""
     try:
-        return credentials.authorization(given, server_name)
+        return authorization.block(given, server_name)
     except credentials.CredentialsError as error:
         # The error's own context holds the credentials.
         raise AnsibleFilterError(f"nats_authorization: {error}") from None

@@ -323,13 +323,16 @@ def _seen(answer: Answer) -> Answer:
     """Give what the bot told, known keys with values of their type alone, and no user or password."""
     seen: Answer = {}
     for name, value in _values(answer).items():
-        if not KEYS[name].accepts(value):
-            continue
-        if isinstance(value, str):
-            value = _shown_server(value) if name == "nats.server" else monitoring.excerpt(value)  # noqa: PLW2901
-        parent, _dot, key = name.rpartition(".")
-        (seen.setdefault(parent, {}) if parent else seen)[key] = value
+        if KEYS[name].accepts(value):
+            parent, _dot, key = name.rpartition(".")
+            (seen.setdefault(parent, {}) if parent else seen)[key] = _harmless(name, value)
     return seen
+
+
+def _harmless(name: str, value: t.Any) -> t.Any:
+    if not isinstance(value, str):
+        return value
+    return _shown_server(value) if name == "nats.server" else monitoring.excerpt(value)
 
 
 def _shown(value: t.Any) -> str:

@@ -41,7 +41,7 @@ PARTS_SPEC: dict[str, t.Any] = {
 }
 
 
-class EntriesModule(AnsibleModule):  # type: ignore[misc]  # ansible-core ships no types
+class EntriesModule(AnsibleModule):
     """A module that takes entries, as SPEC or PARTS_SPEC has them.
 
     AnsibleModule logs a list as Python would write it, in which a secret of several lines is no longer the text that it

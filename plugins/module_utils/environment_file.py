@@ -25,7 +25,9 @@ _ESCAPED = re.compile(r'["\\$`]')
 _BLANK = " \t"
 _BREAK = "\n\r"
 _COMMENT = "#;"
+# What Unicode keeps free: this range, and the last two characters of each plane.
 _NONCHARACTERS = range(0xFDD0, 0xFDF0)
+_END_OF_PLANE = 0xFFFE
 
 
 class EnvironmentFileError(Exception):
@@ -85,7 +87,7 @@ def _fault(character: str) -> str | None:
     category = unicodedata.category(character)
     if category == "Cc":
         return "is a control character"
-    if category == "Cs" or ord(character) in _NONCHARACTERS or ord(character) & 0xFFFE == 0xFFFE:  # noqa: PLR2004
+    if category == "Cs" or ord(character) in _NONCHARACTERS or ord(character) & _END_OF_PLANE == _END_OF_PLANE:
         return "is none that systemd takes for text"
     return None
 

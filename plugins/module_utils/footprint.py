@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from ansible_collections.rosey.nats.plugins.module_utils import options
 
-ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 the server's own default host (server/const.go, DEFAULT_HOST)
+ALL_ADDRESSES = "0.0.0.0"  # noqa: S104  # not bound here: the server's own default (server/const.go, DEFAULT_HOST)
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,7 @@ from enum import StrEnum
 
 from ansible_collections.rosey.nats.plugins.module_utils import health, options
 
-_HIDDEN = "********"
-_DEFAULT_STORE = "/tmp/nats"  # noqa: S108 the server's own (server/jetstream.go, where none is set)
+_DEFAULT_STORE = "/tmp/nats"  # noqa: S108  # not written here: the server's own default (server/jetstream.go)
 
 
 class Action(StrEnum):
@@ -246,4 +245,4 @@ def _settings(config: Mapping[str, t.Any]) -> dict[tuple[str | int, ...], t.Any]
 def _text(value: t.Any, *, secret: bool) -> str:
     if value is None:
         return "unset"
-    return _HIDDEN if secret else str(value)
+    return options.HIDDEN if secret else str(value)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import ipaddress
 import multiprocessing
 import os
-import pwd
 import re
 import select
 import signal
@@ -25,7 +24,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils import archive
+from ansible_collections.rosey.nats.plugins.module_utils import archive, system
 
 Address: t.TypeAlias = "ipaddress.IPv4Address | ipaddress.IPv6Address"
 Endpoint = tuple[str, int]
@@ -255,7 +254,7 @@ def mismatch(process: Process, program: Program, uid: int) -> str:
     if difference := program.difference(process):
         return difference
     if process.uid != uid:
-        return f"process {process.pid} runs as {_user_name(process.uid)}, not as {_user_name(uid)}"
+        return f"process {process.pid} runs as {system.user_name(process.uid)}, not as {system.user_name(uid)}"
     return ""
 
 
@@ -347,7 +346,7 @@ def check_files(server: Server, output: Path) -> None:
             raise ProcessError(f"{name} {path} is no file; expected it to be there before the server is started")
     for name, path in (("pid_file", server.pid_file), ("output", output)):
         if not os.access(path.parent, os.W_OK | os.X_OK):
-            user = _user_name(os.geteuid())
+            user = system.user_name(os.geteuid())
             raise ProcessError(
                 f"{name} {path}: its directory is not there or {user} may not write to it; make it first"
             )
@@ -470,7 +469,7 @@ def listeners() -> list[Listener]:
     found = []
     for each in _sockets():
         pids = tuple(holders[each.inode])
-        found.append(Listener(each, _user_name(each.uid), pids, _program(pids[0]) if pids else ""))
+        found.append(Listener(each, system.user_name(each.uid), pids, _program(pids[0]) if pids else ""))
     return found
 
 
@@ -603,13 +602,6 @@ def _program(pid: int) -> str:
         return (_PROC / str(pid) / "comm").read_text(errors="replace").strip()
     except OSError:
         return "a program that has just ended"
-
-
-def _user_name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
 
 
 def _pauses(seconds: float) -> Iterator[None]:

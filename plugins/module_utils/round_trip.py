@@ -15,6 +15,14 @@ import sys
 import time
 import typing as t
 
+try:
+    import nats
+    import nats.errors
+except ImportError as error:
+    NATS_MISSING = str(error)
+else:
+    NATS_MISSING = ""
+
 # Why there are not as many trips as were asked for.
 NO_LIBRARY = "no library"
 NO_CONNECTION = "no connection"
@@ -25,25 +33,20 @@ NO_TIME = "no time"
 _WARM_UP = 5
 _FIRST_PAUSE = 0.1
 
-Question = t.Dict[str, t.Any]  # noqa: UP006  # it is evaluated, by a Python that may be old
 
-
-class _Stopped(Exception):  # noqa: N818  # an end, not a fault of this program
+class _StoppedError(Exception):
     """The end of the trips before their number is reached."""
 
 
-async def travel(question: Question, trips: list[float], errors: list[str]) -> None:
+async def travel(question: dict[str, t.Any], trips: list[float], errors: list[str]) -> None:
     """Send the requests one after the other, and note the seconds of each in trips, what the server said in errors.
 
     question: options, for connect() of nats-py; subject, payload, count; answer_seconds, for one answer; seconds, for
-    all. Raises _Stopped with one of the reasons above.
+    all. Raises _StoppedError with one of the reasons above.
     """
-    try:
-        import nats  # noqa: PLC0415  # where it is missing, that is a result
-        import nats.errors  # noqa: PLC0415
-    except ImportError as error:
-        errors.append(str(error))
-        raise _Stopped(NO_LIBRARY) from error
+    if NATS_MISSING:
+        errors.append(NATS_MISSING)
+        raise _StoppedError(NO_LIBRARY)
 
     async def note(error: Exception) -> None:
         errors.append(str(error) or type(error).__name__)
@@ -61,24 +64,24 @@ async def travel(question: Question, trips: list[float], errors: list[str]) -> N
         client = await asyncio.wait_for(connecting, patience)
     except Exception as error:  # whatever the library raises, the bus can't be reached
         await note(error)
-        raise _Stopped(NO_CONNECTION) from error
+        raise _StoppedError(NO_CONNECTION) from error
     end = time.perf_counter() + question["seconds"]
     payload = question["payload"].encode()
     try:
         for number in range(_WARM_UP + question["count"]):
             begin = time.perf_counter()
             if begin >= end:
-                raise _Stopped(NO_TIME)
+                raise _StoppedError(NO_TIME)
             await client.request(question["subject"], payload, timeout=patience)
             if number >= _WARM_UP:
                 trips.append(time.perf_counter() - begin)
     except nats.errors.NoRespondersError as error:
-        raise _Stopped(NOBODY) from error
+        raise _StoppedError(NOBODY) from error
     except nats.errors.TimeoutError as error:
-        raise _Stopped(SILENCE) from error
+        raise _StoppedError(SILENCE) from error
     except nats.errors.Error as error:
         await note(error)
-        raise _Stopped(NO_CONNECTION) from error
+        raise _StoppedError(NO_CONNECTION) from error
     finally:
         await client.close()
 
@@ -90,7 +93,7 @@ def main() -> None:
     stopped = ""
     try:
         asyncio.run(travel(json.load(sys.stdin), trips, errors))
-    except _Stopped as end:
+    except _StoppedError as end:
         stopped = str(end)
     json.dump({"trips": trips, "stopped": stopped, "cause": errors[-1] if stopped and errors else ""}, sys.stdout)
 

@@ -13,7 +13,6 @@ import fcntl
 import hashlib
 import json
 import os
-import pwd
 import re
 import secrets
 import shutil
@@ -23,6 +22,8 @@ import typing as t
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from ansible_collections.rosey.nats.plugins.module_utils import system
 
 FORMAT = 1
 
@@ -35,7 +36,6 @@ _PAUSE = 0.02
 _PRIVATE_DIRECTORY = 0o700
 _PRIVATE_FILE = 0o600
 _WRITABLE_BY_OTHERS = 0o022
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class ReleaseError(Exception):
@@ -62,12 +62,13 @@ def prepare(directory: Path) -> None:
         missing = [path for path in (directory, *directory.parents) if not path.exists()]
         directory.mkdir(_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
         for path in reversed(missing):
-            flush(path.parent)
+            system.flush(path.parent)
         found = directory.stat()
         if os.geteuid() not in (0, found.st_uid):
+            owner, user = system.user_name(found.st_uid), system.user_name(os.geteuid())
             raise ReleaseError(
-                f"{directory}: it belongs to {_user_name(found.st_uid)}; expected {_user_name(os.geteuid())}, who "
-                "writes to it. Name another directory, or run as its owner."
+                f"{directory}: it belongs to {owner}; expected {user}, who writes to it. Name another directory, or run "
+                "as its owner."
             )
         if stat.S_IMODE(found.st_mode) != _PRIVATE_DIRECTORY:
             directory.chmod(_PRIVATE_DIRECTORY)
@@ -97,7 +98,7 @@ def put(path: Path, text: str) -> None:
             with suppress(OSError):
                 temporary.unlink()
             raise
-        flush(path.parent)
+        system.flush(path.parent)
 
 
 def temporary_name() -> str:
@@ -114,7 +115,7 @@ def remove(path: Path) -> None:
     """Take a file away, and see it gone on the disk."""
     with _explained(path, "removing it"):
         path.unlink(missing_ok=True)
-        flush(path.parent)
+        system.flush(path.parent)
 
 
 def sweep(directory: Path) -> None:
@@ -173,7 +174,7 @@ def read_text(path: Path) -> str:
         if not stat.S_ISREG(found.st_mode):
             raise DamagedError("wrong type, expected a regular file")
         if found.st_uid not in (os.geteuid(), path.parent.stat().st_uid):
-            raise DamagedError(f"belongs to {_user_name(found.st_uid)}")
+            raise DamagedError(f"belongs to {system.user_name(found.st_uid)}")
         if found.st_mode & _WRITABLE_BY_OTHERS:
             raise DamagedError(f"mode {stat.S_IMODE(found.st_mode):04o} lets others write to it")
         with open(descriptor, "rb", closefd=False) as stream:
@@ -181,15 +182,6 @@ def read_text(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = f"not readable, {error.strerror}" if isinstance(error, OSError) else "no text"
         raise DamagedError(reason) from None
-    finally:
-        os.close(descriptor)
-
-
-def flush(directory: Path) -> None:
-    """See the names in a directory on the disk."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -238,20 +230,5 @@ def _explained(path: Path, doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        text = f"{path}: {doing} failed: {error.strerror or error}."
-        if error.errno in _FULL:
-            directory = next((above for above in path.parents if above.is_dir()), Path("/"))
-            space = os.statvfs(directory)
-            text += f" {space.f_bavail * space.f_frsize} bytes are free in {directory}. Make room and run again."
-        elif error.errno in (errno.EPERM, errno.EACCES):
-            text += f" {_user_name(os.geteuid())} may not do that: run as the owner, or with become."
-        else:
-            text += " Remove the cause and run again."
-        raise ReleaseError(text) from error
-
-
-def _user_name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
+        advice = system.remedy(path, error) or "Remove the cause and run again."
+        raise ReleaseError(f"{system.failure(path, doing, error)} {advice}") from error

@@ -10,7 +10,6 @@ commands try the staged files, and only then renames them. `rehearse` is what ch
 from __future__ import annotations
 
 import dataclasses
-import errno
 import functools
 import grp
 import itertools
@@ -31,11 +30,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from types import ModuleType
 
 from ansible.module_utils.basic import missing_required_lib
 
-from ansible_collections.rosey.nats.plugins.module_utils import environment_file, sealed, splice
+from ansible_collections.rosey.nats.plugins.module_utils import conf, environment_file, options, sealed, splice, system
 
 
 class State(StrEnum):
@@ -110,7 +108,6 @@ _NOUNS = {
 }
 # What a section that somebody else wrote by hand may hold, in a comment too.
 _MAY_BE_SECRET = re.compile(rb"(?i)pass|token|secret|seed|://[^\s/]*@")
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _LEAVE = -1  # chown(2): this id stays as it is
 _NO_ID = 2**32 - 1  # which is -1 in the 32 bits of an id
 _SHORTEST_SECRET_PART = 8  # characters; hiding fewer would cut common words and so betray that the secret holds them
@@ -554,8 +551,8 @@ class _Comparison:
         os.umask(self._umask)
         self._uid = functools.cache(functools.partial(_id, _uid))
         self._gid = functools.cache(functools.partial(_id, _gid))
-        self._user_name = functools.cache(_user_name)
-        self._group_name = functools.cache(_group_name)
+        self._user_name = functools.cache(system.user_name)
+        self._group_name = functools.cache(system.group_name)
         self._directory_problem = functools.cache(self._ask_directory)
         self._to_be_made: set[Path] = set()
 
@@ -767,20 +764,6 @@ def _gid(name: str) -> int:
     return grp.getgrnam(name).gr_gid
 
 
-def _user_name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
-def _group_name(gid: int) -> str:
-    try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return str(gid)
-
-
 def _strays(repair: Repair) -> Iterator[tuple[Path, int]]:
     """Find what below a directory belongs to another, each with a descriptor of the directory that it stands in.
 
@@ -850,14 +833,7 @@ def _shown(content: bytes, entry: Entry) -> str:
         text = content.decode()
     except UnicodeDecodeError:
         return f"({len(content)} bytes that are no text)\n"
-    return str(_conf().redact(text)) if entry.redact == Redact.NATS_CONF else text
-
-
-def _conf() -> ModuleType:
-    # Only a diff or an error needs the table of options, so a run that changes nothing does not load it.
-    from ansible_collections.rosey.nats.plugins.module_utils import conf  # noqa: PLC0415
-
-    return conf
+    return conf.redact(text) if entry.redact == Redact.NATS_CONF else text
 
 
 def _without_secrets(said: str, entry: Entry) -> str:
@@ -877,13 +853,13 @@ def _without_secrets(said: str, entry: Entry) -> str:
             cover[at] = True
     pieces = []
     for covered, run in itertools.groupby(zip(cover, said, strict=True), key=operator.itemgetter(0)):
-        pieces.append(_conf().HIDDEN if covered else "".join(character for _covered, character in run))
+        pieces.append(options.HIDDEN if covered else "".join(character for _covered, character in run))
     return "".join(pieces)
 
 
 def _secret_values(text: str) -> list[str]:
     """Find what redacting a configuration takes out of it; all of the text where that can't be told."""
-    first, *rest = re.split(f'"?{re.escape(_conf().HIDDEN)}"?', _conf().redact(text))
+    first, *rest = re.split(f'"?{re.escape(options.HIDDEN)}"?', conf.redact(text))
     if not text.startswith(first):
         return _all_values(text)
     values, at = [], len(first)
@@ -909,14 +885,9 @@ def _explained(path: Path, doing: str, already: Collection[Path] = ()) -> Iterat
     try:
         yield
     except OSError as error:
-        text = f"{path}: {doing} failed: {error.strerror or error}."
-        if error.errno in _FULL:
-            directory = next((above for above in path.parents if above.is_dir()), Path("/"))
-            space = os.statvfs(directory)
-            text += f" {space.f_bavail * space.f_frsize} bytes are free in {directory}. Make room and run again."
-        elif error.errno in (errno.EPERM, errno.EACCES):
-            text += f" {_user_name(os.geteuid())} may not do that: run as the owner, or with become."
-        text += f" Already done: {', '.join(map(str, already))}." if already else " Nothing was changed."
+        advice = system.remedy(path, error)
+        outcome = f"Already done: {', '.join(map(str, already))}." if already else "Nothing was changed."
+        text = " ".join(filter(None, (system.failure(path, doing, error), advice, outcome)))
         raise StateError(text, touched=bool(already)) from error
 
 
@@ -1080,11 +1051,7 @@ def _flush(paths: Iterable[tuple[Path, Path]], already: Collection[Path] = ()) -
 
     def flush(path: Path, name: Path) -> None:
         with _explained(path, "writing it to the disk", already):
-            descriptor = os.open(name, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            system.flush(name)
 
     # The disk takes several at a time: a thousand files are through in a fifth of the time.
     with ThreadPoolExecutor() as pool:

@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils import archive, conf, monitoring, options, process
+from ansible_collections.rosey.nats.plugins.module_utils import archive, conf, monitoring, options, process, system
 
 # The server keeps its data in this directory of its store_dir (server/jetstream.go, JetStreamStoreDir).
 DATA = "jetstream"
@@ -535,16 +535,9 @@ def _copy_range(source: int, target: int, start: int, end: int) -> None:
 def _flush(paths: Collection[Path]) -> None:
     """See files and directories on the disk; links are there with their directory."""
 
-    def flush(path: Path) -> None:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
     # The disk takes several at a time.
     with ThreadPoolExecutor() as pool:
-        list(pool.map(flush, (path for path in paths if not path.is_symlink())))
+        list(pool.map(system.flush, (path for path in paths if not path.is_symlink())))
 
 
 @contextmanager

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 SEPARATOR = "."
-ANY_TOKEN = "*"  # noqa: S105 a wildcard, no password
-ANY_REST = ">"
+WILDCARD = "*"
+FULL_WILDCARD = ">"
 # What server/sublist.go, IsValidSubject, refuses; the lines of the client protocol end or split at all but \f.
 _WHITESPACE = frozenset("\t\n\f\r ")
 
@@ -33,8 +33,8 @@ def fault(subject: str) -> str | None:
         return "has whitespace in it"
     if "" in tokens:
         return "has an empty token: a dot at its start or end, or two dots in a row"
-    if ANY_REST in before:
-        return f"goes on after {ANY_REST}, which stands for all the rest ({last} is too much)"
+    if FULL_WILDCARD in before:
+        return f"goes on after {FULL_WILDCARD}, which stands for all the rest ({last} is too much)"
     return None
 
 
@@ -45,7 +45,7 @@ def is_valid(subject: str) -> bool:
 
 def has_wildcard(subject: str) -> bool:
     """Tell whether one of its tokens is a wildcard; a wildcard's character within a longer token is none."""
-    return bool({ANY_TOKEN, ANY_REST} & set(subject.split(SEPARATOR)))
+    return bool({WILDCARD, FULL_WILDCARD} & set(subject.split(SEPARATOR)))
 
 
 def is_literal(subject: str) -> bool:
@@ -68,14 +68,14 @@ def covers(wide: str, narrow: str) -> bool:
         return False
     *head, last = wide.split(SEPARATOR)
     given = narrow.split(SEPARATOR)
-    if last != ANY_REST:
+    if last != FULL_WILDCARD:
         head.append(last)
         if len(given) != len(head):
             return False
     elif len(given) <= len(head):
         return False
     return all(
-        one == other or (one == ANY_TOKEN and other != ANY_REST) for one, other in zip(head, given, strict=False)
+        one == other or (one == WILDCARD and other != FULL_WILDCARD) for one, other in zip(head, given, strict=False)
     )
 
 
@@ -122,22 +122,22 @@ class Index:
                 yield node
                 continue
             token = tokens[depth]
-            if ANY_REST in node.below and token != ANY_REST:
-                yield node.below[ANY_REST]
+            if FULL_WILDCARD in node.below and token != FULL_WILDCARD:
+                yield node.below[FULL_WILDCARD]
             for name, child in _steps(node, token):
-                if token == ANY_REST:
+                if token == FULL_WILDCARD:
                     yield child
                     waiting.append((child, depth))
-                elif name != ANY_REST:
+                elif name != FULL_WILDCARD:
                     waiting.append((child, depth + 1))
 
 
 def _steps(node: _Node, token: str) -> Iterator[tuple[str, _Node]]:
     """Give the nodes below that a token of a subject may lead to."""
-    if token in (ANY_TOKEN, ANY_REST):
+    if token in (WILDCARD, FULL_WILDCARD):
         yield from node.below.items()
     else:
-        yield from ((name, node.below[name]) for name in (token, ANY_TOKEN) if name in node.below)
+        yield from ((name, node.below[name]) for name in (token, WILDCARD) if name in node.below)
 
 
 def resolve(subject: str, prefix: str) -> str:

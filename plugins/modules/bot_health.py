@@ -40,17 +40,6 @@ options:
     description: Whether to check certificates, with an https O(url) or O(monitoring_url).
     type: bool
     default: true
-  ca_path:
-    description:
-      - A file, or a directory, with the certificates of the authorities to trust, on the host where the module runs.
-      - Without it those that Python's C(requests) brings are trusted.
-    type: path
-  client_cert:
-    description: A file with the certificate to show to a server that asks for one. It may hold the key too.
-    type: path
-  client_key:
-    description: The file with the key of O(client_cert), where that does not hold it.
-    type: path
   mode:
     description:
       - V(nats) for a bot that has to be connected to NATS.
@@ -165,6 +154,8 @@ options:
         C(NATS_TOKEN) as they stand in it, in place of O(credentials), so that no secret has to travel.
       - A file that is not there holds none.
     type: path
+extends_documentation_fragment:
+  - rosey.nats.monitoring.tls
 requirements:
   - requests (a Python library) on the host where the module runs
 attributes:
@@ -327,7 +318,7 @@ PLUGIN = {
 }
 
 
-class HealthModule(AnsibleModule):  # type: ignore[misc]  # ansible-core ships no types
+class HealthModule(AnsibleModule):
     """AnsibleModule logs a dictionary as Python would write it, in which it no longer finds a secret with a quote."""
 
     def _log_invocation(self) -> None:

@@ -20,6 +20,7 @@ description:
     secret option.
 extends_documentation_fragment:
   - rosey.nats.monitoring
+  - rosey.nats.monitoring.tls
 options:
   version:
     description: The version that the server has to have. Without it any will do.

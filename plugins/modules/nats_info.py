@@ -16,6 +16,7 @@ description:
   - Durations are in nanoseconds and sizes in bytes, as the server gives them.
 extends_documentation_fragment:
   - rosey.nats.monitoring
+  - rosey.nats.monitoring.tls
 options:
   gather:
     description: What to ask for.

@@ -170,7 +170,7 @@ def _foreign(subject: str, prefix: str) -> _Fault:
         path = subjects.relative(subject, other)
         if path is not None:
             return f"has the prefix of {environment}; expected {prefix}", f"write it without a prefix, as {path}"
-    whole = f"{prefix}{subjects.SEPARATOR}{subjects.ANY_REST}"
+    whole = f"{prefix}{subjects.SEPARATOR}{subjects.FULL_WILDCARD}"
     return f"is neither relative nor one of {whole}", "write it without a prefix, as commands.quote is"
 
 

@@ -44,6 +44,18 @@ VARZ: dict[str, Any] = {
     "slow_consumers": 0,
     "jetstream": {"config": {"max_memory": 512_000_000, "max_storage": 5_000_000_000, "store_dir": "/s/jetstream"}},
 }
+# The guide's example of what a bot tells.
+BOT: dict[str, Any] = {
+    "status": "connected",
+    "connected": True,
+    "channel": "mychannel",
+    "uptime": 12345,
+    "version": "2.0.0",
+    "user_count": 42,
+    "requests": 1000,
+    "errors": 3,
+    "nats": {"connected": True, "server": "nats://localhost:4222", "subjects": 15},
+}
 IDENTITY = {"server_id": SERVER_ID, "now": "2026-11-23T19:56:43Z"}
 JSZ = {**IDENTITY, "streams": 0, "consumers": 0, "messages": 0, "bytes": 0}
 ANSWERS: dict[str, Any] = {

@@ -26,20 +26,10 @@ from ansible_collections.rosey.nats.plugins.module_utils.bot_health import (
     place,
 )
 from ansible_collections.rosey.nats.plugins.module_utils.monitoring import MonitoringError
+from ansible_collections.rosey.nats.tests.unit.fake_monitoring import BOT
 
-# The guide's example.
-NATS: dict[str, Any] = {"connected": True, "server": "nats://localhost:4222", "subjects": 15}
-ANSWER: dict[str, Any] = {
-    "status": "connected",
-    "connected": True,
-    "channel": "mychannel",
-    "uptime": 12345,
-    "version": "2.0.0",
-    "user_count": 42,
-    "requests": 1000,
-    "errors": 3,
-    "nats": NATS,
-}
+ANSWER = BOT
+NATS: dict[str, Any] = BOT["nats"]
 LEGACY = {name: value for name, value in ANSWER.items() if name != "nats"}
 QUOTES = Plugin("quotes", ("rosey.prod.commands.quote", "rosey.prod.commands.addquote"))
 TRIVIA = Plugin("trivia", ("rosey.prod.cytube.chat.message",))

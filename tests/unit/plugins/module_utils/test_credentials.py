@@ -3,55 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import builtins
 import re
 from typing import Any
 
-import bcrypt
 import pytest
 
 from ansible_collections.rosey.nats.plugins.module_utils import credentials
+from ansible_collections.rosey.nats.plugins.plugin_utils import authorization
 
 LOGIN = {"user": "rosey", "password": "s3cret"}
-BCRYPT = re.compile(r"\$2a\$11\$[./A-Za-z0-9]{53}")
-
-
-def hash_of(given: dict[str, Any], server_name: str = "rosey_nats_prod") -> str:
-    block = credentials.authorization(given, server_name)
-    found: str = block["token"] if "token" in block else block["users"][0]["password"]
-    return found
-
-
-def test_no_credentials_are_no_authorization() -> None:
-    assert credentials.authorization({}, "rosey_nats_prod") == {}
-    assert credentials.authorization({"user": None, "token": None}, "rosey_nats_prod") == {}
-
-
-def test_a_login_is_a_user_with_a_hash() -> None:
-    block = credentials.authorization(LOGIN, "rosey_nats_prod")
-    assert block == {"users": [{"user": "rosey", "password": hash_of(LOGIN)}]}
-    assert BCRYPT.fullmatch(hash_of(LOGIN))
-    assert bcrypt.checkpw(b"s3cret", hash_of(LOGIN).encode())
-
-
-def test_a_token_is_a_hash() -> None:
-    block = credentials.authorization({"token": "s3cret"}, "rosey_nats_prod")
-    assert list(block) == ["token"]
-    assert bcrypt.checkpw(b"s3cret", block["token"].encode())
-
-
-def test_the_same_gives_the_same_and_any_difference_another_salt() -> None:
-    credentials._hash.cache_clear()
-    first = hash_of(LOGIN)
-    credentials._hash.cache_clear()
-    assert hash_of(LOGIN) == first
-    others = [
-        hash_of({**LOGIN, "password": "s3creT"}),
-        hash_of({**LOGIN, "user": "r"}),
-        hash_of(LOGIN, "rosey_nats_test"),
-    ]
-    salts = {each[:29] for each in (first, *others)}
-    assert len(salts) == 4
 
 
 @pytest.mark.parametrize(
@@ -76,7 +36,7 @@ def test_a_refusal_names_the_credential_and_never_the_secret(given: dict[str, An
     (problem,) = credentials.problems(given)
     assert problem.startswith(said)
     assert not any(secret in problem for secret in ("p4ss", "t0ken", "12345", "ppp", "ttt"))
-    for call in (lambda: credentials.authorization(given, "n"), lambda: credentials.environment(given, ["nats://h"])):
+    for call in (lambda: authorization.block(given, "n"), lambda: credentials.environment(given, ["nats://h"])):
         with pytest.raises(credentials.CredentialsError, match=re.escape(said)):
             call()
 
@@ -100,17 +60,3 @@ def test_the_environment_has_every_variable_and_takes_away_what_must_not_be_ther
     }
     nothing = credentials.environment({}, [])
     assert {*nothing["variables"].values(), *nothing["secret_variables"].values()} == {None}
-
-
-def test_a_controller_without_bcrypt_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    real_import = builtins.__import__
-
-    def without_bcrypt(name: str, *arguments: Any, **options: Any) -> Any:
-        if name == "bcrypt":
-            raise ImportError(name)
-        return real_import(name, *arguments, **options)
-
-    credentials._hash.cache_clear()
-    monkeypatch.setattr(builtins, "__import__", without_bcrypt)
-    with pytest.raises(credentials.CredentialsError, match=r"no library bcrypt.*install it"):
-        credentials.authorization(LOGIN, "n")

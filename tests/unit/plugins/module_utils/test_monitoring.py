@@ -172,7 +172,7 @@ def test_the_body_of_healthz_counts_whatever_the_status(reply: Any, status: int,
 )
 def test_a_malformed_answer_names_url_and_cause(reply: Any, cause: str) -> None:
     with fake_monitoring({"/varz": reply}) as server, pytest.raises(MonitoringError) as raised:
-        Monitor(server.url, timeout=TIMEOUT).varz()
+        Monitor(server.url).varz()
     assert str(raised.value).startswith(f"{server.url}/varz: ")
     assert cause in str(raised.value)
 

@@ -22,7 +22,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.rosey.nats.plugins.module_utils import process
+from ansible_collections.rosey.nats.plugins.module_utils import process, system
 
 BINARY = Path("/opt/nats-server/2.10.7/nats-server")
 CONFIG = Path("/etc/nats/nats-server.conf")
@@ -260,7 +260,7 @@ def test_a_listener_in_words(address: str, pids: tuple[int, ...], said: str) -> 
 
 
 def test_an_owner_without_a_name_is_a_number() -> None:
-    assert process._user_name(4_000_000) == "4000000"
+    assert system.user_name(4_000_000) == "4000000"
 
 
 @contextmanager

@@ -504,9 +504,8 @@ def crash_after(steps: int, action: Callable[[], object]) -> bool:
 
         for name in CRASHING:
             setattr(store, name, guarded(getattr(store, name)))
-        for name in ("rename", "mkdir", "chmod"):
-            setattr(Path, name, guarded(getattr(Path, name)))
-        shutil.rmtree = guarded(shutil.rmtree)  # type: ignore[assignment]
+        for home, name in ((Path, "rename"), (Path, "mkdir"), (Path, "chmod"), (shutil, "rmtree")):
+            setattr(home, name, guarded(getattr(home, name)))
         try:
             action()
         except BaseException:

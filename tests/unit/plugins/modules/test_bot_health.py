@@ -16,20 +16,10 @@ import yaml
 from ansible_collections.rosey.nats.plugins.module_utils import bot_health as knowledge
 from ansible_collections.rosey.nats.plugins.module_utils import monitoring
 from ansible_collections.rosey.nats.plugins.modules import bot_health
-from ansible_collections.rosey.nats.tests.unit.fake_monitoring import IDENTITY, Reply, fake_monitoring, raw_server
+from ansible_collections.rosey.nats.tests.unit.fake_monitoring import BOT, IDENTITY, Reply, fake_monitoring, raw_server
 
 RunModule = Callable[..., dict[str, Any]]
-ANSWER: dict[str, Any] = {
-    "status": "connected",
-    "connected": True,
-    "channel": "mychannel",
-    "uptime": 12345,
-    "version": "2.0.0",
-    "user_count": 42,
-    "requests": 1000,
-    "errors": 3,
-    "nats": {"connected": True, "server": "nats://localhost:4222", "subjects": 2},
-}
+ANSWER = {**BOT, "nats": {**BOT["nats"], "subjects": 2}}
 PLUGINS = [{"name": "quotes", "subscriptions": ["rosey.prod.commands.quote", "rosey.prod.commands.addquote"]}]
 CONNECTIONS: list[dict[str, Any]] = [
     {"cid": 1, "name": "rosey-bot-prod", "subscriptions_list": ["rosey.prod.>"]},

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils import basic
 
 from ansible_collections.rosey.nats.plugins.doc_fragments import entries as entries_fragment
 from ansible_collections.rosey.nats.plugins.module_utils import state
@@ -97,15 +96,6 @@ def test_a_diff_comes_only_when_asked_for(tmp_path: Path, run_module: RunModule)
     entries = [{"path": f"{tmp_path}/f", "state": "file", "content": "new\n"}]
     assert "diff" not in run_module("config_tree", diff=False, check_mode=True, entries=entries)
     assert run_module("config_tree", entries=entries)["diff"][-1]["after"] == "new\n"
-
-
-@pytest.fixture
-def journal(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Give what a module tells the host's journal."""
-    told: list[str] = []
-    monkeypatch.setattr(basic, "has_journal", False)
-    monkeypatch.setattr(basic.syslog, "syslog", lambda priority, text: told.append(text))
-    return told
 
 
 @pytest.mark.parametrize("redact", ["none", "nats_conf", "all"])

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils import basic
 
 from ansible_collections.rosey.nats.plugins.doc_fragments import entries as entries_fragment
 from ansible_collections.rosey.nats.plugins.module_utils import entries, lease, sealed
@@ -47,15 +46,6 @@ class Host:
 @pytest.fixture
 def host(tmp_path: Path, run_module: RunModule) -> Host:
     return Host(tmp_path / "rosey-nats", run_module)
-
-
-@pytest.fixture
-def journal(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Give what a module tells the host's journal."""
-    told: list[str] = []
-    monkeypatch.setattr(basic, "has_journal", False)
-    monkeypatch.setattr(basic.syslog, "syslog", lambda priority, text: told.append(text))
-    return told
 
 
 def server(path: Path, content: str, **more: Any) -> dict[str, Any]:
