@@ -13,13 +13,12 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, ExitStack, suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
@@ -27,6 +26,8 @@ from urllib.request import urlopen
 import nats
 from nats.aio.client import Client as Connection
 from nats.aio.msg import Msg
+
+from ansible_collections.rosey.nats.tests.integration.conftest import free_ports
 
 BINARY = os.environ["NATS_SERVER_BINARY"]
 CLIENTS = 200
@@ -157,15 +158,6 @@ class Outcome:
 
 
 Change = Callable[[Server], Awaitable[None]]
-
-
-def free_ports(number: int) -> list[int]:
-    """Name ports that nothing listens on."""
-    with ExitStack() as opened:
-        probes = [opened.enter_context(socket.socket()) for _each in range(number)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
 
 
 async def nothing(_server: Server) -> None:

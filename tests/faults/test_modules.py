@@ -23,6 +23,7 @@ import pytest
 
 from ansible_collections.rosey.nats.plugins.module_utils import sealed
 from ansible_collections.rosey.nats.tests.faults.client import Publisher
+from ansible_collections.rosey.nats.tests.faults.damage import immutable
 from ansible_collections.rosey.nats.tests.faults.steps import CLAIM, QUOTES, FailedError, Host, Wanted
 from ansible_collections.rosey.nats.tests.integration.conftest import free_ports, install_bot
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import Reply, fake_monitoring
@@ -101,15 +102,6 @@ def file_instead(path: Path, make: Callable[[Path], object]) -> Iterator[None]:
         else:
             path.unlink(missing_ok=True)
         away.rename(path)
-
-
-@contextmanager
-def immutable(path: Path) -> Iterator[None]:
-    subprocess.run(["chattr", "+i", path], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["chattr", "-i", path], check=True)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ import requests
 from ansible_collections.rosey.nats.plugins.module_utils import archive
 from ansible_collections.rosey.nats.plugins.plugin_utils import controller
 from ansible_collections.rosey.nats.tests.faults.client import Publisher
+from ansible_collections.rosey.nats.tests.faults.damage import immutable
 from ansible_collections.rosey.nats.tests.integration.conftest import (
     QUOTES,
     Deployment,
@@ -122,16 +123,6 @@ def garbage_certificate(deployed: Deployment) -> Iterator[None]:
 
 
 @contextmanager
-def immutable_plugin(deployed: Deployment) -> Iterator[None]:
-    path = deployed.home / "environments" / "development" / "plugins" / "quotes.yaml"
-    subprocess.run(["chattr", "+i", path], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["chattr", "-i", path], check=True)
-
-
-@contextmanager
 def another_deployment(deployed: Deployment) -> Iterator[None]:
     """Have another deployment of this controller at work."""
     lease = deployed.directory / "root" / "var" / "lib" / "rosey-nats" / "lease.json"
@@ -201,7 +192,7 @@ ROWS = [
         "plugin's file that can't be replaced",
         ("quotes.yaml: renaming it into place failed", "Already done"),
         {"bot_plugins_declared": [{**QUOTES, "config": {"cooldown": 1}}]},
-        immutable_plugin,
+        lambda deployed: immutable(deployed.home / "environments" / "development" / "plugins" / "quotes.yaml"),
     ),
     Row(
         "binary that only tests",

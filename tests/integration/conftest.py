@@ -21,6 +21,8 @@ import nats
 import pytest
 import requests
 
+from ansible_collections.rosey.nats.tests.integration.material import Material, make_material
+
 ROOT = Path(__file__).parents[2]
 IMAGE = "rosey-nats-test:bookworm"
 # What systemd and the hardening of its units need.
@@ -234,3 +236,9 @@ def stop_all(directory: Path) -> None:
     """End what the process runtime left running below a directory."""
     for pid_file in (*directory.rglob("bot.pid"), *directory.rglob("nats-server.pid")):
         os.kill(int(pid_file.read_text()), signal.SIGINT)
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
+    """Give the keys, certificates and files that options name."""
+    return make_material(tmp_path_factory.mktemp("material"))

@@ -25,7 +25,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from ansible_collections.rosey.nats.plugins.module_utils import conf
-from ansible_collections.rosey.nats.tests.unit.fake_monitoring import fake_monitoring
+from ansible_collections.rosey.nats.tests.unit.fake_monitoring import BOT, fake_monitoring
 
 RunModule = Callable[..., dict[str, Any]]
 ROOT = Path(__file__).parents[2]
@@ -58,17 +58,7 @@ class Bus:
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever)
         self.thread.start()
-        self.health: dict[str, Any] = {
-            "status": "connected",
-            "connected": True,
-            "channel": "mychannel",
-            "uptime": 12345,
-            "version": "2.0.0",
-            "user_count": 42,
-            "requests": 1000,
-            "errors": 3,
-            "nats": {"connected": True, "server": self.url, "subjects": 6},
-        }
+        self.health: dict[str, Any] = {**BOT, "nats": {**BOT["nats"], "server": self.url, "subjects": 6}}
 
     def start(self, **config: Any) -> None:
         """Start the server and wait until it listens."""

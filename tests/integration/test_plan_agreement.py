@@ -19,7 +19,7 @@ import pytest
 from ansible_collections.rosey.nats.plugins.module_utils import options, plan
 from ansible_collections.rosey.nats.tests.integration.changes import Change, changes
 from ansible_collections.rosey.nats.tests.integration.live import Live, Outcome
-from ansible_collections.rosey.nats.tests.integration.material import SETTABLE, Material, make_material
+from ansible_collections.rosey.nats.tests.integration.material import SETTABLE, Material
 
 PARALLEL = 2 * (os.cpu_count() or 1)
 
@@ -32,11 +32,6 @@ IGNORED = {
     "websocket.tls": "the listener is made, with TLS or without, at the start",
     "gateway.gateways.0.tls": "once there it is not taken away again",
 }
-
-
-@pytest.fixture(scope="module")
-def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
-    return make_material(tmp_path_factory.mktemp("material"))
 
 
 def test_the_planned_action_is_what_the_server_does(

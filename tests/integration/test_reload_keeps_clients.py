@@ -20,7 +20,7 @@ from nats.aio.client import Client
 from ansible_collections.rosey.nats.plugins.module_utils import conf, options, plan
 from ansible_collections.rosey.nats.tests.integration.changes import PORTS_EACH, Change, World, change, free_ports
 from ansible_collections.rosey.nats.tests.integration.live import Live
-from ansible_collections.rosey.nats.tests.integration.material import Config, Material, Name, make_material, places
+from ansible_collections.rosey.nats.tests.integration.material import Config, Material, Name, places
 
 CLIENTS = 200
 SETTLED = 0.04  # seconds, in which the server has closed whom it closes, and the clients have noticed
@@ -174,11 +174,6 @@ async def _lost_by_change(stage: Stage, tried: list[Change]) -> dict[str, int]:
         found[each.name] = await stage.crowd.lost()
     await stage.close()
     return found
-
-
-@pytest.fixture(scope="module")
-def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
-    return make_material(tmp_path_factory.mktemp("material"))
 
 
 def test_clients_stay_unless_the_server_means_to_close_them(
