@@ -67,8 +67,8 @@ def prepare(directory: Path) -> None:
         if os.geteuid() not in (0, found.st_uid):
             owner, user = system.user_name(found.st_uid), system.user_name(os.geteuid())
             raise ReleaseError(
-                f"{directory}: it belongs to {owner}; expected {user}, who writes to it. Name another directory, or run "
-                "as its owner."
+                f"{directory}: it belongs to {owner}; expected {user}, who writes to it. Name another directory, or "
+                "run as its owner."
             )
         if stat.S_IMODE(found.st_mode) != _PRIVATE_DIRECTORY:
             directory.chmod(_PRIVATE_DIRECTORY)
