@@ -36,6 +36,15 @@ class Service:
     running: process.Process | None
     failing: bool = False
 
+    def as_result(self) -> dict[str, bool | int | None]:
+        """Give it as a module does."""
+        return {
+            "exists": self.exists,
+            "enabled": self.enabled,
+            "pid": self.running.pid if self.running else None,
+            "failing": self.failing,
+        }
+
 
 def look_up(name: str, run_command: RunCommand) -> Service:
     """Ask systemd for a service. run_command: AnsibleModule's. Raises ServiceError."""

@@ -216,6 +216,10 @@ class Change:
         """The names of the aspects that differ; of something new, only that it is."""
         return (str(Aspect.CREATED),) if self.created else tuple(str(item.aspect) for item in self.differences)
 
+    def as_result(self) -> dict[str, str | list[str]]:
+        """Give it as a module that only looks does."""
+        return {"path": self.path, "what": list(self.what)}
+
     @property
     def reasons(self) -> tuple[str, ...]:
         """The differences, each as a text with before and after. No content is in it."""

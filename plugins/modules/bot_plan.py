@@ -181,14 +181,9 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dic
     return {
         "installed": installed,
         "packages": missing if installed else [],
-        "changes": [{"path": change.path, "what": list(change.what)} for change in changes],
+        "changes": [change.as_result() for change in changes],
         "strangers": state.strangers(entries),
-        "service": {
-            "exists": found.exists,
-            "enabled": found.enabled,
-            "pid": found.running.pid if found.running else None,
-            "failing": found.failing,
-        },
+        "service": found.as_result(),
         "action": str(_action(installed, found, reasons)),
         "reasons": [str(reason) for reason in reasons] if found.running else [],
     }

@@ -145,7 +145,7 @@ def test_a_malformed_answer_is_a_finding(run_module: RunModule, reply: Any, find
     ("talk", "cause"),
     [
         (lambda connection: connection.sendall(b"INFO {}\r\n"), "this is the port for clients of nats-server"),
-        (lambda connection: connection.recv(1000) and connection.recv(1000), "no whole answer within 0.05 seconds"),
+        (lambda connection: connection.recv(1000) and connection.recv(1000), "no whole answer within 0.5 seconds"),
     ],
     ids=["the port for clients", "a hang"],
 )
@@ -153,11 +153,11 @@ def test_something_else_at_the_port_is_a_finding(
     run_module: RunModule, talk: Callable[[socket.socket], None], cause: str
 ) -> None:
     def bounded(connection: socket.socket) -> None:
-        connection.settimeout(0.2)
+        connection.settimeout(1)
         talk(connection)
 
     with raw_server(bounded) as url:
-        result = run_module("bot_health", url=f"{url}/api/health", wait=0, timeout=0.05)
+        result = run_module("bot_health", url=f"{url}/api/health", wait=0, timeout=0.5)
     assert f"- health: expected an answer of the bot at {url}/api/health, found {cause}" in result["msg"]
     assert result["seen"] == {}
 
