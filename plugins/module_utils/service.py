@@ -12,7 +12,7 @@ from ansible_collections.rosey.nats.plugins.module_utils import process
 
 RunCommand = Callable[..., tuple[int, str, str]]
 
-_PROPERTIES = ("LoadState", "UnitFileState", "MainPID", "ActiveState", "SubState")
+_PROPERTIES = ("LoadState", "UnitFileState", "MainPID", "ActiveState", "SubState", "NRestarts")
 _ENABLED = ("enabled", "enabled-runtime")
 _LAST_LINES = 5
 # One restart may have had a cause that is gone; a third attempt meets what the first two met.
@@ -27,8 +27,8 @@ class ServiceError(Exception):
 class Service:
     """What runs a program.
 
-    enabled: it starts with the host. running: its process, None where none runs. failing: it ended with an error, and
-    systemd starts it again until it gives up; from then on it refuses to start it for others too, for a while.
+    enabled: it starts with the host. running: its process, None where none runs. failing: it has ended with an error,
+    and systemd starts it again until it gives up; from then on it refuses to start it for others too, for a while.
     """
 
     exists: bool
@@ -57,7 +57,8 @@ def look_up(name: str, run_command: RunCommand) -> Service:
         exists=unit["LoadState"] == "loaded",
         enabled=unit["UnitFileState"] in _ENABLED,
         running=process.read(int(unit["MainPID"])),
-        failing=unit.get("ActiveState") == "failed" or unit.get("SubState") == "auto-restart",
+        # on its way through another attempt it is in none of these two states
+        failing=unit["ActiveState"] == "failed" or unit["SubState"] == "auto-restart" or _restarts(unit) > 0,
     )
 
 
@@ -72,7 +73,7 @@ class Attempts:
         """Say whether the service has ended for good, or again and again. Where systemd can't be asked it has not."""
         _status, said, _error = self._run(["systemctl", "show", "--property=ActiveState,NRestarts", self._name])
         unit = _properties(said)
-        restarts = int(unit.get("NRestarts") or 0)
+        restarts = _restarts(unit)
         if self._before is None:
             self._before = restarts
         return unit.get("ActiveState") == "failed" or restarts - self._before >= _RESTARTS
@@ -82,6 +83,10 @@ class Attempts:
         words = ["--unit", self._name, "--identifier=nats-server", f"--lines={_LAST_LINES}", "--output=cat"]
         _status, said, _error = self._run(["journalctl", "--no-pager", "--quiet", *words])
         return process.redact(said.strip())
+
+
+def _restarts(unit: dict[str, str]) -> int:
+    return int(unit.get("NRestarts") or 0)
 
 
 def _properties(said: str) -> dict[str, str]:

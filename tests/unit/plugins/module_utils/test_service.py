@@ -16,6 +16,7 @@ UNIT = {
     "MainPID": "0",
     "ActiveState": "inactive",
     "SubState": "dead",
+    "NRestarts": "0",
 }
 
 
@@ -41,6 +42,10 @@ def look_up(**changes: str) -> service.Service:
         ),
         (
             {"ActiveState": "activating", "SubState": "auto-restart"},
+            service.Service(exists=True, enabled=True, running=None, failing=True),
+        ),
+        (
+            {"ActiveState": "activating", "SubState": "start-pre", "NRestarts": "1"},
             service.Service(exists=True, enabled=True, running=None, failing=True),
         ),
         (

@@ -281,6 +281,7 @@ def plan_of_service(host: Host, monkeypatch: pytest.MonkeyPatch) -> Callable[...
     def plan(server: subprocess.Popen[bytes], config: str, **changes: Any) -> dict[str, Any]:
         systemctl.write_text(
             f"#!/bin/sh\nprintf 'LoadState=loaded\\nUnitFileState=enabled\\nMainPID={server.pid}\\n'\n"
+            "printf 'ActiveState=active\\nSubState=running\\nNRestarts=0\\n'\n"
         )
         systemctl.chmod(0o755)
         return host.plan(config, runtime="systemd", **changes)
