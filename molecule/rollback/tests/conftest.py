@@ -10,6 +10,7 @@ import json
 import os
 import re
 import subprocess
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -99,7 +100,9 @@ class Rosey:
         async def conversation(client: Client) -> str:
             subject = f"{self.prefix}.cytube.chat.message"
             chat = await client.subscribe(subject)
-            await client.publish(subject, json.dumps({"user": "somebody", "message": "!quote"}).encode())
+            # each time somebody else: the plugin answers nobody twice within a few seconds
+            asked = {"user": uuid.uuid4().hex, "message": "!quote"}
+            await client.publish(subject, json.dumps(asked).encode())
             said = [json.loads((await chat.next_msg(timeout=5)).data)["message"] for _message in range(2)]
             return str(said[-1])
 
