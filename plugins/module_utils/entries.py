@@ -49,12 +49,16 @@ class EntriesModule(AnsibleModule):
     params["entries"], and what is secret of them is hidden likewise.
     """
 
+    # Whether the entries are as they have to be; AnsibleModule itself reports where they are not.
+    _were_read = False
+
     def __init__(self, **arguments: t.Any) -> None:
         if "release" in arguments["argument_spec"] and "entries" in arguments["argument_spec"]:
             arguments |= {"mutually_exclusive": [("entries", "release")], "required_one_of": [("entries", "release")]}
         super().__init__(**arguments)
         if "entries" in self.params and self.params["entries"] is None:
             self._read_release(self.params["release"])
+        self._were_read = True
         # Variables that came as one text are only known to it as a whole.
         for entry in _described(self.params):
             values = (entry["secret_variables"] or {}).values()
@@ -76,10 +80,19 @@ class EntriesModule(AnsibleModule):
         self.params["entries"] = checked.validated_parameters["entries"]
 
     def _log_invocation(self) -> None:
-        what = [entry["path"] for entry in _described(self.params)]
+        what = self._paths()
         if "entries" in self.params and self.params["entries"] is None:
             what = [f"release {self.params['release']['id']}"]
         self.log(f"Invoked for {', '.join(what) or 'nothing that is described'}")
+
+    def _return_formatted(self, kwargs: dict[str, t.Any]) -> None:
+        # What it was given is shown at -vvv; the files of a thousand plugins would go all the way back for that.
+        rest = {name: value for name, value in self.params.items() if name not in ("entries", "parts")}
+        kwargs["invocation"] = {"module_args": {**rest, "paths": self._paths() if self._were_read else "not valid"}}
+        super()._return_formatted(kwargs)
+
+    def _paths(self) -> list[str]:
+        return [entry["path"] for entry in _described(self.params)]
 
 
 def recorded(directory: Path, identity: str, parts: Sequence[str]) -> list[Mapping[str, t.Any]]:

@@ -230,31 +230,32 @@ Label = Callable[[Path, Path], None]
 """Give the first path, new and not yet in use, the security label that the second one has or should have."""
 
 
-def compare(entries: Iterable[Mapping[str, t.Any]]) -> list[Change]:
+@dataclass(frozen=True)
+class Look:
+    """What was found on this host.
+
+    changes: what differs from the description, in the order in which it is to be made; an account that is not there yet
+    is named in its change. strangers: what stands in a directory that has a manifest, and is neither described nor on
+    the list; directories are left out.
+    """
+
+    changes: list[Change]
+    strangers: list[str]
+
+
+def look(entries: Iterable[Mapping[str, t.Any]]) -> Look:
     """Compare a description, entries as ENTRY_SPEC has them, with this host; write nothing.
 
-    The changes come in the order in which they are made. An account that is not there yet is named in its change.
     Raises StateError, with all that is wrong, for a description that can't be meant or that this host can't take.
     """
-    return _Comparison(_with_manifests(_read(entries))).changes()
-
-
-def strangers(entries: Iterable[Mapping[str, t.Any]]) -> list[str]:
-    """Name what stands in a directory that has a manifest, and is neither described nor on the list.
-
-    Directories in it are left out. Raises StateError as `compare` does.
-    """
     described = _read(entries)
-    found: list[str] = []
-    for entry in described.values():
-        if entry.manifest:
-            known = {*_listed(entry), *_inside(entry, described), entry.manifest}
-            found += [
-                str(path)
-                for path in _files(entry.path)
-                if path.name not in known and not sealed.is_temporary(path.name)
-            ]
-    return sorted(found)
+    changes = _Comparison(_with_manifests(described)).changes()
+    return Look(changes, sorted(_strangers(described)))
+
+
+def compare(entries: Iterable[Mapping[str, t.Any]]) -> list[Change]:
+    """Give the changes alone, see `look`."""
+    return look(entries).changes
 
 
 def diff(changes: Iterable[Change]) -> list[dict[str, t.Any]]:
@@ -326,16 +327,18 @@ def _read(entries: Iterable[Mapping[str, t.Any]]) -> dict[Path, Entry]:
         else:
             seen[real] = entry.path
             described[entry.path] = entry
+    # a thousand neighbours have the same above them
+    above = functools.cache(lambda directory: _at_or_above(directory, described))
     for path, entry in described.items():
-        above = next((described[up] for up in path.parents if up in described), None)
-        if above and above.state != State.DIRECTORY and {above.state, entry.state} != {State.ABSENT}:
+        nearest = next(iter(above(path.parent)), None)
+        if nearest and nearest.state != State.DIRECTORY and {nearest.state, entry.state} != {State.ABSENT}:
             problems.append(
-                f"{path}: it lies below {above.path}, which is described as {above.state}. "
+                f"{path}: it lies below {nearest.path}, which is described as {nearest.state}. "
                 "Only a directory can hold something: correct one of the two."
             )
     if problems:
         raise StateError(" ".join(problems))
-    return {path: _inherited(entry, described) for path, entry in described.items()}
+    return {path: _inherited(entry, above(path.parent)) for path, entry in described.items()}
 
 
 def _entry(raw: Mapping[str, t.Any]) -> Entry:
@@ -466,18 +469,20 @@ def _command(path: Path, text: str | None) -> str:
     return text
 
 
-def _inherited(entry: Entry, described: Mapping[Path, Entry]) -> Entry:
-    """Give an entry the owner and group of the nearest directory that repairs everything below itself.
+def _at_or_above(directory: Path, described: Mapping[Path, Entry]) -> list[Entry]:
+    """Give what is described at a path and above it, the nearest first."""
+    return [described[path] for path in (directory, *directory.parents) if path in described]
+
+
+def _inherited(entry: Entry, above: Iterable[Entry]) -> Entry:
+    """Give an entry the owner and group of the nearest directory above that repairs everything below itself.
 
     Without it, the repair and the entry would undo each other on every run.
     """
-    if entry.state == State.ABSENT:
+    repairing = next((directory for directory in above if directory.recurse), None)
+    if repairing is None or entry.state == State.ABSENT:
         return entry
-    for path in entry.path.parents:
-        above = described.get(path)
-        if above is not None and above.recurse:
-            return dataclasses.replace(entry, owner=entry.owner or above.owner, group=entry.group or above.group)
-    return entry
+    return dataclasses.replace(entry, owner=entry.owner or repairing.owner, group=entry.group or repairing.group)
 
 
 # Manifests
@@ -498,7 +503,8 @@ def _with_manifests(described: dict[Path, Entry]) -> dict[Path, Entry]:
         if not names and not listed:
             continue
         content = (json.dumps(names, indent=0, ensure_ascii=False) + "\n").encode("utf-8", "surrogateescape")
-        every[path] = _inherited(Entry(path, State.FILE, content=content, last=True), described)
+        manifest = Entry(path, State.FILE, content=content, last=True)
+        every[path] = _inherited(manifest, _at_or_above(path.parent, described))
         for name in set(listed) - inside.keys() - {directory.manifest}:
             stale = directory.path / name
             # Whatever took its place since then is not ours.
@@ -510,7 +516,8 @@ def _with_manifests(described: dict[Path, Entry]) -> dict[Path, Entry]:
 def _inside(directory: Entry, described: Mapping[Path, Entry]) -> dict[str, State]:
     """Give the names that are described directly in a directory, whatever links lead there."""
     real = functools.cache(os.path.realpath)
-    return {at.name: entry.state for at, entry in described.items() if real(at.parent) == real(directory.path)}
+    place = real(directory.path)
+    return {at.name: entry.state for at, entry in described.items() if real(at.parent) == place}
 
 
 def _listed(directory: Entry) -> list[str]:
@@ -530,6 +537,15 @@ def _listed(directory: Entry) -> list[str]:
             "Correct it, or remove it; then what it listed stays, and is named as strange."
         )
     return names
+
+
+def _strangers(described: Mapping[Path, Entry]) -> Iterator[str]:
+    for directory in described.values():
+        if directory.manifest:
+            known = {*_listed(directory), *_inside(directory, described), directory.manifest}
+            for path in _files(directory.path):
+                if path.name not in known and not sealed.is_temporary(path.name):
+                    yield str(path)
 
 
 def _files(directory: Path) -> list[Path]:
@@ -590,7 +606,8 @@ class _Comparison:
                     break
                 except FileNotFoundError:
                     self._to_be_made.add(path)
-                    every.setdefault(path, _inherited(Entry(path, State.DIRECTORY), self._described))
+                    missing = Entry(path, State.DIRECTORY)
+                    every.setdefault(path, _inherited(missing, _at_or_above(path.parent, self._described)))
                 except OSError:
                     break
         return list(every.values())

@@ -176,13 +176,13 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dic
     missing = [package for library, package in PACKAGES.items() if importlib.util.find_spec(library) is None]
     found = _service(params, run_command)
     entries = [each for each in params["entries"] if installed and _is_comparable(each)]
-    changes = state.compare(entries)
-    reasons = [*_reasons(changes), *_stale_reasons(entries, found.running)]
+    seen = state.look(entries)
+    reasons = [*_reasons(seen.changes), *_stale_reasons(entries, found.running)]
     return {
         "installed": installed,
         "packages": missing if installed else [],
-        "changes": [change.as_result() for change in changes],
-        "strangers": state.strangers(entries),
+        "changes": [change.as_result() for change in seen.changes],
+        "strangers": seen.strangers,
         "service": found.as_result(),
         "action": str(_action(installed, found, reasons)),
         "reasons": [str(reason) for reason in reasons] if found.running else [],

@@ -197,8 +197,8 @@ def main() -> None:
                 # With the lease, nobody else is at work here; and what was left may hold secrets.
                 for directory in sorted({Path(entry["path"]).parent for entry in given}):
                     sealed.sweep(directory)
-            changes = state.compare(given)
-            strangers = state.strangers(given)
+            found = state.look(given)
+            changes = found.changes
             shown = {"diff": state.diff(changes)} if module._diff else {}
             if module.check_mode:
                 untried = state.rehearse(changes)
@@ -211,7 +211,7 @@ def main() -> None:
     module.exit_json(
         changed=bool(changes),
         changes=report(changes, untried),
-        strangers=strangers,
+        strangers=found.strangers,
         **shown,
     )
 

@@ -265,7 +265,7 @@ def test_only_files_that_lie_directly_in_it_are_listed(tmp_path: Path) -> None:
     ]
     put(*entries)
     assert json.loads((tmp_path / ".manifest").read_text()) == ["a"]
-    assert state.strangers(entries) == []
+    assert state.look(entries).strangers == []
 
 
 def test_what_took_the_place_of_a_listed_file_stays(tmp_path: Path) -> None:
@@ -283,7 +283,7 @@ def test_a_listed_file_that_is_described_by_another_way_stays(tmp_path: Path) ->
     put(*tree(tmp_path / "real", "a"))
     entries = [*tree(tmp_path / "real"), file(tmp_path / "way" / "a")]
     assert put(*entries) == []
-    assert state.strangers(entries) == []
+    assert state.look(entries).strangers == []
     assert names(tmp_path / "real") == [".manifest", "a"]
 
 
@@ -318,7 +318,7 @@ def test_a_doctored_manifest_is_refused(tmp_path: Path, doctored: str) -> None:
     told = refusal(*tree(tmp_path / "p", "a"))
     assert told.startswith(f"{tmp_path}/p/.manifest: this manifest is no list of names of files")
     with pytest.raises(state.StateError, match="this manifest is no list"):
-        state.strangers(tree(tmp_path / "p", "a"))
+        state.look(tree(tmp_path / "p", "a"))
     assert names(tmp_path / "p") == [".manifest", "d"]
     assert (tmp_path / "victim").exists()
 
@@ -360,17 +360,17 @@ def test_the_manifest_comes_after_all_else(tmp_path: Path, monkeypatch: pytest.M
 def test_strangers_are_named(tmp_path: Path) -> None:
     plugins = tmp_path / "plugins"
     entries = tree(plugins, "a.yaml", "b.yaml")
-    assert state.strangers(entries) == []
+    assert state.look(entries).strangers == []
     put(*entries)
     for name in ("z.yaml", "by_hand.yaml"):
         (plugins / name).write_text("")
     (plugins / "dangling").symlink_to("nowhere")
     (plugins / "d").mkdir()
     wanted = [f"{plugins}/{name}" for name in ("by_hand.yaml", "dangling", "z.yaml")]
-    assert state.strangers(entries) == wanted
+    assert state.look(entries).strangers == wanted
     # What is about to be removed is no stranger, and neither is what is about to become ours.
-    assert state.strangers(tree(plugins, "a.yaml", "z.yaml")) == wanted[:2]
-    assert state.strangers([{"path": str(plugins), "state": "directory"}]) == []
+    assert state.look(tree(plugins, "a.yaml", "z.yaml")).strangers == wanted[:2]
+    assert state.look([{"path": str(plugins), "state": "directory"}]).strangers == []
 
 
 def test_a_thousand_files_with_a_manifest_are_compared_in_milliseconds(tmp_path: Path) -> None:
@@ -378,5 +378,5 @@ def test_a_thousand_files_with_a_manifest_are_compared_in_milliseconds(tmp_path:
     put(*entries)
     started = time.process_time()
     assert put(*entries) == []
-    assert state.strangers(entries) == []
+    assert state.look(entries).strangers == []
     assert time.process_time() - started < 0.6
