@@ -20,7 +20,7 @@ test: ## Run all tests, from nothing; as root, it installs and starts what is mi
 test-unit: ## Run the unit tests
 	@$(PYTHON) -m tests.run unit
 
-test-kill: ## Kill deployments at every point, and see the same command bring them to their end; takes hours
+test-kill: ## Kill deployments at every point, and see the same command bring them to their end; takes an hour and more
 	@$(PYTHON) -m tests.run kill
 
 test-faults: ## Break everything that can break, and print what came of it

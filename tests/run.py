@@ -30,6 +30,7 @@ SERVER = ENVIRONMENT / "nats-server"
 NEWER, OLDER = ENVIRONMENT / "nats-server-newer", ENVIRONMENT / "nats-server-older"
 NEWER_VERSION, OLDER_VERSION = "2.10.29", "2.9.25"
 SCENARIOS = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
+KILL_PHASES = ("first", "reload", "version")
 NEEDS_OF_A_SCENARIO = {"rollback": ("servers",)}
 
 LINTERS = (
@@ -106,6 +107,7 @@ PARTS = (
     ),
     pytest_part("integration", "tests/integration", "images", "server", "servers"),
     pytest_part("faults-sample", "tests/faults -m sample", "server", "servers"),
+    pytest_part("kill-sample", "-s tests/kill/test_sample.py", "servers"),
     *(scenario_part(name) for name in SCENARIOS),
     pytest_part("unit", "tests/unit", "server"),
     Part("lint", tuple(Command(tuple(line.split())) for line in LINTERS)),
@@ -115,8 +117,10 @@ PARTS = (
 EXTRA_PARTS = (
     pytest_part("faults", "tests/faults", "images", "server", "servers", patience=4 * 3600),
     pytest_part("agreement", "-s tests/integration/test_agreement.py", "server", patience=4 * 3600),
-    pytest_part("kill-sample", "-s tests/kill/test_sample.py", "servers"),
-    pytest_part("kill", "-s tests/kill/test_all.py", "servers", patience=6 * 3600),
+    *(
+        pytest_part(f"kill-{phase}", f"-s tests/kill/test_all.py -k {phase}", "servers", patience=4 * 3600)
+        for phase in KILL_PHASES
+    ),
     Part(
         "bench",
         tuple(
@@ -127,7 +131,10 @@ EXTRA_PARTS = (
     ),
 )
 BY_NAME = {part.name: part for part in (*PARTS, *EXTRA_PARTS)}
-GROUPS = {"molecule": [f"molecule-{name}" for name in SCENARIOS]}
+GROUPS = {
+    "molecule": [f"molecule-{name}" for name in SCENARIOS],
+    "kill": [f"kill-{phase}" for phase in KILL_PHASES],
+}
 
 
 def with_needs(names: Iterable[str]) -> list[Part]:

@@ -62,7 +62,7 @@ class Sampler:
             self._trace = self._phase.probe()
             if not self._ground.plain:
                 self._ground.measure()
-        outcome = self._phase.run(choose(self._trace, self._shares.uniform(0.4, 0.9)))
+        outcome = self._phase.run(choose(self._trace, self._shares.uniform(0.4, 0.9)), thrice=True)
         self.rows.setdefault(self._phase.name, []).append(outcome)
         print(f"{self._phase.name}: {outcome.point}: down {outcome.outage:.2f} s", flush=True)
         return outcome
