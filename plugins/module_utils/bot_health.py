@@ -22,8 +22,8 @@ from enum import StrEnum
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from ansible_collections.rosey.nats.plugins.module_utils import health, monitoring, round_trip, subjects
-from ansible_collections.rosey.nats.plugins.module_utils.health import Finding, Severity
+from ansible_collections.rosey.nats.plugins.module_utils import gate, monitoring, round_trip, subjects
+from ansible_collections.rosey.nats.plugins.module_utils.gate import Finding, Severity
 from ansible_collections.rosey.nats.plugins.module_utils.monitoring import Answer, MonitoringError
 
 URL = "http://localhost:8000/api/health"
@@ -122,7 +122,7 @@ class Judgement:
     @property
     def passed(self) -> bool:
         """Whether nothing is wrong."""
-        return health.passed(self.findings)
+        return gate.passed(self.findings)
 
     @property
     def summary(self) -> str:
@@ -151,7 +151,7 @@ def judge(snapshot: Snapshot, expectation: Expectation) -> Judgement:
     """Compare what was seen with what was meant. Errors come first."""
     missing = _missing(snapshot.held, expectation)
     findings = [*_findings(snapshot.told, expectation, is_contract_proven=missing == [])]
-    facts = [_fact(snapshot.told, expectation, proven=health.passed(findings))]
+    facts = [_fact(snapshot.told, expectation, proven=gate.passed(findings))]
     held = None
     if isinstance(snapshot.held, MonitoringError):
         error = snapshot.held
@@ -162,7 +162,7 @@ def judge(snapshot: Snapshot, expectation: Expectation) -> Judgement:
         held = expectation.declared - len(missing)
         facts.append(f"{held} of {expectation.declared} subscriptions held")
     seen = _seen(snapshot.told.answer) if isinstance(snapshot.told, Told) else {}
-    return Judgement(health.errors_first(findings), tuple(facts), seen, held)
+    return Judgement(gate.errors_first(findings), tuple(facts), seen, held)
 
 
 # What the bot tells
@@ -487,7 +487,7 @@ _STOPS: Mapping[str, tuple[str, str, str]] = {
 def with_trips(judgement: Judgement, trip: RoundTrip, trips: Trips) -> Judgement:
     """Add what the round trips showed to a judgement."""
     findings = [*judgement.findings, *_trip_findings(trip, trips)] if trips.stopped != NOT_YET else judgement.findings
-    return replace(judgement, findings=health.errors_first(findings), facts=(*judgement.facts, _trip_fact(trips)))
+    return replace(judgement, findings=gate.errors_first(findings), facts=(*judgement.facts, _trip_fact(trips)))
 
 
 def trips_result(trips: Trips) -> dict[str, t.Any]:

@@ -8,39 +8,13 @@ from __future__ import annotations
 import json
 import posixpath
 import typing as t
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
-from enum import StrEnum
 
-from ansible_collections.rosey.nats.plugins.module_utils import health, options
+from ansible_collections.rosey.nats.plugins.module_utils import gate, health, options
+from ansible_collections.rosey.nats.plugins.module_utils.action import Action, Reason
 
 _DEFAULT_STORE = "/tmp/nats"  # noqa: S108  # not written here: the server's own default (server/jetstream.go)
-
-
-class Action(StrEnum):
-    """What has to be done to the server, from the least disturbance to the most."""
-
-    NOTHING = "nothing"
-    RELOAD = "reload"
-    RESTART = "restart"
-    START = "start"
-
-
-@dataclass(frozen=True)
-class Reason:
-    """One change of one option.
-
-    option: its dotted path. before, after: the values as text, "unset" where there is none, hidden where secret.
-    action: what this change alone asks for.
-    """
-
-    option: str
-    before: str
-    after: str
-    action: Action
-
-    def __str__(self) -> str:
-        return f"{self.option}: {self.before} -> {self.after} ({self.action})"
 
 
 @dataclass(frozen=True)
@@ -67,12 +41,6 @@ def reasons(
     old, new = _plain(options.canonical(before), ()), _plain(options.canonical(after), ())
     shown = {path: finding for (path, _option, _value), finding in health.denied(old, dict(varz))} if varz else {}
     return tuple(_reasons(old, new, shown))
-
-
-def action(found: Iterable[Reason]) -> Action:
-    """Give the least action that brings all of these changes into effect."""
-    asked = {reason.action for reason in found}
-    return next((step for step in (Action.RESTART, Action.RELOAD) if step in asked), Action.NOTHING)
 
 
 def concerns_store(after: Mapping[str, t.Any], varz: Mapping[str, t.Any]) -> bool:
@@ -170,7 +138,7 @@ def store_directory(config: Mapping[str, t.Any]) -> str:
 
 
 def _reasons(
-    before: Mapping[str, t.Any], after: Mapping[str, t.Any], shown: Mapping[options.Path, health.Finding]
+    before: Mapping[str, t.Any], after: Mapping[str, t.Any], shown: Mapping[options.Path, gate.Finding]
 ) -> Iterator[Reason]:
     old, new = _settings(before), _settings(after)
     blocks_before, blocks_after = _blocks(before), _blocks(after)

@@ -298,7 +298,7 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
     bot_health,
     credentials,
     environment_file,
-    health,
+    gate,
     monitoring,
     subjects,
 )
@@ -337,7 +337,7 @@ def read_credentials(path: Path) -> dict[str, str]:
 
 def faults(params: Mapping[str, t.Any]) -> list[str]:
     """Name what is wrong with the module's parameters; no secret is in it."""
-    found = [fault for name in ("wait", "soak") if (fault := health.wait_problem(params[name], name))]
+    found = [fault for name in ("wait", "soak") if (fault := gate.wait_problem(params[name], name))]
     for url in params["servers"]:
         shown = bot_health.without_credentials(url)
         if shown != url:
@@ -458,7 +458,7 @@ def main() -> None:
         observer = observer_of(params, expectation)
     except monitoring.MonitoringError as error:
         module.fail_json(msg=str(error))
-    waited = health.wait_for(observer.judge, wait=params["wait"], timeout=params["timeout"], soak=params["soak"])
+    waited = gate.wait_for(observer.judge, wait=params["wait"], timeout=params["timeout"], soak=params["soak"])
     judgement = waited.last
     lost = waited.passed is not None and not judgement.passed
     result: dict[str, t.Any] = {}
@@ -478,7 +478,7 @@ def main() -> None:
     }
     if not judgement.passed:
         who = f"the bot at {params['url']}"
-        said = health.failure(who, params["wait"], judgement.summary, judgement.findings, lost=lost)
+        said = gate.failure(who, params["wait"], judgement.summary, judgement.findings, lost=lost)
         module.fail_json(msg=said, **result)
     for finding in judgement.findings:
         module.warn(str(finding))

@@ -152,7 +152,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils import (
-    plan,
     process,
     release,
     sealed,
@@ -160,6 +159,7 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
     splice,
     state,
 )
+from ansible_collections.rosey.nats.plugins.module_utils.action import Action, Reason, least
 from ansible_collections.rosey.nats.plugins.module_utils.entries import SPEC, EntriesModule
 
 # The libraries of this collection's modules, and the packages of Debian that carry them.
@@ -200,15 +200,15 @@ def _service(params: Mapping[str, t.Any], run_command: service.RunCommand) -> se
     return service.Service(exists=bool(bot.command), enabled=True, running=process.find(bot))
 
 
-def _reasons(changes: Iterable[state.Change]) -> Iterator[plan.Reason]:
+def _reasons(changes: Iterable[state.Change]) -> Iterator[Reason]:
     """Name what a running bot only takes up with a new process."""
     for change in changes:
         read = [str(item.aspect) for item in change.differences if item.aspect not in _NOT_READ]
         if read and change.entry.state != state.State.DIRECTORY and change.entry.reader:
-            yield plan.Reason("file", change.path, read[0], plan.Action.RESTART)
+            yield Reason("file", change.path, read[0], Action.RESTART)
 
 
-def _stale_reasons(entries: Sequence[Mapping[str, t.Any]], running: process.Process | None) -> Iterator[plan.Reason]:
+def _stale_reasons(entries: Sequence[Mapping[str, t.Any]], running: process.Process | None) -> Iterator[Reason]:
     """Name a file that the running bot never read, as after a deployment that was cut off."""
     if running is None:
         return
@@ -216,13 +216,13 @@ def _stale_reasons(entries: Sequence[Mapping[str, t.Any]], running: process.Proc
     for entry in entries:
         path = Path(entry["path"])
         if entry.get("reader") and path.is_file() and path.stat().st_mtime > started + _TICK:
-            yield plan.Reason("file", str(path), "written since the bot was started", plan.Action.RESTART)
+            yield Reason("file", str(path), "written since the bot was started", Action.RESTART)
 
 
-def _action(installed: bool, found: service.Service, reasons: Sequence[plan.Reason]) -> plan.Action:
+def _action(installed: bool, found: service.Service, reasons: Sequence[Reason]) -> Action:
     if not installed or not found.exists:
-        return plan.Action.NOTHING
-    return plan.action(reasons) if found.running else plan.Action.START
+        return Action.NOTHING
+    return least(reasons) if found.running else Action.START
 
 
 def main() -> None:

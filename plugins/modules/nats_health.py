@@ -245,6 +245,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.rosey.nats.plugins.module_utils import (
     conf,
+    gate,
     health,
     monitoring,
     process,
@@ -304,7 +305,7 @@ def prove(
             proven = server
         return judgement
 
-    waited = health.wait_for(
+    waited = gate.wait_for(
         judged,
         wait=wait,
         timeout=timeout,
@@ -345,7 +346,7 @@ def failure(outcome: Outcome, url: str, wait: float, last_words: str | None, jou
     """
     judgement = outcome.judgement
     who = f"nats-server at {url}"
-    said = health.failure(who, wait, judgement.summary, judgement.findings, lost=outcome.lost)
+    said = gate.failure(who, wait, judgement.summary, judgement.findings, lost=outcome.lost)
     said += f"\nIts log ends with: {last_words}" if last_words else ""
     return f"{said}\nThe journal ends with: {journal}" if journal else said
 
@@ -373,9 +374,9 @@ def expectation_of(params: Mapping[str, t.Any]) -> health.Expectation:
     for name in health.THRESHOLDS:
         limit = params[f"{name}_limit"]
         if limit is not None:
-            thresholds[name] = health.Threshold(limit, health.Severity.ERROR)
+            thresholds[name] = health.Threshold(limit, gate.Severity.ERROR)
         elif name in _WARNING_LIMITS:
-            thresholds[name] = health.Threshold(_WARNING_LIMITS[name], health.Severity.WARNING)
+            thresholds[name] = health.Threshold(_WARNING_LIMITS[name], gate.Severity.WARNING)
     return health.expect(
         read_config(Path(params["config_file"])) if params["config_file"] else {},
         version=params["version"],
@@ -415,7 +416,7 @@ def main() -> None:
     params = module.params
     if not monitoring.HAS_REQUESTS:
         module.fail_json(msg=missing_required_lib("requests"))
-    if faults := [fault for name in ("wait", "soak") if (fault := health.wait_problem(params[name], name))]:
+    if faults := [fault for name in ("wait", "soak") if (fault := gate.wait_problem(params[name], name))]:
         module.fail_json(msg="\n".join(faults))
     since = params["since"]
     if since and monitoring.moment(since["config_load_time"]) is None:

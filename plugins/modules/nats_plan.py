@@ -231,6 +231,7 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
     state,
     store,
 )
+from ansible_collections.rosey.nats.plugins.module_utils.action import Action, Reason, least
 
 MONITORING_SECONDS = 1.0
 # A server starts on a full disk, and then stores nothing.
@@ -277,7 +278,7 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dic
     before = server.varz["version"] if server else recorded.settings.get("version") if recorded else None
     # Whether a container runs is for Docker's own module to find out.
     started = found.running or (params["runtime"] == "docker" and present is not None)
-    action = plan.action(reasons) if started else plan.Action.START
+    action = least(reasons) if started else Action.START
     dangers = plan.dangers(meant, server.varz, server.jsz) if started and server else ()
     refused = [danger.refusal for danger in dangers if not {danger.name, "all"} & {*params["accept"]}]
     if refused:
@@ -435,28 +436,28 @@ def _answering(meant: Mapping[str, t.Any], *configs: dict[str, t.Any] | str | No
 
 def _restart_reasons(
     found: service.Service, binary: archive.Installation, changes: Iterable[state.Change]
-) -> Iterator[plan.Reason]:
+) -> Iterator[Reason]:
     """Name what a running server only takes up with a new process."""
     if found.running and found.running.executable != binary.binary:
-        yield plan.Reason("binary", str(found.running.executable), str(binary.binary), plan.Action.RESTART)
+        yield Reason("binary", str(found.running.executable), str(binary.binary), Action.RESTART)
     for change in changes:
         if change.path.endswith(".service"):
-            yield plan.Reason("unit", change.path, ", ".join(change.what), plan.Action.RESTART)
+            yield Reason("unit", change.path, ", ".join(change.what), Action.RESTART)
 
 
 def _server_reasons(
     params: Mapping[str, t.Any], found: service.Service, binary: archive.Installation, server: Answering | None
-) -> Iterator[plan.Reason]:
+) -> Iterator[Reason]:
     """Name what a running server was started with instead of what is meant."""
     version = params["version"].removeprefix("v")
     runs_it = found.running is None or found.running.executable == binary.binary
     if server and runs_it and server.varz["version"] != version:
-        yield plan.Reason("version", server.varz["version"], version, plan.Action.RESTART)
+        yield Reason("version", server.varz["version"], version, Action.RESTART)
     config_file = Path(params["config_file"])
     if found.running:
         started_with = process.config_file(found.running)
         if started_with is None or started_with.resolve() != config_file.resolve():
-            yield plan.Reason("configuration file", str(started_with), str(config_file), plan.Action.RESTART)
+            yield Reason("configuration file", str(started_with), str(config_file), Action.RESTART)
 
 
 def _config_reasons(
@@ -465,20 +466,20 @@ def _config_reasons(
     loaded: dict[str, t.Any] | None,
     meant: Mapping[str, t.Any],
     server: Answering | None,
-) -> Iterator[plan.Reason]:
+) -> Iterator[Reason]:
     """Name what differs between what the server runs with and what is meant."""
     unread = _unread(Path(params["config_file"]), present, server)
     if unread:
         # Where it is known what the server runs with, a reload makes it read what then stands there.
-        action = plan.Action.RESTART if loaded is None else plan.Action.RELOAD
-        yield plan.Reason("configuration file", *unread, action)
+        action = Action.RESTART if loaded is None else Action.RELOAD
+        yield Reason("configuration file", *unread, action)
     known = loaded if unread else present
     before = present if known is None else known
     if not isinstance(before, dict):
         return
     found = plan.reasons(before, meant, server.varz if server and known is not None else None)
     if found and not unread and loaded is not None and plan.reasons(loaded, before):
-        yield plan.Reason("configuration file", "as last proven", "changed and read since", plan.Action.NOTHING)
+        yield Reason("configuration file", "as last proven", "changed and read since", Action.NOTHING)
     yield from found
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rosey.nats.plugins.module_utils import options, plan
+from ansible_collections.rosey.nats.plugins.module_utils.action import Action, least
 from ansible_collections.rosey.nats.tests.integration.changes import Change, changes
 from ansible_collections.rosey.nats.tests.integration.live import Live, Outcome
 from ansible_collections.rosey.nats.tests.integration.material import SETTABLE, Material
@@ -46,7 +47,7 @@ def test_the_planned_action_is_what_the_server_does(
 
     with ThreadPoolExecutor(PARALLEL) as pool:
         outcomes = dict(itertools.chain.from_iterable(pool.map(outcomes_of, changes(material, tmp_path))))
-    planned = {change: plan.action(plan.reasons(change.before, change.after)) for change in outcomes}
+    planned = {change: least(plan.reasons(change.before, change.after)) for change in outcomes}
     count = Counter(planned.values())
     rows = {(option.block, option.name) for change in outcomes if (option := options.find(change.path))}
     with capsys.disabled():
@@ -58,10 +59,10 @@ def test_the_planned_action_is_what_the_server_does(
     assert rows == {(row.block, row.name) for row in SETTABLE}
 
 
-def _disagreement(change: Change, planned: plan.Action, outcome: Outcome) -> str:
+def _disagreement(change: Change, planned: Action, outcome: Outcome) -> str:
     if outcome.fault:
         return f"{change.name}: can't be tried: {outcome.fault}"
-    wanted = plan.Action.RELOAD if outcome.accepted and change.option not in IGNORED else plan.Action.RESTART
+    wanted = Action.RELOAD if outcome.accepted and change.option not in IGNORED else Action.RESTART
     if planned is wanted and (outcome.accepted or change.option not in IGNORED):
         return ""
     return f"{change.name}: {planned} planned, and the server: {outcome.said or 'reloaded'}"

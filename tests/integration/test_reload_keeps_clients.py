@@ -18,6 +18,7 @@ import pytest
 from nats.aio.client import Client
 
 from ansible_collections.rosey.nats.plugins.module_utils import conf, options, plan
+from ansible_collections.rosey.nats.plugins.module_utils.action import Action, least
 from ansible_collections.rosey.nats.tests.integration.changes import PORTS_EACH, Change, World, change, free_ports
 from ansible_collections.rosey.nats.tests.integration.live import Live
 from ansible_collections.rosey.nats.tests.integration.material import Config, Material, Name, places
@@ -109,10 +110,10 @@ def _reloads(world: World) -> Iterator[Change]:
     for path in dict.fromkeys(places()):
         option = options.find(path)
         made = change(path, world)
-        planned = plan.action(plan.reasons(made.before, made.after))
+        planned = least(plan.reasons(made.before, made.after))
         if made.option in WITH_KEYS:
             continue
-        if option and planned is plan.Action.RELOAD and (option.block, option.name) not in seen:
+        if option and planned is Action.RELOAD and (option.block, option.name) not in seen:
             seen.add((option.block, option.name))
             yield made
 
@@ -140,9 +141,9 @@ class Stage:
 
     async def set(self, config: Config) -> None:
         """Bring a server up with a configuration: the one that runs where a reload does it, else a new one."""
-        planned = plan.action(plan.reasons(self.config, config))
+        planned = least(plan.reasons(self.config, config))
         same_clients = ("tls" in self.config, "operator" in self.config) == ("tls" in config, "operator" in config)
-        if not (self.server and same_clients and planned is not plan.Action.RESTART and await self.reload(config)):
+        if not (self.server and same_clients and planned is not Action.RESTART and await self.reload(config)):
             await self.close()
             self.server = Live(self.binary, self.directory / str(next(self.numbers)), config)
             assert self.server.wait(), self.server.output.read_text()

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.rosey.nats.plugins.module_utils import conf, options, plan
+from ansible_collections.rosey.nats.plugins.module_utils.action import Action, least
 from ansible_collections.rosey.nats.plugins.module_utils.options import ANY_NAME, OPTIONS, Form, Kind, Option
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import JSZ, VARZ
 
@@ -19,62 +20,62 @@ Config = dict[str, Any]
 @pytest.mark.parametrize(
     ("before", "after", "action", "expected"),
     [
-        ({}, {}, plan.Action.NOTHING, []),
-        ({"ping_interval": "2m"}, {"ping_interval": "120s"}, plan.Action.NOTHING, []),
-        ({"max_conn": 5}, {"max_connections": 5}, plan.Action.NOTHING, []),
-        ({"max_payload": "1MiB"}, {"max_payload": 1048576}, plan.Action.NOTHING, []),
-        ({"debug": False}, {"debug": True}, plan.Action.RELOAD, ["debug: False -> True (reload)"]),
-        ({}, {"max_connections": 5}, plan.Action.RELOAD, ["max_connections: unset -> 5 (reload)"]),
-        ({"port": 4222}, {"port": 4223}, plan.Action.RESTART, ["port: 4222 -> 4223 (restart)"]),
+        ({}, {}, Action.NOTHING, []),
+        ({"ping_interval": "2m"}, {"ping_interval": "120s"}, Action.NOTHING, []),
+        ({"max_conn": 5}, {"max_connections": 5}, Action.NOTHING, []),
+        ({"max_payload": "1MiB"}, {"max_payload": 1048576}, Action.NOTHING, []),
+        ({"debug": False}, {"debug": True}, Action.RELOAD, ["debug: False -> True (reload)"]),
+        ({}, {"max_connections": 5}, Action.RELOAD, ["max_connections: unset -> 5 (reload)"]),
+        ({"port": 4222}, {"port": 4223}, Action.RESTART, ["port: 4222 -> 4223 (restart)"]),
         (
             {"debug": False, "port": 4222},
             {"debug": True, "port": 4223},
-            plan.Action.RESTART,
+            Action.RESTART,
             ["debug: False -> True (reload)", "port: 4222 -> 4223 (restart)"],
         ),
         (
             {"jetstream": {"max_mem": "1G"}},
             {"jetstream": {"max_mem": "2G"}},
-            plan.Action.RESTART,
+            Action.RESTART,
             ["jetstream.max_mem: 1000000000 -> 2000000000 (restart)"],
         ),
-        ({}, {"cluster": {"name": "c"}}, plan.Action.RESTART, ["cluster.name: unset -> c (restart)"]),
-        ({"cluster": {"name": "c"}}, {"cluster": {"name": "d"}}, plan.Action.RELOAD, None),
+        ({}, {"cluster": {"name": "c"}}, Action.RESTART, ["cluster.name: unset -> c (restart)"]),
+        ({"cluster": {"name": "c"}}, {"cluster": {"name": "d"}}, Action.RELOAD, None),
         # a block that comes or goes is judged by its own row
-        ({}, {"jetstream": {"store_dir": "/s", "max_file": "1G"}}, plan.Action.RELOAD, None),
-        ({"jetstream": {"store_dir": "/s", "max_file": "1G"}}, {}, plan.Action.RELOAD, None),
-        ({}, {"jetstream": {"store_dir": "/s", "domain": "d"}}, plan.Action.RESTART, None),
-        ({"jetstream": {"store_dir": "/s"}}, {"jetstream": {}}, plan.Action.RESTART, None),
-        ({}, {"leafnodes": {"compression": "on"}}, plan.Action.RESTART, None),
-        ({"gateway": {}}, {"gateway": {"tls": {"cert_file": "/c"}}}, plan.Action.RESTART, None),
+        ({}, {"jetstream": {"store_dir": "/s", "max_file": "1G"}}, Action.RELOAD, None),
+        ({"jetstream": {"store_dir": "/s", "max_file": "1G"}}, {}, Action.RELOAD, None),
+        ({}, {"jetstream": {"store_dir": "/s", "domain": "d"}}, Action.RESTART, None),
+        ({"jetstream": {"store_dir": "/s"}}, {"jetstream": {}}, Action.RESTART, None),
+        ({}, {"leafnodes": {"compression": "on"}}, Action.RESTART, None),
+        ({"gateway": {}}, {"gateway": {"tls": {"cert_file": "/c"}}}, Action.RESTART, None),
         (
             {"gateway": {"tls": {"cert_file": "/c"}}},
             {"gateway": {"tls": {"cert_file": "/d"}}},
-            plan.Action.RELOAD,
+            Action.RELOAD,
             None,
         ),
-        ({"mqtt": {}}, {"mqtt": {"tls": {"cert_file": "/c"}}}, plan.Action.RELOAD, None),
-        ({}, {"resolver": "MEMORY"}, plan.Action.RESTART, None),
-        ({"resolver": "MEMORY"}, {"resolver": "URL(http://h)"}, plan.Action.RELOAD, None),
+        ({"mqtt": {}}, {"mqtt": {"tls": {"cert_file": "/c"}}}, Action.RELOAD, None),
+        ({}, {"resolver": "MEMORY"}, Action.RESTART, None),
+        ({"resolver": "MEMORY"}, {"resolver": "URL(http://h)"}, Action.RELOAD, None),
         # several ways to say the same
-        ({"listen": "h:1"}, {"host": "h", "port": 1}, plan.Action.NOTHING, []),
-        ({"listen": 1}, {"port": 1}, plan.Action.NOTHING, []),
-        ({"listen": "h:1"}, {"host": "h", "port": 2}, plan.Action.RESTART, ["port: 1 -> 2 (restart)"]),
-        ({"cluster": {"listen": "h:1"}}, {"cluster": {"host": "h", "port": 1}}, plan.Action.NOTHING, []),
-        ({"authorization": {"users": [{"user": "a"}, {"user": "b"}]}}, None, plan.Action.NOTHING, []),
+        ({"listen": "h:1"}, {"host": "h", "port": 1}, Action.NOTHING, []),
+        ({"listen": 1}, {"port": 1}, Action.NOTHING, []),
+        ({"listen": "h:1"}, {"host": "h", "port": 2}, Action.RESTART, ["port: 1 -> 2 (restart)"]),
+        ({"cluster": {"listen": "h:1"}}, {"cluster": {"host": "h", "port": 1}}, Action.NOTHING, []),
+        ({"authorization": {"users": [{"user": "a"}, {"user": "b"}]}}, None, Action.NOTHING, []),
         (
             {"accounts": {"A": {"users": [{"user": "a", "permissions": {"publish": "a"}}]}}},
             {"accounts": {"A": {"users": [{"user": "a", "permissions": {"pub": ["a"]}}]}}},
-            plan.Action.NOTHING,
+            Action.NOTHING,
             [],
         ),
     ],
 )
 def test_the_least_action_is_planned_with_its_reasons(
-    before: Config, after: Config | None, action: plan.Action, expected: list[str] | None
+    before: Config, after: Config | None, action: Action, expected: list[str] | None
 ) -> None:
     reasons = plan.reasons(before, _turned_round(before) if after is None else after)
-    assert plan.action(reasons) == action
+    assert least(reasons) == action
     assert expected is None or [str(reason) for reason in reasons] == expected
 
 
