@@ -43,7 +43,7 @@ NEWER_SUM = "h1:IJ8TrZaiMZUrPGavMvP7hNAE9lYnHTThuthpwlsdlbc="
 HOLD = 5.0
 SEED = 20240229
 EVENTS_EACH = 5
-POLL_SECONDS = 0.004
+POLL_SECONDS = 0.02
 # What the scheduler of a busy machine may add to an outage.
 SLACK = 0.5
 PATIENCE = 180
@@ -128,7 +128,7 @@ class Trace:
 
 @dataclass
 class Watch:
-    """A poll of the server's port, every few milliseconds."""
+    """A poll of the server's port, fifty times a second."""
 
     port: int
     outages: list[float] = field(default_factory=list)
