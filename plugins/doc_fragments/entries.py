@@ -103,6 +103,12 @@ options:
         type: str
         default: none
         choices: [none, nats_conf, all]
+      shown_keys:
+        description:
+          - Of a YAML file with a mapping, the keys whose values may be seen in a diff. Those of all others are hidden.
+          - Without it all of them may.
+        type: list
+        elements: str
       reader:
         description:
           - Who reads it, and so has to take it up anew when it changes, in a word such as V(server) or V(bot).

@@ -13,7 +13,7 @@ from ansible_collections.rosey.nats.plugins.plugin_utils import plugins
 
 def bot_plugin_entries(
     effective: Iterable[Mapping[str, t.Any]], directory: str, owner: str | None = None, group: str | None = None
-) -> list[dict[str, str]]:
+) -> list[dict[str, t.Any]]:
     """Describe the files of an environment's plugins for the module config_tree."""
     return plugins.entries(effective, directory, owner, group)
 

@@ -13,6 +13,8 @@ import inspect
 import ipaddress
 import json
 import math
+import os
+import pwd
 import re
 import subprocess
 import typing as t
@@ -389,14 +391,18 @@ def _missing(
     """Give a finding for each subscription that is declared and not held; None where that is not known."""
     if held is None or isinstance(held, MonitoringError):
         return None
+    bot = expectation.client_name
+    is_named = bool(bot) and any(name == bot or name.startswith(f"{bot}-") for name in held)
     of_all = _Subjects(subject for each in held.values() for subject in each)
     missing = []
     for plugin in expectation.plugins:
-        name = f"{expectation.client_name}-{plugin.name}" if expectation.client_name else ""
-        if name and name in held:
-            own, found = _Subjects(held[name]), f"none that the connection {name} holds"
-        else:
-            own, found = of_all, f"none on the server{f', nor a connection named {name}' if name else ''}"
+        own, found = of_all, "none on the server"
+        if is_named:
+            # a connection of the plugin's own, or the one that all share; who else listens is no plugin
+            name = next((name for name in (f"{bot}-{plugin.name}", bot) if name in held), None)
+            own = _Subjects(held[name] if name else ())
+            none = f"no connection {bot}-{plugin.name}, nor {bot}"
+            found = f"none that the connection {name} holds" if name else none
         for subject in plugin.subscriptions:
             if not own.cover(subject):
                 wanted = f"a subscription that covers {subject}"
@@ -587,14 +593,20 @@ def make_trips(
     *,
     python: str,
     servers: Sequence[str],
+    options: Mapping[str, t.Any],
     credentials: Mapping[str, str],
     name: str,
+    user: str | None,
     timeout: float,
 ) -> Trips:
-    """Make the round trips with the bot's Python. timeout: seconds for the connection, and for each answer."""
+    """Make the round trips with the bot's Python.
+
+    options: further ones of connect(). user: who runs it, where this is root, since the bot may have written what is
+    run. timeout: seconds for the connection, and for each answer.
+    """
     seconds = timeout + trip.count * trip.limit / 1000
     question = {
-        "options": {"servers": list(servers), "name": name, **credentials},
+        "options": {**options, "servers": list(servers), "name": name, **credentials},
         "subject": trip.subject,
         "payload": trip.payload,
         "count": trip.count,
@@ -606,6 +618,8 @@ def make_trips(
     try:
         done = subprocess.run(
             words,
+            cwd="/",
+            **_account(user),
             input=json.dumps(question),
             capture_output=True,
             text=True,
@@ -613,6 +627,8 @@ def make_trips(
             check=False,
             timeout=seconds + 2 * timeout + _SPARE_SECONDS,
         )
+    except KeyError:
+        return Trips(stopped=NO_PYTHON, cause=f"{python}: this host has no user {user} to run it")
     except OSError as error:
         return Trips(stopped=NO_PYTHON, cause=f"{python}: {error.strerror}")
     except subprocess.TimeoutExpired as error:
@@ -624,3 +640,11 @@ def make_trips(
     except (ValueError, KeyError, TypeError):
         last = done.stderr.strip().rpartition("\n")[2]
         return Trips(stopped=NO_RESULT, cause=f"exit status {done.returncode}: {monitoring.excerpt(last)}")
+
+
+def _account(name: str | None) -> dict[str, t.Any]:
+    """Give what subprocess takes to run something as that user; KeyError where there is none."""
+    if not name or os.geteuid() != 0:
+        return {}
+    account = pwd.getpwnam(name)
+    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": os.getgrouplist(name, account.pw_gid)}

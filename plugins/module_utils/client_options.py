@@ -113,14 +113,14 @@ def _environment_errors(section: Mapping[str, t.Any], environment: str) -> list[
 def _server_fault(url: t.Any) -> str | None:
     if not isinstance(url, str):
         return f"{_shown(url)} is no text; expected a URL such as nats://localhost:4222"
+    if "@" in url:
+        return f"{url.rpartition('@')[2]} has a user or password before it; give these as credentials"
     try:
         parts = urlsplit(url)
-        port = parts.port
+        is_whole = parts.scheme in _SCHEMES and parts.hostname and parts.port != 0
     except ValueError:
-        return f"{_shown(url.rpartition('@')[2])} is no URL; expected one such as nats://localhost:4222"
-    if parts.username is not None:
-        return f"{parts.hostname}:{port} has a user or password before it; give these as credentials"
-    if parts.scheme not in _SCHEMES or not parts.hostname or "," in url or parts.path.strip("/"):
+        is_whole = False
+    if not is_whole or "," in url or parts.path.strip("/"):
         return f"{_shown(url)} is no URL of a server; expected one such as nats://localhost:4222"
     return None
 

@@ -108,7 +108,16 @@ def monitoring_url(config: Mapping[str, t.Any]) -> str | None:
             scheme = endpoint.option.partition("_")[0]
             host = "127.0.0.1" if _is_wildcard(endpoint.host) else endpoint.host
             base = str(options.canonical(config).get("http_base_path", "")).strip("/")
-            return f"{scheme}://{f'[{host}]' if ':' in host else host}:{endpoint.port}" + (f"/{base}" if base else "")
+            return f"{scheme}://{_in_url(host)}:{endpoint.port}" + (f"/{base}" if base else "")
+    return None
+
+
+def client_url(config: Mapping[str, t.Any]) -> str | None:
+    """Give the URL under which a client on the server's host reaches it, or None where the port is a random one."""
+    for endpoint in endpoints(config):
+        if endpoint.purpose == "clients":
+            is_here = _is_wildcard(endpoint.host) or endpoint.host == "127.0.0.1"
+            return f"nats://{'localhost' if is_here else _in_url(endpoint.host)}:{endpoint.port}"
     return None
 
 
@@ -162,6 +171,10 @@ def _address(value: t.Any, default_host: str) -> tuple[str, int]:
     """Split what the server takes as an address: a port alone, or host:port, or [host]:port."""
     host, _colon, port = str(value).rpartition(":")
     return host.strip("[]") or default_host, int(port)
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _is_wildcard(host: str) -> bool:

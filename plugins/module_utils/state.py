@@ -83,13 +83,16 @@ ENTRY_SPEC: dict[str, dict[str, t.Any]] = {
     "recurse": {"type": "bool", "default": False},
     "manifest": {"type": "str"},
     "validate": {"type": "str"},
+    "shown_keys": {"type": "list", "elements": "str", "no_log": False},
     "redact": {"type": "str", "default": str(Redact.NONE), "choices": [str(redact) for redact in Redact]},
     "reader": {"type": "str"},
 }
 
 _OPTIONS: dict[State, frozenset[str]] = {
     State.DIRECTORY: frozenset({"owner", "group", "mode", "recurse", "manifest", "reader"}),
-    State.FILE: frozenset({"content", "secret_content", "owner", "group", "mode", "validate", "redact", "reader"}),
+    State.FILE: frozenset(
+        {"content", "secret_content", "owner", "group", "mode", "validate", "redact", "shown_keys", "reader"}
+    ),
     State.SECTION: frozenset({"key", "content", "owner", "group", "mode", "reader"}),
     State.VARIABLES: frozenset({"variables", "secret_variables", "owner", "group", "mode", "reader"}),
     State.LINK: frozenset({"target", "owner", "group", "reader"}),
@@ -132,7 +135,8 @@ class Entry:
 
     content: the bytes of a file, or of a section; of a change, always those of the whole file. key: of the section.
     variables: what an environment file holds, None for what it must not. target: what a link leads to. validate: a
-    command in which %s is the staged file, empty for none. owner, group: a name, or a number as text; mode: permission
+    command in which %s is the staged file, empty for none. shown_keys: the keys of a YAML file whose values may be
+    seen, none where the file is not told apart by keys. owner, group: a name, or a number as text; mode: permission
     bits; None leaves them as they are. manifest: the name of the file that lists what was put into a directory.
     reader: who has to take it up anew when it changes. last: whether it waits until all else is in place.
     """
@@ -150,6 +154,7 @@ class Entry:
     recurse: bool = False
     validate: str = ""
     redact: Redact = Redact.NONE
+    shown_keys: tuple[str, ...] = ()
     manifest: str = ""
     reader: str = ""
     last: bool = False
@@ -372,6 +377,7 @@ def _entry(raw: Mapping[str, t.Any]) -> Entry:
         recurse=bool(raw.get("recurse")),
         validate=_command(path, raw.get("validate")),
         redact=Redact.ALL if secret and redact == Redact.NONE else redact,
+        shown_keys=tuple(raw.get("shown_keys") or ()),
         manifest=_plain_name(path, raw.get("manifest")),
         reader=raw.get("reader") or "",
     )
@@ -854,7 +860,22 @@ def _shown(content: bytes, entry: Entry) -> str:
         text = content.decode()
     except UnicodeDecodeError:
         return f"({len(content)} bytes that are no text)\n"
+    if entry.shown_keys:
+        return "".join(_lines_of_keys(text, entry.shown_keys))
     return conf.redact(text) if entry.redact == Redact.NATS_CONF else text
+
+
+def _lines_of_keys(text: str, keys: Collection[str]) -> Iterator[str]:
+    """Give the lines of a YAML mapping with the values of these keys alone; what is not clearly theirs is hidden."""
+    shown = False
+    for line in text.splitlines(keepends=True):
+        if line.startswith((" ", "-", "#", "\n")):
+            if shown or not line.strip():
+                yield line
+            continue
+        key = line.partition(":")[0].strip("\"'")
+        shown = key in keys
+        yield line if shown else f"{key if key.isidentifier() else ''}: {options.HIDDEN}\n"
 
 
 def _without_secrets(said: str, entry: Entry) -> str:

@@ -100,7 +100,9 @@ options:
     description:
       - The C(name) of the bot's connection to NATS.
       - Where the server has a connection of this name, a V(-) and the name of a plugin, that one has to hold the
-        subscriptions of the plugin. Where it has none, those of any connection count.
+        subscriptions of the plugin. Where it has none, the connection of this name has to.
+      - Without it, or where no connection bears such a name, those of any connection count, a person's among them who
+        only listens.
     type: str
   monitoring_url:
     description:
@@ -126,6 +128,12 @@ options:
         description: How many requests are measured, at least 200. A few more come before them.
         type: int
         default: 200
+      options:
+        description:
+          - Further options of C(connect()) of nats-py, such as C(user_credentials) or C(inbox_prefix), where the bot
+            has them.
+        type: dict
+        default: {}
       limit_milliseconds:
         description: What 99 of 100 requests may take at most, until the answer is there. More is an error.
         type: float
@@ -135,6 +143,12 @@ options:
       - The Python of the bot's virtual environment, which has nats-py. It makes the round trips.
       - Where there is none, or none with nats-py, the round trips are skipped with a warning.
     type: path
+  user:
+    description:
+      - Who runs O(python), such as the account that the bot's files belong to. What the bot may write is not to be run
+        by root.
+      - Only root can run something as somebody else; anybody else runs it himself.
+    type: str
   credentials:
     description: What the round trips log in to NATS with. They go to O(python) over its standard input.
     type: dict
@@ -310,6 +324,7 @@ ROUND_TRIP = {
     "subject": {"type": "str", "required": True},
     "payload": {"type": "json", "default": '{"user": "test", "message": "!quote"}'},
     "count": {"type": "int", "default": LEAST_TRIPS},
+    "options": {"type": "dict", "default": {}},
     "limit_milliseconds": {"type": "float", "default": 100.0},
 }
 PLUGIN = {
@@ -398,8 +413,10 @@ def trips_of(params: Mapping[str, t.Any], trip: bot_health.RoundTrip) -> bot_hea
         trip,
         python=params["python"],
         servers=params["servers"],
+        options=params["round_trip"]["options"],
         credentials={name: value for name, value in given.items() if value is not None},
         name=PROBE,
+        user=params["user"],
         timeout=params["timeout"],
     )
 
@@ -421,6 +438,7 @@ def main() -> None:
             "monitoring_url": {"type": "str"},
             "round_trip": {"type": "dict", "options": ROUND_TRIP},
             "python": {"type": "path"},
+            "user": {"type": "str"},
             "environment_file": {"type": "path"},
             # As a whole it would be no secret, but the user's name, blotted out of every subject.
             "credentials": {

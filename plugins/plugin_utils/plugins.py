@@ -134,6 +134,7 @@ KEYS: Mapping[str, _Key] = {
     ),
 }
 _HEAD = ("name", "enabled", "type")
+SHOWN_KEYS = [*_HEAD, *SUBJECT_KEYS]
 
 
 def problems(declared: t.Any, overlays: t.Any) -> list[Problem]:
@@ -172,7 +173,7 @@ def render(plugin: Mapping[str, t.Any]) -> str:
 
 def entries(
     plugins: Iterable[Mapping[str, t.Any]], directory: str, owner: str | None = None, group: str | None = None
-) -> list[dict[str, str]]:
+) -> list[dict[str, t.Any]]:
     """Describe the files of effective plugins for the module config_tree; a disabled plugin has one too.
 
     owner, group: of the files; nothing leaves them as they are.
@@ -185,6 +186,8 @@ def entries(
             "content": render(plugin),
             "mode": FILE_MODE,
             "reader": READER,
+            # the plugin's own settings may be secret
+            "shown_keys": SHOWN_KEYS,
             **owners,
         }
         for plugin in plugins
@@ -217,7 +220,7 @@ def _overlaid(plugin: Plugin, overlays: Mapping[t.Any, Plugin]) -> Plugin:
     overlay = overlays.get(name, {}) if isinstance(name, str) else {}
     defaults = {key: deepcopy(rule.default) for key, rule in KEYS.items()}
     laid = {**defaults, **plugin, **overlay}
-    if "config" in overlay and isinstance(plugin.get("config"), dict):
+    if isinstance(overlay.get("config"), dict) and isinstance(plugin.get("config"), dict):
         laid["config"] = _merged(plugin["config"], overlay["config"])
     return laid
 

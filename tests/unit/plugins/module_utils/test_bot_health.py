@@ -5,9 +5,12 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -244,9 +247,13 @@ ALL = QUOTES.subscriptions + TRIVIA.subscriptions
         ({"": ALL}, []),
         ({"bot": ["rosey.prod.commands.*", "rosey.prod.cytube.>"]}, []),
         ({"one": QUOTES.subscriptions, "two": TRIVIA.subscriptions}, []),
-        ({"bot-quotes": QUOTES.subscriptions, "": TRIVIA.subscriptions}, []),
+        ({"bot": ALL, "bot-quotes": QUOTES.subscriptions}, []),
         # the connection of the plugin has to hold it where there is one
         ({"bot-quotes": [], "bot": ALL}, [0, 1]),
+        # somebody who only listens is no plugin
+        ({"bot-quotes": QUOTES.subscriptions, "": TRIVIA.subscriptions}, [2]),
+        ({"bot": [], "bot-trivia": TRIVIA.subscriptions, "NATS CLI Version 0.1.1": [">"]}, [0, 1]),
+        ({"bot-trivia": ["rosey.prod.>"]}, [0, 1]),
         ({"bot-quotes": QUOTES.subscriptions[:1], "bot-trivia": ["*.*.cytube.chat.*"]}, [1]),
         ({"bot-quotes": QUOTES.subscriptions, "bot-trivia": ["rosey.prod.cytube.*"]}, [2]),
         ({"bot-quotes": ["rosey.staging.>"], "bot-trivia": [">"]}, [0, 1]),
@@ -268,7 +275,9 @@ def test_each_subscription_that_is_not_held_is_named(held: dict[str, Any], missi
     ("client_name", "held", "found"),
     [
         ("bot", {"bot-quotes": []}, "none that the connection bot-quotes holds"),
-        ("bot", {"other": []}, "none on the server, nor a connection named bot-quotes"),
+        ("bot", {"bot": []}, "none that the connection bot holds"),
+        ("bot", {"bot-trivia": []}, "no connection bot-quotes, nor bot"),
+        ("bot", {"other": []}, "none on the server"),
         (None, {"-quotes": [], "None-quotes": []}, "none on the server"),
     ],
 )
@@ -417,8 +426,46 @@ PROGRAMS = [
 ]
 
 
-def run(python: str) -> Trips:
-    return bot_health.make_trips(TRIP, python=python, servers=["nats://h"], credentials={}, name="probe", timeout=1)
+def run(python: str, user: str | None = None) -> Trips:
+    return bot_health.make_trips(
+        TRIP,
+        python=python,
+        servers=["nats://h"],
+        options={"inbox_prefix": "mine", "name": "bot"},
+        credentials={},
+        name="probe",
+        user=user,
+        timeout=1,
+    )
+
+
+def test_the_question_has_the_options_of_the_bot(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\ncat > {tmp_path}/question\n")
+    python.chmod(0o755)
+    run(str(python))
+    question = json.loads((tmp_path / "question").read_text())
+    assert question["options"] == {"inbox_prefix": "mine", "name": "probe", "servers": ["nats://h"]}
+
+
+def test_what_the_bot_may_have_written_is_not_run_as_root() -> None:
+    with TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        python = Path(directory, "python")
+        python.write_text("""#!/bin/sh\necho '{"trips": [], "stopped": "no time", "cause": "'$(id -u)'"}'\n""")
+        python.chmod(0o755)
+        me, nobody = os.geteuid(), pwd.getpwnam("nobody").pw_uid
+        assert run(str(python)).cause == str(me)
+        assert run(str(python), "nobody").cause == str(me or nobody)
+
+
+def test_an_account_that_is_not_there_can_run_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bot_health.os, "geteuid", lambda: 0)
+    trips = run("/bin/sh", "no-such-account")
+    assert (trips.stopped, trips.cause) == (
+        bot_health.NO_PYTHON,
+        "/bin/sh: this host has no user no-such-account to run it",
+    )
 
 
 @pytest.mark.parametrize(("program", "stopped", "cause"), PROGRAMS)

@@ -61,6 +61,22 @@ def test_monitoring_url(config: Config, expected: str | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({}, "nats://localhost:4222"),
+        ({"host": "127.0.0.1", "port": 4333}, "nats://localhost:4333"),
+        ({"host": "10.1.2.3"}, "nats://10.1.2.3:4222"),
+        ({"host": "::1"}, "nats://[::1]:4222"),
+        ({"listen": "127.0.0.1:4333"}, "nats://localhost:4333"),
+        ({"listen": "[::]:4333"}, "nats://localhost:4333"),
+        ({"port": -1}, None),
+    ],
+)
+def test_client_url(config: Config, expected: str | None) -> None:
+    assert footprint.client_url(config) == expected
+
+
+@pytest.mark.parametrize(
     ("config", "local", "peers"),
     [
         ({"host": "127.0.0.1", "http_port": 8222}, True, False),

@@ -262,6 +262,8 @@ def test_the_round_trip_waits_for_a_bot_that_passes(run_module: RunModule, monke
         "credentials": {"user": "rosey", "password": "hunter2"},
         "name": "rosey-round-trip",
         "timeout": 5.0,
+        "options": {},
+        "user": None,
     }
     assert "- round trip: expected a p99 of at most 100 ms, found 150.0 ms; look at the load of the host" in slow["msg"]
     measured = {"p50_milliseconds": 1.0, "p99_milliseconds": 150.0, "trips": 200, "skipped": False}

@@ -278,7 +278,12 @@ def test_a_name_that_is_there_already_is_refused(other: str, first: str) -> None
     ],
 )
 def test_a_value_of_another_kind_is_refused(key: str, value: Any, said: str) -> None:
-    for declared, overlays in (([{"name": "a", key: value}], {}), ([{"name": "a"}], {"a": {key: value}})):
+    laid_over = {"a": {key: value}}
+    for declared, overlays in (
+        ([{"name": "a", key: value}], {}),
+        ([{"name": "a"}], laid_over),
+        ([{"name": "a", "config": {"b": 1}}], laid_over),
+    ):
         (problem,) = problems(declared, overlays)
         assert problem.startswith(f"plugin a: {key}: {said}")
         assert "hunter2" not in problem
@@ -346,7 +351,7 @@ def test_each_plugin_has_its_entry() -> None:
     effective = plugins.effective(DECLARED, {"trivia": {"enabled": False}}, "rosey.prod")
     assert plugins.entries(effective, "/opt/bot/plugins/", "rosey", "bot") == [
         {"path": f"/opt/bot/plugins/{name}.yaml", "state": "file", "content": text, "mode": "0640", "reader": "bot"}
-        | {"owner": "rosey", "group": "bot"}
+        | {"shown_keys": ["name", "enabled", "type", "subscriptions", "publishes"], "owner": "rosey", "group": "bot"}
         for name, text in (("quotes", QUOTES), ("trivia", TRIVIA.replace("enabled: true", "enabled: false")))
     ]
 
@@ -355,7 +360,7 @@ def test_each_plugin_has_its_entry() -> None:
 def test_an_entry_without_owner_leaves_it(nothing: str | None) -> None:
     effective = plugins.effective([QUOTE], {}, "rosey.prod")
     (entry,) = plugins.entries(effective, "/opt", nothing, nothing)
-    assert sorted(entry) == ["content", "mode", "path", "reader", "state"]
+    assert sorted(entry) == ["content", "mode", "path", "reader", "shown_keys", "state"]
     assert set(entry) <= set(state.ENTRY_SPEC)
 
 
