@@ -68,6 +68,18 @@ class Lease:
     sequence: int
 
 
+class HeldError(sealed.ReleaseError):
+    """Another deployment holds the lease. holder: its."""
+
+    def __init__(self, holder: Lease) -> None:
+        super().__init__(
+            f"Another deployment is at work on this host: process {holder.pid} of {holder.controller}, since "
+            f"{holder.since}, until {holder.expires} at the latest. Nothing was touched; wait, or set "
+            "release_take_over: true if you know that it is dead."
+        )
+        self.holder = holder
+
+
 @dataclass(frozen=True)
 class Look:
     """How the lease was found. sequence outlives the holder. damage: why it can't be told, empty where it can."""
@@ -140,11 +152,7 @@ def decide(
             "none is, and set release_take_over: true."
         )
     if holder and not own and not may_take_over and now < _moment(holder.expires) and not _is_gone(holder, claimed):
-        raise sealed.ReleaseError(
-            f"Another deployment is at work on this host: process {holder.pid} of {holder.controller}, since "
-            f"{holder.since}, until {holder.expires} at the latest. Nothing was touched; wait, or set "
-            "release_take_over: true if you know that it is dead."
-        )
+        raise HeldError(holder)
     taken_over = bool(found.damage) or (holder is not None and not own)
     sequence = found.sequence + (0 if own else 1)
     if found.damage:

@@ -58,6 +58,8 @@ _SECRETS = (
     (re.compile(r"(?<=variable reference for ')(?![A-Z_][A-Z0-9_]*')[^']*"), HIDDEN),
     (re.compile(r"(?i)((?:pass\w*|token|secret|seed|jwt|\w*key)[\"']?\s*[:=]\s*)[^\n]+"), rf"\1{HIDDEN}"),
 )
+# The kernel counts the start of a process in ticks of a hundredth of a second.
+_TICK = 0.05
 
 
 class ProcessError(Exception):
@@ -91,6 +93,13 @@ class Process:
     def age(self) -> float:
         """How many seconds ago it was started, to a clock tick."""
         return time.clock_gettime(time.CLOCK_BOOTTIME) - self.started / os.sysconf("SC_CLK_TCK")
+
+    def is_older_than(self, file: Path) -> bool:
+        """Tell whether a file was written after the process was started, which so has not read it at its start."""
+        try:
+            return file.stat().st_mtime > time.time() - self.age + _TICK
+        except OSError:
+            return False
 
 
 class Program(t.Protocol):

@@ -12,7 +12,7 @@ from ansible_collections.rosey.nats.plugins.module_utils import process
 
 RunCommand = Callable[..., tuple[int, str, str]]
 
-_PROPERTIES = ("LoadState", "UnitFileState", "MainPID", "ActiveState", "SubState", "NRestarts")
+_PROPERTIES = ("LoadState", "UnitFileState", "MainPID", "ActiveState", "SubState", "NRestarts", "NeedDaemonReload")
 _ENABLED = ("enabled", "enabled-runtime")
 _LAST_LINES = 5
 # One restart may have had a cause that is gone; a third attempt meets what the first two met.
@@ -29,12 +29,14 @@ class Service:
 
     enabled: it starts with the host. running: its process, None where none runs. failing: it has ended with an error,
     and systemd starts it again until it gives up; from then on it refuses to start it for others too, for a while.
+    unread: systemd has not read its unit since that was written.
     """
 
     exists: bool
     enabled: bool
     running: process.Process | None
     failing: bool = False
+    unread: bool = False
 
     def as_result(self) -> dict[str, bool | int | None]:
         """Give it as a module does."""
@@ -58,6 +60,7 @@ def look_up(name: str, run_command: RunCommand) -> Service:
         enabled=unit["UnitFileState"] in _ENABLED,
         running=process.read(int(unit["MainPID"])),
         # on its way through another attempt it is in none of these two states
+        unread=unit["NeedDaemonReload"] == "yes",
         failing=unit["ActiveState"] == "failed" or unit["SubState"] == "auto-restart" or _restarts(unit) > 0,
     )
 

@@ -146,7 +146,6 @@ release:
 """
 
 import importlib.util
-import time
 import typing as t
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -166,8 +165,6 @@ from ansible_collections.rosey.nats.plugins.module_utils.entries import SPEC, En
 PACKAGES = {"requests": "python3-requests", "yaml": "python3-yaml"}
 # A change of these alone is none for a reader that has the file open or reads it as the same user.
 _NOT_READ = {state.Aspect.OWNER, state.Aspect.GROUP, state.Aspect.MODE, state.Aspect.BELOW}
-# The kernel counts the start of a process in ticks of a hundredth of a second.
-_TICK = 0.05
 
 
 def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dict[str, t.Any]:
@@ -212,10 +209,10 @@ def _stale_reasons(entries: Sequence[Mapping[str, t.Any]], running: process.Proc
     """Name a file that the running bot never read, as after a deployment that was cut off."""
     if running is None:
         return
-    started = time.time() - running.age
     for entry in entries:
-        path = Path(entry["path"])
-        if entry.get("reader") and path.is_file() and path.stat().st_mtime > started + _TICK:
+        # the list of a directory is written when a file of it comes or goes
+        path = Path(entry["path"], entry.get("manifest") or "")
+        if entry.get("reader") and path.is_file() and running.is_older_than(path):
             yield Reason("file", str(path), "written since the bot was started", Action.RESTART)
 
 

@@ -211,7 +211,7 @@ import os
 import platform
 import pwd
 import typing as t
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -271,11 +271,11 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dic
         _check_ports(meant, found.running)
         _check_room(meant, server)
     reasons = [
-        *_restart_reasons(found, binary, changes),
+        *_restart_reasons(found, binary, changes, params["entries"]),
         *_server_reasons(params, found, binary, server),
         *_config_reasons(params, present, loaded, meant, server),
     ]
-    before = server.varz["version"] if server else recorded.settings.get("version") if recorded else None
+    before = [server.varz["version"]] if server else _versions(params, recorded)
     # Whether a container runs is for Docker's own module to find out.
     started = found.running or (params["runtime"] == "docker" and present is not None)
     action = least(reasons) if started else Action.START
@@ -295,7 +295,7 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dic
             "reason": binary.reason,
         },
         "changes": [change.as_result() for change in changes],
-        "unit_changed": any(change.path.endswith(".service") for change in changes),
+        "unit_changed": found.unread or any(_is_unit(change.path) for change in changes),
         "service": found.as_result(),
         "mark": asdict(server.mark) if server else None,
         "action": str(action),
@@ -400,12 +400,23 @@ def _loaded(recorded: release.Part | None, config_file: str) -> dict[str, t.Any]
     return None
 
 
-def _store(params: Mapping[str, t.Any], meant: Mapping[str, t.Any], before: str | None) -> dict[str, str | bool | None]:
+def _versions(params: Mapping[str, t.Any], recorded: release.Part | None) -> list[str]:
+    """Give the versions of which one ran last, where no server answers: the linked one, and the one that was proven."""
+    target = archive.look_at_link(Path(params["link"])).target
+    linked = Path(target).parent if target else None
+    found = [linked.name] if linked and linked.parent == Path(params["directory"]) else []
+    return [*found, *([recorded.settings["version"]] if recorded and "version" in recorded.settings else [])]
+
+
+def _store(
+    params: Mapping[str, t.Any], meant: Mapping[str, t.Any], versions: Sequence[str]
+) -> dict[str, str | bool | None]:
     """Tell whether JetStream's store has to be copied; ObstacleError where it would have to be and is not.
 
-    before: the version that ran last.
+    versions: those of which one ran last. In doubt the store is that of the one that asks for a copy.
     """
     version = params["version"]
+    before = next((each for each in versions if store.needs_copy(each, version)), next(iter(versions), None))
     if before is None or not health.meant_jetstream(options.canonical(meant)) or not store.needs_copy(before, version):
         return {"before": before, "needs_copy": False}
     copied = params["store_copy"] and params["runtime"] != "docker"
@@ -435,14 +446,25 @@ def _answering(meant: Mapping[str, t.Any], *configs: dict[str, t.Any] | str | No
 
 
 def _restart_reasons(
-    found: service.Service, binary: archive.Installation, changes: Iterable[state.Change]
+    found: service.Service,
+    binary: archive.Installation,
+    changes: Iterable[state.Change],
+    entries: Iterable[Mapping[str, t.Any]],
 ) -> Iterator[Reason]:
     """Name what a running server only takes up with a new process."""
     if found.running and found.running.executable != binary.binary:
         yield Reason("binary", str(found.running.executable), str(binary.binary), Action.RESTART)
     for change in changes:
-        if change.path.endswith(".service"):
+        if _is_unit(change.path):
             yield Reason("unit", change.path, ", ".join(change.what), Action.RESTART)
+    changed = {change.path for change in changes}
+    for path in (entry["path"] for entry in entries if _is_unit(entry["path"])):
+        if found.running and path not in changed and found.running.is_older_than(Path(path)):
+            yield Reason("unit", path, "written since the server was started", Action.RESTART)
+
+
+def _is_unit(path: str) -> bool:
+    return path.endswith(".service")
 
 
 def _server_reasons(

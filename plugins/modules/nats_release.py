@@ -155,6 +155,10 @@ options:
             type: str
             default: none
             choices: [none, nats_conf, all]
+          shown_keys:
+            description: The keys of a YAML file whose values may be seen.
+            type: list
+            elements: str
           reader:
             description: Who reads it.
             type: str
@@ -247,6 +251,10 @@ lease:
       description: How many leases the host has given, with this one.
       returned: always
       type: int
+holder:
+  description: The lease of the deployment that is at work, with the keys of RV(lease).
+  returned: where O(state=begun) is refused because of it
+  type: dict
 taken_over:
   description: Whether it replaces the lease of another deployment that has not given it back.
   returned: with O(state=begun)
@@ -394,6 +402,8 @@ def main() -> None:
     try:
         claim = lease.claim(module.params["claim"])
         result = _DOINGS[module.params["state"]](module.params, claim, module.check_mode)
+    except lease.HeldError as error:
+        module.fail_json(msg=str(error), holder=asdict(error.holder))
     except sealed.ReleaseError as error:
         module.fail_json(msg=str(error))
     module.exit_json(**{"changed": False, **result})

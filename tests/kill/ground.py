@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import nats
+import requests
 from nats.errors import Error as ClientError
 from nats.js.errors import Error as StreamError
 
@@ -42,7 +43,7 @@ NEWER_SUM = "h1:IJ8TrZaiMZUrPGavMvP7hNAE9lYnHTThuthpwlsdlbc="
 # Seconds that a module waits whose play was killed, so that the next deployment meets it at work.
 HOLD = 5.0
 SEED = 20240229
-EVENTS_EACH = 5
+EVENTS_EACH = 3
 POLL_SECONDS = 0.02
 # What the scheduler of a busy machine may add to an outage.
 SLACK = 0.5
@@ -428,7 +429,11 @@ class Ground:
             yield f"expected {self.programs} to run, found {names}"
         if not process.is_noted(self.server, self.running_server()):
             yield "the server's pid file does not name it"
-        varz = self.deployment.varz()
+        try:
+            varz = self.deployment.varz()
+        except requests.RequestException as error:
+            yield f"the server does not answer: {type(error).__name__}"
+            return
         for name, value in changes.get("nats_server_config", {}).items():
             if varz[name] != value:
                 yield f"{name} is {varz[name]}, not {value}"

@@ -28,7 +28,7 @@ RECORD = "Record | What was proven, to go back to"
 
 # Of each phase, in the order of their going: the point of a whole run's trace, and a seeded share of a module's doings.
 SAMPLE: list[tuple[type[Phase], str, Choice]] = [
-    (First, "before begin", lambda trace, _share: trace.before("Begin | Keep other deployments away")),
+    (First, "before begin", lambda trace, _share: trace.before("Begin | Claim the host")),
     (First, "the binary's module goes on", lambda trace, share: trace.inside("playbook", "nats_binary", share)),
     (First, "the start's module alone", lambda trace, share: trace.inside("module", "nats_process", share)),
     (Reload, "after begin", lambda trace, _share: trace.before("Begin | Look again, now that nobody else is at work")),

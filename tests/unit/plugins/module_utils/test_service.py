@@ -17,6 +17,7 @@ UNIT = {
     "ActiveState": "inactive",
     "SubState": "dead",
     "NRestarts": "0",
+    "NeedDaemonReload": "no",
 }
 
 
@@ -48,6 +49,7 @@ def look_up(**changes: str) -> service.Service:
             {"ActiveState": "activating", "SubState": "start-pre", "NRestarts": "1"},
             service.Service(exists=True, enabled=True, running=None, failing=True),
         ),
+        ({"NeedDaemonReload": "yes"}, service.Service(exists=True, enabled=True, running=None, unread=True)),
         (
             {"ActiveState": "activating", "SubState": "start"},
             service.Service(exists=True, enabled=True, running=None),

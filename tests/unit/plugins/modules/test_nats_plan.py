@@ -278,10 +278,10 @@ def plan_of_service(host: Host, monkeypatch: pytest.MonkeyPatch) -> Callable[...
     systemctl.parent.mkdir()
     monkeypatch.setenv("PATH", f"{systemctl.parent}:{os.environ['PATH']}")
 
-    def plan(server: subprocess.Popen[bytes], config: str, **changes: Any) -> dict[str, Any]:
+    def plan(server: subprocess.Popen[bytes], config: str, *, unread: str = "no", **changes: Any) -> dict[str, Any]:
         systemctl.write_text(
             f"#!/bin/sh\nprintf 'LoadState=loaded\\nUnitFileState=enabled\\nMainPID={server.pid}\\n'\n"
-            "printf 'ActiveState=active\\nSubState=running\\nNRestarts=0\\n'\n"
+            f"printf 'ActiveState=active\\nSubState=running\\nNRestarts=0\\nNeedDaemonReload={unread}\\n'\n"
         )
         systemctl.chmod(0o755)
         return host.plan(config, runtime="systemd", **changes)
@@ -313,6 +313,65 @@ def test_what_the_command_line_overrides_is_seen(
     with served(host, nats_server, config, "-c", str(host.config_file), *options) as server:
         result = plan_of_service(server, config)
     assert (result["reasons"], result["action"]) == (reasons, action)
+
+
+def test_a_unit_that_is_not_in_effect_yet_is_taken_up(
+    host: Host, nats_server: Path, plan_of_service: Callable[..., dict[str, Any]]
+) -> None:
+    config, unit = "debug: false", host.root / "nats.service"
+    entries = [
+        {
+            "path": str(host.config_file),
+            "state": "file",
+            "content": f"host: 127.0.0.1\nport: {host.port}\n{config}",
+        },
+        {"path": str(unit), "state": "file", "content": "[Service]\n"},
+    ]
+    unit.write_text("[Service]\n")
+    with served(host, nats_server, config) as server:
+        planned = plan_of_service(server, config, entries=entries)
+        assert (planned["unit_changed"], planned["action"]) == (False, "nothing")
+        assert plan_of_service(server, config, entries=entries, unread="yes")["unit_changed"]
+        time.sleep(0.1)
+        unit.touch()
+        planned = plan_of_service(server, config, entries=entries)
+    assert planned["reasons"] == [f"unit: {unit} -> written since the server was started (restart)"]
+
+
+@pytest.mark.parametrize(
+    ("linked", "proven", "wanted", "copied_from"),
+    [
+        (None, None, "2.10.7", None),
+        ("2.10.7", "2.10.7", "2.10.29", None),
+        ("2.10.7", None, "2.9.25", "2.10.7"),
+        (None, "2.10.7", "2.9.25", "2.10.7"),
+        # the upgrade was cut off, or crashed: whichever ran, the store is not one of the line that is wanted
+        ("2.10.7", "2.9.25", "2.10.7", "2.9.25"),
+        ("2.10.7", "2.9.25", "2.9.25", "2.10.7"),
+    ],
+)
+def test_where_no_server_answers_the_link_tells_what_ran(
+    host: Host, linked: str | None, proven: str | None, wanted: str, copied_from: str | None
+) -> None:
+    if linked:
+        (host.root / "nats-server").symlink_to(host.root / "lib" / linked / "nats-server")
+    changes: dict[str, Any] = {}
+    if proven:
+        releases = host.root / "releases"
+        release.Store(releases).write(
+            {"server": release.Part({"version": proven}, [])},
+            controller="here",
+            plan=[],
+            gates=[],
+            keep=10,
+            now=datetime.now(UTC),
+        )
+        changes["releases"] = str(releases)
+    (host.root / "store").mkdir()
+    planned = host.plan(host.store(), version=wanted, **changes)["store"]
+    assert planned["needs_copy"] is bool(copied_from)
+    if copied_from:
+        assert planned["before"] == copied_from
 
 
 @pytest.mark.parametrize(
