@@ -83,8 +83,13 @@ def play_role(
 ) -> str:
     """Run the role on one host; give what it printed, and its exit status in front."""
     inventory.write_text(json.dumps({"rosey": {"hosts": {host: variables}}}))
+    return run_playbook("site.yml", inventory, *options, environment=environment)
+
+
+def run_playbook(playbook: str, inventory: Path, *options: str, environment: dict[str, str] | None = None) -> str:
+    """Run a playbook; give what it printed, and its exit status in front."""
     done = subprocess.run(
-        ["ansible-playbook", "site.yml", "-i", str(inventory), *options],
+        ["ansible-playbook", playbook, "-i", str(inventory), *options],
         cwd=ROOT,
         env={**os.environ, **(environment or {}), "COLUMNS": "1000", "ANSIBLE_NOCOLOR": "1"},
         capture_output=True,
