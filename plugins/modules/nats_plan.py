@@ -75,10 +75,11 @@ options:
       - V(smaller_store) accepts a C(max_file) or C(max_mem) below what JetStream holds.
       - V(other_store) accepts another C(store_dir) while there are streams.
       - V(no_jetstream) accepts that JetStream is turned off while there are streams.
+      - V(uncopied_store) accepts that another minor version starts on the store of a container, which can't be copied.
       - V(all) accepts all of these, as going back does when a deployment failed.
     type: list
     elements: str
-    choices: [all, fewer_connections, smaller_store, other_store, no_jetstream]
+    choices: [all, fewer_connections, smaller_store, other_store, no_jetstream, uncopied_store]
     default: []
 extends_documentation_fragment:
   - rosey.nats.entries
@@ -236,6 +237,10 @@ from ansible_collections.rosey.nats.plugins.module_utils.action import Action, R
 MONITORING_SECONDS = 1.0
 # A server starts on a full disk, and then stores nothing.
 LEAST_ROOM = 1 << 20
+
+
+# The danger that no running server has to be asked about.
+UNCOPIED_STORE = "uncopied_store"
 
 
 class ObstacleError(Exception):
@@ -419,10 +424,15 @@ def _store(
     before = next((each for each in versions if store.needs_copy(each, version)), next(iter(versions), None))
     if before is None or not health.meant_jetstream(options.canonical(meant)) or not store.needs_copy(before, version):
         return {"before": before, "needs_copy": False}
-    copied = params["store_copy"] and params["runtime"] != "docker"
-    if not copied and store.is_downgrade(before, version):
+    if params["runtime"] == "docker":
+        what = f"nats_server_version is {version}, and {before} ran here in a container, whose store can't be copied"
+        danger = plan.Danger(UNCOPIED_STORE, f"{what}; a way back to an older minor version can silently lose messages")
+        if not {danger.name, "all"} & {*params["accept"]}:
+            raise ObstacleError(danger.refusal)
+        return {"before": before, "needs_copy": False}
+    if not params["store_copy"] and store.is_downgrade(before, version):
         raise ObstacleError(store.downgrade_refusal(before, version))
-    return {"before": before, "needs_copy": copied}
+    return {"before": before, "needs_copy": params["store_copy"]}
 
 
 def _answering(meant: Mapping[str, t.Any], *configs: dict[str, t.Any] | str | None) -> Answering | None:
@@ -544,7 +554,12 @@ def main() -> None:
             "settings": {"type": "dict"},
             **entries.SPEC,
             "store_copy": {"type": "bool", "default": True},
-            "accept": {"type": "list", "elements": "str", "choices": ["all", *plan.DANGERS], "default": []},
+            "accept": {
+                "type": "list",
+                "elements": "str",
+                "choices": ["all", *plan.DANGERS, UNCOPIED_STORE],
+                "default": [],
+            },
         },
         required_if=[("runtime", "process", ["pid_file"])],
         supports_check_mode=True,

@@ -490,6 +490,19 @@ def test_a_container_with_streams_is_guarded_too(monitored: Host) -> None:
     assert "no_jetstream" in monitored.plan(monitored.monitoring, runtime="docker")["msg"]
 
 
+@pytest.mark.parametrize("version", ["2.9.25", "2.11.0"])
+def test_the_store_of_a_container_is_not_copied_and_so_guarded(monitored: Host, version: str) -> None:
+    config = monitored.monitoring + monitored.store()
+    refused = monitored.plan(config, runtime="docker", version=version)["msg"]
+    assert (
+        f"nats_server_version is {version}, and 2.10.7 ran here in a container, whose store can't be copied" in refused
+    )
+    assert "Set nats_server_accept: [uncopied_store] to do it all the same" in refused
+    for accept in ("uncopied_store", "all"):
+        planned = monitored.plan(config, runtime="docker", version=version, accept=[accept])
+        assert planned["store"] == {"before": "2.10.7", "needs_copy": False}
+
+
 def test_what_was_proven_is_never_shown(monitored: Host) -> None:
     proven = monitored.config_file.read_text() + "authorization { token: the-old-secret }"
     monitored.deploy(monitored.monitoring)
