@@ -101,6 +101,7 @@ PARTS = (
     preparation("server", [build_line(SERVER)], "environment"),
     preparation("servers", [build_line(NEWER, NEWER_VERSION), build_line(OLDER, OLDER_VERSION)], "environment"),
     # The long ones start first.
+    pytest_part("deployment", "tests/deployment", "server"),
     Part(
         "sanity",
         (Command(("python", "-m", "tests.sanity", ".venv-test/sanity"), ".venv-test/sanity/**/output/junit/*.xml"),),

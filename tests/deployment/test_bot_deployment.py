@@ -18,7 +18,7 @@ import requests
 import yaml
 
 if TYPE_CHECKING:
-    from .conftest import Deployment
+    from ansible_collections.rosey.nats.tests.integration.conftest import Deployment
 
 QUOTES = {
     "name": "quotes",
