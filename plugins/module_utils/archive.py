@@ -190,9 +190,14 @@ def find_architecture(text: str) -> Architecture:
     raise ArchiveError(f"architecture {text!r} is not supported; expected one of {supported}")
 
 
+def is_version(text: str) -> bool:
+    """Tell whether a text is a version, such as 2.10.7."""
+    return bool(_VERSION.fullmatch(text))
+
+
 def check_version(version: str) -> str:
     """Give the version back when it is one, such as 2.10.7; ArchiveError otherwise."""
-    if not _VERSION.fullmatch(version):
+    if not is_version(version):
         raise ArchiveError(
             f"version {version!r} is no version of nats-server; expected one such as 2.10.7, without a v"
         )

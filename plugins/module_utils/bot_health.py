@@ -646,5 +646,6 @@ def _account(name: str | None) -> dict[str, t.Any]:
     """Give what subprocess takes to run something as that user; KeyError where there is none."""
     if not name or os.geteuid() != 0:
         return {}
-    account = pwd.getpwnam(name)
-    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": os.getgrouplist(name, account.pw_gid)}
+    account = pwd.getpwuid(int(name)) if name.isdecimal() else pwd.getpwnam(name)
+    groups = os.getgrouplist(account.pw_name, account.pw_gid)
+    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": groups}

@@ -869,7 +869,10 @@ def _lines_of_keys(text: str, keys: Collection[str]) -> Iterator[str]:
     """Give the lines of a YAML mapping with the values of these keys alone; what is not clearly theirs is hidden."""
     shown = False
     for line in text.splitlines(keepends=True):
-        if line.startswith((" ", "-", "#", "\n")):
+        if line.lstrip().startswith("#"):
+            # what is commented out may be secret as well
+            continue
+        if line.startswith((" ", "-", "\n")):
             if shown or not line.strip():
                 yield line
             continue

@@ -67,6 +67,11 @@ options:
       - Without a copy an older minor version is refused, since it can lose what a newer one stored.
     type: bool
     default: true
+  ran_last:
+    description:
+      - The version that ran last on JetStream's store, where the caller has seen it and no server answers.
+      - Without it both the version that O(link) leads to and the one that was last proven count.
+    type: str
   accept:
     description:
       - What a change may cut off or lose. The module fails, with figures, where the running server shows that a change
@@ -406,11 +411,16 @@ def _loaded(recorded: release.Part | None, config_file: str) -> dict[str, t.Any]
 
 
 def _versions(params: Mapping[str, t.Any], recorded: release.Part | None) -> list[str]:
-    """Give the versions of which one ran last, where no server answers: the linked one, and the one that was proven."""
-    target = archive.look_at_link(Path(params["link"])).target
-    linked = Path(target).parent if target else None
-    found = [linked.name] if linked and linked.parent == Path(params["directory"]) else []
-    return [*found, *([recorded.settings["version"]] if recorded and "version" in recorded.settings else [])]
+    """Give the versions of which one ran last, where no server answers: the linked one, and the one that was proven.
+
+    The caller may know better.
+    """
+    if params["ran_last"]:
+        return [params["ran_last"]]
+    target = Path(archive.look_at_link(Path(params["link"])).target or ".")
+    linked = target.parent.name if target.parent.parent == Path(params["directory"]) else None
+    proven = recorded.settings.get("version") if recorded else None
+    return [each for each in (linked, proven) if each and archive.is_version(each)]
 
 
 def _store(
@@ -430,7 +440,8 @@ def _store(
         if not {danger.name, "all"} & {*params["accept"]}:
             raise ObstacleError(danger.refusal)
         return {"before": before, "needs_copy": False}
-    if not params["store_copy"] and store.is_downgrade(before, version):
+    # on the way back there is nothing better
+    if not params["store_copy"] and "all" not in params["accept"] and store.is_downgrade(before, version):
         raise ObstacleError(store.downgrade_refusal(before, version))
     return {"before": before, "needs_copy": params["store_copy"]}
 
@@ -469,8 +480,8 @@ def _restart_reasons(
             yield Reason("unit", change.path, ", ".join(change.what), Action.RESTART)
     changed = {change.path for change in changes}
     for path in (entry["path"] for entry in entries if _is_unit(entry["path"])):
-        if found.running and path not in changed and found.running.is_older_than(Path(path)):
-            yield Reason("unit", path, "written since the server was started", Action.RESTART)
+        if found.running and path not in changed and (found.unread or found.running.is_older_than(Path(path))):
+            yield Reason("unit", path, "not in effect yet", Action.RESTART)
 
 
 def _is_unit(path: str) -> bool:
@@ -554,6 +565,7 @@ def main() -> None:
             "settings": {"type": "dict"},
             **entries.SPEC,
             "store_copy": {"type": "bool", "default": True},
+            "ran_last": {"type": "str"},
             "accept": {
                 "type": "list",
                 "elements": "str",

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import nats
 import pytest
 import requests
 
@@ -32,6 +34,7 @@ BROKEN = {
     "bot_config_gate_wait": 4,
     "bot_config_round_trip": False,
 }
+OLDER_SUM = "h1:USQ91yDrsRohuEAW8vJpal7Z9p+EWTGk53wchamzqFo="
 LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
 
 
@@ -104,9 +107,16 @@ def test_what_an_earlier_run_put_over_is_gone_back_from(host: Host, material: Ma
     assert host.release == before
 
 
-def test_a_gate_alone_records_nothing_that_is_not_there(host: Host) -> None:
+@pytest.mark.parametrize(
+    ("changes", "tag"),
+    [
+        ({"bot_config_profile": "low_latency"}, "bot_config_gate"),
+        ({"nats_server_config": {"max_connections": 81}}, "nats_server_gate"),
+    ],
+)
+def test_a_gate_alone_records_nothing_that_is_not_there(host: Host, changes: dict[str, Any], tag: str) -> None:
     before = host.release
-    said = host.deploy({"bot_config_profile": "low_latency"}, "--tags", "bot_config_gate")
+    said = host.deploy(changes, "--tags", tag)
     assert said.startswith("exit 0"), said
     assert host.release == before
 
@@ -181,6 +191,35 @@ def test_one_that_can_not_go_back_keeps_no_other_from_it(host: Host, second: Hos
     assert "sick could NOT go back to release" in said
     assert "The step that failed: ?" not in said
     assert host.health()["nats"]["connected"]
+
+
+def test_a_copy_that_fails_leaves_the_version_that_ran(tmp_path: Path) -> None:
+    deployment = Deployment(tmp_path, *free_ports(3))
+    older = {"nats_server_version": "2.9.25", "nats_server_module_sums": {"2.9.25": OLDER_SUM}}
+    store = {"jetstream": {"max_mem": "16M", "max_file": "16M"}}
+    try:
+        said = deployment.play({**older, "nats_server_config": {**store, "log_max_num": None}})
+        assert said.startswith("exit 0"), said
+        before = Host(deployment).release
+        # a file in the way of the copies
+        (tmp_path / "root/var/lib/rosey-nats/stores").write_text("no directory\n")
+        asyncio.run(stored(deployment.port))
+        said = deployment.play({"nats_server_config": store})
+        assert said.startswith("exit 2"), said
+        assert "Copy | The store" in said
+        assert f"here is back at release {before}, as its gate has proven" in said
+        assert deployment.varz()["version"] == "2.9.25"
+    finally:
+        stop_all(tmp_path)
+
+
+async def stored(port: int) -> None:
+    """Store a message, so that there is something to copy."""
+    client = await nats.connect(f"nats://127.0.0.1:{port}")
+    stream = client.jetstream()
+    await stream.add_stream(name="kept", subjects=["kept"])
+    await stream.publish("kept", b"message")
+    await client.close()
 
 
 def test_no_batch_begins_after_a_host_that_can_not_be_reached(host: Host, tmp_path: Path) -> None:

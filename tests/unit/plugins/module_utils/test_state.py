@@ -748,7 +748,7 @@ def test_a_secret_copy_is_out_of_reach_for_all_others(tmp_path: Path) -> None:
             CONF.format("********") + "(what differs is hidden)\n",
         ),
         (
-            'name: a\nconfig:\n- hidden-1\n# hidden-2\n\nhidden-3: |\n  hidden-4\n"sub":\n  - "x"\nhidden 5\n',
+            'name: a\n# hidden-0\nconfig:\n- hidden-1\n\nhidden-3: |\n  hidden-4\n"sub":\n  - "x"\nhidden 5\n',
             {"content": 'name: b\n\nsub:\n  - "x"\n\nconfig: {a: hidden-6}\n', "shown_keys": ["name", "sub"]},
             'name: a\nconfig: ********\n\n: ********\n"sub":\n  - "x"\n: ********\n',
             'name: b\n\nsub:\n  - "x"\n\nconfig: ********\n',

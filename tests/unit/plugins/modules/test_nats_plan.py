@@ -331,11 +331,12 @@ def test_a_unit_that_is_not_in_effect_yet_is_taken_up(
     with served(host, nats_server, config) as server:
         planned = plan_of_service(server, config, entries=entries)
         assert (planned["unit_changed"], planned["action"]) == (False, "nothing")
-        assert plan_of_service(server, config, entries=entries, unread="yes")["unit_changed"]
+        planned = plan_of_service(server, config, entries=entries, unread="yes")
+        assert (planned["unit_changed"], planned["action"]) == (True, "restart")
         time.sleep(0.1)
         unit.touch()
         planned = plan_of_service(server, config, entries=entries)
-    assert planned["reasons"] == [f"unit: {unit} -> written since the server was started (restart)"]
+    assert planned["reasons"] == [f"unit: {unit} -> not in effect yet (restart)"]
 
 
 @pytest.mark.parametrize(
@@ -372,6 +373,23 @@ def test_where_no_server_answers_the_link_tells_what_ran(
     assert planned["needs_copy"] is bool(copied_from)
     if copied_from:
         assert planned["before"] == copied_from
+    # the caller saw what ran
+    assert host.plan(host.store(), version=wanted, ran_last=wanted, **changes)["store"]["needs_copy"] is False
+
+
+def test_on_the_way_back_an_older_version_starts_without_a_copy_where_none_is_made(host: Host) -> None:
+    (host.root / "store").mkdir()
+    (host.root / "nats-server").symlink_to(host.root / "lib" / "2.10.7" / "nats-server")
+    asked = {"version": "2.9.25", "store_copy": False}
+    assert "can silently lose" in host.plan(host.store(), **asked)["msg"]
+    planned = host.plan(host.store(), **asked, accept=["all"])["store"]
+    assert planned == {"before": "2.10.7", "needs_copy": False}
+
+
+def test_a_link_to_what_is_no_version_tells_nothing(host: Host) -> None:
+    (host.root / "store").mkdir()
+    (host.root / "nats-server").symlink_to(host.root / "lib" / "current" / "nats-server")
+    assert host.plan(host.store())["store"] == {"before": None, "needs_copy": False}
 
 
 @pytest.mark.parametrize(
