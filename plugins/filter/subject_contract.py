@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.rosey.nats.plugins.module_utils.gate import Severity
 from ansible_collections.rosey.nats.plugins.plugin_utils import contract, plugins
 
 
@@ -22,8 +23,8 @@ def subject_contract(
     except plugins.PluginsError as error:
         raise AnsibleFilterError(f"subject_contract: {error}") from error
     return {
-        "errors": found.texts(contract.Severity.ERROR),
-        "warnings": found.texts(contract.Severity.WARNING),
+        "errors": found.texts(Severity.ERROR),
+        "warnings": found.texts(Severity.WARNING),
         "findings": [finding.as_result() for finding in found.findings],
         "table": contract.table(found.routes),
     }

@@ -21,7 +21,7 @@ _SOAK_PAUSE = 1.0
 
 
 class Severity(StrEnum):
-    """An error keeps the server from passing; a warning is only told."""
+    """An error keeps what is judged from passing; a warning is only told."""
 
     ERROR = "error"
     WARNING = "warning"

@@ -16,22 +16,15 @@ import typing as t
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from enum import StrEnum
 
 from ansible_collections.rosey.nats.plugins.module_utils import subjects
+from ansible_collections.rosey.nats.plugins.module_utils.gate import Severity
 from ansible_collections.rosey.nats.plugins.plugin_utils import plugins
 
 BOT = "the bot"
 _CELL_WIDTH = 40
 _HEADINGS = ("subject", "published by", "listened to by")
 _NOBODY = "-"
-
-
-class Severity(StrEnum):
-    """An error keeps a description from being used; a warning is only told."""
-
-    ERROR = "error"
-    WARNING = "warning"
 
 
 @dataclass(frozen=True)

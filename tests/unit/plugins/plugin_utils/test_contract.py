@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.rosey.nats.plugins.module_utils.gate import Severity
 from ansible_collections.rosey.nats.plugins.plugin_utils import contract, plugins
 
 ROOT = Path(__file__).parents[4]
@@ -74,7 +75,7 @@ def test_the_guides_plugins_fit_but_for_trivia_which_hears_itself() -> None:
 )
 def test_a_misplaced_subject_is_an_error_and_nothing_else(subject: str, problem: str) -> None:
     checked = check({"name": "quotes", "subscriptions": [subject]})
-    assert [finding.severity for finding in checked.findings] == [contract.Severity.ERROR]
+    assert [finding.severity for finding in checked.findings] == [Severity.ERROR]
     assert said(checked)[0].startswith(f"quotes: {problem}")
     assert [route.subject for route in checked.routes] == [route.subject for route in check().routes]
     assert said(check({"name": "quotes", "publishes": [subject]}))[0] == said(checked)[0]
@@ -93,7 +94,7 @@ def test_a_misplaced_subject_is_an_error_and_nothing_else(subject: str, problem:
 )
 def test_what_may_not_be_published_is_an_error(subject: str, problem: str) -> None:
     checked = check({"name": "quotes", "publishes": [subject]})
-    assert [finding.severity for finding in checked.findings] == [contract.Severity.ERROR]
+    assert [finding.severity for finding in checked.findings] == [Severity.ERROR]
     assert said(checked)[0].startswith(f'quotes: "rosey.prod.{subject}" {problem}')
 
 
@@ -148,13 +149,13 @@ def test_what_may_be_an_oversight_is_a_warning(declared: dict[str, Any], expecte
 
 def test_the_warnings_say_what_to_do() -> None:
     checked = check({"name": "a", "publishes": ["commands.roll"], "subscriptions": ["plugin.b.event"]})
-    assert checked.texts(contract.Severity.WARNING) == [
+    assert checked.texts(Severity.WARNING) == [
         'a: "rosey.prod.plugin.b.event" is listened to, and nobody sends it; '
         "let somebody publish it, or remove it from subscriptions",
         'a: "rosey.prod.commands.roll" is published, and nobody listens to it; '
         "let somebody subscribe to it, or remove it from publishes",
     ]
-    assert checked.texts(contract.Severity.ERROR) == []
+    assert checked.texts(Severity.ERROR) == []
 
 
 def test_another_plugin_is_enough_to_be_heard() -> None:
