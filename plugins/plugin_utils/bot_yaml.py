@@ -7,18 +7,27 @@ from __future__ import annotations
 
 import math
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import yaml
 
 _TEXT_TAG = "tag:yaml.org,2002:str"
 
 
-def dump(data: Mapping[str, t.Any], *, quoted: bool = True) -> str:
-    """Write a mapping as the guide lays its files out. quoted: whether texts stand in quotes, as most of them do."""
-    dumper = _QuotingDumper if quoted else _Dumper
-    text: str = yaml.dump(data, Dumper=dumper, allow_unicode=True, sort_keys=False, width=math.inf)
+def dump(data: Mapping[str, t.Any], *, plain: Collection[str] = ()) -> str:
+    """Write a mapping as the guide lays its files out. Texts stand in quotes, as most of them do there.
+
+    plain: keys whose text stands without. No text is broken into lines, so that what begins a line is a key or a dash.
+    """
+    words = {key: _Word(value) if key in plain and isinstance(value, str) else value for key, value in data.items()}
+    text: str = yaml.dump(words, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=math.inf)
     return text
+
+
+class _Word(str):
+    """A text without quotes, where YAML needs none."""
+
+    __slots__ = ()
 
 
 class _Dumper(yaml.SafeDumper):
@@ -34,10 +43,6 @@ class _Dumper(yaml.SafeDumper):
         # The emitter takes a line separator for a line break, and so loses it, where it does not quote.
         return self.represent_scalar(_TEXT_TAG, data, style=None if data.isprintable() else '"')
 
-
-class _QuotingDumper(_Dumper):
-    """Quotes every text that is no key."""
-
     def represent_text(self, data: str) -> yaml.ScalarNode:
         return self.represent_scalar(_TEXT_TAG, data, style='"')
 
@@ -49,10 +54,9 @@ class _QuotingDumper(_Dumper):
         return node
 
 
-_Dumper.add_representer(str, _Dumper.represent_word)
-_QuotingDumper.add_representer(str, _QuotingDumper.represent_text)
+_Dumper.add_representer(str, _Dumper.represent_text)
+_Dumper.add_representer(_Word, _Dumper.represent_word)
 # What Ansible hands over is often of a class of its own, derived from the plain one.
-for _dumper in (_Dumper, _QuotingDumper):
-    for _kind, _represent in _dumper.yaml_representers.items():
-        if _kind is not None:
-            _dumper.add_multi_representer(_kind, _represent)
+for _kind, _represent in _Dumper.yaml_representers.items():
+    if _kind not in (None, _Word):
+        _Dumper.add_multi_representer(_kind, _represent)

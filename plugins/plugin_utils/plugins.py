@@ -161,14 +161,12 @@ def effective(declared: t.Any, overlays: t.Any, prefix: str) -> list[Plugin]:
 
 
 def render(plugin: Mapping[str, t.Any]) -> str:
-    """Write the YAML file of an effective plugin."""
-    further = [key for key in plugin if key not in KEYS]
-    parts = [
-        (_HEAD, False),
-        *(((key,), True) for key in KEYS if key not in _HEAD),
-        (further, True),
-    ]
-    return "\n".join(bot_yaml.dump({key: plugin[key] for key in keys}, quoted=quoted) for keys, quoted in parts if keys)
+    """Write the YAML file of an effective plugin, with an empty line before each part, as the guide has them."""
+    text = bot_yaml.dump({key: plugin[key] for key in KEYS}, plain=_HEAD)
+    for key in KEYS.keys() - set(_HEAD):
+        text = text.replace(f"\n{key}:", f"\n\n{key}:")
+    further = {key: value for key, value in plugin.items() if key not in KEYS}
+    return f"{text}\n{bot_yaml.dump(further)}" if further else text
 
 
 def entries(
