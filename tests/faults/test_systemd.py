@@ -143,7 +143,7 @@ def running(
     start_container: Callable[..., Container], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Container, Publisher]]:
     flags = [f"--tmpfs={place}" for place in ("/etc/nats:size=64k", "/srv/full:size=64k,mode=777")]
-    flags.append("--tmpfs=/var/lib/rosey-nats:size=512k")
+    flags.append("--tmpfs=/var/lib/rosey-nats:size=32m")
     flags.append(f"--volume={tmp_path_factory.mktemp('readonly')}:/srv/readonly:ro")
     always = {
         # the client is outside
