@@ -59,19 +59,7 @@ class Route:
 
 
 @dataclass(frozen=True)
-class Contract:
-    """What was found, errors first, and the routes by their subjects. A misplaced subject has no route."""
-
-    findings: tuple[Finding, ...]
-    routes: tuple[Route, ...]
-
-    def texts(self, severity: Severity) -> list[str]:
-        """Give the findings of one severity as texts."""
-        return [str(finding) for finding in self.findings if finding.severity is severity]
-
-
-@dataclass(frozen=True)
-class _Use:
+class Use:
     """One line of a declaration: a subject that a party publishes, or else listens to."""
 
     party: str
@@ -82,6 +70,19 @@ class _Use:
     def is_family(self) -> bool:
         """Whether it stands for whatever the bot may publish or listen to, as it comes."""
         return self.party == BOT and subjects.has_wildcard(self.subject)
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What was found, errors first, the routes by their subjects, and every use. A misplaced subject has no route."""
+
+    findings: tuple[Finding, ...]
+    routes: tuple[Route, ...]
+    uses: tuple[Use, ...]
+
+    def texts(self, severity: Severity) -> list[str]:
+        """Give the findings of one severity as texts."""
+        return [str(finding) for finding in self.findings if finding.severity is severity]
 
 
 _Fault = tuple[str, str]
@@ -112,7 +113,7 @@ def check(described: Iterable[Mapping[str, t.Any]], prefix: str, bot: Mapping[st
             doubts = _doubts(use, routes[use.subject])
             findings += [Finding(Severity.WARNING, use.party, use.subject, *doubt) for doubt in doubts]
     findings.sort(key=lambda finding: finding.severity is Severity.WARNING)
-    return Contract(tuple(findings), tuple(routes[subject] for subject in sorted(routes)))
+    return Contract(tuple(findings), tuple(routes[subject] for subject in sorted(routes)), tuple(uses))
 
 
 def table(routes: Iterable[Route]) -> list[str]:
@@ -134,11 +135,11 @@ def _bot(bot: Mapping[str, t.Any], prefix: str) -> Mapping[str, t.Any]:
     return own
 
 
-def _uses(party: str, plugin: Mapping[str, t.Any]) -> dict[_Use, None]:
+def _uses(party: str, plugin: Mapping[str, t.Any]) -> dict[Use, None]:
     """Give what a party publishes and listens to, in order, each once."""
     published = ((subject, True) for subject in plugin["publishes"])
     heard = ((subject, False) for subject in plugin["subscriptions"])
-    return dict.fromkeys(_Use(party, *line) for line in itertools.chain(heard, published))
+    return dict.fromkeys(Use(party, *line) for line in itertools.chain(heard, published))
 
 
 def _misplacement(subject: str, prefix: str) -> _Fault | None:
@@ -167,7 +168,7 @@ def _foreign(subject: str, prefix: str) -> _Fault:
     return f"is neither relative nor one of {whole}", "write it without a prefix, as commands.quote is"
 
 
-def _misuse(use: _Use, prefix: str) -> _Fault | None:
+def _misuse(use: Use, prefix: str) -> _Fault | None:
     """Say why nobody, or not this party, may publish the subject."""
     if not use.published:
         return None
@@ -184,7 +185,7 @@ def _misuse(use: _Use, prefix: str) -> _Fault | None:
     return None
 
 
-def _routes(uses: Iterable[_Use]) -> dict[str, Route]:
+def _routes(uses: Iterable[Use]) -> dict[str, Route]:
     """Find who reaches whom. Subjects are looked up in an index, since a comparison of all with all takes too long."""
     publishers, listeners = subjects.Index(), subjects.Index()
     used = set()
@@ -201,7 +202,7 @@ def _routes(uses: Iterable[_Use]) -> dict[str, Route]:
     }
 
 
-def _doubts(use: _Use, route: Route) -> Iterator[_Fault]:
+def _doubts(use: Use, route: Route) -> Iterator[_Fault]:
     """Say what may be an oversight. Of a family of the bot nothing is: there is always more to say or to hear."""
     if use.is_family:
         return
