@@ -60,7 +60,7 @@ BREAKAGES = [
     Breakage(
         name="bot stopped",
         cause="bot_stopped",
-        says=f"systemctl start {BOT}",
+        says=f"systemctl restart {BOT}",
         make=f"systemctl stop {BOT}",
         neighbour="bot's Python gone",
         touches="bot's service",
@@ -268,12 +268,12 @@ BREAKAGES = [
         touches="server's TLS",
     ),
     Breakage(
-        name="TLS that the server does not offer",
-        cause="tls_not_offered",
-        says="tls://localhost:4222",
-        make=servers("tls://localhost:4222"),
-        neighbour="wrong port in secrets.env",
-        touches="bot's servers",
+        name="certificate that has expired",
+        cause="tls_expired",
+        says="expired",
+        make=f"({CERTIFICATES.format(name='localhost', days=0)}); {TRUST}; {BOTH}",
+        neighbour="certificate for another name",
+        touches="server's TLS",
     ),
     Breakage(
         name="no connection left",
