@@ -71,20 +71,26 @@ class Attempts:
     def __init__(self, name: str, run_command: RunCommand) -> None:
         self._name, self._run = f"{name}.service", run_command
         self._before: int | None = None
+        self._since = ""
 
     def is_hopeless(self) -> bool:
         """Say whether the service has ended for good, or again and again. Where systemd can't be asked it has not."""
-        _status, said, _error = self._run(["systemctl", "show", "--property=ActiveState,NRestarts", self._name])
+        properties = "--property=ActiveState,NRestarts,ExecMainStartTimestamp"
+        _status, said, _error = self._run(["systemctl", "show", "--timestamp=unix", properties, self._name])
         unit = _properties(said)
         restarts = _restarts(unit)
         if self._before is None:
-            self._before = restarts
+            self._before, self._since = restarts, unit.get("ExecMainStartTimestamp", "")
         return unit.get("ActiveState") == "failed" or restarts - self._before >= _RESTARTS
 
     def last_words(self) -> str:
-        """Give the last that the program itself wrote into the journal, less what looks like a secret."""
+        """Give the last that the program itself wrote into the journal, less what looks like a secret.
+
+        What it wrote before the attempt that was the first one looked at is of another failure.
+        """
         words = ["--unit", self._name, "--identifier=nats-server", f"--lines={_LAST_LINES}", "--output=cat"]
-        _status, said, _error = self._run(["journalctl", "--no-pager", "--quiet", *words])
+        since = [f"--since={self._since}"] if self._since.startswith("@") else []
+        _status, said, _error = self._run(["journalctl", "--no-pager", "--quiet", *words, *since])
         return process.redact(said.strip())
 
 

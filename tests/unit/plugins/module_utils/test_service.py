@@ -76,12 +76,14 @@ class Systemd:
 
     def __init__(self, *states: tuple[str, int], journal: str = "") -> None:
         self.states, self.journal = iter(states), journal
+        self.read: Sequence[str] = ()
 
     def __call__(self, words: Sequence[str]) -> tuple[int, str, str]:
         if words[0] == "journalctl":
+            self.read = words
             return 0, self.journal, ""
         state, restarts = next(self.states)
-        return 0, f"ActiveState={state}\nNRestarts={restarts}\n", ""
+        return 0, f"ActiveState={state}\nNRestarts={restarts}\nExecMainStartTimestamp=@{1000 + restarts}\n", ""
 
 
 @pytest.mark.parametrize(
@@ -101,6 +103,15 @@ def test_a_service_that_ends_again_and_again_is_hopeless(states: list[tuple[str,
 
 def test_where_systemd_does_not_answer_there_is_hope() -> None:
     assert not service.Attempts("nats", lambda _words: (1, "", "no bus")).is_hopeless()
+
+
+def test_what_an_earlier_failure_wrote_is_not_told() -> None:
+    systemd = Systemd(("activating", 3), ("activating", 4), ("activating", 5))
+    attempts = service.Attempts("nats", systemd)
+    while not attempts.is_hopeless():
+        pass
+    attempts.last_words()
+    assert "--since=@1003" in systemd.read
 
 
 def test_no_secret_of_the_journal_is_shown() -> None:
