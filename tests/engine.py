@@ -39,7 +39,11 @@ def missing_packages(*, for_engine: bool) -> list[str]:
 
 def install_packages(*, for_engine: bool) -> None:
     """Install what is missing; only root can."""
-    packages = missing_packages(for_engine=for_engine)
+    install(missing_packages(for_engine=for_engine))
+
+
+def install(packages: list[str]) -> None:
+    """Install these Debian packages; only root can."""
     if not packages:
         return
     if os.geteuid() != 0:

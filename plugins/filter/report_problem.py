@@ -1,0 +1,18 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filter report_problem."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.rosey.nats.plugins.plugin_utils import report_file
+
+
+class FilterModule:
+    """Make the filter known to Ansible."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        """Give the filter by its name."""
+        return {"report_problem": report_file.problem}
