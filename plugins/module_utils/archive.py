@@ -1,7 +1,10 @@
 # Copyright (c) Rosey-Robot Team
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Release archives of nats-server: their names, how to build one, verify one, and install the binary out of it."""
+"""Release archives of nats-server: their names, how to build one, verify one, and install the binary out of it.
+
+The last two it does for the programs beside nats-server, too: PROGRAMS names them all.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ import tarfile
 import tempfile
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
@@ -35,7 +38,6 @@ OLDEST_GO = (1, 20)
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z][0-9A-Za-z.-]*)?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_ANSWERED_VERSION = re.compile(r"nats-server: v(\S+)")
 _GO_VERSION = re.compile(r"go(\d+)\.(\d+)(?:\.(\d+))?")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s,|]+@")
 _RECORD = re.compile(r"# (?P<sum>h1:\S+) built by (?P<toolchain>[^\n]+)\n(?P<sha256>[0-9a-f]{64}) {2}(?P<name>\S+)\n")
@@ -109,6 +111,28 @@ ARCHITECTURES = (
     Architecture("arm6", ("armv6l",), "arm", (32, 40), goarm="6"),
     Architecture("386", ("i386", "i686"), "386", (32, 3)),
 )
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program that is released in archives.
+
+    name: of its executable, and of its releases. answer: what it says to --version. architectures: what its releases
+    call an architecture where that is not the architecture's name here.
+    """
+
+    name: str
+    answer: re.Pattern[str]
+    architectures: Mapping[str, str] = field(default_factory=dict)
+
+
+NATS_SERVER = Program(EXECUTABLE, re.compile(r"nats-server: v(\S+)"))
+EXPORTER = Program(
+    "prometheus-nats-exporter",
+    re.compile(r"prometheus-nats-exporter version (\S+)"),
+    {"amd64": "x86_64", "arm7": "armv7", "arm6": "armv6", "386": "i386"},
+)
+PROGRAMS = {program.name: program for program in (NATS_SERVER, EXPORTER)}
 
 
 class Status(StrEnum):
@@ -195,11 +219,11 @@ def is_version(text: str) -> bool:
     return bool(_VERSION.fullmatch(text))
 
 
-def check_version(version: str) -> str:
+def check_version(version: str, program: Program = NATS_SERVER) -> str:
     """Give the version back when it is one, such as 2.10.7; ArchiveError otherwise."""
     if not is_version(version):
         raise ArchiveError(
-            f"version {version!r} is no version of nats-server; expected one such as 2.10.7, without a v"
+            f"version {version!r} is no version of {program.name}; expected one such as 2.10.7, without a v"
         )
     return version
 
@@ -212,14 +236,15 @@ def check_sha256(text: str) -> str:
     return digits
 
 
-def release_stem(version: str, architecture: Architecture) -> str:
-    """Give the name of a release without its suffix: the directory inside the archive."""
-    return f"{EXECUTABLE}-v{check_version(version)}-linux-{architecture.name}"
+def release_stem(version: str, architecture: Architecture, program: Program = NATS_SERVER) -> str:
+    """Give the name of a release without its suffix: the directory inside an archive of nats-server."""
+    called = program.architectures.get(architecture.name, architecture.name)
+    return f"{program.name}-v{check_version(version, program)}-linux-{called}"
 
 
-def release_name(version: str, architecture: Architecture) -> str:
+def release_name(version: str, architecture: Architecture, program: Program = NATS_SERVER) -> str:
     """Give the file name of a release."""
-    return f"{release_stem(version, architecture)}.tar.gz"
+    return f"{release_stem(version, architecture, program)}.tar.gz"
 
 
 def release_url(version: str, architecture: Architecture) -> str:
@@ -247,15 +272,15 @@ def verify(archive: Path, checksum: str) -> None:
         )
 
 
-def unpack(archive: Path, destination: Path) -> None:
-    """Write the one nats-server of a release archive to the new file `destination`, mode 0755.
+def unpack(archive: Path, destination: Path, program: Program = NATS_SERVER) -> None:
+    """Write the one executable of a release archive to the new file `destination`, mode 0755.
 
     Nothing else of the archive is written, and none of its names is used as a path. ArchiveError when the archive is
     damaged or has no such binary; OSError when the file can't be written.
     """
     try:
         with tarfile.open(archive, "r:gz") as tar:
-            source = tar.extractfile(_binary_of(tar, archive))
+            source = tar.extractfile(_binary_of(tar, archive, program))
             # Only what is no regular file gives None.
             with source or io.BytesIO() as stream, destination.open("xb") as target:
                 shutil.copyfileobj(stream, target)
@@ -287,8 +312,8 @@ def why_not_executed(binary: Path, error: OSError) -> str:
     return f"{binary} can't be executed: {error.strerror}"
 
 
-def binary_version(binary: Path) -> str:
-    """Ask a nats-server for its version, such as 2.10.7; ArchiveError when it can't be run or says something else."""
+def binary_version(binary: Path, program: Program = NATS_SERVER) -> str:
+    """Ask a program for its version, such as 2.10.7; ArchiveError when it can't be run or says something else."""
     try:
         answer = subprocess.run(
             [binary, "--version"],
@@ -304,25 +329,25 @@ def binary_version(binary: Path) -> str:
         raise ArchiveError(f"{binary} --version gave no answer in {_ANSWER_SECONDS} s") from error
     except OSError as error:
         raise ArchiveError(why_not_executed(binary, error)) from error
-    said = _ANSWERED_VERSION.search(answer.stdout)
+    said = program.answer.search(answer.stdout)
     if answer.returncode or not said:
         answered = f"ended with {answer.returncode} and said {_last_lines(answer.stdout)!r}"
-        raise ArchiveError(f"{binary} is no nats-server: --version {answered}")
+        raise ArchiveError(f"{binary} is no {program.name}: --version {answered}")
     return said[1]
 
 
-def binary_path(directory: Path, version: str) -> Path:
+def binary_path(directory: Path, version: str, program: Program = NATS_SERVER) -> Path:
     """Give where the binary of a version is installed below the directory of all versions."""
-    return directory / check_version(version) / EXECUTABLE
+    return directory / check_version(version, program) / program.name
 
 
-def installed(directory: Path, version: str, checksum: str | None) -> Installation:
+def installed(directory: Path, version: str, checksum: str | None, program: Program = NATS_SERVER) -> Installation:
     """Look whether a version is installed as it was verified; nothing is written.
 
     checksum: the SHA-256 of the archive that is wanted; without it the binary of any archive that was verified when
     it was installed will do, as for an archive that was built and not released.
     """
-    binary = binary_path(directory, version)
+    binary = binary_path(directory, version, program)
     if not os.path.lexists(binary):
         return Installation(Status.ABSENT, f"{binary} is not there", binary)
     try:
@@ -341,20 +366,28 @@ def installed(directory: Path, version: str, checksum: str | None) -> Installati
     return Installation(status, reason, binary, archive_digest, binary_digest)
 
 
-def install(archive: Path, directory: Path, version: str, architecture: Architecture, checksum: str) -> Installation:
-    """Install the binary of an archive as `<directory>/<version>/nats-server`, beside other versions.
+def install(
+    archive: Path,
+    directory: Path,
+    version: str,
+    architecture: Architecture,
+    checksum: str,
+    *,
+    program: Program = NATS_SERVER,
+) -> Installation:
+    """Install the binary of an archive as `<directory>/<version>/<program>`, beside other versions.
 
     The checksum is compared first; the binary is unpacked beside its place, asked for its version there, and only
     then renamed. Raises ArchiveError, and then what stood there before still stands.
     """
     verify(archive, checksum)
-    binary = binary_path(directory, version)
+    binary = binary_path(directory, version, program)
     try:
         make_directories(binary.parent)
         with tempfile.TemporaryDirectory(prefix=f"{sealed.temporary_name()}.", dir=directory) as staging:
-            staged = Path(staging) / EXECUTABLE
-            unpack(archive, staged)
-            _check_binary(staged, archive, version, architecture)
+            staged = Path(staging) / program.name
+            unpack(archive, staged, program)
+            _check_binary(staged, archive, version, architecture, program)
             record = {"archive_sha256": check_sha256(checksum), "binary_sha256": sha256(staged)}
             staged_record = Path(staging) / VERIFIED
             staged_record.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
@@ -364,7 +397,7 @@ def install(archive: Path, directory: Path, version: str, architecture: Architec
             staged_record.replace(binary.parent / VERIFIED)
     except OSError as error:
         raise ArchiveError(f"{binary} can't be installed: {error.strerror} ({error.filename or directory})") from error
-    return installed(directory, version, checksum)
+    return installed(directory, version, checksum, program)
 
 
 def look_at_link(link: Path) -> Link:
@@ -520,36 +553,39 @@ def _damage(archive: Path) -> str:
     return f"its {size} bytes are a whole gzip file"
 
 
-def _binary_of(tar: tarfile.TarFile, archive: Path) -> tarfile.TarInfo:
+def _binary_of(tar: tarfile.TarFile, archive: Path, program: Program) -> tarfile.TarInfo:
     members = tar.getmembers()
     binaries = []
     for member in members:
         parts = PurePosixPath(member.name).parts
-        if member.isreg() and parts[-1:] == (EXECUTABLE,) and len(parts) <= _LARGEST_DEPTH:
+        if member.isreg() and parts[-1:] == (program.name,) and len(parts) <= _LARGEST_DEPTH:
             binaries.append(member)
     if len(binaries) != 1:
         names = ", ".join(member.name for member in members[:5]) or "nothing"
         raise ArchiveError(
-            f"archive {archive} is no release of nats-server: expected one file {EXECUTABLE} in it, "
+            f"archive {archive} is no release of {program.name}: expected one file {program.name} in it, "
             f"found {len(binaries)}; it holds {names}"
         )
     if binaries[0].size > _LARGEST_BINARY:
-        raise ArchiveError(f"archive {archive}: its {EXECUTABLE} says to be {binaries[0].size} bytes, too many for one")
+        raise ArchiveError(
+            f"archive {archive}: its {program.name} says to be {binaries[0].size} bytes, too many for one"
+        )
     return binaries[0]
 
 
-def _check_binary(binary: Path, archive: Path, version: str, architecture: Architecture) -> None:
+def _check_binary(binary: Path, archive: Path, version: str, architecture: Architecture, program: Program) -> None:
+    release = release_name(version, architecture, program)
     made_for = built_for(binary)
     if made_for and architecture.name not in made_for:
         raise ArchiveError(
             f"archive {archive} is for another architecture: its binary is built for {' or '.join(made_for)}, "
-            f"expected {architecture.name}. Name the archive {release_name(version, architecture)}"
+            f"expected {architecture.name}. Name the archive {release}"
         )
-    found = binary_version(binary)
+    found = binary_version(binary, program)
     if found != version:
         raise ArchiveError(
             f"archive {archive} is of another version: its binary says {found}, expected {version}. "
-            f"Name the archive {release_name(version, architecture)}, or the version {found}"
+            f"Name the archive {release}, or the version {found}"
         )
 
 

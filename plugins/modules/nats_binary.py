@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: nats_binary
-short_description: Install nats-server out of a release archive
+short_description: Install nats-server or its exporter out of a release archive
 version_added: 0.1.0
 author: Rosey-Robot Team (@rosey-robot)
 description:
@@ -33,8 +33,13 @@ options:
       - Nothing is installed without it. A version that was verified when it was installed is then accepted, whichever
         archive it is from.
     type: str
+  program:
+    description: What is installed. The exporter tells Prometheus what nats-server says of itself.
+    type: str
+    choices: [nats-server, prometheus-nats-exporter]
+    default: nats-server
   version:
-    description: The version of nats-server, such as V(2.10.7).
+    description: The version of the program, such as V(2.10.7).
     type: str
     required: true
   architecture:
@@ -43,15 +48,15 @@ options:
       - The default is what the host says.
     type: str
   directory:
-    description: The directory that versions are installed in, each as C(<version>/nats-server).
+    description:
+      - The directory that versions are installed in, each as C(<version>/<program>).
+      - The default is C(/usr/local/lib/<program>).
     type: path
-    default: /usr/local/lib/nats-server
   link:
     description:
       - The link that is switched to the version. A file that stands there is replaced, and a warning says so.
-      - An empty string leaves links alone.
+      - An empty string leaves links alone. The default is C(/usr/local/bin/<program>).
     type: path
-    default: /usr/local/bin/nats-server
 extends_documentation_fragment:
   - rosey.nats.entries.working
 seealso:
@@ -69,6 +74,14 @@ EXAMPLES = r"""
 - name: Go back to a version that is there
   rosey.nats.nats_binary:
     version: 2.10.6
+
+- name: Install the exporter
+  rosey.nats.nats_binary:
+    program: prometheus-nats-exporter
+    archive: /var/tmp/prometheus-nats-exporter-v0.20.1-linux-x86_64.tar.gz
+    checksum: "{{ nats_monitoring_exporter_checksum }}"
+    version: 0.20.1
+    link: ""
 """
 
 RETURN = r"""
@@ -113,15 +126,17 @@ from ansible_collections.rosey.nats.plugins.module_utils import archive, lease, 
 def install(module: AnsibleModule) -> dict[str, t.Any]:
     """Install the version where it is missing, switch the link, and give the result."""
     given = module.params
+    program = archive.PROGRAMS[given["program"]]
     architecture = archive.find_architecture(given["architecture"] or os.uname().machine)
-    directory = Path(given["directory"]).absolute()
+    directory = Path(given["directory"] or f"/usr/local/lib/{program.name}").absolute()
     checksum = archive.check_sha256(given["checksum"]) if given["checksum"] else None
-    found = archive.installed(directory, given["version"], checksum)
-    link = Path(given["link"]).absolute() if given["link"] else None
+    found = archive.installed(directory, given["version"], checksum, program)
+    place = f"/usr/local/bin/{program.name}" if given["link"] is None else given["link"]
+    link = Path(place).absolute() if place else None
     if given["releases"] and not module.check_mode:
         # With the lease, nobody else is at work here.
-        for place in (directory, *((link.parent,) if link else ())):
-            sealed.sweep(place)
+        for swept in (directory, *((link.parent,) if link else ())):
+            sealed.sweep(swept)
     # A place that can't be linked is known before anything is written.
     linking = link is not None and archive.check_link(link, found.binary)
     before = archive.look_at_link(link) if link else archive.Link(archive.LinkKind.ABSENT)
@@ -158,6 +173,7 @@ def _install(
     checksum: str | None,
 ) -> archive.Installation:
     given = module.params
+    program = archive.PROGRAMS[given["program"]]
     source = Path(given["archive"]).absolute() if given["archive"] else None
     if module.check_mode:
         if source and checksum and source.exists():
@@ -166,10 +182,10 @@ def _install(
     if source is None or checksum is None:
         missing = "archive" if source is None else "checksum"
         raise archive.ArchiveError(
-            f"{found.reason}, and {missing} is not set; expected the archive of nats-server {given['version']} on this "
-            "host and its SHA-256. Name both"
+            f"{found.reason}, and {missing} is not set; expected the archive of {program.name} {given['version']} on "
+            "this host and its SHA-256. Name both"
         )
-    present = archive.install(source, directory, given["version"], architecture, checksum)
+    present = archive.install(source, directory, given["version"], architecture, checksum, program=program)
     module.set_default_selinux_context(str(present.binary), False)
     return present
 
@@ -180,10 +196,11 @@ def main() -> None:
         argument_spec={
             "archive": {"type": "path"},
             "checksum": {"type": "str"},
+            "program": {"type": "str", "choices": list(archive.PROGRAMS), "default": archive.NATS_SERVER.name},
             "version": {"type": "str", "required": True},
             "architecture": {"type": "str"},
-            "directory": {"type": "path", "default": "/usr/local/lib/nats-server"},
-            "link": {"type": "path", "default": "/usr/local/bin/nats-server"},
+            "directory": {"type": "path"},
+            "link": {"type": "path"},
             "releases": {"type": "path"},
         },
         supports_check_mode=True,

@@ -95,6 +95,15 @@ def test_release_url(version: str, machine: str, url: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("machine", "called"),
+    [("x86_64", "x86_64"), ("aarch64", "arm64"), ("armv7l", "armv7"), ("armv6l", "armv6"), ("i686", "i386")],
+)
+def test_the_exporters_releases_have_names_of_their_own(machine: str, called: str) -> None:
+    found = archive.release_name("0.20.1", archive.find_architecture(machine), archive.EXPORTER)
+    assert found == f"prometheus-nats-exporter-v0.20.1-linux-{called}.tar.gz"
+
+
+@pytest.mark.parametrize(
     "version", ["v2.10.7", "2.10", "latest", "", "2.10.7/../..", "2.10.7\n", "../2.10.7", "2.10.7-"]
 )
 def test_what_is_no_version(version: str) -> None:

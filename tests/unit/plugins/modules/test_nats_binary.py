@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import shutil
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,58 @@ def test_a_version_that_is_there_needs_no_archive(
     assert (back["changed"], back["installed"], back["linked"]) == (True, False, True)
     assert link.readlink() == lib / "2.10.6" / "nats-server"
     assert run_module("nats_binary", **wanted)["installed"] is False
+
+
+EXPORTER = "prometheus-nats-exporter"
+
+
+@pytest.fixture
+def exporter(tmp_path: Path) -> dict[str, Any]:
+    """Give the arguments that install an exporter; its releases have no directory."""
+    binary = tmp_path / EXPORTER
+    binary.write_text(f"#!/bin/sh\n[ $1 = --version ] && echo '{EXPORTER} version 0.20.1'\n")
+    binary.chmod(0o755)
+    path = tmp_path / "exporter.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        tar.add(binary, EXPORTER)
+    return {
+        "program": EXPORTER,
+        "archive": str(path),
+        "checksum": archive.sha256(path),
+        "version": "0.20.1",
+        "directory": str(tmp_path / "lib"),
+        "link": "",
+    }
+
+
+def test_the_exporter_is_installed_and_not_linked(
+    run_module: RunModule, exporter: dict[str, Any], tmp_path: Path
+) -> None:
+    result = run_module("nats_binary", **exporter)
+    assert (result["changed"], result["installed"], result["linked"]) == (True, True, False)
+    assert result["binary"] == f"{tmp_path}/lib/0.20.1/{EXPORTER}"
+    assert run_module("nats_binary", **exporter)["changed"] is False
+
+
+def test_another_program_is_not_taken_for_the_exporter(
+    run_module: RunModule, exporter: dict[str, Any], wanted: dict[str, Any], tmp_path: Path
+) -> None:
+    other = {name: wanted[name] for name in ("archive", "checksum")}
+    failed = run_module("nats_binary", **exporter | other)
+    assert f"is no release of {EXPORTER}: expected one file {EXPORTER} in it" in failed["msg"]
+    failed = run_module("nats_binary", **exporter | {"version": "0.20.2"})
+    assert "its binary says 0.20.1, expected 0.20.2" in failed["msg"]
+    assert "or the version 0.20.1" in failed["msg"]
+    failed = run_module("nats_binary", **exporter | {"version": "v0.20.1"})
+    assert f"is no version of {EXPORTER}" in failed["msg"]
+    assert not list((tmp_path / "lib").rglob(EXPORTER))
+
+
+@pytest.mark.parametrize("program", archive.PROGRAMS)
+def test_where_a_program_goes_follows_from_its_name(run_module: RunModule, program: str) -> None:
+    predicted = run_module("nats_binary", check_mode=True, program=program, version="0.0.1")
+    assert predicted["binary"] == f"/usr/local/lib/{program}/0.0.1/{program}"
+    assert f"/usr/local/bin/{program}" in predicted["diff"]["after"]
 
 
 def test_a_file_in_the_links_place_is_replaced_with_a_warning(run_module: RunModule, wanted: dict[str, Any]) -> None:

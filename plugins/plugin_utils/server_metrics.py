@@ -1,0 +1,117 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a nats-server says of itself, as metrics for Prometheus. On the controller alone."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ansible_collections.rosey.nats.plugins.module_utils import monitoring
+from ansible_collections.rosey.nats.plugins.module_utils.exposition import Kind, Metric, Sample
+
+# The unit in which the server gives its use of the processor: hundredths of a core.
+_PERCENT = 100
+# The label that prometheus-nats-exporter has too, so that one rule fits both.
+_LABEL = "server_id"
+
+Answers = Mapping[str, monitoring.Answer]
+Read = Callable[[monitoring.Answer], float | None]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a metric is read from the answer of one endpoint; what the answer doesn't have gives None."""
+
+    name: str
+    endpoint: str
+    read: Read
+    help: str
+    kind: Kind = Kind.GAUGE
+
+
+def _at(path: str, divisor: int = 1) -> Read:
+    def read(answer: monitoring.Answer) -> float | None:
+        found: t.Any = answer
+        for name in path.split("."):
+            found = found.get(name) if isinstance(found, Mapping) else None
+        return found / divisor if isinstance(found, int | float) else None
+
+    return read
+
+
+def _time(name: str) -> Read:
+    def read(answer: monitoring.Answer) -> float | None:
+        found = monitoring.moment(answer[name])
+        return found.timestamp() if found else None
+
+    return read
+
+
+def _routed_servers(routez: monitoring.Answer) -> int:
+    # A pair of servers has several routes.
+    return len({route["remote_id"] for route in routez["routes"]})
+
+
+READINGS = (
+    Reading(
+        "healthy", "healthz", lambda healthz: healthz["status"] == "ok", "Whether the server says that it is well."
+    ),
+    Reading("start_time_seconds", "varz", _time("start"), "When the server was started."),
+    Reading("config_load_time_seconds", "varz", _time("config_load_time"), "When it loaded its configuration."),
+    Reading("cpu_ratio", "varz", _at("cpu", _PERCENT), "Its use of the processor; 1 is a whole core."),
+    Reading("memory_bytes", "varz", _at("mem"), "The memory that it uses."),
+    Reading("connections", "varz", _at("connections"), "The clients that are connected."),
+    Reading("connections_limit", "varz", _at("max_connections"), "The most clients that it takes."),
+    Reading("connections_total", "varz", _at("total_connections"), "The clients that have connected.", Kind.COUNTER),
+    Reading("subscriptions", "varz", _at("subscriptions"), "The subscriptions that it has."),
+    Reading("received_messages_total", "varz", _at("in_msgs"), "The messages that it received.", Kind.COUNTER),
+    Reading("received_bytes_total", "varz", _at("in_bytes"), "The bytes of these messages.", Kind.COUNTER),
+    Reading("sent_messages_total", "varz", _at("out_msgs"), "The messages that it sent.", Kind.COUNTER),
+    Reading("sent_bytes_total", "varz", _at("out_bytes"), "The bytes of these messages.", Kind.COUNTER),
+    Reading("slow_consumers_total", "varz", _at("slow_consumers"), "The clients that were too slow.", Kind.COUNTER),
+    Reading(
+        "pending_bytes",
+        "connz",
+        lambda connz: sum(connection["pending_bytes"] for connection in connz["connections"]),
+        "What waits to be sent to its clients.",
+    ),
+    Reading("pending_limit_bytes", "varz", _at("max_pending"), "The most of it for one client."),
+    Reading("routed_servers", "routez", _routed_servers, "The other servers of the cluster that it has a route to."),
+    Reading("jetstream_memory_bytes", "jsz", _at("memory"), "The messages that JetStream holds in memory."),
+    Reading("jetstream_memory_limit_bytes", "jsz", _at("config.max_memory"), "The most of them; max_mem."),
+    Reading("jetstream_storage_bytes", "jsz", _at("storage"), "The messages that JetStream holds on disk."),
+    Reading("jetstream_storage_limit_bytes", "jsz", _at("config.max_storage"), "The most of them; max_file."),
+    Reading("jetstream_streams", "jsz", _at("streams"), "The streams of JetStream."),
+    Reading("jetstream_consumers", "jsz", _at("consumers"), "The consumers of JetStream."),
+    Reading("jetstream_messages", "jsz", _at("messages"), "The messages in these streams."),
+)
+ENDPOINTS = tuple(dict.fromkeys(reading.endpoint for reading in READINGS))
+
+
+def of_server(name: str, answers: Answers, time: float) -> tuple[Metric, ...]:
+    """Give the metrics of the server that is called so.
+
+    answers: of ENDPOINTS, as the module nats_info returns them; none of a server that does not answer. time: when it
+    was asked, in seconds since 1970.
+    """
+    labels = {_LABEL: name}
+
+    def metric(end: str, text: str, value: float | None, kind: Kind = Kind.GAUGE, **more: str) -> Metric:
+        samples = () if value is None else (Sample(value, labels | more),)
+        return Metric(f"rosey_nats_{end}", kind, text, samples)
+
+    varz = answers.get("varz")
+    metrics = [
+        metric("textfile_time_seconds", "When this was written.", time),
+        metric("up", "Whether the server answers.", varz is not None),
+    ]
+    if varz:
+        metrics.append(metric("info", "The version of the server.", 1, version=varz["version"]))
+    for reading in READINGS:
+        answer = answers.get(reading.endpoint, {})
+        usable = answer and not answer.get("disabled")  # as /jsz says where JetStream is off
+        metrics.append(metric(reading.name, reading.help, reading.read(answer) if usable else None, reading.kind))
+    return tuple(metrics)
