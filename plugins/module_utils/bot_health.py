@@ -22,7 +22,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from http import HTTPStatus
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from ansible_collections.rosey.nats.plugins.module_utils import gate, monitoring, round_trip, subjects
 from ansible_collections.rosey.nats.plugins.module_utils.gate import Finding, Severity
@@ -149,19 +149,26 @@ def without_credentials(url: str) -> str:
     return url.rpartition("@")[2]
 
 
+def secrets_of(url: str) -> set[str]:
+    """Give what of a URL no output may show: the user with the password, and the password as it is written and read."""
+    given = url.rpartition("@")[0].rpartition("://")[2]
+    password = given.partition(":")[2]
+    return {each for each in (given, password, unquote(password)) if each}
+
+
 def judge(snapshot: Snapshot, expectation: Expectation) -> Judgement:
     """Compare what was seen with what was meant. Errors come first."""
-    missing = _missing(snapshot.held, expectation)
-    findings = [*_findings(snapshot.told, expectation, is_contract_proven=missing == [])]
+    unheld = missing(snapshot.held, expectation)
+    findings = [*_findings(snapshot.told, expectation, is_contract_proven=unheld == [])]
     facts = [_fact(snapshot.told, expectation, proven=gate.passed(findings))]
     held = None
     if isinstance(snapshot.held, MonitoringError):
         error = snapshot.held
         remedy = _URL.sub("monitoring_url", error.remedy)
         findings.append(Finding("monitoring", f"an answer of nats-server at {error.url}", error.cause, remedy))
-    if missing is not None:
-        findings += missing
-        held = expectation.declared - len(missing)
+    if unheld is not None:
+        findings += unheld
+        held = expectation.declared - len(unheld)
         facts.append(f"{held} of {expectation.declared} subscriptions held")
     seen = _seen(snapshot.told.answer) if isinstance(snapshot.told, Told) else {}
     return Judgement(gate.errors_first(findings), tuple(facts), seen, held)
@@ -385,7 +392,7 @@ class _Subjects:
         return any(subjects.covers(wide, subject) for wide in self._wildcards.overlapping(subject))
 
 
-def _missing(
+def missing(
     held: Mapping[str, Collection[str]] | MonitoringError | None, expectation: Expectation
 ) -> list[Finding] | None:
     """Give a finding for each subscription that is declared and not held; None where that is not known."""
@@ -394,9 +401,9 @@ def _missing(
     bot = expectation.client_name
     is_named = bool(bot) and any(name == bot or name.startswith(f"{bot}-") for name in held)
     of_all = _Subjects(subject for each in held.values() for subject in each)
-    missing = []
+    unheld = []
     for plugin in expectation.plugins:
-        own, found = of_all, "none on the server"
+        own, found = of_all, f"none on the server, nor a connection named {bot}" if bot else "none on the server"
         if is_named:
             # a connection of the plugin's own, or the one that all share; who else listens is no plugin
             name = next((name for name in (f"{bot}-{plugin.name}", bot) if name in held), None)
@@ -406,11 +413,11 @@ def _missing(
         for subject in plugin.subscriptions:
             if not own.cover(subject):
                 wanted = f"a subscription that covers {subject}"
-                missing.append(Finding(f"plugin {plugin.name}", wanted, found, _MISSING))
-    return missing
+                unheld.append(Finding(f"plugin {plugin.name}", wanted, found, MISSING))
+    return unheld
 
 
-_MISSING = (
+MISSING = (
     "look at the log of the plugin and restart the bot; where the plugin does not listen to this subject, take it out "
     "of its subscriptions"
 )
@@ -421,12 +428,16 @@ _MISSING = (
 
 @dataclass(frozen=True)
 class RoundTrip:
-    """Requests to make. payload: of each. limit: the milliseconds that 99 of 100 may take."""
+    """Requests to make; without a subject they are pings, which the server answers itself.
+
+    payload: of each. limit: the milliseconds that 99 of 100 may take. pause: the milliseconds after each.
+    """
 
     subject: str
     payload: str
     count: int
     limit: float
+    pause: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -565,21 +576,22 @@ class Observer:
             return Snapshot(told)
         self._monitor.timeout = seconds
         try:
-            return Snapshot(told, _held_by_name(self._monitor))
+            return Snapshot(told, held_by_name(self._monitor.read("connz", details=True), self._monitor.url))
         except MonitoringError as error:
             return Snapshot(told, error)
 
 
-def _held_by_name(monitor: monitoring.Monitor) -> dict[str, set[str]]:
+def held_by_name(connz: Answer, url: str) -> dict[str, set[str]]:
+    """Give the subjects that connections hold, by their names, from the whole /connz of the server at url."""
     held: dict[str, set[str]] = {}
-    for connection in monitor.read("connz", details=True)["connections"]:
+    for connection in connz["connections"]:
         name, listed = connection.get("name", ""), connection.get("subscriptions_list") or []
         if (
             not isinstance(name, str)
             or not isinstance(listed, list)
             or not all(isinstance(each, str) for each in listed)
         ):
-            raise MonitoringError(f"{monitor.url}/connz", f"connection {connection['cid']} has no list of subjects")
+            raise MonitoringError(f"{url}/connz", f"connection {connection['cid']} has no list of subjects")
         held.setdefault(name, set()).update(listed)
     return held
 
@@ -604,13 +616,14 @@ def make_trips(
     options: further ones of connect(). user: who runs it, where this is root, since the bot may have written what is
     run. timeout: seconds for the connection, and for each answer.
     """
-    seconds = timeout + trip.count * trip.limit / 1000
+    seconds = timeout + trip.count * (trip.limit + trip.pause) / 1000
     question = {
         "options": {**options, "servers": list(servers), "name": name, **credentials},
         "subject": trip.subject,
         "payload": trip.payload,
         "count": trip.count,
         "answer_seconds": timeout,
+        "pause_seconds": trip.pause / 1000,
         "seconds": seconds,
     }
     # Isolated from what lies in the working directory, and leaving no compiled file in the bot's environment.

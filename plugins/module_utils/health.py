@@ -439,9 +439,9 @@ def _time(text: str) -> datetime:
 
 
 def _conditions(snapshot: Snapshot, expectation: Expectation) -> Iterator[Finding]:
-    yield from _health_findings(snapshot.healthz)
+    yield from health_findings(snapshot.healthz)
     if expectation.jetstream:
-        yield from _quorum_findings(snapshot)
+        yield from quorum_findings(snapshot.varz, snapshot.jsz)
     for name, threshold in expectation.thresholds.items():
         unit, measure, remedy = THRESHOLDS[name]
         found = measure(snapshot.varz)
@@ -453,8 +453,11 @@ def _conditions(snapshot: Snapshot, expectation: Expectation) -> Iterator[Findin
 _MOST_ERRORS_NAMED = 5
 
 
-def _health_findings(healthz: Answer) -> Iterator[Finding]:
-    """With or without details, the body tells; the status is always 200 with them (server/monitor.go, healthz)."""
+def health_findings(healthz: Answer) -> Iterator[Finding]:
+    """Tell what the server says of its own health.
+
+    With or without details, the body tells; the status is always 200 with them (server/monitor.go, healthz).
+    """
     errors = [
         str(error.get("error", error)) if isinstance(error, Mapping) else str(error) for error in healthz["errors"]
     ]
@@ -467,20 +470,34 @@ def _health_findings(healthz: Answer) -> Iterator[Finding]:
     yield Finding("/healthz", "ok", found, "wait until the server has recovered, or look at its log")
 
 
-def _quorum_findings(snapshot: Snapshot) -> Iterator[Finding]:
-    """A leader that lost its peers goes on saying ok at /healthz for a while, so look at the group itself."""
-    group = snapshot.jsz.get("meta_cluster")
+def quorum_findings(varz: Answer, jsz: Answer) -> Iterator[Finding]:
+    """Tell of a JetStream cluster without a leader, or whose leader is alone.
+
+    A leader that lost its peers goes on saying ok at /healthz for a while, so look at the group itself.
+    """
+    group = jsz.get("meta_cluster")
     if not group:
         return
     remedy = "start the other servers of the cluster, or check that this one reaches them"
     leader, size = group.get("leader"), group.get("cluster_size")
     if not leader:
         yield Finding("jetstream cluster", "a leader", "none", remedy)
-    elif leader == snapshot.varz["server_name"] and isinstance(size, int):
-        replicas = group.get("replicas") or []
-        online = 1 + sum(isinstance(replica, Mapping) and not replica.get("offline") for replica in replicas)
+    elif leader == varz["server_name"] and isinstance(size, int):
+        online = 1 + len(group.get("replicas") or []) - len(lost_peers(group))
         if online <= size // 2:
             yield Finding("jetstream cluster", f"more than {size // 2} of {size} servers", str(online), remedy)
+
+
+def lost_peers(group: Answer) -> tuple[str, ...]:
+    """Name the servers of a JetStream cluster that its leader has lost; who is no leader knows of none.
+
+    One that was killed is not called offline for minutes, but after ten seconds it is not current any more.
+    """
+    return tuple(
+        str(replica.get("name", "")) if isinstance(replica, Mapping) else ""
+        for replica in group.get("replicas") or []
+        if not isinstance(replica, Mapping) or replica.get("offline") or not replica.get("current", True)
+    )
 
 
 def _percent_connected(varz: Answer) -> float:

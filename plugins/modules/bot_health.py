@@ -304,7 +304,6 @@ round_trip:
 import typing as t
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import unquote
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
@@ -457,8 +456,7 @@ def main() -> None:
     params = module.params
     for url in (*params["servers"], params["url"], params["monitoring_url"] or ""):
         # A result shows the arguments too.
-        given = url.rpartition("@")[0].rpartition("://")[2]
-        module.no_log_values.update(filter(None, (given, given.partition(":")[2], unquote(given.partition(":")[2]))))
+        module.no_log_values.update(bot_health.secrets_of(url))
     if not monitoring.HAS_REQUESTS:
         module.fail_json(msg=missing_required_lib("requests"))
     if params["environment_file"] and params["round_trip"]:

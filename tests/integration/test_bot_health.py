@@ -189,7 +189,7 @@ def test_what_is_missing_is_named_though_another_connection_holds_it(bus: Bus, a
 def test_without_names_any_connection_counts(bus: Bus, ask: Ask) -> None:
     bus.start()
     bus.hold(None, [*QUOTES, *TRIVIA[:2]])
-    assert missing(ask()) == [("plugin trivia", TRIVIA[2], "none on the server")]
+    assert missing(ask()) == [("plugin trivia", TRIVIA[2], f"none on the server, nor a connection named {NAME}")]
     bus.hold("another", ["rosey.*.cytube.chat.message"])
     assert ask()["subscriptions"] == {"declared": 6, "held": 6}
 

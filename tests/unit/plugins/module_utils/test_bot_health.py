@@ -277,7 +277,7 @@ def test_each_subscription_that_is_not_held_is_named(held: dict[str, Any], missi
         ("bot", {"bot-quotes": []}, "none that the connection bot-quotes holds"),
         ("bot", {"bot": []}, "none that the connection bot holds"),
         ("bot", {"bot-trivia": []}, "no connection bot-quotes, nor bot"),
-        ("bot", {"other": []}, "none on the server"),
+        ("bot", {"other": []}, "none on the server, nor a connection named bot"),
         (None, {"-quotes": [], "None-quotes": []}, "none on the server"),
     ],
 )

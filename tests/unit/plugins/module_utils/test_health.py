@@ -366,7 +366,7 @@ def test_the_body_of_healthz_tells(healthz: dict[str, Any], found: str | None) -
     assert found is None or findings[0].found.endswith(found)
 
 
-ONLINE, OFFLINE = {"name": "x"}, {"name": "x", "offline": True}
+ONLINE, OFFLINE, LOST = {"name": "x", "current": True}, {"name": "x", "offline": True}, {"name": "x", "current": False}
 
 
 @pytest.mark.parametrize(
@@ -379,6 +379,8 @@ ONLINE, OFFLINE = {"name": "x"}, {"name": "x", "offline": True}
         ({"leader": "rosey_nats_test", "cluster_size": 3, "replicas": [ONLINE, ONLINE]}, True),
         ({"leader": "rosey_nats_test", "cluster_size": 3, "replicas": [ONLINE, OFFLINE]}, True),
         ({"leader": "rosey_nats_test", "cluster_size": 3, "replicas": [OFFLINE, OFFLINE]}, False),
+        ({"leader": "rosey_nats_test", "cluster_size": 3, "replicas": [LOST, ONLINE]}, True),
+        ({"leader": "rosey_nats_test", "cluster_size": 3, "replicas": [LOST, LOST]}, False),
         ({"leader": "rosey_nats_test", "cluster_size": 2, "replicas": [OFFLINE]}, False),
         ({"leader": "rosey_nats_test", "cluster_size": 1, "replicas": None}, True),
     ],

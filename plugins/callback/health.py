@@ -1,0 +1,117 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Callback health."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: health
+type: notification
+short_description: Give machines the health of the bus, and nothing else
+version_added: 0.1.0
+author: Rosey-Robot Team (@rosey-robot)
+description:
+  - Where the extra variable C(health_output) is C(json), C(prometheus) or C(nagios), standard output has just the text
+    of that format, at the end of the run, with all hosts in it. Warnings and errors of Ansible itself go to standard
+    error.
+  - With C(nagios) the exit status is 0, 1, 2 or 3, as a plugin of Nagios has it. Else it is 2 where something is
+    critical or unknown, and 0 where there are at most warnings.
+  - A host that could not be reached, or failed before it was looked at, is told as unknown, with the reason.
+  - The playbook C(rosey.nats.health) loads it by itself. With a playbook of your own, enable it as
+    C(rosey.nats.health). Give one playbook alone.
+requirements:
+  - The extra variable C(health_output).
+seealso:
+  - plugin: rosey.nats.health_output
+    plugin_type: filter
+"""
+
+EXAMPLES = r"""
+# ansible-playbook rosey.nats.health -i inventories/production -e health_output=json | jq .status
+# With a playbook of your own, in ansible.cfg:
+callbacks_enabled: rosey.nats.health
+"""
+
+import os
+import sys
+import typing as t
+from pathlib import Path
+
+from ansible.plugins.callback import CallbackBase
+
+_LOOK = "rosey.nats.bus_health"
+
+
+class CallbackModule(CallbackBase):
+    """Make the callback known to Ansible."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "notification"
+    CALLBACK_NAME = "rosey.nats.health"
+    CALLBACK_NEEDS_ENABLED = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._form = ""
+        self._out: t.TextIO = sys.stdout
+        self._results: dict[str, t.Mapping[str, t.Any]] = {}
+
+    def v2_playbook_on_start(self, playbook: t.Any) -> None:
+        """Silence all others before they say anything, where a machine asks."""
+        asked = [play.get_variable_manager().extra_vars.get("health_output") for play in playbook.get_plays()]
+        # it is where this callback is enabled as well
+        is_silent = getattr(sys.stdout, "name", None) == os.devnull
+        if is_silent or not any(asked) or asked[0] not in _machines():
+            self.disabled = True
+            return
+        self._form, self._out = asked[0], sys.stdout
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # for as long as the run goes on
+
+    def v2_playbook_on_play_start(self, play: t.Any) -> None:
+        """Remember all hosts, also those of which nothing more will be heard."""
+        for host in play.get_variable_manager().get_vars(play=play).get("ansible_play_hosts_all") or []:
+            self._results.setdefault(host, {})
+
+    def v2_runner_on_ok(self, result: t.Any) -> None:
+        """Take what was found."""
+        if _LOOK in (result._task.resolved_action, result._task.action):
+            self._results[result._host.get_name()] = result._result
+
+    def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
+        """Take why a host was not looked at; that something was found to be critical is no such reason."""
+        self._note(result, {"msg": result._result.get("msg", "")})
+
+    def v2_runner_on_unreachable(self, result: t.Any) -> None:
+        """Take why a host could not be looked at."""
+        self._note(result, {"unreachable": True, "msg": result._result.get("msg", "")})
+
+    def v2_playbook_on_stats(self, stats: t.Any) -> None:
+        """Write the text; nothing that comes after it is let out."""
+        from ansible_collections.rosey.nats.plugins.plugin_utils import health_output  # noqa: PLC0415  # see _machines
+
+        self._out.write(health_output.render(self._results, self._form))
+        self._out.flush()
+        _end_with(health_output.exit_status(self._results, self._form))
+
+    def _note(self, result: t.Any, found: t.Mapping[str, t.Any]) -> None:
+        name = result._host.get_name()
+        if not self._results.get(name):
+            self._results[name] = found
+
+
+def _machines() -> tuple[str, ...]:
+    """Name the formats for machines. A run that is asked for none need not load this."""
+    from ansible_collections.rosey.nats.plugins.plugin_utils import health_output  # noqa: PLC0415
+
+    return health_output.MACHINES
+
+
+def _end_with(status: int) -> None:
+    """Let the run come to its own end, with this exit status; an exit from here would cut other callbacks off."""
+    leave = sys.exit
+
+    def leave_with(_status: object = None) -> t.NoReturn:
+        leave(status)
+
+    sys.exit = leave_with

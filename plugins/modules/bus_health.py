@@ -1,0 +1,421 @@
+#!/usr/bin/python
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: bus_health
+short_description: Look once at the health of the event bus on a host
+version_added: 0.1.0
+author: Rosey-Robot Team (@rosey-robot)
+description:
+  - Looks once at the server, JetStream, connections, subscriptions, routes, the bot and its plugins, and gives a check
+    with a status for each.
+  - It never stops at a failure. What gave no answer is a check that is critical or unknown, and the others are made.
+  - The names of the checks are those of C(nats server check) and of its performance data, where it has the check.
+extends_documentation_fragment:
+  - rosey.nats.monitoring
+  - rosey.nats.monitoring.tls
+options:
+  server_name:
+    description: The name that the server was given. Without it any will do.
+    type: str
+  version:
+    description: The version that was meant. Without it any will do.
+    type: str
+  jetstream:
+    description:
+      - Whether JetStream was meant to be on, as C(jetstream) of the server's configuration says it; of a block, its
+        C(enabled). Without it either will do.
+    type: raw
+  cluster:
+    description: Whether the server was meant to be in a cluster, and so to have routes.
+    type: bool
+    default: false
+  client_url:
+    description: Where clients connect to the server, such as V(nats://localhost:4222). Without it that is not tried.
+    type: str
+  service:
+    description: The name of the server's service under systemd.
+    type: str
+  process:
+    description: The server that runs as a process of this user, in place of O(service).
+    type: dict
+    suboptions:
+      binary:
+        description: The binary, or a link to it.
+        type: path
+        required: true
+      config:
+        description: The configuration that it was started with.
+        type: path
+        required: true
+      pid_file:
+        description: The file that holds the number of its process.
+        type: path
+        required: true
+  bot:
+    description: The bot that was meant to be there. Without it no bot is looked at.
+    type: dict
+    suboptions:
+      url:
+        description: The health endpoint of the bot. It takes no user or password.
+        type: str
+        default: http://localhost:8000/api/health
+      home:
+        description: The directory of the bot.
+        type: path
+        required: true
+      optional:
+        description: Whether a bot that is not installed, or has no service, is left out instead of being critical.
+        type: bool
+        default: false
+      mode:
+        description: V(nats) for a bot that has to be connected to NATS, V(legacy) for one that has to run without it.
+        type: str
+        choices: [nats, legacy]
+        default: nats
+      servers:
+        description:
+          - The NATS URLs that the bot is configured with. What it is connected to has to be one of them.
+          - They take no user or password.
+        type: list
+        elements: str
+        default: []
+      required:
+        description: What the bot has to tell at its health endpoint, as for M(rosey.nats.bot_health).
+        type: list
+        elements: str
+        choices:
+          - status
+          - connected
+          - channel
+          - uptime
+          - version
+          - user_count
+          - requests
+          - errors
+          - nats.connected
+          - nats.server
+          - nats.subjects
+        default: []
+      plugins:
+        description: The plugins that are enabled.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          name:
+            description: The name of the plugin.
+            type: str
+            required: true
+          subscriptions:
+            description: The subjects that it declares, with the prefix of the environment.
+            type: list
+            elements: str
+            default: []
+      client_name:
+        description: The C(name) of the bot's connection to NATS, as for M(rosey.nats.bot_health).
+        type: str
+      service:
+        description: The name of the bot's service under systemd.
+        type: str
+      process:
+        description: The bot that runs as a process of this user, in place of its C(service).
+        type: dict
+        suboptions:
+          command:
+            description: The program as an absolute path, and its arguments.
+            type: list
+            elements: str
+            required: true
+          pid_file:
+            description: The file that holds the number of its process.
+            type: path
+            required: true
+  thresholds:
+    description:
+      - The limits of values, by the name of the check, each with C(warning) and C(critical) or one of them. A value
+        beyond its limit has that status.
+      - Without a limit a value is told and not judged.
+      - Those of V(uptime), in seconds, and V(routes), the number of other servers, are the least that is well.
+      - All others are the most. V(connection) is in seconds and V(memory) in bytes. In percent are V(cpu),
+        V(connections) (of C(max_connections)), V(pending) (of C(max_pending)), V(jetstream_memory),
+        V(jetstream_storage) and V(bot_errors) (of all requests). Counted are V(subscriptions), V(slow_consumers),
+        V(meta) (servers of the JetStream cluster that its leader has lost) and V(plugins) (subscriptions that are
+        declared and not held).
+    type: dict
+    default: {}
+seealso:
+  - module: rosey.nats.nats_health
+  - module: rosey.nats.bot_health
+"""
+
+EXAMPLES = r"""
+- name: Look at the bus
+  rosey.nats.bus_health:
+    url: http://127.0.0.1:8222
+    server_name: rosey_nats_prod
+    version: 2.10.7
+    jetstream: true
+    client_url: nats://localhost:4222
+    service: nats
+    bot:
+      home: /opt/rosey-bot
+      service: cytube-bot
+      servers: [nats://localhost:4222]
+      client_name: rosey-bot-prod
+      plugins:
+        - name: quotes
+          subscriptions: [rosey.prod.commands.quote]
+    thresholds:
+      connections: {warning: 80, critical: 95}
+      plugins: {critical: 0}
+  register: bus
+
+- name: Tell what is not well
+  ansible.builtin.debug:
+    msg: "{{ bus.checks | rejectattr('status', 'eq', 'ok') | map(attribute='summary') }}"
+"""
+
+RETURN = r"""
+status:
+  description: The worst status of a check, where V(unknown) is worse than V(warning).
+  returned: always
+  type: str
+  sample: ok
+summary:
+  description: Which checks are not well, and how many are, in one line.
+  returned: always
+  type: str
+  sample: "critical: plugins; 18 ok"
+checks:
+  description: All checks that this host has.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name: {description: The name of the check., type: str, sample: connections}
+    status: {description: "One of V(ok), V(warning), V(critical) and V(unknown).", type: str, sample: ok}
+    summary: {description: What was found., type: str, sample: 3 of 200 connections}
+    value: {description: "The value, or null where there is none.", type: float, sample: 1.5}
+    unit:
+      description: "What the value is counted in, V(s), V(%), V(B), or nothing for a number."
+      type: str
+      sample: "%"
+    worse: {description: "Which values are worse, V(higher) or V(lower) ones.", type: str, sample: higher}
+    warning: {description: "The limit of a warning, or null.", type: float, sample: 80.0}
+    critical: {description: "The limit of what is critical, or null.", type: float, sample: 95.0}
+    remedy: {description: "What to do, empty where it is well.", type: str, sample: raise max_connections}
+"""
+
+import typing as t
+from collections.abc import Mapping
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from ansible_collections.rosey.nats.plugins.module_utils import (
+    bot_health,
+    checks,
+    health,
+    monitoring,
+    process,
+    service,
+    subjects,
+)
+
+BOT = {
+    "url": {"type": "str", "default": bot_health.URL},
+    "home": {"type": "path", "required": True},
+    "optional": {"type": "bool", "default": False},
+    "mode": {"type": "str", "choices": list(bot_health.Mode), "default": str(bot_health.Mode.NATS)},
+    "servers": {"type": "list", "elements": "str", "default": []},
+    "required": {"type": "list", "elements": "str", "choices": list(bot_health.KEYS), "default": []},
+    "plugins": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "name": {"type": "str", "required": True},
+            "subscriptions": {"type": "list", "elements": "str", "default": []},
+        },
+    },
+    "client_name": {"type": "str"},
+    "service": {"type": "str"},
+    "process": {
+        "type": "dict",
+        "options": {
+            "command": {"type": "list", "elements": "str", "required": True},
+            "pid_file": {"type": "path", "required": True},
+        },
+    },
+}
+PROCESS = {
+    "binary": {"type": "path", "required": True},
+    "config": {"type": "path", "required": True},
+    "pid_file": {"type": "path", "required": True},
+}
+
+Given = Mapping[str, t.Any]
+
+
+class HealthModule(AnsibleModule):
+    """AnsibleModule logs its options before it can be told that a URL holds a password."""
+
+    def _log_invocation(self) -> None:
+        self.log("Invoked")
+
+
+def faults(params: Given) -> list[str]:
+    """Name what is wrong with the module's parameters; no secret is in it."""
+    bot = params["bot"] or {"servers": [], "plugins": []}
+    urls = [("client_url", params["client_url"])] if params["client_url"] else []
+    urls += [("bot.servers", url) for url in bot["servers"]]
+    found = []
+    for option, url in urls:
+        shown = bot_health.without_credentials(url)
+        try:
+            bot_health.place(url)
+        except ValueError:
+            found.append(f"{option}: {shown} is no URL of a NATS server; write it as nats://localhost:4222")
+        else:
+            if shown != url:
+                found.append(f"{option}: {shown} has a user or password before it; leave these out")
+    for plugin in bot["plugins"]:
+        for subject in plugin["subscriptions"]:
+            if fault := subjects.fault(subject):
+                found.append(f"bot.plugins: {plugin['name']}: {subject!r} {fault}; correct the subscription")
+    return found
+
+
+def expectation_of(params: Given) -> checks.Expectation:
+    """Make the expectation from the module's parameters."""
+    bot = params["bot"]
+    jetstream = params["jetstream"]
+    return checks.Expectation(
+        server_name=params["server_name"],
+        version=params["version"],
+        jetstream=None if jetstream is None else health.meant_jetstream({"jetstream": jetstream}),
+        cluster=params["cluster"],
+        client_url=params["client_url"],
+        service=_name(params, "nats-server"),
+        bot=bot_health.Expectation(
+            mode=bot_health.Mode(bot["mode"]),
+            servers=tuple(bot_health.place(url) for url in bot["servers"]),
+            required=frozenset(bot["required"]),
+            plugins=tuple(
+                bot_health.Plugin(plugin["name"], tuple(plugin["subscriptions"])) for plugin in bot["plugins"]
+            ),
+            client_name=bot["client_name"],
+        )
+        if bot
+        else None,
+        bot_service=_name(bot, "the bot") if bot else None,
+    )
+
+
+def _name(given: Given, program: str) -> str | None:
+    """Name what runs a program; None where that can't be looked at."""
+    return f"{given['service']}.service" if given["service"] else program if given["process"] else None
+
+
+def look_up(given: Given, program: process.Program | None, run_command: service.RunCommand) -> service.Service | str:
+    """Give what runs a program, or why that is not known. program: that of a process, without a service."""
+    try:
+        if program is None:
+            return service.look_up(given["service"], run_command)
+        return service.Service(exists=bool(program.command), enabled=True, running=process.find(program))
+    except (service.ServiceError, process.ProcessError) as error:
+        return str(error)
+
+
+def server_of(given: Given) -> process.Server | None:
+    """Give the server that runs as a process."""
+    options = given["process"]
+    return process.Server(**{name: Path(options[name]) for name in PROCESS}) if options else None
+
+
+def bot_of(given: Given) -> process.Bot | None:
+    """Give the bot that runs as a process."""
+    options = given["process"]
+    return process.Bot(tuple(options["command"]), Path(options["pid_file"])) if options else None
+
+
+def why_no_bot(bot: Given, found: service.Service | str | None) -> str:
+    """Say why there is no bot to look at; empty where there is one, or has to be."""
+    if not bot["optional"]:
+        return ""
+    if not Path(bot["home"]).is_dir():
+        return f"no bot is installed at {bot['home']}"
+    has_none = isinstance(found, service.Service) and not found.exists
+    return f"the bot at {bot['home']} has no service, so it is not looked at" if has_none else ""
+
+
+def observer_of(params: Given, expectation: checks.Expectation, run_command: service.RunCommand) -> checks.Observer:
+    """Make the one that looks; MonitoringError where a URL can't be one."""
+    bot = params["bot"]
+    options = {name: params[name] for name in monitoring.ARGUMENTS if name != "url"}
+
+    def look_up_if_named(given: Given, program: process.Program | None) -> service.Service | str | None:
+        return look_up(given, program, run_command) if given["service"] or program else None
+
+    found = look_up_if_named(bot, bot_of(bot)) if bot else None
+    return checks.Observer(
+        monitor=monitoring.connect(params),
+        expectation=expectation,
+        bot=monitoring.Reader(bot["url"], bot_health.BOT, **options) if bot else None,
+        service=look_up_if_named(params, server_of(params)),
+        bot_service=found,
+        no_bot=why_no_bot(bot, found) if bot else "",
+    )
+
+
+def main() -> None:
+    """Run the module."""
+    module = HealthModule(
+        argument_spec={
+            **monitoring.ARGUMENTS,
+            "server_name": {"type": "str"},
+            "version": {"type": "str"},
+            "jetstream": {"type": "raw"},
+            "cluster": {"type": "bool", "default": False},
+            "client_url": {"type": "str"},
+            "service": {"type": "str"},
+            "process": {"type": "dict", "options": PROCESS},
+            "bot": {"type": "dict", "options": BOT, "mutually_exclusive": [("service", "process")]},
+            "thresholds": {"type": "dict", "default": {}},
+        },
+        required_by=monitoring.REQUIRED_BY,
+        mutually_exclusive=[("service", "process")],
+        supports_check_mode=True,
+    )
+    params = module.params
+    bot = params["bot"] or {"servers": [], "url": ""}
+    for url in (*bot["servers"], bot["url"], params["url"], params["client_url"] or ""):
+        module.no_log_values.update(bot_health.secrets_of(url))
+    if not monitoring.HAS_REQUESTS:
+        module.fail_json(msg=missing_required_lib("requests"))
+    if found := faults(params):
+        module.fail_json(msg="\n".join(found))
+    try:
+        limits = checks.limits(params["thresholds"])
+        expectation = expectation_of(params)
+        observer = observer_of(params, expectation, module.run_command)
+    except checks.LimitsError as error:
+        module.fail_json(msg="\n".join(f"thresholds: {line}" for line in str(error).splitlines()))
+    except monitoring.MonitoringError as error:
+        module.fail_json(msg=str(error))
+    made = checks.judge(observer.look(), expectation, limits)
+    module.exit_json(
+        changed=False,
+        status=str(checks.worst(check.status for check in made)),
+        summary=checks.summary(made),
+        checks=[check.as_result() for check in made],
+    )
+
+
+if __name__ == "__main__":
+    main()
