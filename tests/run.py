@@ -36,7 +36,7 @@ NEEDS_OF_A_SCENARIO = {"rollback": ("servers",)}
 LINTERS = (
     "ruff check",
     "ruff format --check",
-    "mypy plugins tests/run.py tests/sanity.py tests/server.py tests/bot",
+    "mypy plugins tests/run.py tests/sanity.py tests/server.py tests/promtool.py tests/bot",
     "yamllint --strict .",
     "ansible-lint",
 )
@@ -107,7 +107,9 @@ PARTS = (
         (Command(("python", "-m", "tests.sanity", ".venv-test/sanity"), ".venv-test/sanity/**/output/junit/*.xml"),),
     ),
     pytest_part("integration", "tests/integration", "images", "server", "servers"),
+    pytest_part("watching", "tests/watching", "images", "server"),
     pytest_part("faults-sample", "tests/faults -m sample", "server", "servers"),
+    pytest_part("diagnosis-sample", "-m sample tests/diagnosis", "images", "server"),
     pytest_part("kill-sample", "-s tests/kill/test_sample.py", "servers"),
     *(scenario_part(name) for name in SCENARIOS),
     pytest_part("unit", "tests/unit", "server"),
@@ -117,6 +119,7 @@ PARTS = (
 # Only when they are asked for.
 EXTRA_PARTS = (
     pytest_part("faults", "tests/faults", "images", "server", "servers", patience=4 * 3600),
+    pytest_part("diagnosis", "tests/diagnosis", "images", "server", patience=4 * 3600),
     pytest_part("agreement", "-s tests/integration/test_agreement.py", "server", patience=4 * 3600),
     *(
         pytest_part(f"kill-{phase}", f"-s tests/kill/test_all.py -k {phase}", "servers", patience=4 * 3600)

@@ -1,0 +1,12 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What tests of health, reports and metrics may ask for: the hosts of the integration tests."""
+
+from __future__ import annotations
+
+from ansible_collections.rosey.nats.tests.integration import conftest as integration
+
+start_container = integration.start_container
+deployment = integration.deployment
+bot_deployment = integration.bot_deployment
