@@ -339,7 +339,9 @@ def test_a_client_that_does_not_take_its_messages_and_a_store_that_fills(
         await client.flush()
         await client.close()
 
-    with cluster(nats_server, tmp_path, free_port, 1) as (member,), deaf_client(member.client_url, "flood"):
+    with ExitStack() as started:
+        (member,) = started.enter_context(cluster(nats_server, tmp_path, free_port, 1))
+        started.enter_context(deaf_client(member.client_url, "flood"))
         asyncio.run(talk(member.client_url))
         limits = {"pending": {"warning": 10}, "jetstream_storage": {"warning": 75, "critical": 90}}
         result = run_module("bus_health", url=member.url, client_url=member.client_url, thresholds=limits)
