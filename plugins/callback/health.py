@@ -36,6 +36,7 @@ callbacks_enabled: rosey.nats.health
 import os
 import sys
 import typing as t
+from collections.abc import Callable
 from pathlib import Path
 
 from ansible.plugins.callback import CallbackBase
@@ -54,6 +55,7 @@ class CallbackModule(CallbackBase):
     def __init__(self) -> None:
         super().__init__()
         self._form = ""
+        self._status = 0
         self._out: t.TextIO = sys.stdout
         self._results: dict[str, t.Mapping[str, t.Any]] = {}
 
@@ -90,9 +92,13 @@ class CallbackModule(CallbackBase):
         """Write the text; nothing that comes after it is let out."""
         from ansible_collections.rosey.nats.plugins.plugin_utils import health_output  # noqa: PLC0415  # see _machines
 
+        # that of nothing known stands where this fails, or something else of the run has
+        unknown = health_output.exit_status({}, self._form)
+        self._status = unknown
+        _end_with(lambda natural: self._status or (unknown if natural else 0))
         self._out.write(health_output.render(self._results, self._form))
         self._out.flush()
-        _end_with(health_output.exit_status(self._results, self._form))
+        self._status = health_output.exit_status(self._results, self._form)
 
     def _note(self, result: t.Any, found: t.Mapping[str, t.Any]) -> None:
         name = result._host.get_name()
@@ -107,11 +113,14 @@ def _machines() -> tuple[str, ...]:
     return health_output.MACHINES
 
 
-def _end_with(status: int) -> None:
-    """Let the run come to its own end, with this exit status; an exit from here would cut other callbacks off."""
+def _end_with(status: Callable[[object], int]) -> None:
+    """Let the run come to its own end; an exit from here would cut other callbacks off.
+
+    status: gives the exit status for the one that the run itself would have.
+    """
     leave = sys.exit
 
-    def leave_with(_status: object = None) -> t.NoReturn:
-        leave(status)
+    def leave_with(natural: object = None) -> t.NoReturn:
+        leave(status(natural))
 
     sys.exit = leave_with

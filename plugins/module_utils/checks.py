@@ -16,7 +16,7 @@ import socket
 import time
 import typing as t
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from urllib.parse import urlsplit
 
@@ -99,6 +99,7 @@ class Expectation:
     jetstream: whether it is to be on, None where nothing was said. cluster: whether there are other servers to have
     routes to. client_url: where clients connect, None where that can't be tried. service: what runs the server, for a
     person, None where that can't be looked at. bot, bot_service: likewise of the bot, None where no bot is looked at.
+    plugins_fault: why it can't be told which plugins were meant.
     """
 
     server_name: str | None = None
@@ -109,6 +110,7 @@ class Expectation:
     service: str | None = None
     bot: bot_health.Expectation | None = None
     bot_service: str | None = None
+    plugins_fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -242,7 +244,7 @@ def _made(name: str, kind: Kind, snapshot: Snapshot, expectation: Expectation, l
         text, value = reading.summary, reading.value
     except MonitoringError as error:
         status, text, value, remedy = kind.unanswered, f"no answer at {error.url}: {error.cause}", None, error.remedy
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
         # only some fields of an answer are checked when it is read
         status, text, value = Status.UNKNOWN, "the answer of the server is none that nats-server gives", None
         remedy = monitoring.NATS_SERVER.address
@@ -427,8 +429,7 @@ def _meta(snapshot: Snapshot, _expectation: Expectation) -> Reading:
 
 
 def _routes(snapshot: Snapshot, expectation: Expectation) -> Reading:
-    # several connections lead to the same server
-    names = {each["remote_id"]: str(each.get("remote_name")) for each in snapshot.answer("routez")["routes"]}
+    names = monitoring.routed_servers(snapshot.answer("routez"))
     if not expectation.cluster and not names:
         return Reading("no cluster, so no routes")
     shown = ", ".join(monitoring.excerpt(name) for name in sorted(names.values()))
@@ -454,9 +455,10 @@ def _bot(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
         return Reading(snapshot.no_bot) if snapshot.no_bot else None
     held = _held(snapshot)
     known = None if isinstance(held, MonitoringError) else held
-    judgement = bot_health.judge(bot_health.Snapshot(snapshot.told, known), expectation.bot)
     # the plugins have a check of their own, and what the gate takes on trust is nothing that is wrong
-    of_plugins = bot_health.missing(known, expectation.bot) or []
+    meant = expectation.bot if known is None else replace(expectation.bot, subjects=0)
+    judgement = bot_health.judge(bot_health.Snapshot(snapshot.told, known), meant)
+    of_plugins = bot_health.missing(known, meant) or []
     findings = [each for each in judgement.findings if each not in of_plugins and each.severity is Severity.ERROR]
     return _read(judgement.facts[0], findings)
 
@@ -475,6 +477,10 @@ def _bot_errors(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
 def _plugins(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
     if expectation.bot is None or snapshot.told is None or expectation.bot.mode is not bot_health.Mode.NATS:
         return None
+    if expectation.plugins_fault:
+        remedy = "correct the description of the plugins; playbooks/contract.yml checks it alone"
+        fault = Finding("plugins", "a description", expectation.plugins_fault, remedy, Severity.WARNING)
+        return _read("", [fault])
     held = bot_health.held_by_name(snapshot.answer("connz"), "")
     unheld = bot_health.missing(held, expectation.bot) or []
     declared = expectation.bot.declared

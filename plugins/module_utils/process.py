@@ -306,9 +306,12 @@ def config_argument(command: Sequence[str]) -> str | None:
     return found
 
 
-def find(program: Program) -> Process | None:
-    """Give the running process of a program: the one of its pid file, or one that a lost pid file no longer names."""
-    uid = os.geteuid()
+def find(program: Program, uid: int | None = None) -> Process | None:
+    """Give the running process of a program: the one of its pid file, or one that a lost pid file no longer names.
+
+    uid: of the user who runs it; without one, this user.
+    """
+    uid = os.geteuid() if uid is None else uid
     for pid in (*_noted(program.pid_file), *_pids()):
         process = read(pid)
         if process and not mismatch(process, program, uid):

@@ -116,6 +116,10 @@ options:
             type: list
             elements: str
             default: []
+      plugins_fault:
+        description: Why it can't be told which plugins were meant. They are not judged then, which is a warning.
+        type: str
+        default: ""
       client_name:
         description: The C(name) of the bot's connection to NATS, as for M(rosey.nats.bot_health).
         type: str
@@ -243,6 +247,7 @@ BOT = {
             "subscriptions": {"type": "list", "elements": "str", "default": []},
         },
     },
+    "plugins_fault": {"type": "str", "default": ""},
     "client_name": {"type": "str"},
     "service": {"type": "str"},
     "process": {
@@ -314,6 +319,7 @@ def expectation_of(params: Given) -> checks.Expectation:
         if bot
         else None,
         bot_service=_name(bot, "the bot") if bot else None,
+        plugins_fault=bot["plugins_fault"] if bot else "",
     )
 
 
@@ -327,9 +333,18 @@ def look_up(given: Given, program: process.Program | None, run_command: service.
     try:
         if program is None:
             return service.look_up(given["service"], run_command)
-        return service.Service(exists=bool(program.command), enabled=True, running=process.find(program))
+        running = process.find(program, _owner(program.pid_file))
+        return service.Service(exists=bool(program.command), enabled=True, running=running)
     except (service.ServiceError, process.ProcessError) as error:
         return str(error)
+
+
+def _owner(file: Path) -> int | None:
+    """Say who wrote a file; None where there is none. Another program of the host may make root look at this one."""
+    try:
+        return file.stat().st_uid
+    except OSError:
+        return None
 
 
 def server_of(given: Given) -> process.Server | None:
@@ -357,7 +372,6 @@ def why_no_bot(bot: Given, found: service.Service | str | None) -> str:
 def observer_of(params: Given, expectation: checks.Expectation, run_command: service.RunCommand) -> checks.Observer:
     """Make the one that looks; MonitoringError where a URL can't be one."""
     bot = params["bot"]
-    options = {name: params[name] for name in monitoring.ARGUMENTS if name != "url"}
 
     def look_up_if_named(given: Given, program: process.Program | None) -> service.Service | str | None:
         return look_up(given, program, run_command) if given["service"] or program else None
@@ -366,7 +380,7 @@ def observer_of(params: Given, expectation: checks.Expectation, run_command: ser
     return checks.Observer(
         monitor=monitoring.connect(params),
         expectation=expectation,
-        bot=monitoring.Reader(bot["url"], bot_health.BOT, **options) if bot else None,
+        bot=monitoring.Reader(bot["url"], bot_health.BOT, timeout=params["timeout"]) if bot else None,
         service=look_up_if_named(params, server_of(params)),
         bot_service=found,
         no_bot=why_no_bot(bot, found) if bot else "",

@@ -187,9 +187,12 @@ def test_no_host_at_all_is_unknown(tmp_path: Path, form: str, status: int) -> No
         assert looked.out == "NATS UNKNOWN - 0 hosts, nothing was looked at\n"
 
 
+NEW = {"bot_plugins_declared": [QUOTES, {"name": "new", "subscriptions": ["commands.new"]}]}
+
+
 def test_a_failure_is_told_and_the_run_comes_to_its_own_end(inventory: Callable[..., Path], tmp_path: Path) -> None:
     """What others do at the end of a run, such as to write a report, is not cut off by the exit status."""
-    hosts = inventory(here={"bot_plugins_declared": [QUOTES, {"name": "new", "subscriptions": ["commands.new"]}]})
+    hosts = inventory(here=NEW)
     report = tmp_path / "report.html"
     looked = look(hosts, "nagios", "-e", f"report={report}")
     assert looked.status == 2
@@ -199,6 +202,45 @@ def test_a_failure_is_told_and_the_run_comes_to_its_own_end(inventory: Callable[
     table = look(hosts, "table")
     assert table.status == 2
     assert "here: critical: plugins; " in table.out
+
+
+def test_a_plugin_that_is_only_warned_of_makes_nothing_critical(inventory: Callable[..., Path]) -> None:
+    looked = look(inventory(here={**NEW, "health_thresholds": {"plugins": {"warning": 0, "critical": None}}}), "json")
+    assert looked.hosts == {"here": {"plugins": "warning"}}
+    assert looked.status == 0
+
+
+def test_a_description_that_is_faulty_keeps_nobody_from_looking(inventory: Callable[..., Path]) -> None:
+    faulty = {"bot_plugins_declared": [{"name": "new", "subscriptions": ["commands..new"]}]}
+    looked = look(inventory(here=faulty), "json")
+    assert looked.hosts == {"here": {"plugins": "warning"}}
+    assert "commands..new" in looked.out
+    assert looked.status == 0
+
+
+def test_a_server_without_a_bot_is_looked_at(inventory: Callable[..., Path]) -> None:
+    looked = look(inventory(here={"bot_config_environment": "{{ nobody_said }}"}), "json")
+    assert looked.hosts == {"here": {}}
+    assert '"bot"' not in looked.out
+
+
+def test_what_only_the_servers_environment_knows_is_not_missed(inventory: Callable[..., Path]) -> None:
+    unknown = {"server_name": {"$variable": "NAME"}, "jetstream": {"$variable": "STREAMS"}}
+    assert look(inventory(here={"nats_server_config": unknown}), "json").hosts == {"here": {}}
+
+
+def test_other_playbooks_are_not_silenced(inventory: Callable[..., Path]) -> None:
+    looked = look(inventory(here={}), "json", playbook="playbooks/contract.yml")
+    assert "Who publishes and who listens" in looked.out
+    assert looked.status == 0
+
+
+def test_what_fails_besides_is_no_success(inventory: Callable[..., Path], tmp_path: Path) -> None:
+    own = tmp_path / "own.yml"
+    fails = '- {hosts: all, gather_facts: false, tasks: [{name: It fails, ansible.builtin.fail: {msg: "no"}}]}'
+    own.write_text(f"- ansible.builtin.import_playbook: {ROOT / PLAYBOOK}\n{fails}\n")
+    also = {"ANSIBLE_CALLBACKS_ENABLED": "rosey.nats.health"}
+    assert look(inventory(here={}), "nagios", playbook=str(own), **also).status == 3
 
 
 def test_no_vault_is_opened(inventory: Callable[..., Path]) -> None:
