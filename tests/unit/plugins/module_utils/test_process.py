@@ -169,6 +169,7 @@ BCRYPT = "$2a$11$PWIFAL8RsWyGI3jVZtO9Nu8.6jOxzxfZo7c/W0eLk017hjgUKWrhy"
         ("text", [""], "text"),
         ("got map[password:hun ter2 user:rosey]", [], "got map[password:********"),
         ('got {"pass": "a"}\n"token"= b', [], 'got {"pass": ********\n"token"= ********'),
+        (r'(snip: "{\"pass\": \"a\"...', [], r'(snip: "{\"pass\": ********'),
         ('unknown field "password"', [], 'unknown field "password"'),
         ('route ["nats://rosey:hunter2@10.0.0.1:6222"]', [], 'route ["nats://********@10.0.0.1:6222"]'),
         ('parse "nats://rosey:hun ter/2@host": bad', [], 'parse "nats://********@host": bad'),
