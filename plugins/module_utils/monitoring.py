@@ -345,6 +345,11 @@ def moment(text: str) -> datetime | None:
     return found if found.tzinfo else None
 
 
+def routed_servers(routez: Answer) -> dict[str, str]:
+    """Name the other servers that routes lead to, by their ids; several routes lead to the same server."""
+    return {route["remote_id"]: str(route.get("remote_name")) for route in routez["routes"]}
+
+
 def _exchange(
     session: requests.Session, url: str, query: Mapping[str, str | int], timeout: float
 ) -> tuple[int, str, bytes]:

@@ -50,11 +50,6 @@ def _time(name: str) -> Read:
     return read
 
 
-def _routed_servers(routez: monitoring.Answer) -> int:
-    # A pair of servers has several routes.
-    return len({route["remote_id"] for route in routez["routes"]})
-
-
 READINGS = (
     Reading(
         "healthy", "healthz", lambda healthz: healthz["status"] == "ok", "Whether the server says that it is well."
@@ -79,7 +74,12 @@ READINGS = (
         "What waits to be sent to its clients.",
     ),
     Reading("pending_limit_bytes", "varz", _at("max_pending"), "The most of it for one client."),
-    Reading("routed_servers", "routez", _routed_servers, "The other servers of the cluster that it has a route to."),
+    Reading(
+        "routed_servers",
+        "routez",
+        lambda routez: len(monitoring.routed_servers(routez)),
+        "The other servers of the cluster that it has a route to.",
+    ),
     Reading("jetstream_memory_bytes", "jsz", _at("memory"), "The messages that JetStream holds in memory."),
     Reading("jetstream_memory_limit_bytes", "jsz", _at("config.max_memory"), "The most of them; max_mem."),
     Reading("jetstream_storage_bytes", "jsz", _at("storage"), "The messages that JetStream holds on disk."),

@@ -32,6 +32,7 @@ TEXTFILE = "/var/lib/prometheus/node-exporter/rosey_nats.prom"
 CONFIG = {"server_name": "watched", "max_connections": 33, "jetstream": {"max_mem": "10M", "max_file": "100M"}}
 FETCH = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:{port}/metrics', timeout=5).read().decode())"
 ONLY = ("--tags", "nats_monitoring")
+FOREIGN = rf'install_dir is \\?"/usr/local/lib\\?"; expected an absolute path that ends with /{SERVICE},'
 ABSENT = {"nats_monitoring_exporter": "absent", "nats_monitoring_textfile": "absent"}
 
 
@@ -190,10 +191,13 @@ def test_the_host_can_download_it(watched: Container, wanted: dict[str, Any], re
     [
         ({"nats_monitoring_exporter_checksum": ""}, r'exporter_checksum is \\?"\\?"; expected the SHA-256'),
         ({"nats_monitoring_exporter_archive": "/nowhere"}, r'/nowhere\\?"; expected the address of the archive'),
-        ({"nats_monitoring_url": ""}, "sets no monitoring port; expected http_port or https_port"),
+        ({"nats_monitoring_url": "bot:pw@nowhere"}, r'nats_monitoring_url is \\?"nowhere\\?"; expected the address'),
+        ({"nats_server_config": {"http_port": None}}, r'nats_monitoring_url is \\?"\\?"; expected the address'),
         ({"nats_monitoring_exporter": "yes please"}, "must be one of: present, absent, unmanaged"),
+        ({"nats_monitoring_exporter_install_dir": "/usr/local/lib"}, FOREIGN),
+        ({"nats_monitoring_exporter": "absent", "nats_monitoring_exporter_install_dir": "/usr/local/lib"}, FOREIGN),
     ],
-    ids=["no checksum", "no archive", "no url", "no such state"],
+    ids=["no checksum", "no archive", "no address", "no port", "no such state", "foreign directory", "foreign, absent"],
 )
 def test_what_is_wrong_is_said_before_anything_is_touched(
     watched: Container, wanted: dict[str, Any], changes: dict[str, Any], message: str
@@ -203,6 +207,20 @@ def test_what_is_wrong_is_said_before_anything_is_touched(
     assert said.startswith("exit 2"), said
     assert re.search(message, said), said
     assert pid_of(watched, SERVICE) == before
+    assert {"nats-server", SERVICE} <= set(watched.run("ls /usr/local/lib").split())
+
+
+def test_only_the_exporter_needs_root_beside_a_server_of_a_user(host: Container, wanted: dict[str, Any]) -> None:
+    no_root = {"ansible_become_exe": "no-sudo", "ansible_become_user": "nobody"}
+    of_a_user = {"nats_server_runtime": "process", "nats_server_prefix": "/srv/bus", **no_root}
+    for changes in (wanted, {"nats_monitoring_exporter": "absent"}):
+        said = host.play({**changes, **of_a_user}, "--check", *ONLY)
+        assert said.startswith("exit 2"), said
+        assert "no-sudo" in said
+    host.run(f"mkdir -p {Path(TEXTFILE).parent}")
+    for state in ("present", "absent"):
+        said = host.play({"nats_monitoring_textfile": state, **of_a_user}, "--check", *ONLY)
+        assert said.startswith("exit 0"), said
 
 
 def test_an_exporter_that_can_not_run_is_no_success(watched: Container, wanted: dict[str, Any]) -> None:
@@ -278,6 +296,7 @@ def test_the_playbook_tells_of_a_server_that_is_gone(written: Container) -> None
     found = metrics(written.run(f"cat {TEXTFILE}"))
     assert set(found) == {"rosey_nats_up", "rosey_nats_textfile_time_seconds"}
     assert found["rosey_nats_up"] == ({"server_id": "watched"}, 0)
+    assert "no metrics were written" not in " ".join(said.split())
 
 
 def test_a_fault_that_is_not_the_servers_is_none_of_its_metrics(written: Container) -> None:
@@ -292,3 +311,13 @@ def test_the_textfile_can_be_removed(written: Container) -> None:
     assert "changed=1 " in written.play(ABSENT, *ONLY)
     assert written.attempt(f"ls {TEXTFILE}").returncode != 0
     assert "changed=0 " in written.play(ABSENT, *ONLY)
+
+
+@pytest.mark.parametrize("state", ["absent", "unmanaged"])
+def test_the_playbook_writes_only_where_it_is_wanted(written: Container, state: str) -> None:
+    written.run(f"rm -f {TEXTFILE}")
+    said = conftest.run_playbook("playbooks/metrics.yml", written.inventory, "-e", f"nats_monitoring_textfile={state}")
+    assert said.startswith("exit 0"), said
+    shown = " ".join(said.split())
+    assert f"no metrics were written, since nats_monitoring_textfile is {state}; expected present" in shown
+    assert written.attempt(f"ls {TEXTFILE}").returncode != 0
