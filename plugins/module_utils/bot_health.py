@@ -596,6 +596,7 @@ def held_by_name(connz: Answer, url: str) -> dict[str, set[str]]:
     return held
 
 
+_PROGRAM = inspect.getsource(round_trip)
 # Until the bot's Python has started, and has ended.
 _SPARE_SECONDS = 10.0
 
@@ -627,7 +628,7 @@ def make_trips(
         "seconds": seconds,
     }
     # Isolated from what lies in the working directory, and leaving no compiled file in the bot's environment.
-    words = [python, "-I", "-B", "-c", inspect.getsource(round_trip)]
+    words = [python, "-I", "-B", "-c", _PROGRAM]
     try:
         done = subprocess.run(
             words,

@@ -41,8 +41,9 @@ class _StoppedError(Exception):
 async def travel(question: dict[str, t.Any], trips: list[float], errors: list[str]) -> None:
     """Send the requests one after the other, and note the seconds of each in trips, what the server said in errors.
 
-    question: options, for connect() of nats-py; subject, payload, count; answer_seconds, for one answer; seconds, for
-    all. Raises _StoppedError with one of the reasons above.
+    question: options, for connect() of nats-py; subject, empty to ask nobody but the server; payload, count;
+    answer_seconds, for one answer; pause_seconds, after each; seconds, for all. Raises _StoppedError with one of the
+    reasons above.
     """
     if NATS_MISSING:
         errors.append(NATS_MISSING)
@@ -72,9 +73,13 @@ async def travel(question: dict[str, t.Any], trips: list[float], errors: list[st
             begin = time.perf_counter()
             if begin >= end:
                 raise _StoppedError(NO_TIME)
-            await client.request(question["subject"], payload, timeout=patience)
+            if question["subject"]:
+                await client.request(question["subject"], payload, timeout=patience)
+            else:
+                await client.flush(patience)
             if number >= _WARM_UP:
                 trips.append(time.perf_counter() - begin)
+            await asyncio.sleep(question["pause_seconds"])
     except nats.errors.NoRespondersError as error:
         raise _StoppedError(NOBODY) from error
     except nats.errors.TimeoutError as error:

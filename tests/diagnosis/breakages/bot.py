@@ -64,7 +64,6 @@ BREAKAGES = [
         make=f"systemctl stop {BOT}",
         neighbour="bot's Python gone",
         touches="bot's service",
-        sample=True,
     ),
     Breakage(
         name="bot's Python gone",
@@ -117,7 +116,6 @@ BREAKAGES = [
         make=f"sed -i '/^nats:/,$d' {BOT_CONFIG}; {RESTART}",
         neighbour="bot's section without a prefix",
         touches="bot's file",
-        sample=True,
     ),
     Breakage(
         name="bot's section without a prefix",
@@ -151,7 +149,6 @@ BREAKAGES = [
         make=servers("nats://localhost:4223"),
         neighbour="server on another address",
         touches="bot's servers",
-        sample=True,
     ),
     Breakage(
         name="server on another address",
@@ -160,7 +157,6 @@ BREAKAGES = [
         make=f'sed -i "s/^host: .*/host: {ADDRESS}/; s/^http_port: .*/http: 127.0.0.1:8222/" {CONFIG}; {BOTH}',
         neighbour="wrong port in secrets.env",
         touches="server's address",
-        sample=True,
     ),
     Breakage(
         name="name that means IPv6 alone",
@@ -179,23 +175,23 @@ BREAKAGES = [
         touches="bot's servers",
     ),
     Breakage(
-        name="server stopped under the bot",
-        cause="nothing_listens",
-        says="localhost:4222",
-        make=f"systemctl stop {SERVER}; sleep 1",
+        name="port of monitoring in secrets.env",
+        cause="port_mismatch",
+        says="serves monitoring",
+        make=servers("nats://localhost:8222"),
         neighbour="something else on the port",
-        touches="server's service",
+        touches="bot's servers",
     ),
     Breakage(
         name="something else on the port",
         cause="not_nats",
         says="python3",
         make=(
-            f"systemctl stop {SERVER}; {BACKGROUND}impostor python3 -m http.server 4222 --bind 127.0.0.1; "
-            f"sleep 1; {RESTART}"
+            f"{BACKGROUND}impostor python3 -m http.server 5222 --bind 127.0.0.1; sleep 1; "
+            f"{servers('nats://localhost:5222')}"
         ),
-        neighbour="server stopped under the bot",
-        touches="server's service",
+        neighbour="port of monitoring in secrets.env",
+        touches="bot's servers",
     ),
     # It is not let in.
     Breakage(
@@ -257,7 +253,6 @@ BREAKAGES = [
         make=f"({CERTIFICATES.format(name='localhost', days=9)}); {BOTH}",
         neighbour="certificate for another name",
         touches="server's TLS",
-        sample=True,
     ),
     Breakage(
         name="certificate for another name",
@@ -285,7 +280,6 @@ BREAKAGES = [
         ),
         neighbour="login longer than the server takes",
         touches="server's limits",
-        sample=True,
     ),
     Breakage(
         name="login longer than the server takes",

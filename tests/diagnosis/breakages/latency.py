@@ -9,20 +9,20 @@ from functools import partial
 
 from ansible_collections.rosey.nats.tests.diagnosis import ground
 from ansible_collections.rosey.nats.tests.diagnosis.breakages.server import RESTART, append, drop_in
-from ansible_collections.rosey.nats.tests.diagnosis.ground import BACKGROUND, BOT_CONFIG, CONFIG, HOME, LOGIN, SECRETS
+from ansible_collections.rosey.nats.tests.diagnosis.ground import BACKGROUND, CONFIG, HOME, LOGIN
 
 Breakage = partial(ground.Breakage, symptom="latency")
 
 
-def python(name: str, program: str, *, interpreter: str = "python3") -> str:
-    """Run a program in the background."""
+def python(name: str, program: str, *options: str, interpreter: str = "python3") -> str:
+    """Run a program in the background. options: of systemd-run."""
     place = f"/run/breakage-{name}.py"
-    return f"cat > {place} <<'END'\n{program}END\n{BACKGROUND}{name} {interpreter} {place}\n"
+    return f"cat > {place} <<'END'\n{program}END\n{BACKGROUND}{name} {' '.join(options)} {interpreter} {place}\n"
 
 
-def burn(number: int) -> str:
+def burn(number: int, *options: str) -> str:
     """Keep processors busy, half of the time so that nobody gives up."""
-    return python("burn", BURN.format(number=number))
+    return python("burn", BURN.format(number=number), *options)
 
 
 BURN = """import os, time
@@ -65,7 +65,7 @@ async def main():
     client = await nats.connect("nats://127.0.0.1:4222", name="flood", **{LOGIN!r})
     begun = listen()
     while True:
-        if time.monotonic() - begun > 11:
+        if time.monotonic() - begun > 20:
             begun = listen()
         await client.publish("rosey.dev.flood", bytes(100_000))
         await client.flush()
@@ -81,7 +81,7 @@ async def serve(reader, writer):
     there_reader, there_writer = await asyncio.open_connection("127.0.0.1", 4222)
     await asyncio.gather(carry(reader, there_writer), carry(there_reader, writer))
 async def main():
-    async with await asyncio.start_server(serve, "127.0.0.1", 5222) as server:
+    async with await asyncio.start_server(serve, "127.0.0.2", 4222) as server:
         await server.serve_forever()
 asyncio.run(main())
 """
@@ -91,16 +91,15 @@ BREAKAGES = [
         name="host overloaded",
         cause="host_loaded",
         says="processors",
-        make=burn(24),
+        make=burn(8, "--nice=-15"),
         neighbour="server of low priority",
         touches="load",
-        sample=True,
     ),
     Breakage(
         name="server of low priority",
         cause="server_deprioritized",
         says="nice 19",
-        make=f"{drop_in('Nice=19')}; {RESTART}; {burn(6)}",
+        make=f"{drop_in('Nice=19')}; {RESTART}; sleep 4; {burn(6)}",
         neighbour="host overloaded",
         touches="unit",
     ),
@@ -118,16 +117,17 @@ BREAKAGES = [
         cause="plugin_slow",
         says="quotes",
         make=python("lock", LOCK),
-        neighbour="plugin's connection takes a detour",
+        neighbour="a tunnel between bot and server",
         touches="plugin",
-        sample=True,
     ),
     Breakage(
-        name="plugin's connection takes a detour",
+        name="a tunnel between bot and server",
         cause="connection_slow",
         says="rosey-bot-dev-quotes",
-        make=f"{python('detour', DETOUR)}sed -i s/4222/5222/ {BOT_CONFIG} {SECRETS}; systemctl restart cytube-bot\n"
-        "sleep 3",
+        # a tunnel has taken the name
+        make=python("detour", DETOUR)
+        + "sed 's/^127.0.0.1/127.0.0.2/' /etc/hosts > /run/hosts; cat /run/hosts > /etc/hosts\n"
+        "systemctl restart cytube-bot; sleep 4",
         neighbour="plugin's database locked",
         touches="bot",
     ),
@@ -144,7 +144,7 @@ BREAKAGES = [
         cause="slow_consumer",
         says="dashboard",
         # longer than the server waits for it, after which it is cut off
-        make=f"{python('deaf', DEAF, interpreter=ground.PYTHON)}sleep 14; systemctl stop breakage-deaf",
+        make=f"{python('deaf', DEAF, interpreter=ground.PYTHON)}sleep 16; systemctl stop breakage-deaf",
         neighbour="each message is written to the disk at once",
         touches="client",
     ),

@@ -41,7 +41,6 @@ BREAKAGES = [
         make=f"sed -i 's/^enabled: .*/enabled: false/' {QUOTES}; {RESTART}",
         neighbour="plugin's file gone",
         touches="file of quotes",
-        sample=True,
     ),
     Breakage(
         name="plugin's file gone",
@@ -74,7 +73,6 @@ BREAKAGES = [
         make=f"sed -i 's/commands.quote/commands.qoute/' {QUOTES}; {RESTART}",
         neighbour="subject with the prefix of production",
         touches="file of quotes",
-        sample=True,
     ),
     Breakage(
         name="subject with the prefix of production",
@@ -122,7 +120,6 @@ BREAKAGES = [
         mend=SIGNAL.format(name="CONT"),
         neighbour="plugin that dies",
         touches="process of quotes",
-        sample=True,
     ),
     Breakage(
         name="plugin that fails at each message",

@@ -75,7 +75,6 @@ BREAKAGES = [
         make=STOP,
         neighbour="killed",
         touches="service",
-        sample=True,
     ),
     Breakage(
         name="killed",
@@ -92,7 +91,6 @@ BREAKAGES = [
         make="systemctl kill --signal=STOP nats",
         neighbour="killed",
         touches="service",
-        sample=True,
     ),
     Breakage(
         name="unknown flag in the unit",
@@ -133,7 +131,6 @@ BREAKAGES = [
         make=f"rm {BINARY}; {RESTART}",
         neighbour="binary of another architecture",
         touches="binary",
-        sample=True,
     ),
     Breakage(
         name="binary of another architecture",

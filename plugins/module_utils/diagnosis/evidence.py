@@ -1,0 +1,190 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every symptom looks at: what systemd says of a service, who runs it, and what that account may reach."""
+
+from __future__ import annotations
+
+import grp
+import json
+import os
+import pwd
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible_collections.rosey.nats.plugins.module_utils import monitoring, process, system
+from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.tree import NotSeenError, seen
+from ansible_collections.rosey.nats.plugins.module_utils.service import RunCommand
+
+SECONDS = 3.0
+
+_LINES = 200
+_PROPERTIES = (
+    *("LoadState", "UnitFileState", "ActiveState", "SubState", "Result", "FragmentPath", "NRestarts"),
+    *("MainPID", "ExecMainPID", "ExecMainCode", "ExecMainStatus", "StateChangeTimestamp"),
+    *("ExecStart", "User", "Group", "LimitAS", "MemoryMax"),
+    *("ProtectSystem", "ReadWritePaths", "StateDirectory", "LogsDirectory", "RuntimeDirectory"),
+    *("EnvironmentFiles", "PrivateNetwork", "NetworkNamespacePath"),
+    *("RestrictAddressFamilies", "IPAddressDeny", "IPAddressAllow"),
+)
+# Of what systemd says in the name of a program that it is about to start, only this tells of the program.
+_ABOUT_TO_START, _NOT_STARTED = "(", "Failed at step"
+_ACCESS_LIST = "system.posix_acl_access"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A service, by the names of systemd's properties. said: what its last process wrote into the journal."""
+
+    service: str
+    properties: Mapping[str, str]
+    said: tuple[str, ...] | NotSeenError = ()
+
+    def __getitem__(self, name: str) -> str:
+        """Give a property; empty where systemd has no such."""
+        return self.properties.get(name, "")
+
+    def number(self, name: str) -> int:
+        """Give a property that is a number; 0 where it has none."""
+        value = self[name]
+        return int(value) if value.isdecimal() else 0
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """What it starts: the program and its arguments."""
+        said = self["ExecStart"].partition("argv[]=")[2].partition(" ; ")[0]
+        return tuple(said.split())
+
+
+@dataclass(frozen=True)
+class Account:
+    """Who runs a program. group: which its files get. groups: all that it is in."""
+
+    name: str
+    group: str
+    uid: int
+    groups: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One part of a path, from the root on.
+
+    owner: its user and group by name. kind: as stat.S_IFMT gives it. has_acl: its mode is not all there is.
+    """
+
+    path: Path
+    owner: str
+    kind: int
+    uid: int
+    gid: int
+    mode: int
+    has_acl: bool = False
+
+    def permits(self, account: Account, access: int) -> bool:
+        """Tell whether an account may do this, one or more of os.R_OK, os.W_OK and os.X_OK."""
+        if account.uid == 0 or self.has_acl:
+            return True
+        place = 6 if self.uid == account.uid else 3 if self.gid in account.groups else 0
+        return (self.mode >> place) & access == access
+
+    def __str__(self) -> str:
+        return f"{self.path} is of {self.owner} with mode {self.mode:04o}"
+
+
+def ask_systemd(service: str, run_command: RunCommand) -> Unit:
+    """Ask for a service; NotSeenError. run_command: AnsibleModule's."""
+    name = f"{service}.service"
+    status, said, error = run_command(["systemctl", "show", f"--property={','.join(_PROPERTIES)}", name])
+    if status:
+        why = f"systemctl does not answer: {error.strip() or f'exit status {status}'}"
+        raise NotSeenError(f"what systemd knows of {name}", why, "see that systemd runs, and run as root")
+    properties = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+    return Unit(service, properties, _journal(name, properties.get("ExecMainPID", ""), run_command))
+
+
+def _journal(name: str, pid: str, run_command: RunCommand) -> tuple[str, ...] | NotSeenError:
+    """Give what a process wrote, less what looks like a secret."""
+    fields = "--output-fields=MESSAGE,SYSLOG_IDENTIFIER,_PID"
+    words = ["journalctl", "--no-pager", "--quiet", f"--lines={_LINES}", "--output=json", fields, f"--unit={name}"]
+    status, said, error = run_command(words)
+    if status:
+        why = error.strip() or f"exit status {status}"
+        return NotSeenError(f"the journal of {name}", why, f"look at {' '.join(words[:1])} -u {name} as root")
+    return tuple(message for line in said.splitlines() if (message := read_journal_line(line, pid)))
+
+
+def read_journal_line(line: str, pid: str) -> str | None:
+    """Give what a line of the journal, in JSON, says; None where another process wrote it, or systemd."""
+    try:
+        entry = json.loads(line)
+        message, writer, by = entry["MESSAGE"], entry["SYSLOG_IDENTIFIER"], entry["_PID"]
+    except (ValueError, KeyError):
+        return None
+    if not isinstance(message, str) or not message.strip() or by != pid or writer == "systemd":
+        return None
+    if writer.startswith(_ABOUT_TO_START) and _NOT_STARTED not in message:
+        return None
+    return process.redact(message)
+
+
+def account(name: str, group: str) -> Account | None:
+    """Look up who runs a program; None where the host has no such account. Without a name it is root."""
+    try:
+        found = pwd.getpwnam(name or "root")
+        gid = grp.getgrnam(group).gr_gid if group else found.pw_gid
+    except KeyError:
+        return None
+    groups = frozenset(os.getgrouplist(found.pw_name, gid))
+    return Account(found.pw_name, system.group_name(gid), found.pw_uid, groups)
+
+
+def steps(path: Path) -> tuple[Step, ...]:
+    """Give the parts of a path that are there; OSError where it can't be looked at."""
+    real = Path(os.path.realpath(path))
+    found = []
+    for part in (*reversed(real.parents), real):
+        try:
+            about = part.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            break
+        owner = f"{system.user_name(about.st_uid)}:{system.group_name(about.st_gid)}"
+        mode = about.st_mode
+        known = (stat.S_IFMT(mode), about.st_uid, about.st_gid, stat.S_IMODE(mode), _has_acl(part))
+        found.append(Step(part, owner, *known))
+    return tuple(found)
+
+
+def _has_acl(path: Path) -> bool:
+    try:
+        return bool(os.getxattr(path, _ACCESS_LIST))
+    except OSError:
+        return False
+
+
+def ask_server(
+    monitor: monitoring.Monitor | NotSeenError, endpoint: str, *, details: bool = False
+) -> monitoring.Answer:
+    """Ask a server's monitoring endpoint; NotSeenError."""
+    try:
+        return seen(monitor).read(endpoint, details=details)
+    except monitoring.MonitoringError as error:
+        raise NotSeenError(f"what the server tells at {error.url}", error.cause, error.remedy) from error
+
+
+def monitor(url: str | None) -> monitoring.Monitor:
+    """Give what asks a server; NotSeenError."""
+    if not url:
+        raise NotSeenError(
+            "the monitoring endpoint", "nats_server_config sets no http_port", "set it, such as http_port: 8222"
+        )
+    if not monitoring.HAS_REQUESTS:
+        raise NotSeenError(
+            "the monitoring endpoint", "this host's Python has no requests", "install python3-requests there"
+        )
+    try:
+        return monitoring.Monitor(url, timeout=SECONDS)
+    except monitoring.MonitoringError as error:
+        raise NotSeenError("the monitoring endpoint", error.cause, error.remedy) from error

@@ -1,0 +1,204 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can be seen of the bot's plugins: their files, processes and logs, and whether one of them answers."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ansible_collections.rosey.nats.plugins.module_utils import bot_health, options, process
+from ansible_collections.rosey.nats.plugins.module_utils.diagnosis import bot_evidence
+from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.bot_evidence import File
+from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.tree import NotSeenError, attempt, seen
+
+NAME = "rosey-diagnosis"
+
+
+@dataclass(frozen=True)
+class Running:
+    """A process of a plugin. state: as proc(5) writes it. age: in seconds."""
+
+    pid: int
+    state: str
+    age: float
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """An enabled plugin: what it declares, and what is there of it.
+
+    processes: those of the bot's that bear its name. said: the last lines of its log since the bot was started; added:
+    those that came while it was asked.
+    """
+
+    name: str
+    subscriptions: tuple[str, ...]
+    file: File | NotSeenError
+    processes: tuple[Running, ...] = ()
+    said: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ServerLog:
+    """What the server wrote since it was started, or took up another configuration.
+
+    unheard, unsaid: the subjects that a client was not let subscribe to, and publish on. limits: the limits that were
+    met, by their options.
+    """
+
+    unheard: frozenset[str] = frozenset()
+    unsaid: frozenset[str] = frozenset()
+    limits: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Requests that a plugin has to answer. python: of the bot. options: further ones of connect()."""
+
+    trip: bot_health.RoundTrip
+    python: str
+    options: Mapping[str, t.Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was seen. bot_age: of the bot's process, in seconds. probed: the subject of the probe. trips: what came of
+    it, None where it was not made."""
+
+    bot: bot_evidence.Evidence
+    plugins: tuple[Plugin, ...]
+    log: ServerLog | NotSeenError
+    bot_age: float = 0.0
+    probed: str = ""
+    trips: bot_health.Trips | None = None
+
+
+_SECONDS = 2.0
+_WINDOW = 1 << 20
+_LINES = 20
+_LINE = re.compile(r"\[(?P<pid>\d+)\] (?:\S+ \S+ )?\[(?P<level>[A-Z]{3})\] (?P<message>.*)")
+_ACCEPTED = "Reloaded server configuration"
+_VIOLATION = re.compile(r'(?P<what>Subscription|Publish) Violation - .*Subject "(?P<subject>[^"]*)"')
+_LIMITS = {"maximum subscriptions exceeded": "max_subscriptions", "maximum connections exceeded": "max_connections"}
+
+
+def look(bot: bot_evidence.Evidence, probe: Probe | None) -> Evidence:
+    """Look at the plugins, and ask the one that listens to the probe's subject."""
+    described = bot.described
+    pid = 0 if isinstance(bot.unit, NotSeenError) else bot.unit.number("MainPID")
+    running = process.read(pid) if pid else None
+    children = _children(running.pid) if running else {}
+    files = {each.name: described.directory / "plugins" / f"{each.name}.yaml" for each in described.plugins}
+    logs = {each.name: described.home / "logs" / "plugins" / f"{each.name}.log" for each in described.plugins}
+    sizes = {name: _size(path) for name, path in logs.items()}
+    secrets = bot_evidence.secrets_of(bot_evidence.variables_of(bot.secrets))
+    trips = make(bot, probe) if probe and bot.is_connected else None
+
+    def look_at(plugin: bot_health.Plugin) -> Plugin:
+        path, log = files[plugin.name], logs[plugin.name]
+        since = running and running.is_older_than(log)
+        return Plugin(
+            plugin.name,
+            plugin.subscriptions,
+            attempt(lambda: bot_evidence.read_file(path, running, described.account)),
+            tuple(children.get(plugin.name, ())),
+            _lines(log, 0, secrets) if since else (),
+            _lines(log, sizes[plugin.name], secrets),
+        )
+
+    return Evidence(
+        bot,
+        tuple(map(look_at, described.plugins)),
+        attempt(lambda: _server_log(bot)),
+        running.age if running else 0.0,
+        probe.trip.subject if probe else "",
+        trips,
+    )
+
+
+def read_server_log(text: str) -> ServerLog:
+    """Read the end of a log of nats-server. No line is kept, since one that refuses a login has the password in it."""
+    lines = [line for each in text.splitlines() if (line := _LINE.match(each))]
+    own = [line["message"] for line in lines if line["pid"] == lines[-1]["pid"]]
+    loaded = max((place for place, message in enumerate(own) if message.startswith(_ACCEPTED)), default=0)
+    found = [violation for message in own[loaded:] if (violation := _VIOLATION.search(message))]
+    return ServerLog(
+        frozenset(each["subject"] for each in found if each["what"] == "Subscription"),
+        frozenset(each["subject"] for each in found if each["what"] == "Publish"),
+        frozenset(option for message in own[loaded:] for words, option in _LIMITS.items() if words in message),
+    )
+
+
+def _server_log(bot: bot_evidence.Evidence) -> ServerLog:
+    path = options.canonical(seen(bot.server)).get("log_file")
+    if not isinstance(path, str):
+        return ServerLog()
+    try:
+        return read_server_log(_end(Path(path), 0))
+    except OSError as error:
+        raise NotSeenError(path, f"{error.strerror}", "run as root") from error
+
+
+def make(bot: bot_evidence.Evidence, probe: Probe, *, seconds: float = _SECONDS) -> bot_health.Trips:
+    """Ask as the bot would."""
+    variables = bot_evidence.variables_of(bot.secrets)
+    servers = bot_evidence.servers_of(bot_evidence.section_of(bot.section), variables, bot.described.servers)
+    return bot_health.make_trips(
+        probe.trip,
+        python=probe.python,
+        servers=servers,
+        options=probe.options,
+        credentials=bot_evidence.credentials_of(variables),
+        name=NAME,
+        user=bot.described.account or None,
+        timeout=seconds,
+    )
+
+
+def _children(pid: int) -> dict[str, list[Running]]:
+    """Give the processes that a process has started, by the names in their command lines, of files without suffix."""
+    found: defaultdict[str, list[Running]] = defaultdict(list)
+    try:
+        tasks = [task.read_text() for task in Path(f"/proc/{pid}/task").glob("*/children")]
+    except OSError:
+        return found
+    for number in " ".join(tasks).split():
+        child = process.read(int(number))
+        if child is None:
+            continue
+        try:
+            state, _started = process.parse_stat(Path(f"/proc/{number}/stat").read_text(errors="replace"))
+        except (OSError, ValueError):
+            continue
+        for name in {Path(argument).stem for argument in child.command}:
+            found[name].append(Running(child.pid, state, child.age))
+    return found
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _end(path: Path, start: int) -> str:
+    """Give the end of a file, from this place on at most."""
+    with path.open("rb") as file:
+        file.seek(max(start, _size(path) - _WINDOW))
+        return file.read().decode(errors="replace")
+
+
+def _lines(path: Path, start: int, secrets: Collection[str]) -> tuple[str, ...]:
+    try:
+        said = process.redact(_end(path, start), secrets)
+        return tuple(line for line in said.splitlines()[-_LINES:] if line.strip())
+    except OSError:
+        return ()

@@ -1,0 +1,676 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Why the server does not start, or does not serve: what is asked of the evidence. Nothing here looks at the host."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible_collections.rosey.nats.plugins.module_utils import footprint, options, process
+from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.evidence import Account, Step, Unit
+from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.server_evidence import (
+    STORE,
+    UNIT_OPTION,
+    Evidence,
+    Place,
+)
+from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.tree import (
+    Cause,
+    Confidence,
+    Diagnosis,
+    NotSeenError,
+    Question,
+    Symptom,
+    diagnose,
+    seen,
+)
+
+
+def diagnosis(evidence: Evidence) -> Diagnosis:
+    """Say why the server does not start."""
+    if evidence.described.container:
+        return diagnose(Symptom.SERVER, _IN_A_CONTAINER, evidence)
+    questions = RUNNING if evidence.runs else DOWN
+    return diagnose(Symptom.SERVER, questions if evidence.unit is None else (UNIT, *questions), evidence)
+
+
+def _cause(name: str, cause: str, *evidence: str, remedy: str, confidence: Confidence = Confidence.CERTAIN) -> Cause:
+    return Cause(Symptom.SERVER, name, cause, evidence, remedy, confidence)
+
+
+# The unit
+
+
+def _ask_unit(evidence: Evidence) -> Iterator[Cause]:
+    unit = _unit(evidence)
+    if unit is None:
+        return
+    name, state = f"{unit.service}.service", unit["LoadState"]
+    file = unit["FragmentPath"] or f"/etc/systemd/system/{name}"
+    said = f"systemd: LoadState={state}, from {file}"
+    if state == "masked":
+        yield _cause(
+            "unit_masked",
+            f"{name} is masked, so that nothing can start it",
+            said,
+            remedy=f"systemctl unmask {unit.service}, and deploy again where the unit is gone by now",
+        )
+    elif state != "loaded":
+        yield _cause(
+            "unit_missing",
+            f"systemd has no {name}" if state == "not-found" else f"systemd can't read {name}",
+            said,
+            remedy=f"deploy again, which writes {file}; then {evidence.start}",
+        )
+
+
+def _unit(evidence: Evidence) -> Unit | None:
+    """Give the unit, None where no service manager runs the server; NotSeenError."""
+    return None if evidence.unit is None else seen(evidence.unit)
+
+
+# What it is started from
+
+
+def _ask_binary(evidence: Evidence) -> Iterator[Cause]:
+    binary = evidence.binary
+    deploy = "deploy again, which installs it"
+    way = str(binary.path) if binary.path == binary.target else f"{binary.path}, a link to {binary.target}"
+    if not binary.exists:
+        yield _cause("binary_missing", "the program is not there", f"no {way}", remedy=deploy)
+    elif binary.name == "EACCES":
+        yield _cause(
+            "binary_not_executable",
+            "the program may not be executed",
+            f"{way}: {binary.fault}",
+            remedy=f"chmod 755 {binary.target}, or {deploy}",
+        )
+    elif binary.fault:
+        wrong = "is for another architecture, or no program" if binary.name == "ENOEXEC" else "does not run"
+        yield _cause("binary_unusable", f"the program {wrong}", f"{way}: {binary.fault}", remedy=deploy)
+
+
+def _ask_account(evidence: Evidence) -> Iterator[Cause]:
+    if evidence.account is None:
+        unit = evidence.unit
+        name = (isinstance(unit, Unit) and unit["User"]) or evidence.described.account
+        yield _cause(
+            "account_missing",
+            f"the account {name}, or its group, which the server is to run as, is not on this host",
+            f"{name} is not in the databases of users and groups",
+            remedy=f"deploy again, which makes it; or useradd --system --user-group {name}",
+        )
+
+
+# What it reads and writes
+
+
+@dataclass(frozen=True)
+class _Blocked:
+    """What an account may not do where. access: as os.access() takes it."""
+
+    step: Step
+    access: int
+
+
+_ACCESS = {os.R_OK: "read", os.W_OK: "write", os.X_OK: "pass", os.W_OK | os.X_OK: "write"}
+
+
+def _ask_config_file(evidence: Evidence) -> Iterator[Cause]:
+    if evidence.config is None:
+        yield _cause(
+            "configuration_missing",
+            "the configuration is not there",
+            f"no {evidence.config_file}, which the server is started with",
+            remedy=f"deploy again, which writes it; or correct the unit that names it: {_edit(evidence)}",
+        )
+
+
+def _ask_paths(evidence: Evidence) -> Iterator[Cause]:
+    if evidence.config is None:
+        return
+    stranger = _stranger(evidence)
+    if stranger:
+        yield stranger
+    told: set[tuple[str, Path]] = set()
+    for place in seen(evidence.places):
+        for cause, where in _faults(place, evidence):
+            if (cause.name, where) not in told and not (stranger and cause.name == stranger.name):
+                told.add((cause.name, where))
+                yield cause
+
+
+def _stranger(evidence: Evidence) -> Cause | None:
+    """Tell of an account that is not meant to run the server, and that is stopped somewhere."""
+    account, meant = evidence.account, evidence.described.account
+    if account is None or not meant or account.name == meant:
+        return None
+    stopped = [
+        blocked
+        for place in seen(evidence.places)
+        if place.option != UNIT_OPTION and (blocked := _blocked(place, account))
+    ]
+    if not stopped:
+        return None
+    return _cause(
+        "path_forbidden",
+        f"the server runs as {account.name}, which may not reach what belongs to {meant}",
+        *dict.fromkeys(str(blocked.step) for blocked in stopped),
+        remedy=f"let the unit run it as {meant} again: {_edit(evidence)}, or deploy again",
+    )
+
+
+def _faults(place: Place, evidence: Evidence) -> Iterator[tuple[Cause, Path]]:
+    """Say what is wrong with a path, and where."""
+    if not place.exists:
+        yield _missing(place, evidence), place.needed
+        return
+    if place.option == STORE and not _is_directory(place.steps[-1]):
+        cause = _cause(
+            "store_damaged",
+            "a file stands where JetStream keeps its store",
+            f"{place.option}: {place.needed} is no directory",
+            remedy=f"move it away, then {evidence.start}; where a copy of the store was made, put it there first",
+        )
+        yield cause, place.needed
+        return
+    blocked = _blocked(place, evidence.account) if evidence.account and place.option != UNIT_OPTION else None
+    if blocked and evidence.account:
+        yield _forbidden(place, blocked, evidence.account), blocked.step.path
+    if place.need is footprint.Need.FILE or place.option == UNIT_OPTION:
+        return
+    if place.read_only:
+        cause = _cause(
+            "path_read_only",
+            f"the file system of {place.needed} is mounted read-only",
+            f"{place.option} is there",
+            remedy=f"see why (dmesg, findmnt --target {place.needed}), then mount -o remount,rw",
+        )
+        yield cause, place.needed
+    elif (missing := _unwritable_in(evidence.unit, place)) is not None:
+        cause = _cause(
+            "unit_forbids",
+            f"the unit lets the server write nothing in {place.needed}",
+            f"{place.option} is there, and the unit has {missing}",
+            remedy=f"deploy again, which writes the unit to fit; or add ReadWritePaths={place.needed}: "
+            f"{_edit(evidence)}",
+        )
+        yield cause, place.needed
+
+
+def _missing(place: Place, evidence: Evidence) -> Cause:
+    last = place.steps[-1].path if place.steps else Path("/")
+    need = "a directory" if place.need is footprint.Need.PARENT else str(place.need)
+    account = evidence.account.name if evidence.account else evidence.described.account
+    make = f"install -d -o {account} -g {account} -m 750 {place.needed}, or deploy again"
+    return _cause(
+        "path_missing",
+        f"{place.needed} is not there",
+        f"{place.option} needs {need}; of that path there is {last}",
+        remedy="bring it there, or correct the configuration" if place.need is footprint.Need.FILE else make,
+    )
+
+
+def _forbidden(place: Place, blocked: _Blocked, account: Account) -> Cause:
+    path, last = blocked.step.path, place.file or place.steps[-1]
+    if path == last.path or path == place.steps[-1].path:
+        give = f"chgrp {account.group} {path} && chmod g+r {path}"
+        remedy = give if blocked.access == os.R_OK else f"chown -R {account.name}:{account.group} {path}"
+    else:
+        remedy = f"chmod o+x {path}"
+    return _cause(
+        "path_forbidden",
+        f"{account.name} may not {_ACCESS[blocked.access]} {path}, and the server runs as {account.name}",
+        f"{place.option} needs it",
+        str(blocked.step),
+        remedy=f"{remedy}, or deploy again",
+    )
+
+
+def _blocked(place: Place, account: Account) -> _Blocked | None:
+    """Give the first part of a path at which an account is stopped."""
+    *above, last = place.steps
+    wanted = [(step, os.X_OK) for step in above]
+    if place.need is footprint.Need.FILE:
+        wanted.append((last, os.R_OK))
+    elif place.file:
+        wanted += [(last, os.X_OK), (place.file, os.W_OK)]
+    else:
+        wanted.append((last, os.W_OK | os.X_OK))
+    return next((_Blocked(step, access) for step, access in wanted if not step.permits(account, access)), None)
+
+
+def _is_directory(step: Step) -> bool:
+    return step.kind == _DIRECTORY
+
+
+_DIRECTORY = 0o040000
+# Of these, systemd makes the directories itself and lets the service write to them.
+_OWN_DIRECTORIES = {"StateDirectory": "/var/lib", "LogsDirectory": "/var/log", "RuntimeDirectory": "/run"}
+
+
+# With PrivateTmp a service has a directory of its own there.
+_ALWAYS_WRITABLE = tuple(map(Path, ("/dev", "/proc", "/sys", "/tmp", "/var/tmp")))  # noqa: S108  # nothing is put there
+
+
+def _unwritable_in(unit: Unit | NotSeenError | None, place: Place) -> str | None:
+    """Say which setting of the unit keeps the server from writing there, None where none does."""
+    if not isinstance(unit, Unit) or unit["ProtectSystem"] != "strict":
+        return None
+    allowed = [Path(each.lstrip("-+")) for each in unit["ReadWritePaths"].split()]
+    allowed += [Path(base, each) for name, base in _OWN_DIRECTORIES.items() for each in unit[name].split()]
+    if any(place.needed.is_relative_to(each) for each in (*allowed, *_ALWAYS_WRITABLE)):
+        return None
+    return f"ProtectSystem=strict with ReadWritePaths={unit['ReadWritePaths']}"
+
+
+_LEAST_BYTES = 64 * 1024
+
+
+def _ask_disk(evidence: Evidence) -> Iterator[Cause]:
+    full: dict[int, list[Place]] = {}
+    for place in seen(evidence.places):
+        writes = place.need is not footprint.Need.FILE and place.option != UNIT_OPTION
+        if writes and not place.read_only and _is_full(place):
+            full.setdefault(place.device, []).append(place)
+    for places in full.values():
+        first = places[0]
+        no_inodes = first.free_inodes == 0
+        yield _cause(
+            "disk_full",
+            f"the file system of {first.needed} has no {'inodes' if no_inodes else 'space'} left",
+            *(f"{place.option}: {place.needed}, where {_left(place)}" for place in places),
+            remedy=f"make room (df -h {first.needed}; df -i {first.needed}), then {_restart(evidence)}, since "
+            "JetStream does not try again by itself",
+        )
+
+
+def _is_full(place: Place) -> bool:
+    return place.free_inodes == 0 or (place.free_bytes is not None and place.free_bytes < _LEAST_BYTES)
+
+
+def _left(place: Place) -> str:
+    inodes = "" if place.free_inodes is None else f" and {place.free_inodes} inodes"
+    return f"{place.free_bytes} bytes{inodes} are left"
+
+
+# The configuration
+
+
+def _ask_configuration(evidence: Evidence) -> Iterator[Cause]:
+    if evidence.config is None:
+        return
+    found = [] if evidence.fault else options.problems(seen(evidence.config))
+    yield from _refused_at_start(evidence, [str(problem) for problem in found if problem.stage is options.Stage.START])
+    trial = None if isinstance(evidence.tested, NotSeenError) else evidence.tested
+    said = ""
+    if trial and trial.status and not _is_of_a_path(trial.said, evidence):
+        said = f"{evidence.binary.path} -t: {trial.said.splitlines()[-1] if trial.said else trial.status}"
+    by_table = [str(problem) for problem in found if problem.stage is not options.Stage.START]
+    if evidence.fault:
+        by_table.append(f"{evidence.config_file}: {evidence.fault}")
+    if said or by_table:
+        yield _cause(
+            "configuration_invalid",
+            f"{evidence.config_file} is no configuration that nats-server takes",
+            *([said] if said else []),
+            *by_table,
+            remedy="correct it, or deploy again, which writes it as it is described",
+            # what the server itself accepts can't be what keeps it from starting
+            confidence=Confidence.CERTAIN if said or trial is None else Confidence.POSSIBLE,
+        )
+    else:
+        seen(evidence.tested)
+
+
+def _refused_at_start(evidence: Evidence, problems: list[str]) -> Iterator[Cause]:
+    """Tell what the program does not find when it tries a configuration, but when it starts with it."""
+    words = _last_words(evidence) if isinstance(evidence.unit, Unit) else ""
+    if problems:
+        yield _cause(
+            "configuration_refused",
+            "the server refuses to start with its configuration, though it takes it when it only tries it",
+            *problems,
+            *filter(None, (words and f"its last words: {words}",)),
+            remedy=f"correct {evidence.config_file}, or deploy again, which writes it as it is described",
+        )
+
+
+def _is_of_a_path(said: str, evidence: Evidence) -> bool:
+    """Tell whether what the program says is about a path, which was told already."""
+    return any(str(path) in said for path in _paths_told(evidence))
+
+
+def _paths_told(evidence: Evidence) -> Iterator[Path]:
+    if isinstance(evidence.places, NotSeenError):
+        return
+    for place in evidence.places:
+        for _cause_of_it, _where in _faults(place, evidence):
+            yield place.needed
+
+
+# Its addresses
+
+
+def _ask_ports(evidence: Evidence) -> Iterator[Cause]:
+    holders: dict[tuple[int, ...], list[process.Taken]] = {}
+    for taken in seen(evidence.taken):
+        holders.setdefault(taken.holder.pids, []).append(taken)
+    for pids, held in holders.items():
+        by_hand = "a second nats-server" if held[0].holder.command == "nats-server" else "another program"
+        yield _cause(
+            "port_taken",
+            f"{by_hand} listens where the server is to listen",
+            *map(str, held),
+            remedy=f"stop it{f' (kill {pids[0]})' if pids else ''}, or give the server another port; "
+            f"then {evidence.start}",
+        )
+
+
+def _ask_addresses(evidence: Evidence) -> Iterator[Cause]:
+    for host, why in evidence.absent.items():
+        yield _cause(
+            "address_absent",
+            f"the server is to listen on {host}, which is not an address of this host",
+            f"listening there: {why}",
+            remedy="set host in nats_server_config to an address of this host (ip address), and deploy again",
+        )
+
+
+# Whether and how it ended
+
+
+def _ask_state(evidence: Evidence) -> Iterator[Cause]:
+    unit = _unit(evidence)
+    if unit is None:
+        if not evidence.runs:
+            yield _cause(
+                "stopped",
+                "the server does not run",
+                f"{evidence.described.pid_file} names no process, and nothing serves its port",
+                remedy=f"{evidence.start}; its last words are in {evidence.described.pid_file.with_suffix('.out')}",
+            )
+        return
+    if unit["LoadState"] != "loaded":
+        return
+    for ending in _ENDINGS:
+        found = ending(evidence, unit)
+        if found:
+            yield found
+            return
+
+
+def _suspended(evidence: Evidence, _unit_of: Unit) -> Cause | None:
+    if evidence.state not in ("T", "t"):
+        return None
+    return _cause(
+        "suspended",
+        "the server's process is stopped, and answers nobody until it is let go on",
+        f"process {evidence.pid} is in state {evidence.state}",
+        remedy=f"let it go on: kill -s SIGCONT {evidence.pid}; where a debugger holds it, end that",
+    )
+
+
+def _memory(evidence: Evidence, unit: Unit) -> Cause | None:
+    words = [line for line in _words(unit) if _MEMORY.search(line)]
+    if unit["Result"] != "oom-kill" and not words:
+        return None
+    limits = [f"{name}={unit[name]}" for name in ("LimitAS", "MemoryMax") if unit[name] not in ("", "infinity")]
+    left = "" if evidence.available is None else f"{evidence.available >> 20} MiB of memory are left on the host"
+    return _cause(
+        "memory_short",
+        "the server was killed for want of memory" if not words else "the server gets no memory",
+        f"systemd: {_ended(unit)}",
+        *words[:1],
+        *filter(None, (", ".join(limits) and f"the unit has {', '.join(limits)}", left)),
+        remedy=f"raise {' and '.join(each.partition('=')[0] for each in limits)} in the unit: {_edit(evidence)}"
+        if limits
+        else "give the host memory, or lower jetstream.max_mem; journalctl -k says what took it",
+    )
+
+
+def _killed(_evidence: Evidence, unit: Unit) -> Cause | None:
+    if unit["Result"] not in ("signal", "core-dump"):
+        return None
+    number = unit.number("ExecMainStatus")
+    name = signal.Signals(number).name.removeprefix("SIG") if number in set(signal.Signals) else "?"
+    return _cause(
+        "killed",
+        "the server was killed",
+        f"systemd: {_ended(unit)}, by signal {number} ({name})",
+        remedy=f"systemctl start {unit.service}; journalctl -k and the audit log may tell who did it"
+        + (", the kernel where memory ran out" if name == "KILL" else ""),
+    )
+
+
+def _refused_command_line(evidence: Evidence, unit: Unit) -> Cause | None:
+    words = [line for line in _words(unit) if line.startswith(_UNKNOWN_FLAG)]
+    if evidence.runs or not words:
+        return None
+    return _cause(
+        "command_line_refused",
+        "the unit starts the server with what it does not know, upon which it prints its usage and ends well",
+        words[0],
+        f"the unit starts {' '.join(unit.command)}",
+        remedy=f"correct ExecStart: {_edit(evidence)}",
+    )
+
+
+def _refused(evidence: Evidence, unit: Unit) -> Cause | None:
+    """Tell the last words of a server that ended by itself, where nothing else explains its end."""
+    if evidence.runs or unit["Result"] == "success" or _is_explained(evidence):
+        return None
+    words = _last_words(evidence)
+    name, cause, remedy = next(told for pattern, *told in _LAST_WORDS if pattern.search(words))
+    about = {
+        "command": " ".join(unit.command),
+        "account": evidence.account.name if evidence.account else evidence.described.account,
+        "file": evidence.config_file,
+        "service": unit.service,
+    }
+    return _cause(
+        name,
+        cause,
+        *filter(None, (words and f"its last words: {words}", f"systemd: {_ended(unit)}")),
+        remedy=remedy.format_map(about),
+        confidence=Confidence.CERTAIN if words else Confidence.POSSIBLE,
+    )
+
+
+def _stopped(evidence: Evidence, unit: Unit) -> Cause | None:
+    if evidence.runs or unit["ActiveState"] != "inactive" or unit["Result"] != "success":
+        return None
+    enabled = unit["UnitFileState"] in ("enabled", "enabled-runtime")
+    return _cause(
+        "stopped",
+        "the server was stopped, and nobody has started it since",
+        f"systemd: ActiveState=inactive, Result=success, since {unit['StateChangeTimestamp'] or 'the boot'}",
+        *(() if enabled else (f"it is not started at boot: UnitFileState={unit['UnitFileState'] or 'none'}",)),
+        remedy=evidence.start if enabled else f"systemctl enable --now {unit.service}",
+    )
+
+
+_ENDINGS: tuple[Callable[[Evidence, Unit], Cause | None], ...] = (
+    _suspended,
+    _memory,
+    _killed,
+    _refused_command_line,
+    _refused,
+    _stopped,
+)
+_UNKNOWN_FLAG = "flag provided but not defined"
+_MEMORY = re.compile(r"cannot allocate memory|out of memory|failed to reserve page summary|errno=12", re.IGNORECASE)
+# What the server says of its end itself, not Go's traceback.
+_OWN_WORDS = re.compile(r"nats-server: |fatal error: |panic: |.*\[FTL\] |.*error opening file: ")
+# What the cause is where the last words are such, and what to do. The first that fits counts.
+_LAST_WORDS: tuple[tuple[re.Pattern[str], str, str, str], ...] = (
+    (
+        re.compile(r"address already in use"),
+        "port_taken",
+        "an address of the server was taken when it was started, and is free by now",
+        "systemctl restart {service}; ss -ltnp shows who listens where",
+    ),
+    (
+        re.compile(r"no space left on device"),
+        "disk_full",
+        "a file system was full when the server was started, and is not now",
+        "systemctl restart {service}, and see what fills the disk (df -h)",
+    ),
+    (
+        re.compile(r"too many open files"),
+        "files_short",
+        "the server may not open as many files as it needs",
+        "raise LimitNOFILE in the unit: systemctl edit {service}",
+    ),
+    (
+        re.compile(r"permission denied|read-only file system|operation not permitted|not writable"),
+        "path_forbidden",
+        "something keeps the server from a path that its account may reach: its unit, or SELinux or AppArmor",
+        "compare systemctl cat {service} with the path, and look for a denial in the kernel's log",
+    ),
+    (
+        re.compile(r"^panic: |^fatal error: "),
+        "crashed",
+        "the server crashed",
+        "journalctl -u {service} has where; look for it among the known errors of nats-server, or take a newer one",
+    ),
+    (
+        re.compile(r"JetStream|checksum|corrupt"),
+        "store_damaged",
+        "the server does not get along with JetStream's store",
+        "look at what it names; a copy of the store, where there is one, is in /var/lib/rosey-nats/stores",
+    ),
+    (
+        re.compile(r"."),
+        "configuration_refused",
+        "the server refuses to run with its configuration",
+        "correct {file}, or deploy again, which writes it as it is described",
+    ),
+    (
+        re.compile(r""),
+        "ended",
+        "the server ends as soon as it is started, and does not say why",
+        "run it by hand, as {account}: {command}",
+    ),
+)
+
+
+def _last_words(evidence: Evidence) -> str:
+    """Give what a server that does not run said last, to its log or else to the journal."""
+    if evidence.runs or not isinstance(evidence.unit, Unit):
+        return ""
+    said = _words(evidence.unit)
+    fatal = last_fatal(evidence.log, evidence.unit["ExecMainPID"]) if isinstance(evidence.log, str) else ""
+    return fatal or next((line for line in reversed(said) if _OWN_WORDS.match(line)), next(reversed(said), ""))
+
+
+def last_fatal(log: str, pid: str) -> str:
+    """Give the error that a process wrote last into its log as the reason for its end; empty where it wrote none."""
+    found = [line for line in log.splitlines() if line.startswith(f"[{pid}] ") and "[FTL] " in line]
+    return found[-1].partition("[FTL] ")[2] if found else ""
+
+
+def _words(unit: Unit) -> tuple[str, ...]:
+    return seen(unit.said)
+
+
+def _ended(unit: Unit) -> str:
+    restarts = unit.number("NRestarts")
+    again = f", started again {restarts} times" if restarts else ""
+    return f"Result={unit['Result']}, exit status {unit['ExecMainStatus']}{again}"
+
+
+def _is_explained(evidence: Evidence) -> bool:
+    """Tell whether something that is wrong with what it needs is why it ended."""
+    return any(_finds(question.ask, evidence) for question in _NEEDS)
+
+
+def _finds(ask: Callable[[Evidence], Iterable[Cause]], evidence: Evidence) -> bool:
+    try:
+        return any(cause.confidence is Confidence.CERTAIN for cause in ask(evidence))
+    except NotSeenError:
+        return False
+
+
+# Whether it serves
+
+
+def _ask_container(evidence: Evidence) -> Iterator[Cause]:
+    name = evidence.described.container
+    if isinstance(evidence.health, NotSeenError):
+        look = f"look at it with docker ps --all, docker inspect {name} and docker logs {name}"
+        raise NotSeenError(f"the server in the container {name}", evidence.health.why, look)
+    yield from _health_causes(evidence)
+
+
+def _ask_service(evidence: Evidence) -> Iterator[Cause]:
+    if evidence.state not in ("T", "t"):
+        yield from _health_causes(evidence)
+
+
+def _health_causes(evidence: Evidence) -> Iterator[Cause]:
+    health = seen(evidence.health)
+    errors = [each.get("error", "") if isinstance(each, dict) else str(each) for each in health.get("errors", ())]
+    if health.get("status") != "ok":
+        yield _cause(
+            "unhealthy",
+            "the server runs, and says itself that it is not well",
+            f"/healthz: {health.get('status')}",
+            *filter(None, (health.get("error"), *errors)),
+            remedy="see what it names, and look at its log",
+            confidence=Confidence.LIKELY,
+        )
+
+
+def _ask_store(evidence: Evidence) -> Iterator[Cause]:
+    own = f"[{evidence.pid}] "
+    lines = [line for line in seen(evidence.log).splitlines() if line.startswith(own) and _STORE_TROUBLE.search(line)]
+    if lines:
+        yield _cause(
+            "store_damaged",
+            "the server left out a part of JetStream's store that it could not read",
+            *(line.partition("] ")[2] for line in lines[:3]),
+            remedy="put back a copy of what it names (/var/lib/rosey-nats/stores has those of upgrades) while the "
+            "server is stopped; without one, remove it and make the stream anew",
+        )
+
+
+_STORE_TROUBLE = re.compile(r"checksums? do(?:es)? not match|[Ee]rror recovering|corrupt|Error unmarshalling .*meta")
+
+
+def _edit(evidence: Evidence) -> str:
+    return f"systemctl edit {evidence.described.service}" if evidence.described.service else "see what starts it"
+
+
+def _restart(evidence: Evidence) -> str:
+    return evidence.start.replace("systemctl start", "systemctl restart")
+
+
+_IN_A_CONTAINER: tuple[Question[Evidence], ...] = (Question("server in its container", _ask_container),)
+_NEEDS: tuple[Question[Evidence], ...] = (
+    Question("program", _ask_binary),
+    Question("account", _ask_account),
+    Question("configuration file", _ask_config_file),
+    Question("paths", _ask_paths),
+    Question("disk", _ask_disk),
+    Question("configuration, by the program and the table of options", _ask_configuration),
+    Question("ports free or its own", _ask_ports),
+    Question("addresses", _ask_addresses),
+)
+UNIT: Question[Evidence] = Question("unit", _ask_unit)
+DOWN: tuple[Question[Evidence], ...] = (
+    *_NEEDS,
+    Question("", _ask_state),
+)
+RUNNING: tuple[Question[Evidence], ...] = (
+    *_NEEDS,
+    Question("state of the service", _ask_state),
+    Question("health of the server", _ask_service),
+    Question("JetStream's store", _ask_store),
+)

@@ -1,0 +1,367 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can be seen of a server, whether it runs or not. Looking changes nothing, and what can't be seen says so."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import subprocess
+import time
+import typing as t
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ansible_collections.rosey.nats.plugins.module_utils import (
+    archive,
+    conf,
+    footprint,
+    monitoring,
+    options,
+    process,
+)
+from ansible_collections.rosey.nats.plugins.module_utils.diagnosis import evidence
+from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.evidence import Account, Step, Unit
+from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.tree import NotSeenError, attempt
+from ansible_collections.rosey.nats.plugins.module_utils.service import RunCommand
+
+Answer = monitoring.Answer
+STORE = "jetstream.store_dir"
+UNIT_OPTION = "ReadWritePaths of the unit"
+
+
+@dataclass(frozen=True)
+class Described:
+    """What was meant, as the role describes it.
+
+    service: empty where it is a process of its own, whose number is in pid_file. container: that it runs in, if any.
+    account, group: who runs it.
+    """
+
+    service: str
+    container: str
+    account: str
+    group: str
+    binary: Path
+    config_file: Path
+    pid_file: Path
+    monitoring_url: str | None
+
+
+@dataclass(frozen=True)
+class Binary:
+    """The program. target: what a link leads to. fault: why the system does not execute it, and errno's name for it."""
+
+    path: Path
+    target: Path
+    exists: bool
+    fault: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What the program said of the configuration, and how it ended."""
+
+    status: int
+    said: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """A path that the server needs.
+
+    option: which names it. needed: what of it has to be there. steps: of that, those that are. file: the file itself,
+    where only the directory around it is needed and it is there already. read_only, free_bytes, free_inodes: of its
+    file system; None where it has no such limit.
+    """
+
+    option: str
+    need: footprint.Need
+    needed: Path
+    steps: tuple[Step, ...] = ()
+    file: Step | None = None
+    device: int = 0
+    read_only: bool = False
+    free_bytes: int | None = None
+    free_inodes: int | None = None
+
+    @property
+    def exists(self) -> bool:
+        """Whether all of it is there."""
+        return bool(self.steps) and self.steps[-1].path == Path(os.path.realpath(self.needed))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was seen; of what could not be, why not.
+
+    unit: None where no service manager runs it. program, config_file: what is started, and with what. account: None
+    where it is not there. config: None where there is no such file; fault: why it is none that can be read, config is
+    empty then. tested: None where the program or the account is not there. taken: who holds its addresses. absent: its
+    hosts that are not this one's, and why. pid, state: of its process, as proc(5) writes it, 0 where there is none.
+    log: the end of its log file, without secrets. url: of its monitoring endpoint. available: the bytes of memory that
+    are left.
+    """
+
+    described: Described
+    unit: Unit | NotSeenError | None
+    binary: Binary
+    config_file: Path
+    account: Account | None
+    config: Mapping[str, t.Any] | NotSeenError | None = field(repr=False)
+    fault: str = ""
+    tested: Trial | NotSeenError | None = None
+    places: tuple[Place, ...] | NotSeenError = ()
+    taken: tuple[process.Taken, ...] | NotSeenError = ()
+    absent: Mapping[str, str] = field(default_factory=dict)
+    pid: int = 0
+    state: str = ""
+    log: str | NotSeenError = ""
+    health: Answer | NotSeenError = field(default_factory=dict)
+    url: str | None = None
+    available: int | None = None
+
+    @property
+    def runs(self) -> bool:
+        """Whether it has a process."""
+        return bool(self.pid)
+
+    @property
+    def start(self) -> str:
+        """What a person types to start it."""
+        service = self.described.service
+        return f"systemctl start {service}" if service else "ansible-playbook site.yml"
+
+
+_SETTLE_SECONDS = 4.0
+_SETTLE_PAUSE = 0.2
+# A process that has lived so long has come through its start.
+_GROWN_UP = 2.0
+_SECONDS = 10
+_WINDOW = 256 * 1024
+_PROGRAM = "nats-server"
+
+
+def look(described: Described, run_command: RunCommand) -> Evidence:
+    """Look at a server; a start that is under way is waited for. run_command: AnsibleModule's."""
+    unit = attempt(lambda: _settled(described.service, run_command)) if described.service else None
+    command = unit.command if isinstance(unit, Unit) else ()
+    binary = _look_at_binary(Path(command[0]) if command else described.binary)
+    named = process.config_argument(command)
+    config_file = Path("/", named) if named else described.config_file
+    runs_as = (unit["User"], unit["Group"]) if isinstance(unit, Unit) and command else None
+    account = evidence.account(*(runs_as or (described.account, described.group)))
+    config, fault = _read_config(config_file)
+    known = config if isinstance(config, Mapping) else {}
+    pid = _pid(described, unit, known)
+    url = described.monitoring_url or _monitoring_url(known)
+    testable = binary.exists and not binary.fault and account and config is not None
+    return Evidence(
+        described=described,
+        unit=unit,
+        binary=binary,
+        config_file=config_file,
+        account=account,
+        config=config,
+        fault=fault,
+        tested=attempt(lambda: _try(binary.path, config_file, account)) if testable else None,
+        places=attempt(lambda: tuple(_places(known, config_file, unit))),
+        taken=attempt(lambda: tuple(process.taken(_addresses(known), [pid]))),
+        absent=dict(_absent(known)),
+        pid=pid,
+        state=_state(pid),
+        log=attempt(lambda: _end_of_log(known)),
+        health=attempt(lambda: evidence.ask_server(evidence.monitor(url), "healthz")),
+        url=url,
+        available=_available(),
+    )
+
+
+def _settled(service: str, run_command: RunCommand) -> Unit:
+    """Ask for a service, again while it is on its way through a start: what came of that is what counts."""
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    while True:
+        unit = evidence.ask_systemd(service, run_command)
+        running = process.read(unit.number("MainPID"))
+        is_young = running is not None and running.age < _GROWN_UP
+        on_its_way = unit["ActiveState"] in ("activating", "deactivating") and unit["SubState"] != "auto-restart"
+        if not (is_young or on_its_way) or time.monotonic() > deadline:
+            return unit
+        time.sleep(_SETTLE_PAUSE)
+
+
+def _look_at_binary(path: Path) -> Binary:
+    target = Path(os.path.realpath(path))
+    if not target.is_file():
+        return Binary(path, target, exists=False)
+    try:
+        subprocess.run(
+            [path, "--version"], stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_SECONDS
+        )
+    except OSError as error:
+        fault = archive.why_not_executed(target, error)
+        return Binary(path, target, True, fault, errno.errorcode.get(error.errno or 0, ""))
+    except subprocess.TimeoutExpired:
+        return Binary(path, target, True, f"{path} --version gave no answer in {_SECONDS} s")
+    return Binary(path, target, exists=True)
+
+
+def _read_config(path: Path) -> tuple[Mapping[str, t.Any] | NotSeenError | None, str]:
+    def read(file: Path) -> str:
+        return file.read_text(encoding="utf-8", errors="surrogateescape")
+
+    try:
+        return conf.parse(read(path), include=lambda included: read(path.parent / included)), ""
+    except conf.ConfError as error:
+        return {}, str(error)
+    except FileNotFoundError as error:
+        if error.filename == str(path):
+            return None, ""
+        return {}, f"it includes {error.filename}, which is not there"
+    except OSError as error:
+        return NotSeenError(str(path), f"{error.strerror}", "run as root"), ""
+
+
+def _try(binary: Path, config_file: Path, account: Account | None) -> Trial:
+    """Have the program try the configuration, as who runs it."""
+    known: dict[str, t.Any] = {}
+    if account and os.geteuid() == 0:
+        known = {"user": account.uid, "group": account.group, "extra_groups": account.groups}
+    try:
+        done = subprocess.run(
+            [binary, "-t", "-c", config_file],
+            **known,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=_SECONDS,
+        )
+    except OSError as error:
+        raise NotSeenError(f"{binary} -t", error.strerror or str(error), "see what is said of the program") from error
+    except subprocess.TimeoutExpired as error:
+        raise NotSeenError(
+            f"{binary} -t", f"it gave no answer in {_SECONDS} s", "look at the load of the host"
+        ) from error
+    return Trial(done.returncode, process.redact(done.stdout.strip()))
+
+
+def _places(config: Mapping[str, t.Any], config_file: Path, unit: Unit | NotSeenError | None) -> Iterator[Place]:
+    """Look at every path that the server needs, each once."""
+    wanted = [("the command line (-c)", footprint.Need.FILE, config_file)]
+    wanted += [(path.option, path.need, Path(path.path)) for path in footprint.paths(config)]
+    if isinstance(unit, Unit):
+        named = unit["ReadWritePaths"].split()
+        wanted += [(UNIT_OPTION, footprint.Need.DIRECTORY, Path(each)) for each in named]
+    known = set()
+    for option, need, path in wanted:
+        if not path.is_absolute():
+            continue  # such as a path of systemd's with a mark before it
+        place = _place(option, need, path)
+        if place.needed not in known or option != UNIT_OPTION:
+            known.add(place.needed)
+            yield place
+
+
+def _place(option: str, need: footprint.Need, path: Path) -> Place:
+    needed = path.parent if need is footprint.Need.PARENT else path
+    inner = path / "jetstream"
+    if option == STORE and inner.exists():
+        needed = inner  # what the server makes in it, and writes to
+    try:
+        found = evidence.steps(needed)
+        file = evidence.steps(path)[-1] if need is footprint.Need.PARENT and path.exists() else None
+        system_of = os.statvfs(found[-1].path)
+        return Place(
+            option,
+            need,
+            needed,
+            found,
+            file,
+            found[-1].path.stat().st_dev,
+            bool(system_of.f_flag & os.ST_RDONLY),
+            system_of.f_bavail * system_of.f_frsize,
+            system_of.f_favail if system_of.f_files else None,
+        )
+    except OSError as error:
+        raise NotSeenError(f"{option}: {path}", error.strerror or str(error), "run as root") from error
+
+
+def _addresses(config: Mapping[str, t.Any]) -> list[process.Endpoint]:
+    try:
+        return [(each.host, each.port) for each in footprint.endpoints(config)]
+    except (TypeError, ValueError):
+        return []  # what is no port is told with the configuration
+
+
+def _monitoring_url(config: Mapping[str, t.Any]) -> str | None:
+    try:
+        return footprint.monitoring_url(config)
+    except (TypeError, ValueError):
+        return None
+
+
+def _absent(config: Mapping[str, t.Any]) -> Iterator[tuple[str, str]]:
+    """Name the hosts to listen on that this host does not have, by taking a port of each for a moment."""
+    for host in {host for host, _port in _addresses(config)}:
+        try:
+            family, kind, protocol, _name, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
+            with socket.socket(family, kind, protocol) as probe:
+                probe.bind(address)
+        except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
+                yield host, error.strerror or str(error)
+
+
+def _pid(described: Described, unit: Unit | NotSeenError | None, config: Mapping[str, t.Any]) -> int:
+    """Give the server's process: systemd's, or where that tells nothing the noted one, or who serves its port."""
+    if isinstance(unit, Unit):
+        return unit.number("MainPID")
+    try:
+        noted = int(described.pid_file.read_text(encoding="ascii"))
+        if process.read(noted):
+            return noted
+    except (OSError, ValueError):
+        pass
+    ports = [port for _host, port in _addresses(config)]
+    try:
+        serving = (each for each in process.listeners() if each.socket.port in ports and each.command == _PROGRAM)
+        return next((each.pids[0] for each in serving), 0)
+    except OSError:
+        return 0
+
+
+def _state(pid: int) -> str:
+    try:
+        return process.parse_stat(Path(f"/proc/{pid}/stat").read_text(errors="replace"))[0]
+    except (OSError, ValueError):
+        return ""
+
+
+def _end_of_log(config: Mapping[str, t.Any]) -> str:
+    path = options.canonical(config).get("log_file")
+    if not isinstance(path, str) or not path.startswith("/"):
+        return ""
+    try:
+        with Path(path).open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _WINDOW))
+            return process.redact(file.read().decode("utf-8", "replace"))
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as error:
+        raise NotSeenError(path, error.strerror or str(error), "run as root") from error
+
+
+def _available() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        return None

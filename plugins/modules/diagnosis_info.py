@@ -1,0 +1,418 @@
+#!/usr/bin/python
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: diagnosis_info
+short_description: Find out why a server does not start, a bot can't connect, a plugin hears nothing or latency is high
+version_added: 0.1.0
+author: Rosey-Robot Team (@rosey-robot)
+description:
+  - Looks at a host for each symptom, and gives causes with their evidence and remedy, the most likely first.
+  - It changes nothing, and does not fail on a host that is half broken. What could not be looked at is a cause of its
+    own, with the confidence V(possible).
+  - It sends requests on the bus, to a plugin that does what they say. Name a subject in O(bot.round_trip) that does no
+    harm.
+  - It shows no password and no token.
+options:
+  symptoms:
+    description:
+      - What to look at, V(server) for one that does not start, V(bot) for one that can't connect, V(plugin) for one
+        that receives nothing, V(latency) for messages that take long.
+    type: list
+    elements: str
+    choices: [server, bot, plugin, latency]
+    default: [server, bot, plugin, latency]
+  server:
+    description: The server, as it was meant.
+    type: dict
+    required: true
+    suboptions:
+      service:
+        description: The name of its service. Without one it is a process whose number is in O(server.pid_file).
+        type: str
+        default: ""
+      container:
+        description: The container that it runs in. Nothing but its monitoring endpoint is looked at then.
+        type: str
+        default: ""
+      account:
+        description: Who runs it, where its service does not say it. Without one it is whoever runs the module.
+        type: str
+        default: ""
+      group:
+        description: The group that it runs in, likewise.
+        type: str
+        default: ""
+      binary:
+        description: The program, or a link to it, where its service does not say it.
+        type: path
+        required: true
+      config_file:
+        description: Its configuration, where its service does not say it.
+        type: path
+        required: true
+      pid_file:
+        description: The file with the number of its process.
+        type: path
+        required: true
+      monitoring_url:
+        description: Its monitoring endpoint. Without one it is the one of its configuration.
+        type: str
+      version:
+        description: Which nats-server it is meant to be.
+        type: str
+        default: ""
+  bot:
+    description: The bot, as it was meant. Without it V(bot), V(plugin) and V(latency) can't be looked at.
+    type: dict
+    suboptions:
+      environment:
+        description: Which environment it is of.
+        type: str
+        required: true
+        choices: [development, staging, production]
+      home:
+        description: Its directory.
+        type: path
+        required: true
+      mode:
+        description: V(legacy) for a bot that is meant to run without NATS.
+        type: str
+        choices: [nats, legacy]
+        default: nats
+      service:
+        description: The name of its service. Without one it is a process, with a O(bot.command) and a O(bot.pid_file).
+        type: str
+        default: ""
+      command:
+        description: What it is started with, where it is a process.
+        type: list
+        elements: str
+        default: []
+      pid_file:
+        description: The file with the number of its process.
+        type: path
+      account:
+        description: Who runs it. Without one it is whoever runs the module.
+        type: str
+        default: ""
+      servers:
+        description: The URLs that it is given, without user and password.
+        type: list
+        elements: str
+        default: []
+      client_name:
+        description: The C(name) of its connection to NATS.
+        type: str
+        default: ""
+      health_url:
+        description: Its health endpoint.
+        type: str
+        default: http://localhost:8000/api/health
+      plugins:
+        description: Its plugins that are enabled.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          name:
+            description: The name of the plugin.
+            type: str
+            required: true
+          subscriptions:
+            description: The subjects that it declares, with the prefix of the environment.
+            type: list
+            elements: str
+            default: []
+      published:
+        description: All subjects that somebody publishes. Without it nobody is missed.
+        type: list
+        elements: str
+      python:
+        description: The Python of its virtual environment, which sends the requests.
+        type: path
+      round_trip:
+        description: The request that is sent, to see whether a plugin answers and how soon. Without it none is.
+        type: dict
+        suboptions:
+          subject:
+            description: The command's subject, with the prefix of the environment.
+            type: str
+            required: true
+          payload:
+            description: What each request carries.
+            type: json
+            default: '{"user": "test", "message": "!quote"}'
+          limit_milliseconds:
+            description: What 99 of 100 requests may take at most.
+            type: float
+            default: 100.0
+          options:
+            description: Further options of C(connect()) of nats-py, such as C(inbox_prefix).
+            type: dict
+            default: {}
+  faults:
+    description: What is wrong with the description itself, by the symptom that it matters to. Each becomes a cause.
+    type: dict
+    default: {}
+attributes:
+  check_mode:
+    description: It changes nothing anyway.
+    support: full
+  diff_mode:
+    description: It changes nothing.
+    support: none
+seealso:
+  - module: rosey.nats.nats_health
+  - module: rosey.nats.bot_health
+"""
+
+EXAMPLES = r"""
+- name: See why the server does not start
+  rosey.nats.diagnosis_info:
+    symptoms: [server]
+    server:
+      service: nats
+      account: nats
+      group: nats
+      binary: /usr/local/bin/nats-server
+      config_file: /etc/nats/nats-server.conf
+      pid_file: /var/lib/nats/nats-server.pid
+  become: true
+  register: diagnosis
+
+- name: Tell it
+  ansible.builtin.debug:
+    msg: "{{ diagnosis.report }}"
+
+- name: See why a plugin hears nothing
+  rosey.nats.diagnosis_info:
+    symptoms: [bot, plugin]
+    server:
+      service: nats
+      binary: /usr/local/bin/nats-server
+      config_file: /etc/nats/nats-server.conf
+      pid_file: /var/lib/nats/nats-server.pid
+      version: 2.10.7
+    bot:
+      environment: production
+      home: /opt/rosey-bot
+      service: cytube-bot
+      account: rosey
+      servers: [nats://localhost:4222]
+      client_name: rosey-bot-prod
+      python: /opt/rosey-bot/venv/bin/python
+      round_trip:
+        subject: rosey.prod.commands.quote
+      plugins:
+        - name: quotes
+          subscriptions: [rosey.prod.commands.quote]
+  become: true
+"""
+
+RETURN = r"""
+causes:
+  description: What explains the symptoms, the most likely first.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    symptom: {description: The symptom that it explains., type: str, sample: server}
+    name: {description: Its short name., type: str, sample: port_taken}
+    cause: {description: What it is., type: str, sample: another program listens where the server is to listen}
+    evidence: {description: What was seen., type: list, elements: str}
+    remedy: {description: What to do., type: str}
+    confidence:
+      description:
+        - V(certain) where it was seen itself, V(likely) where its marks were seen, V(possible) where nothing speaks
+          against it.
+      type: str
+      sample: certain
+healthy:
+  description: What was looked at and is well.
+  returned: always
+  type: list
+  elements: str
+symptoms:
+  description: What was looked at.
+  returned: always
+  type: list
+  elements: str
+report:
+  description: Causes and healthy parts, a line each, for a person.
+  returned: always
+  type: list
+  elements: str
+"""
+
+import typing as t
+from collections.abc import Mapping
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.rosey.nats.plugins.module_utils import bot_health, service
+from ansible_collections.rosey.nats.plugins.module_utils.diagnosis import (
+    bot_evidence,
+    plugin_evidence,
+    server_evidence,
+    symptoms,
+    tree,
+)
+
+# Of which only whether one answers, and how soon, is asked.
+_FEW = 20
+_NOT_FOUND = 127
+_PLUGIN = {
+    "name": {"type": "str", "required": True},
+    "subscriptions": {"type": "list", "elements": "str", "default": []},
+}
+_ROUND_TRIP = {
+    "subject": {"type": "str", "required": True},
+    "payload": {"type": "json", "default": '{"user": "test", "message": "!quote"}'},
+    "limit_milliseconds": {"type": "float", "default": 100.0},
+    "options": {"type": "dict", "default": {}},
+}
+_SERVER = {
+    "service": {"type": "str", "default": ""},
+    "container": {"type": "str", "default": ""},
+    "account": {"type": "str", "default": ""},
+    "group": {"type": "str", "default": ""},
+    "binary": {"type": "path", "required": True},
+    "config_file": {"type": "path", "required": True},
+    "pid_file": {"type": "path", "required": True},
+    "monitoring_url": {"type": "str"},
+    "version": {"type": "str", "default": ""},
+}
+_BOT = {
+    "environment": {"type": "str", "required": True, "choices": ["development", "staging", "production"]},
+    "home": {"type": "path", "required": True},
+    "mode": {"type": "str", "choices": list(bot_health.Mode), "default": str(bot_health.Mode.NATS)},
+    "service": {"type": "str", "default": ""},
+    "command": {"type": "list", "elements": "str", "default": []},
+    "pid_file": {"type": "path"},
+    "account": {"type": "str", "default": ""},
+    "servers": {"type": "list", "elements": "str", "default": []},
+    "client_name": {"type": "str", "default": ""},
+    "health_url": {"type": "str", "default": bot_health.URL},
+    "plugins": {"type": "list", "elements": "dict", "options": _PLUGIN, "default": []},
+    "published": {"type": "list", "elements": "str"},
+    "python": {"type": "path"},
+    "round_trip": {"type": "dict", "options": _ROUND_TRIP},
+}
+
+
+class DiagnosisModule(AnsibleModule):
+    """AnsibleModule logs its arguments into the journal of the host, which is evidence here."""
+
+    def _log_invocation(self) -> None:
+        self.log("Invoked")
+
+
+def server_of(params: Mapping[str, t.Any]) -> server_evidence.Described:
+    """Give the server from the module's parameters."""
+    server = params["server"]
+    return server_evidence.Described(
+        service=server["service"],
+        container=server["container"],
+        account=server["account"],
+        group=server["group"],
+        binary=Path(server["binary"]),
+        config_file=Path(server["config_file"]),
+        pid_file=Path(server["pid_file"]),
+        monitoring_url=server["monitoring_url"],
+    )
+
+
+def bot_of(params: Mapping[str, t.Any]) -> bot_evidence.Described | None:
+    """Give the bot from the module's parameters."""
+    bot, server = params["bot"], params["server"]
+    if bot is None:
+        return None
+    return bot_evidence.Described(
+        environment=bot["environment"],
+        home=Path(bot["home"]),
+        service=bot["service"],
+        account=bot["account"],
+        servers=tuple(bot["servers"]),
+        client_name=bot["client_name"],
+        health_url=bot["health_url"],
+        monitoring_url=server["monitoring_url"] or "",
+        version=server["version"],
+        server_service=server["service"],
+        command=tuple(bot["command"]),
+        pid_file=Path(bot["pid_file"]) if bot["pid_file"] else None,
+        legacy=bot["mode"] == bot_health.Mode.LEGACY,
+        plugins=tuple(bot_health.Plugin(each["name"], tuple(each["subscriptions"])) for each in bot["plugins"]),
+        published=None if bot["published"] is None else tuple(bot["published"]),
+    )
+
+
+def probe_of(params: Mapping[str, t.Any]) -> plugin_evidence.Probe | None:
+    """Give the request to send from the module's parameters."""
+    bot = params["bot"]
+    if bot is None or not bot["round_trip"] or not bot["python"]:
+        return None
+    trip = bot["round_trip"]
+    return plugin_evidence.Probe(
+        trip=bot_health.RoundTrip(trip["subject"], trip["payload"], _FEW, trip["limit_milliseconds"]),
+        python=bot["python"],
+        options=trip["options"],
+    )
+
+
+def run_with(module: AnsibleModule) -> service.RunCommand:
+    """Give what runs a command, and tells of a program that is not there as a shell does."""
+
+    def run(words: list[str]) -> tuple[int, str, str]:
+        try:
+            status, said, error = module.run_command(words, handle_exceptions=False)
+        except OSError as failure:
+            return _NOT_FOUND, "", f"{words[0]}: {failure.strerror}"
+        return status, said, error
+
+    return run
+
+
+def main() -> None:
+    """Run the module."""
+    module = DiagnosisModule(
+        argument_spec={
+            "symptoms": {
+                "type": "list",
+                "elements": "str",
+                "choices": list(tree.Symptom),
+                "default": list(tree.Symptom),
+            },
+            "server": {"type": "dict", "required": True, "options": _SERVER},
+            "bot": {"type": "dict", "options": _BOT},
+            "faults": {"type": "dict", "default": {}},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    host = symptoms.Host(
+        server=server_of(params),
+        bot=bot_of(params),
+        probe=probe_of(params),
+        faults={tree.Symptom(name): str(fault) for name, fault in params["faults"].items()},
+        run_command=run_with(module),
+    )
+    # in the order in which one leads to the next
+    asked = [symptom for symptom in tree.Symptom if symptom in params["symptoms"]]
+    found = symptoms.examine(host, asked)
+    module.exit_json(
+        changed=False,
+        causes=[cause.as_result() for cause in found.causes],
+        healthy=list(found.healthy),
+        symptoms=[str(symptom) for symptom in asked],
+        report=tree.report(found),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module beside a real server that is a process of its own; services are looked at in tests/diagnosis."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ModuleResult = dict[str, Any]
+RunModule = Callable[..., ModuleResult]
+PASSWORD = "hunter2"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that may be started. port: for clients."""
+
+    directory: Path
+    binary: Path
+    port: int
+    run_module: RunModule
+
+    def configure(self, *lines: str) -> None:
+        self.config.write_text("\n".join((f"port: {self.port}", "host: 127.0.0.1", *lines)))
+
+    @property
+    def config(self) -> Path:
+        return self.directory / "nats-server.conf"
+
+    @property
+    def pid_file(self) -> Path:
+        return self.directory / "nats-server.pid"
+
+    def diagnose(self, *symptoms: str, **arguments: Any) -> ModuleResult:
+        server = {"binary": str(self.binary), "config_file": str(self.config), "pid_file": str(self.pid_file)}
+        return self.run_module("diagnosis_info", symptoms=list(symptoms or ("server",)), server=server, **arguments)
+
+
+@pytest.fixture
+def server(tmp_path: Path, nats_server: Path, free_port: Callable[[], int], run_module: RunModule) -> Server:
+    found = Server(tmp_path, nats_server, free_port(), run_module)
+    found.configure()
+    return found
+
+
+@pytest.fixture
+def running(server: Server, free_port: Callable[[], int]) -> Iterator[Server]:
+    """Give a server that runs, and that only its configuration tells the monitoring endpoint of."""
+    users = f"authorization {{ user: rosey, password: {PASSWORD} }}"
+    server.configure(f"http_port: {free_port()}", f'pid_file: "{server.pid_file}"', users)
+    process = subprocess.Popen([server.binary, "-c", server.config], stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 10
+        while not server.pid_file.exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        yield server
+    finally:
+        process.kill()
+        process.wait()
+
+
+def names(result: ModuleResult) -> list[str]:
+    return [cause["name"] for cause in result["causes"]]
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_server_that_runs_has_no_cause(running: Server, check_mode: bool) -> None:
+    result = running.diagnose(check_mode=check_mode)
+    assert (names(result), result["changed"], result["symptoms"]) == ([], False, ["server"])
+    assert "health of the server" in result["healthy"]
+    assert result["report"] == [f"healthy: {', '.join(result['healthy'])}"]
+
+
+def test_a_server_that_does_not_run_is_told(server: Server) -> None:
+    result = server.diagnose()
+    assert "stopped" in names(result)
+    assert str(server.pid_file) in str(result["causes"])
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "says"),
+    [
+        ("max_conections: 5", "configuration_invalid", "max_conections"),
+        ("jetstream {", "configuration_invalid", "-t"),
+        ('log_file: "/nowhere/at/all/nats.log"', "path_missing", "/nowhere/at/all"),
+        ('include "gone.conf"', "configuration_invalid", "gone.conf"),
+        ("host: 192.0.2.7", "address_absent", "192.0.2.7"),
+        (f"authorization {{ user: rosey, password: {PASSWORD}, nonsense: 1 }}", "configuration_invalid", "nonsense"),
+    ],
+)
+def test_what_the_configuration_can_t_have_is_told(server: Server, line: str, name: str, says: str) -> None:
+    server.configure(line)
+    result = server.diagnose()
+    first = result["causes"][0]
+    assert first["name"] == name
+    assert says in str(first)
+    assert PASSWORD not in str(result)
+
+
+def test_who_holds_the_port_is_named(server: Server) -> None:
+    with socket.create_server(("127.0.0.1", server.port)):
+        assert names(server.diagnose())[0] == "port_taken"
+
+
+def test_a_program_that_is_none_is_told(server: Server) -> None:
+    program = server.directory / "nats-server"
+    program.write_bytes(b"\x7fELF no program")
+    program.chmod(0o755)
+    broken = Server(server.directory, program, server.port, server.run_module)
+    assert names(broken.diagnose())[0] == "binary_unusable"
+
+
+def test_without_a_bot_its_symptoms_can_t_be_looked_at(running: Server) -> None:
+    result = running.diagnose("latency", "bot", "server")
+    assert result["symptoms"] == ["server", "bot", "latency"]
+    assert {(cause["name"], cause["confidence"]) for cause in result["causes"]} == {("not_seen", "possible")}
+    assert "none is described" in str(result["causes"])
+
+
+def test_what_is_wrong_with_the_description_is_a_cause(running: Server) -> None:
+    (cause,) = running.diagnose(faults={"server": "max_conections is no option", "bot": "it has no home"})["causes"]
+    assert (cause["name"], cause["confidence"]) == ("description_faulty", "possible")
+    assert cause["evidence"] == ["max_conections is no option"]
