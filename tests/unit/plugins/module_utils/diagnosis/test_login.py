@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.login import 
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.tree import NotSeenError
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import make_certificate, raw_server, server_context
 
-LOGIN = {"user": "rosey", "password": "hunter2"}
+LOGIN = MappingProxyType({"user": "rosey", "password": "hunter2"})
 INFO = b'INFO {"server_id": "N", "version": "2.10.7"}\r\n'
 Talk = Callable[[socket.socket], None]
 
@@ -40,7 +41,7 @@ def says(greeting: bytes, answer: bytes = b"") -> Talk:
     return talk
 
 
-def tried(talk: Talk, credentials: dict[str, str] | None = LOGIN, scheme: str = "nats", **trust: Any) -> Login:
+def tried(talk: Talk, credentials: Mapping[str, str] | None = LOGIN, scheme: str = "nats", **trust: Any) -> Login:
     with raw_server(talk) as url:
         return log_in(f"{scheme}://{url.partition('://')[2]}", credentials, Trust(**trust), seconds=1)
 
