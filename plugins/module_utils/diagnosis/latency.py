@@ -79,6 +79,12 @@ def _delay(evidence: Evidence) -> float:
     return sum(each for each in slow.milliseconds if each > evidence.limit) / 1000 or evidence.seconds
 
 
+def _is_constant(evidence: Evidence) -> bool:
+    """Tell whether no message was fast."""
+    bus = seen(evidence.bus)
+    return min(bus.milliseconds, default=0.0) > evidence.limit / 2
+
+
 # The server
 
 
@@ -151,7 +157,9 @@ def _ask_host(evidence: Evidence) -> Iterator[Cause]:
             *_measured(evidence),
             remedy="move the host, or have its share of the hardware raised",
         )
-    if explains > _EXPLAINS or (_bus_is_slow(evidence) and (host.short or 0) > _SHORT):
+    # a load comes and goes, while a long way is as long for every message
+    is_short = _bus_is_slow(evidence) and not _is_constant(evidence) and (host.short or 0) > _SHORT
+    if explains > _EXPLAINS or is_short:
         short = "" if host.short is None else f"; something waited for one in {host.short:.0%} of the time"
         yield _cause(
             "host_loaded",

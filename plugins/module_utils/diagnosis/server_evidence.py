@@ -11,7 +11,7 @@ import socket
 import subprocess
 import time
 import typing as t
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,13 +53,17 @@ class Described:
 
 @dataclass(frozen=True)
 class Binary:
-    """The program. target: what a link leads to. fault: why the system does not execute it, and errno's name for it."""
+    """The program. target: what a link leads to.
+
+    fault: why the system does not execute it, and errno's name for it. is_tried: it was executed, or could not be.
+    """
 
     path: Path
     target: Path
     exists: bool
     fault: str = ""
     name: str = ""
+    is_tried: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,9 +103,9 @@ class Place:
 class Evidence:
     """What was seen; of what could not be, why not.
 
-    unit: None where no service manager runs it. program, config_file: what is started, and with what. account: None
+    unit: None where no service manager runs it. binary, config_file: what is started, and with what. account: None
     where it is not there. config: None where there is no such file; fault: why it is none that can be read, config is
-    empty then. tested: None where the program or the account is not there. taken: who holds its addresses. absent: its
+    empty then. tested: None where it was not tried. taken: who holds its addresses. absent: its
     hosts that are not this one's, and why. pid, state: of its process, as proc(5) writes it, 0 where there is none.
     log: the end of its log file, without secrets. url: of its monitoring endpoint. available: the bytes of memory that
     are left.
@@ -150,16 +154,16 @@ def look(described: Described, run_command: RunCommand) -> Evidence:
     """Look at a server; a start that is under way is waited for. run_command: AnsibleModule's."""
     unit = attempt(lambda: _settled(described.service, run_command)) if described.service else None
     command = unit.command if isinstance(unit, Unit) else ()
-    binary = _look_at_binary(Path(command[0]) if command else described.binary)
     named = process.config_argument(command)
     config_file = Path("/", named) if named else described.config_file
     runs_as = (unit["User"], unit["Group"]) if isinstance(unit, Unit) and command else None
     account = evidence.account(*(runs_as or (described.account, described.group)))
+    binary = _look_at_binary(Path(command[0]) if command else described.binary, account)
     config, fault = _read_config(config_file)
     known = config if isinstance(config, Mapping) else {}
     pid = _pid(described, unit, known)
     url = described.monitoring_url or _monitoring_url(known)
-    testable = binary.exists and not binary.fault and account and config is not None
+    testable = binary.is_tried and not binary.fault and config is not None
     return Evidence(
         described=described,
         unit=unit,
@@ -194,20 +198,40 @@ def _settled(service: str, run_command: RunCommand) -> Unit:
         time.sleep(_SETTLE_PAUSE)
 
 
-def _look_at_binary(path: Path) -> Binary:
+def _look_at_binary(path: Path, account: Account | None) -> Binary:
     target = Path(os.path.realpath(path))
     if not target.is_file():
         return Binary(path, target, exists=False)
+    if account is None or target.name != _PROGRAM:
+        # nobody to run it as; or another program, of which nobody knows what it would do
+        return Binary(path, target, exists=True)
     try:
-        subprocess.run(
-            [path, "--version"], stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_SECONDS
-        )
+        _run([path, "--version"], account)
     except OSError as error:
         fault = archive.why_not_executed(target, error)
-        return Binary(path, target, True, fault, errno.errorcode.get(error.errno or 0, ""))
+        return Binary(path, target, True, fault, errno.errorcode.get(error.errno or 0, ""), is_tried=True)
     except subprocess.TimeoutExpired:
-        return Binary(path, target, True, f"{path} --version gave no answer in {_SECONDS} s")
-    return Binary(path, target, exists=True)
+        return Binary(path, target, True, f"{path} --version gave no answer in {_SECONDS} s", is_tried=True)
+    return Binary(path, target, exists=True, is_tried=True)
+
+
+def _run(words: Sequence[str | Path], account: Account | None) -> subprocess.CompletedProcess[str]:
+    """Run the program as who runs the server."""
+    known: dict[str, t.Any] = {}
+    if account and os.geteuid() == 0:
+        known = {"user": account.uid, "group": account.group, "extra_groups": account.groups}
+    return subprocess.run(
+        words,
+        **known,
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+        timeout=_SECONDS,
+    )
 
 
 def _read_config(path: Path) -> tuple[Mapping[str, t.Any] | NotSeenError | None, str]:
@@ -227,29 +251,14 @@ def _read_config(path: Path) -> tuple[Mapping[str, t.Any] | NotSeenError | None,
 
 
 def _try(binary: Path, config_file: Path, account: Account | None) -> Trial:
-    """Have the program try the configuration, as who runs it."""
-    known: dict[str, t.Any] = {}
-    if account and os.geteuid() == 0:
-        known = {"user": account.uid, "group": account.group, "extra_groups": account.groups}
+    """Have the program try the configuration."""
     try:
-        done = subprocess.run(
-            [binary, "-t", "-c", config_file],
-            **known,
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            check=False,
-            timeout=_SECONDS,
-        )
+        done = _run([binary, "-t", "-c", config_file], account)
     except OSError as error:
         raise NotSeenError(f"{binary} -t", error.strerror or str(error), "see what is said of the program") from error
     except subprocess.TimeoutExpired as error:
-        raise NotSeenError(
-            f"{binary} -t", f"it gave no answer in {_SECONDS} s", "look at the load of the host"
-        ) from error
+        why = f"it gave no answer in {_SECONDS} s"
+        raise NotSeenError(f"{binary} -t", why, "look at the load of the host") from error
     return Trial(done.returncode, process.redact(done.stdout.strip()))
 
 

@@ -119,6 +119,10 @@ def test_what_slows_nothing_down_is_no_cause(changes: dict[str, Any]) -> None:
         (replace(BUS, server=Load(7, stopped=0.3)), ["server_stalls"]),
         (replace(BUS, priority="nice 19"), ["server_deprioritized"]),
         (replace(BUS, connections=connection(1, rtt="303ms")), ["connection_slow"]),
+        (
+            replace(BUS, bus=Trips((303.0,) * 66), connections=connection(1, rtt="303ms"), host=Host(2, 9.0, 0.6)),
+            ["connection_slow"],
+        ),
         (replace(COMMAND, connections=connection(1, rtt="303ms")), ["connection_slow"]),
         (replace(COMMAND, asked=Load(8, waited=12.0)), ["host_loaded"]),
     ],
