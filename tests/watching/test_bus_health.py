@@ -361,7 +361,10 @@ def deaf_client(url: str, subject: str) -> Iterator[None]:
     host, port = url.removeprefix("nats://").split(":")
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.connect((host, int(port)))
+        deadline = time.monotonic() + 10
+        # the monitoring endpoint answers before this port does
+        while client.connect_ex((host, int(port))):
+            assert time.monotonic() < deadline, url
         client.sendall(f'CONNECT {{"name":"deaf","verbose":false}}\r\nSUB {subject} 1\r\nPING\r\n'.encode())
         while b"PONG" not in client.recv(4096):
             pass
