@@ -136,13 +136,17 @@ options:
         description: The Python of its virtual environment, which sends the requests.
         type: path
       round_trip:
-        description: The request that is sent, to see whether a plugin answers and how soon. Without it none is.
+        description:
+          - The request that is sent, to see whether a plugin answers and how soon. Without it O(bot.python) is not
+            used, and nothing is known of latency.
         type: dict
         suboptions:
           subject:
-            description: The command's subject, with the prefix of the environment.
+            description:
+              - The command's subject, with the prefix of the environment. Without one no plugin is asked, and the time
+                to the server and back is measured alone.
             type: str
-            required: true
+            default: ""
           payload:
             description: What each request carries.
             type: json
@@ -272,7 +276,7 @@ _PLUGIN = {
     "subscriptions": {"type": "list", "elements": "str", "default": []},
 }
 _ROUND_TRIP = {
-    "subject": {"type": "str", "required": True},
+    "subject": {"type": "str", "default": ""},
     "payload": {"type": "json", "default": '{"user": "test", "message": "!quote"}'},
     "limit_milliseconds": {"type": "float", "default": 100.0},
     "options": {"type": "dict", "default": {}},

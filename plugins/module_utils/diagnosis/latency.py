@@ -30,7 +30,7 @@ _MILLISECOND = 1_000_000
 
 def diagnosis(evidence: Evidence) -> Diagnosis:
     """Say why messages take long."""
-    questions = (Question("", _ask_bus),) if isinstance(evidence.bus, NotSeenError) else MEASURED
+    questions = (Question("", _ask_bus),) if isinstance(evidence.bus, NotSeenError) else _of_measured(evidence)
     return diagnose(Symptom.LATENCY, (*questions, *ALWAYS), evidence)
 
 
@@ -292,13 +292,20 @@ def _ask_rest(evidence: Evidence) -> Iterator[Cause]:
 
 
 _EXPLANATIONS = (_ask_server, _ask_priority, _ask_host, _ask_connections)
-MEASURED: tuple[Question[Evidence], ...] = (
-    Question("server's process", _ask_server),
-    Question("server's priority", _ask_priority),
-    Question("host's load", _ask_host),
-    Question("way from the bot to the server", _ask_connections, (Question("the plugin's speed", _ask_plugin),)),
-    Question("round trips", _ask_rest),
-)
+
+
+def _of_measured(evidence: Evidence) -> tuple[Question[Evidence], ...]:
+    """Give what to ask where messages were sent. A plugin that was not asked is not healthy."""
+    plugin = () if evidence.command is None else (Question("the plugin's speed", _ask_plugin),)
+    return (
+        Question("server's process", _ask_server),
+        Question("server's priority", _ask_priority),
+        Question("host's load", _ask_host),
+        Question("way from the bot to the server", _ask_connections, plugin),
+        Question("round trips", _ask_rest),
+    )
+
+
 ALWAYS: tuple[Question[Evidence], ...] = (
     Question("no client that is too slow", _ask_slow_consumers),
     Question("server's settings", _ask_settings),

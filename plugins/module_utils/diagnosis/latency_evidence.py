@@ -72,7 +72,7 @@ class Evidence:
     """What was seen; of what could not be, why not.
 
     limit: the milliseconds that 99 of 100 messages may take. bus: from the bot to the server and back. command: to a
-    plugin and back; None where none of its subjects is described. subject, plugin: whom that asked. seconds: how long
+    plugin and back; None where none was asked. subject, plugin: whom that asked. seconds: how long
     it took. server, asked: the loads of the processes of server and plugin. priority: of the server, in words, where it
     is lower than usual. swapped: the bytes of the server that are not in memory. traced: the options by which it writes
     down every message. closed: whom it has cut off of late.
@@ -103,8 +103,9 @@ def look(
     """Send messages for some seconds, and look at server and host meanwhile. NotSeenError without a server or a bot."""
     bot = plugins.bot
     if probe is None:
-        raise NotSeenError("how long messages take", "no plugin is described that answers", "describe the plugins")
-    asked = next((each for each in plugins.plugins if probe.trip.subject in each.subscriptions), None)
+        raise NotSeenError("how long messages take", "no bot is described that sends them", "describe the bot")
+    subject = probe.trip.subject
+    asked = next((each for each in plugins.plugins if subject in each.subscriptions), None)
     pids = (server.pid, asked.processes[0].pid if asked and asked.processes else 0)
     bus = replace(probe.trip, subject="", count=_TRIPS, pause=_PAUSE_MILLISECONDS)
     with ThreadPoolExecutor() as pool:
@@ -112,7 +113,7 @@ def look(
         begun = time.monotonic()
         trips = [
             pool.submit(attempt, lambda trip=trip: _make(bot, replace(probe, trip=trip)))
-            for trip in (bus, replace(bus, subject=probe.trip.subject))
+            for trip in (bus, *((replace(bus, subject=subject),) if subject else ()))
         ]
         samples = sample(pids, trips)
         seconds = time.monotonic() - begun
@@ -126,8 +127,8 @@ def look(
         limit=probe.trip.limit,
         bot_name=bot.described.client_name,
         bus=trips[0].result(),
-        command=trips[1].result(),
-        subject=probe.trip.subject,
+        command=trips[1].result() if subject else None,
+        subject=subject,
         plugin=asked.name if asked else "",
         seconds=seconds,
         varz=varz,

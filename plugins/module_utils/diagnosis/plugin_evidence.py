@@ -99,7 +99,7 @@ def look(bot: bot_evidence.Evidence, probe: Probe | None) -> Evidence:
     logs = {each.name: described.home / "logs" / "plugins" / f"{each.name}.log" for each in described.plugins}
     sizes = {name: _size(path) for name, path in logs.items()}
     secrets = bot_evidence.secrets_of(bot_evidence.variables_of(bot.secrets))
-    trips = make(bot, probe) if probe and bot.is_connected else None
+    trips = make(bot, probe) if probe and probe.trip.subject and bot.is_connected else None
 
     def look_at(plugin: bot_health.Plugin) -> Plugin:
         path, log = files[plugin.name], logs[plugin.name]

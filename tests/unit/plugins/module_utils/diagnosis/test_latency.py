@@ -186,3 +186,9 @@ def test_what_was_measured_is_shown() -> None:
     assert latency.shown(SLOW) == "p50 1.0 ms, p99 250.0 ms over 150"
     assert latency.shown(Trips((2.0,), round_trip.NO_TIME)) == "p50 2.0 ms, p99 2.0 ms over 1, then no time"
     assert latency.shown(Trips((), round_trip.SILENCE)) == "no answer, then silence"
+
+
+def test_a_plugin_that_was_not_asked_is_neither_slow_nor_healthy() -> None:
+    asked, unasked = latency.diagnosis(HEALTHY), latency.diagnosis(replace(HEALTHY, command=None, subject=""))
+    assert unasked.causes == ()
+    assert set(asked.healthy) - set(unasked.healthy) == {"the plugin's speed"}
