@@ -15,6 +15,7 @@ from pathlib import Path
 from ansible_collections.rosey.nats.plugins.module_utils import footprint, options, process
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.evidence import Account, Step, Unit
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.server_evidence import (
+    STOPPED,
     STORE,
     UNIT_OPTION,
     Evidence,
@@ -407,7 +408,7 @@ def _ask_state(evidence: Evidence) -> Iterator[Cause]:
 
 
 def _suspended(evidence: Evidence, _unit_of: Unit) -> Cause | None:
-    if evidence.state not in ("T", "t"):
+    if evidence.state not in STOPPED:
         return None
     return _cause(
         "suspended",
@@ -610,7 +611,7 @@ def _ask_container(evidence: Evidence) -> Iterator[Cause]:
 
 
 def _ask_service(evidence: Evidence) -> Iterator[Cause]:
-    if evidence.state not in ("T", "t"):
+    if evidence.state not in STOPPED:
         yield from _health_causes(evidence)
 
 

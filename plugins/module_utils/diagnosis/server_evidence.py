@@ -142,6 +142,9 @@ class Evidence:
 
 
 _SETTLE_SECONDS = 4.0
+# The states of a process that was stopped, by a signal or a debugger (proc(5)), and how long that has to last to count.
+STOPPED = ("T", "t")
+_STOPPED_SECONDS = 1.0
 _SETTLE_PAUSE = 0.2
 # A process that has lived so long has come through its start.
 _GROWN_UP = 2.0
@@ -348,10 +351,16 @@ def _pid(described: Described, unit: Unit | NotSeenError | None, config: Mapping
 
 
 def _state(pid: int) -> str:
-    try:
-        return process.parse_stat(Path(f"/proc/{pid}/stat").read_text(errors="replace"))[0]
-    except (OSError, ValueError):
-        return ""
+    """Give the state of a process; of one that is stopped for a moment alone, the one that it goes on with."""
+    deadline = time.monotonic() + _STOPPED_SECONDS
+    while True:
+        try:
+            state = process.parse_stat(Path(f"/proc/{pid}/stat").read_text(errors="replace"))[0]
+        except (OSError, ValueError):
+            return ""
+        if state not in STOPPED or time.monotonic() > deadline:
+            return state
+        time.sleep(_STOPPED_SECONDS / 20)
 
 
 def _end_of_log(config: Mapping[str, t.Any]) -> str:
