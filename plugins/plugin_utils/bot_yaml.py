@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import functools
+import io
 import math
 import typing as t
 from collections.abc import Collection, Mapping
@@ -12,6 +14,8 @@ from collections.abc import Collection, Mapping
 import yaml
 
 _TEXT_TAG = "tag:yaml.org,2002:str"
+# Keys and words come again with every plugin.
+_analysis = functools.lru_cache(4096)(yaml.SafeDumper(io.StringIO(), allow_unicode=True).analyze_scalar)
 
 
 def dump(data: Mapping[str, t.Any], *, plain: Collection[str] = ()) -> str:
@@ -38,6 +42,9 @@ class _Dumper(yaml.SafeDumper):
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, indentless=False)
+
+    def analyze_scalar(self, scalar: str) -> t.Any:
+        return _analysis(scalar)
 
     def represent_word(self, data: str) -> yaml.ScalarNode:
         # The emitter takes a line separator for a line break, and so loses it, where it does not quote.
