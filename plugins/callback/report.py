@@ -41,7 +41,7 @@ from pathlib import Path
 from ansible import context
 from ansible.plugins.callback import CallbackBase
 
-from ansible_collections.rosey.nats.plugins.plugin_utils import report_file, run_record
+from ansible_collections.rosey.nats.plugins.plugin_utils import report, report_file, run_record
 
 
 class CallbackModule(CallbackBase):
@@ -120,9 +120,6 @@ class CallbackModule(CallbackBase):
             return False
         self._run.seconds = self._run.elapsed()
         try:
-            # A run without a report need not load this.
-            from ansible_collections.rosey.nats.plugins.plugin_utils import report  # noqa: PLC0415
-
             report.write(self._run, self._place)
         except Exception as error:  # whatever it is, it is a warning
             self._display.warning(f"No report was written to {self._place}: {error}")

@@ -20,7 +20,7 @@ description: Write the result of diagnosis_info to the file that DIAGNOSIS_RESUL
 """
 
 
-class CallbackModule(CallbackBase):  # type: ignore[misc]
+class CallbackModule(CallbackBase):
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
     CALLBACK_NAME = "diagnosis_result"
