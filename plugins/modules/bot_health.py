@@ -303,6 +303,7 @@ round_trip:
 
 import typing as t
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
@@ -320,15 +321,9 @@ LEAST_TRIPS = 200
 MOST_TRIPS = 100_000
 PROBE = "rosey-round-trip"
 ROUND_TRIP = {
+    **bot_health.ROUND_TRIP_ARGUMENTS,
     "subject": {"type": "str", "required": True},
-    "payload": {"type": "json", "default": '{"user": "test", "message": "!quote"}'},
     "count": {"type": "int", "default": LEAST_TRIPS},
-    "options": {"type": "dict", "default": {}},
-    "limit_milliseconds": {"type": "float", "default": 100.0},
-}
-PLUGIN = {
-    "name": {"type": "str", "required": True},
-    "subscriptions": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -352,19 +347,8 @@ def read_credentials(path: Path) -> dict[str, str]:
 def faults(params: Mapping[str, t.Any]) -> list[str]:
     """Name what is wrong with the module's parameters; no secret is in it."""
     found = [fault for name in ("wait", "soak") if (fault := gate.wait_problem(params[name], name))]
-    for url in params["servers"]:
-        shown = bot_health.without_credentials(url)
-        if shown != url:
-            found.append(f"servers: {shown} has a user or password before it; give these as credentials")
-        else:
-            try:
-                bot_health.place(url)
-            except ValueError:
-                found.append(f"servers: {url} is no URL of a NATS server; write it as nats://localhost:4222")
-    for plugin in params["plugins"]:
-        for subject in plugin["subscriptions"]:
-            if fault := subjects.fault(subject):
-                found.append(f"plugins: {plugin['name']}: {subject!r} {fault}; correct the subscription")
+    found += bot_health.server_faults("servers", params["servers"], "give these as credentials")
+    found += bot_health.plugins_faults("plugins", params["plugins"])
     trip = params["round_trip"]
     if trip:
         if not subjects.is_literal(trip["subject"]):
@@ -380,20 +364,6 @@ def faults(params: Mapping[str, t.Any]) -> list[str]:
             found.append("round_trip: servers names none to connect to; give the URLs that the bot is configured with")
     found += [f"credentials: {problem}" for problem in credentials.problems(params["credentials"] or {})]
     return found
-
-
-def expectation_of(params: Mapping[str, t.Any]) -> bot_health.Expectation:
-    """Make the expectation from the module's parameters."""
-    return bot_health.Expectation(
-        mode=bot_health.Mode(params["mode"]),
-        servers=tuple(bot_health.place(url) for url in params["servers"]),
-        subjects=params["subjects"],
-        required=frozenset(params["required"]),
-        plugins=tuple(
-            bot_health.Plugin(plugin["name"], tuple(plugin["subscriptions"])) for plugin in params["plugins"]
-        ),
-        client_name=params["client_name"],
-    )
 
 
 def observer_of(params: Mapping[str, t.Any], expectation: bot_health.Expectation) -> bot_health.Observer:
@@ -425,15 +395,10 @@ def main() -> None:
     module = HealthModule(
         argument_spec={
             **monitoring.ARGUMENTS,
-            "url": {"type": "str", "default": bot_health.URL},
+            **bot_health.ARGUMENTS,
             "wait": {"type": "float", "default": 30.0},
             "soak": {"type": "float", "default": 0.0},
-            "mode": {"type": "str", "choices": list(bot_health.Mode), "default": str(bot_health.Mode.NATS)},
-            "servers": {"type": "list", "elements": "str", "default": []},
             "subjects": {"type": "int"},
-            "required": {"type": "list", "elements": "str", "choices": list(bot_health.KEYS), "default": []},
-            "plugins": {"type": "list", "elements": "dict", "options": PLUGIN, "default": []},
-            "client_name": {"type": "str"},
             "monitoring_url": {"type": "str"},
             "round_trip": {"type": "dict", "options": ROUND_TRIP},
             "python": {"type": "path"},
@@ -469,7 +434,7 @@ def main() -> None:
         module.no_log_values.update(value for name, value in params["credentials"].items() if name != "user")
     if found := faults(params):
         module.fail_json(msg="\n".join(found))
-    expectation = expectation_of(params)
+    expectation = replace(bot_health.expectation_of(params), subjects=params["subjects"])
     try:
         observer = observer_of(params, expectation)
     except monitoring.MonitoringError as error:

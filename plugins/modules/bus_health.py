@@ -228,27 +228,13 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
     monitoring,
     process,
     service,
-    subjects,
 )
 
 BOT = {
-    "url": {"type": "str", "default": bot_health.URL},
+    **bot_health.ARGUMENTS,
     "home": {"type": "path", "required": True},
     "optional": {"type": "bool", "default": False},
-    "mode": {"type": "str", "choices": list(bot_health.Mode), "default": str(bot_health.Mode.NATS)},
-    "servers": {"type": "list", "elements": "str", "default": []},
-    "required": {"type": "list", "elements": "str", "choices": list(bot_health.KEYS), "default": []},
-    "plugins": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {
-            "name": {"type": "str", "required": True},
-            "subscriptions": {"type": "list", "elements": "str", "default": []},
-        },
-    },
     "plugins_fault": {"type": "str", "default": ""},
-    "client_name": {"type": "str"},
     "service": {"type": "str"},
     "process": {
         "type": "dict",
@@ -277,23 +263,12 @@ class HealthModule(AnsibleModule):
 def faults(params: Given) -> list[str]:
     """Name what is wrong with the module's parameters; no secret is in it."""
     bot = params["bot"] or {"servers": [], "plugins": []}
-    urls = [("client_url", params["client_url"])] if params["client_url"] else []
-    urls += [("bot.servers", url) for url in bot["servers"]]
-    found = []
-    for option, url in urls:
-        shown = bot_health.without_credentials(url)
-        try:
-            bot_health.place(url)
-        except ValueError:
-            found.append(f"{option}: {shown} is no URL of a NATS server; write it as nats://localhost:4222")
-        else:
-            if shown != url:
-                found.append(f"{option}: {shown} has a user or password before it; leave these out")
-    for plugin in bot["plugins"]:
-        for subject in plugin["subscriptions"]:
-            if fault := subjects.fault(subject):
-                found.append(f"bot.plugins: {plugin['name']}: {subject!r} {fault}; correct the subscription")
-    return found
+    leave_out = "leave these out"
+    return [
+        *bot_health.server_faults("client_url", filter(None, [params["client_url"]]), leave_out),
+        *bot_health.server_faults("bot.servers", bot["servers"], leave_out),
+        *bot_health.plugins_faults("bot.plugins", bot["plugins"]),
+    ]
 
 
 def expectation_of(params: Given) -> checks.Expectation:
@@ -307,17 +282,7 @@ def expectation_of(params: Given) -> checks.Expectation:
         cluster=params["cluster"],
         client_url=params["client_url"],
         service=_name(params, "nats-server"),
-        bot=bot_health.Expectation(
-            mode=bot_health.Mode(bot["mode"]),
-            servers=tuple(bot_health.place(url) for url in bot["servers"]),
-            required=frozenset(bot["required"]),
-            plugins=tuple(
-                bot_health.Plugin(plugin["name"], tuple(plugin["subscriptions"])) for plugin in bot["plugins"]
-            ),
-            client_name=bot["client_name"],
-        )
-        if bot
-        else None,
+        bot=bot_health.expectation_of(bot) if bot else None,
         bot_service=_name(bot, "the bot") if bot else None,
         plugins_fault=bot["plugins_fault"] if bot else "",
     )

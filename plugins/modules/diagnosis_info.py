@@ -271,15 +271,9 @@ from ansible_collections.rosey.nats.plugins.module_utils.diagnosis import (
 # Of which only whether one answers, and how soon, is asked.
 _FEW = 20
 _NOT_FOUND = 127
-_PLUGIN = {
-    "name": {"type": "str", "required": True},
-    "subscriptions": {"type": "list", "elements": "str", "default": []},
-}
 _ROUND_TRIP = {
+    **bot_health.ROUND_TRIP_ARGUMENTS,
     "subject": {"type": "str", "default": ""},
-    "payload": {"type": "json", "default": '{"user": "test", "message": "!quote"}'},
-    "limit_milliseconds": {"type": "float", "default": 100.0},
-    "options": {"type": "dict", "default": {}},
 }
 _SERVER = {
     "service": {"type": "str", "default": ""},
@@ -303,7 +297,7 @@ _BOT = {
     "servers": {"type": "list", "elements": "str", "default": []},
     "client_name": {"type": "str", "default": ""},
     "health_url": {"type": "str", "default": bot_health.URL},
-    "plugins": {"type": "list", "elements": "dict", "options": _PLUGIN, "default": []},
+    "plugins": bot_health.PLUGINS_ARGUMENT,
     "published": {"type": "list", "elements": "str"},
     "python": {"type": "path"},
     "round_trip": {"type": "dict", "options": _ROUND_TRIP},
@@ -351,7 +345,7 @@ def bot_of(params: Mapping[str, t.Any]) -> bot_evidence.Described | None:
         command=tuple(bot["command"]),
         pid_file=Path(bot["pid_file"]) if bot["pid_file"] else None,
         legacy=bot["mode"] == bot_health.Mode.LEGACY,
-        plugins=tuple(bot_health.Plugin(each["name"], tuple(each["subscriptions"])) for each in bot["plugins"]),
+        plugins=bot_health.plugins_of(bot["plugins"]),
         published=None if bot["published"] is None else tuple(bot["published"]),
     )
 
