@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from ansible_collections.rosey.nats.plugins.module_utils import bot_health, health, monitoring
+from ansible_collections.rosey.nats.plugins.module_utils import bot_health, greeting, health, monitoring
 from ansible_collections.rosey.nats.plugins.module_utils.gate import Finding, Severity
 from ansible_collections.rosey.nats.plugins.module_utils.monitoring import Answer, MonitoringError
 from ansible_collections.rosey.nats.plugins.module_utils.service import Service
@@ -630,7 +630,6 @@ def _ask_bot(reader: monitoring.Reader) -> bot_health.Told | MonitoringError:
         return error
 
 
-_INFO = b"INFO "
 _LONGEST_INFO = 1 << 16
 
 
@@ -647,9 +646,8 @@ def connect(url: str, timeout: float) -> Connected | str:
         causes = {str(getattr(each, "strerror", None) or each): None for each in errors}
         return monitoring.excerpt("; ".join(causes))
     seconds = time.monotonic() - started
-    try:
-        if not said.startswith(_INFO):
-            raise ValueError(said)
-        return Connected(seconds, str(json.loads(said.removeprefix(_INFO))["server_id"]))
-    except (ValueError, KeyError, TypeError):
-        return f"no nats-server, it says: {monitoring.excerpt(said.decode('utf-8', 'replace')) or 'nothing'}"
+    line = said.decode("utf-8", "replace")
+    info = greeting.read(line)
+    if info is None or "server_id" not in info:
+        return f"no nats-server, it says: {monitoring.excerpt(line) or 'nothing'}"
+    return Connected(seconds, str(info["server_id"]))

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from ansible_collections.rosey.nats.plugins.module_utils import process
+from ansible_collections.rosey.nats.plugins.module_utils import greeting, process
 
 try:
     import requests
@@ -48,7 +48,6 @@ _EVERYTHING = 1 << 30
 _LARGEST_ANSWER = 1 << 29
 _PIECE = 1 << 16
 _EXCERPT = 80
-_CLIENT_BANNER = "INFO {"
 _REDIRECTS = range(300, 400)
 
 
@@ -472,7 +471,7 @@ def _explain_status_line(
     error: http.client.BadStatusLine, _url: str, _timeout: float, advice: Advice
 ) -> tuple[str, str]:
     line = excerpt(str(error.args[0]))
-    if line.startswith(_CLIENT_BANNER):
+    if line.startswith(greeting.BANNER):
         return "this is the port for clients of nats-server, which does not speak HTTP", advice.address
     return f"what answers there does not speak HTTP, it says: {line}", advice.address
 

@@ -19,12 +19,13 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from urllib.parse import urlsplit
 
+from ansible_collections.rosey.nats.plugins.module_utils import greeting
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.tree import NotSeenError
 
 NAME = "rosey-diagnosis"
 _LONGEST_LINE = 1 << 20
 _SCHEMES = ("nats", "tls")
-_INFO, _ERROR, _PONG = "INFO ", "-ERR ", "PONG"
+_ERROR, _PONG = "-ERR ", "PONG"
 
 
 class Step(StrEnum):
@@ -154,11 +155,8 @@ def _greeted(login: Login, connection: socket.socket) -> Login:
     except OSError as error:
         raise _FailedError(_failed(login, Step.GREET, error)) from error
     _check_for_refusal(login, said)
-    try:
-        info = json.loads(said.removeprefix(_INFO)) if said.startswith(_INFO) else None
-    except ValueError:
-        info = None
-    if not isinstance(info, dict):
+    info = greeting.read(said)
+    if info is None:
         raise _FailedError(replace(login, failed=Step.GREET, error="no greeting of a NATS server"))
     return replace(login, info=info)
 
