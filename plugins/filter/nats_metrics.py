@@ -14,8 +14,7 @@ from ansible_collections.rosey.nats.plugins.plugin_utils import server_metrics
 
 def nats_metrics(answers: Mapping[str, t.Any], server_name: str, time: float) -> str:
     """Write what a server answers in the format that Prometheus reads."""
-    given = {name: answers[name] for name in server_metrics.ENDPOINTS if name in answers}
-    return exposition.render(server_metrics.of_server(server_name, given, time))
+    return exposition.render(server_metrics.of_server(server_name, answers, time))
 
 
 class FilterModule:

@@ -566,12 +566,9 @@ class Observer:
 
     def _look(self, seconds: float, answered: Callable[[], None]) -> Snapshot:
         self._reader.timeout = seconds
-        told: Told | MonitoringError
-        try:
-            told = Told(*self._reader.ask(self._reader.url, any_status=True))
+        told = ask(self._reader)
+        if isinstance(told, Told):
             answered()
-        except MonitoringError as error:
-            told = error
         if self._monitor is None:
             return Snapshot(told)
         self._monitor.timeout = seconds
@@ -579,6 +576,14 @@ class Observer:
             return Snapshot(told, held_by_name(self._monitor.read("connz", details=True), self._monitor.url))
         except MonitoringError as error:
             return Snapshot(told, error)
+
+
+def ask(reader: monitoring.Reader) -> Told | MonitoringError:
+    """Ask the bot; give the error where it does not answer."""
+    try:
+        return Told(*reader.ask(reader.url, any_status=True))
+    except MonitoringError as error:
+        return error
 
 
 def held_by_name(connz: Answer, url: str) -> dict[str, set[str]]:

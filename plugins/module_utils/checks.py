@@ -15,7 +15,7 @@ import math
 import socket
 import time
 import typing as t
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from urllib.parse import urlsplit
@@ -274,9 +274,13 @@ _MOST_NAMED = 3
 def _read(well: str, findings: Iterable[Finding], value: float | None = None) -> Reading:
     """Give a reading that says what is wrong, or else how well it is."""
     found = tuple(findings)
+    return Reading(_named(found) or well, value, found)
+
+
+def _named(found: Sequence[Finding]) -> str:
     said = [f"{finding.what}: expected {finding.expected}, found {finding.found}" for finding in found[:_MOST_NAMED]]
     said += [f"and {len(found) - _MOST_NAMED} more"] if len(found) > _MOST_NAMED else []
-    return Reading("; ".join(said) or well, value, found)
+    return "; ".join(said)
 
 
 # The server
@@ -453,13 +457,11 @@ def _held(snapshot: Snapshot) -> Mapping[str, set[str]] | MonitoringError:
 def _bot(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
     if expectation.bot is None or snapshot.told is None:
         return Reading(snapshot.no_bot) if snapshot.no_bot else None
-    held = _held(snapshot)
-    known = None if isinstance(held, MonitoringError) else held
-    # the plugins have a check of their own, and what the gate takes on trust is nothing that is wrong
-    meant = expectation.bot if known is None else replace(expectation.bot, subjects=0)
-    judgement = bot_health.judge(bot_health.Snapshot(snapshot.told, known), meant)
-    of_plugins = bot_health.missing(known, meant) or []
-    findings = [each for each in judgement.findings if each not in of_plugins and each.severity is Severity.ERROR]
+    # what the server holds of the plugins has a check of its own; what the gate takes on trust is nothing that is wrong
+    is_unknown = isinstance(_held(snapshot), MonitoringError)
+    meant = expectation.bot if is_unknown else replace(expectation.bot, subjects=0)
+    judgement = bot_health.judge(bot_health.Snapshot(snapshot.told), meant)
+    findings = [each for each in judgement.findings if each.severity is Severity.ERROR]
     return _read(judgement.facts[0], findings)
 
 
@@ -485,9 +487,7 @@ def _plugins(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
     unheld = bot_health.missing(held, expectation.bot) or []
     declared = expectation.bot.declared
     said = f"{declared - len(unheld)} of {declared} subscriptions of the plugins held"
-    named = "; ".join(f"{each.what}: expected {each.expected}, found {each.found}" for each in unheld[:_MOST_NAMED])
-    more = f"; and {len(unheld) - _MOST_NAMED} more" if len(unheld) > _MOST_NAMED else ""
-    return Reading(f"{said}; {named}{more}" if unheld else said, float(len(unheld)))
+    return Reading(f"{said}; {_named(unheld)}" if unheld else said, float(len(unheld)))
 
 
 _MEMORY, _SLOW, _CONNECTIONS = (health.THRESHOLDS[name][2] for name in ("memory", "slow_consumers", "connections"))
@@ -603,7 +603,7 @@ class Observer:
             answers=_ask_server(self.monitor),
             connected=connect(url, self.monitor.timeout) if url else None,
             service=self.service,
-            told=_ask_bot(self.bot) if self.bot and not self.no_bot else None,
+            told=bot_health.ask(self.bot) if self.bot and not self.no_bot else None,
             bot_service=self.bot_service,
             no_bot=self.no_bot,
         )
@@ -621,13 +621,6 @@ def _ask_server(monitor: monitoring.Monitor) -> dict[str, Answer | MonitoringErr
         except MonitoringError as error:
             answers[name] = error
     return answers
-
-
-def _ask_bot(reader: monitoring.Reader) -> bot_health.Told | MonitoringError:
-    try:
-        return bot_health.Told(*reader.ask(reader.url, any_status=True))
-    except MonitoringError as error:
-        return error
 
 
 _LONGEST_INFO = 1 << 16

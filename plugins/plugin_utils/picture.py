@@ -89,11 +89,11 @@ class Picture:
     @property
     def summary(self) -> str:
         """How much there is of everything."""
-        plugins = _count(len(self.parties) - 1, "plugin")
+        plugins = count(len(self.parties) - 1, "plugin")
         off = f" ({self.disabled} more disabled)" if self.disabled else ""
         severities = [finding.severity for finding in self.findings]
-        found = (_count(severities.count(severity), severity) for severity in Severity)
-        return ", ".join([f"{plugins}{off}", _count(len(self.subjects), "subject"), *found])
+        found = (count(severities.count(severity), severity) for severity in Severity)
+        return ", ".join([f"{plugins}{off}", count(len(self.subjects), "subject"), *found])
 
 
 def describe(described: Iterable[Mapping[str, t.Any]], prefix: str, bot: Mapping[str, t.Any]) -> Picture:
@@ -190,5 +190,6 @@ def _joins(names: list[str]) -> Iterator[Join]:
                 yield Join(name, other)
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """Say how many there are of something."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

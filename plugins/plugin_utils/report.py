@@ -46,7 +46,6 @@ _TONES: Mapping[str, Tone] = {
     str(Severity.WARNING): Tone.WARNING,
     "critical": Tone.BAD,
     "ok": Tone.GOOD,
-    "passed": Tone.GOOD,
     str(Status.CHANGED): Tone.GOOD,
     str(Status.FAILED): Tone.BAD,
     str(Status.UNREACHABLE): Tone.BAD,
@@ -60,7 +59,7 @@ _TONES: Mapping[str, Tone] = {
 
 def tone(word: t.Any) -> Tone:
     """Tell how good or bad a word is with which something is judged."""
-    return _TONES.get(str(word).lower(), Tone.QUIET)
+    return _TONES.get(str(word), Tone.QUIET)
 
 
 def write(run: Run, place: Path) -> None:
@@ -123,7 +122,6 @@ class Bus:
     hosts: tuple[str, ...]
     environment: str
     title: str
-    summary: str
     picture: str
     findings: tuple[contract.Finding, ...]
 
@@ -247,7 +245,7 @@ _FAILED: Mapping[Kind, str] = {
 
 
 def _counted(things: Sequence[t.Any], noun: str) -> str:
-    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
+    return picture.count(len(things), noun)
 
 
 def _worst(judged: Iterable[Tone]) -> Tone:
@@ -418,4 +416,4 @@ def buses(run: Run) -> list[Bus]:
 
 def _bus(bus: Mapping[str, t.Any], hosts: tuple[str, ...]) -> Bus:
     drawn = picture.describe(bus["plugins"], bus["prefix"], bus["bot"])
-    return Bus(hosts, bus["environment"], drawn.title, drawn.summary, picture_svg.draw(drawn), drawn.findings)
+    return Bus(hosts, bus["environment"], drawn.title, picture_svg.draw(drawn), drawn.findings)

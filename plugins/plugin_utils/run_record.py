@@ -78,7 +78,6 @@ _TAKEN: Mapping[str, _Taken] = {
     "ansible.builtin.debug": _Taken(Kind.MESSAGE, "message", ("msg",)),
 }
 _STEP = _Taken(Kind.STEP, "step", ())
-_OF_SELECTED = ("id", "time")
 
 
 @dataclass(frozen=True)
@@ -216,7 +215,7 @@ class Run:
         if taken.kind is Kind.PROOF:
             facts["limit_milliseconds"] = _limit(result)
         if taken.kind is Kind.RELEASES and isinstance(selected := result.get("selected"), Mapping):
-            facts["selected"] = {key: selected.get(key) for key in _OF_SELECTED}
+            facts["selected"] = {"id": selected.get("id")}
         bus = _mapping(result.get("ansible_facts")).get(BUS_FACT)
         if bus is not None:
             taken, facts = _Taken(Kind.BUS, "bus", ()), {"bus": bus}

@@ -88,14 +88,13 @@ READINGS = (
     Reading("jetstream_consumers", "jsz", _at("consumers"), "The consumers of JetStream."),
     Reading("jetstream_messages", "jsz", _at("messages"), "The messages in these streams."),
 )
-ENDPOINTS = tuple(dict.fromkeys(reading.endpoint for reading in READINGS))
 
 
 def of_server(name: str, answers: Answers, time: float) -> tuple[Metric, ...]:
     """Give the metrics of the server that is called so.
 
-    answers: of ENDPOINTS, as the module nats_info returns them; none of a server that does not answer. time: when it
-    was asked, in seconds since 1970.
+    answers: by the names of the endpoints, as the module nats_info returns them; none of a server that does not answer.
+    time: when it was asked, in seconds since 1970.
     """
     labels = {_LABEL: name}
 

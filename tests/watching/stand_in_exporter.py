@@ -43,7 +43,7 @@ def flat(answer: dict[str, Any], before: str = "") -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prefix_chars="-", allow_abbrev=False)
+    parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--version", action="version", version="prometheus-nats-exporter version 0.20.1")
     for flag in ("-varz", "-connz", "-subz", "-routez", "-healthz"):
         parser.add_argument(flag, action="store_true")

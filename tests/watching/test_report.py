@@ -175,12 +175,12 @@ def test_what_else_a_page_may_have(run: Any, browser: Browser, page: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("signals", "title"),
-    [([signal.SIGINT], "The run was cut off"), ([signal.SIGKILL], "The run has not ended")],
+    ("number", "title"),
+    [(signal.SIGINT, "The run was cut off"), (signal.SIGKILL, "The run has not ended")],
     ids=["interrupted", "killed"],
 )
 def test_a_run_that_does_not_come_to_its_end(
-    deployment: Deployment, browser: Browser, page: Path, signals: list[signal.Signals], title: str
+    deployment: Deployment, browser: Browser, page: Path, number: signal.Signals, title: str
 ) -> None:
     hosts = inventory(page.parent, here={**deployment.variables, **LOCAL})
     words = ["ansible-playbook", "site.yml", "-i", str(hosts), "-e", f"report={page}"]
@@ -188,8 +188,7 @@ def test_a_run_that_does_not_come_to_its_end(
         deadline = time.monotonic() + PATIENCE
         while not page.exists() and time.monotonic() < deadline:
             time.sleep(0.05)
-        for each in signals:
-            run.send_signal(each)
+        run.send_signal(number)
         run.wait(PATIENCE)
     assert examined(browser, page).title.startswith(title)
 
