@@ -13,8 +13,6 @@ import inspect
 import ipaddress
 import json
 import math
-import os
-import pwd
 import re
 import subprocess
 import typing as t
@@ -24,7 +22,7 @@ from enum import StrEnum
 from http import HTTPStatus
 from urllib.parse import unquote, urlsplit
 
-from ansible_collections.rosey.nats.plugins.module_utils import gate, monitoring, round_trip, subjects
+from ansible_collections.rosey.nats.plugins.module_utils import gate, monitoring, round_trip, subjects, system
 from ansible_collections.rosey.nats.plugins.module_utils.gate import Finding, Severity
 from ansible_collections.rosey.nats.plugins.module_utils.monitoring import Answer, MonitoringError
 
@@ -142,6 +140,14 @@ def place(url: str) -> Place:
     port = default if parts.port is None else parts.port
     address = f"[{host}]" if ":" in host else host
     return Place(parts.scheme, _same_host(host), port, f"{parts.scheme}://{address}:{port}")
+
+
+def place_or_none(url: str) -> Place | None:
+    """Read the URL of a NATS server; None where it is none."""
+    try:
+        return place(url)
+    except ValueError:
+        return None
 
 
 def without_credentials(url: str) -> str:
@@ -304,7 +310,7 @@ def _nats_findings(
     if server is not None and expectation.servers:
         wanted = " or ".join(each.shown for each in expectation.servers)
         remedy = f"check the servers in the bot's config.yaml and NATS_SERVER in its secrets.env, then {_RESTART}"
-        if _place_or_none(server) not in expectation.servers:
+        if place_or_none(server) not in expectation.servers:
             yield Finding("nats.server", wanted, _shown_server(server), remedy)
     least = expectation.declared if expectation.subjects is None else expectation.subjects
     count = right.get("nats.subjects")
@@ -351,15 +357,8 @@ def _shown(value: t.Any) -> str:
 
 
 def _shown_server(url: str) -> str:
-    found = _place_or_none(url)
+    found = place_or_none(url)
     return found.shown if found else _shown(without_credentials(url))
-
-
-def _place_or_none(url: str) -> Place | None:
-    try:
-        return place(url)
-    except ValueError:
-        return None
 
 
 def _same_host(host: str) -> str:
@@ -392,29 +391,60 @@ class _Subjects:
         return any(subjects.covers(wide, subject) for wide in self._wildcards.overlapping(subject))
 
 
+class Held:
+    """What a plugin holds of all that connections do.
+
+    A plugin has a connection of its own, or the one that all share; who else listens is no plugin. Where no connection
+    bears the bot's name, all count.
+
+    by_name: the subjects that connections hold, by the names of these.
+    """
+
+    def __init__(self, by_name: Mapping[str, Collection[str]], client_name: str | None) -> None:
+        self._by_name = by_name
+        self._bot = client_name
+        self._is_named = bool(client_name) and any(
+            name == client_name or name.startswith(f"{client_name}-") for name in by_name
+        )
+        self._of_all = _Subjects(subject for each in by_name.values() for subject in each)
+
+    def has_own(self, plugin: Plugin) -> bool:
+        """Tell whether the plugin has a connection of its own."""
+        return f"{self._bot}-{plugin.name}" in self._by_name
+
+    def unheld(self, plugin: Plugin) -> list[str]:
+        """Give what the plugin declares and does not hold."""
+        own = self._of_all
+        if self._is_named:
+            name = self._connection(plugin)
+            own = _Subjects(self._by_name[name] if name else ())
+        return [subject for subject in plugin.subscriptions if not own.cover(subject)]
+
+    def found(self, plugin: Plugin) -> str:
+        """Say what was found instead of it."""
+        if not self._is_named:
+            return f"none on the server, nor a connection named {self._bot}" if self._bot else "none on the server"
+        name = self._connection(plugin)
+        if name:
+            return f"none that the connection {name} holds"
+        return f"no connection {self._bot}-{plugin.name}, nor {self._bot}"
+
+    def _connection(self, plugin: Plugin) -> str | None:
+        return next((name for name in (f"{self._bot}-{plugin.name}", self._bot) if name in self._by_name), None)
+
+
 def missing(
     held: Mapping[str, Collection[str]] | MonitoringError | None, expectation: Expectation
 ) -> list[Finding] | None:
     """Give a finding for each subscription that is declared and not held; None where that is not known."""
     if held is None or isinstance(held, MonitoringError):
         return None
-    bot = expectation.client_name
-    is_named = bool(bot) and any(name == bot or name.startswith(f"{bot}-") for name in held)
-    of_all = _Subjects(subject for each in held.values() for subject in each)
-    unheld = []
-    for plugin in expectation.plugins:
-        own, found = of_all, f"none on the server, nor a connection named {bot}" if bot else "none on the server"
-        if is_named:
-            # a connection of the plugin's own, or the one that all share; who else listens is no plugin
-            name = next((name for name in (f"{bot}-{plugin.name}", bot) if name in held), None)
-            own = _Subjects(held[name] if name else ())
-            none = f"no connection {bot}-{plugin.name}, nor {bot}"
-            found = f"none that the connection {name} holds" if name else none
-        for subject in plugin.subscriptions:
-            if not own.cover(subject):
-                wanted = f"a subscription that covers {subject}"
-                unheld.append(Finding(f"plugin {plugin.name}", wanted, found, MISSING))
-    return unheld
+    known = Held(held, expectation.client_name)
+    return [
+        Finding(f"plugin {plugin.name}", f"a subscription that covers {subject}", known.found(plugin), MISSING)
+        for plugin in expectation.plugins
+        for subject in known.unheld(plugin)
+    ]
 
 
 MISSING = (
@@ -638,7 +668,7 @@ def make_trips(
         done = subprocess.run(
             words,
             cwd="/",
-            **_account(user),
+            **(system.run_as(user) if user else {}),
             input=json.dumps(question),
             capture_output=True,
             text=True,
@@ -659,15 +689,6 @@ def make_trips(
     except (ValueError, KeyError, TypeError):
         last = done.stderr.strip().rpartition("\n")[2]
         return Trips(stopped=NO_RESULT, cause=f"exit status {done.returncode}: {monitoring.excerpt(last)}")
-
-
-def _account(name: str | None) -> dict[str, t.Any]:
-    """Give what subprocess takes to run something as that user; KeyError where there is none."""
-    if not name or os.geteuid() != 0:
-        return {}
-    account = pwd.getpwuid(int(name)) if name.isdecimal() else pwd.getpwnam(name)
-    groups = os.getgrouplist(account.pw_name, account.pw_gid)
-    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": groups}
 
 
 # What modules take
@@ -718,7 +739,7 @@ def server_faults(option: str, urls: Iterable[str], instead: str) -> Iterator[st
         shown = without_credentials(url)
         if shown != url:
             yield f"{option}: {shown} has a user or password before it; {instead}"
-        elif _place_or_none(url) is None:
+        elif place_or_none(url) is None:
             yield f"{option}: {url} is no URL of a NATS server; write it as nats://localhost:4222"
 
 

@@ -53,6 +53,12 @@ def environment(credentials: Mapping[str, t.Any], servers: Sequence[str]) -> dic
     return {"variables": variables, "secret_variables": secret}
 
 
+def given_by(variables: Mapping[str, str]) -> dict[str, str]:
+    """Give the credentials that the bot's environment has."""
+    found = {name: variables.get(variable, "") for name, variable in VARIABLES.items()}
+    return {name: value for name, value in found.items() if value}
+
+
 def _fault(name: str, value: t.Any) -> str | None:
     if not isinstance(value, str):
         return "is no text; write it in quotes"

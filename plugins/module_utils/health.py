@@ -551,7 +551,7 @@ _LINE = re.compile(
 )
 _FIRST_LINE = b"Starting nats-server"
 _OF_RELOADS = b"eload"
-_ACCEPTED = "Reloaded server configuration"
+ACCEPTED = "Reloaded server configuration"
 _REJECTED = "Failed to reload server configuration"
 _NEW_LOG_FILE = "Reloaded: log_file = "
 # Old and new values, and what stands in quotes, may be secrets; the name of an option is none.
@@ -721,7 +721,7 @@ def _reloads(window: bytes, pid: bytes, begin: int) -> tuple[str, ...]:
 
 def _rejection(reloads: Sequence[str]) -> str:
     for message in reversed(reloads):
-        if message.startswith(_ACCEPTED):
+        if message.startswith(ACCEPTED):
             return ""
         if message.startswith(_REJECTED):
             said = message.removeprefix(_REJECTED).lstrip(": ")

@@ -31,6 +31,8 @@ Endpoint = tuple[str, int]
 Result = t.TypeVar("Result")
 
 HIDDEN = "********"
+# The states of a process that was stopped, by a signal or by a debugger, see proc(5).
+STOPPED = frozenset("Tt")
 
 _PROC = Path("/proc")
 _DELETED = " (deleted)"
@@ -237,6 +239,14 @@ def parse_stat(text: str) -> tuple[str, int]:
     return fields[0], int(fields[_STARTED_FIELD])
 
 
+def state(directory: Path) -> str:
+    """Give the state of a process, or of one of its threads, by its directory in /proc; empty where it has ended."""
+    try:
+        return parse_stat((directory / "stat").read_text(errors="replace"))[0]
+    except (OSError, ValueError):
+        return ""
+
+
 def parse_listening(text: str) -> list[Socket]:
     """Read the listening sockets out of the text of /proc/net/tcp or /proc/net/tcp6."""
     found = []
@@ -319,6 +329,17 @@ def find(program: Program, uid: int | None = None) -> Process | None:
     return None
 
 
+def owner(file: Path) -> int | None:
+    """Say who wrote a file, such as a pid file, and so runs its program; None where there is none.
+
+    Another program of the host may make root look at it.
+    """
+    try:
+        return file.stat().st_uid
+    except OSError:
+        return None
+
+
 def is_noted(program: Program, pid: int) -> bool:
     """Say whether the pid file names this process."""
     return _noted(program.pid_file) == (pid,)
@@ -386,7 +407,7 @@ def start(
     many seconds. output: takes what it writes before its log opens. Raises ProcessError with the last lines of output
     and log_file, less the secrets, when it ends.
     """
-    logs = {path: _size(path) for path in (output, log_file) if path}
+    logs = {path: system.size(path) for path in (output, log_file) if path}
     try:
         output.touch(mode=0o600)
         with output.open("ab") as stream:
@@ -628,18 +649,12 @@ def _pauses(seconds: float) -> Iterator[None]:
         pause = min(pause * 2, _LONGEST_PAUSE)
 
 
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
-
-
 def _new_lines(logs: Mapping[Path, int], secrets: Collection[str]) -> str:
     """Give the last lines that were written to these files since they had these sizes."""
     lines: list[str] = []
     for path, size in logs.items():
         try:
-            with path.open("rb") as stream:
-                stream.seek(max(size, _size(path) - _SHOWN_BYTES))
-                lines += redact(stream.read().decode(errors="replace"), secrets).splitlines()
+            lines += redact(system.tail(path, _SHOWN_BYTES, size), secrets).splitlines()
         except OSError:
             continue
     return "\n".join(line for line in lines[-_SHOWN_LINES:] if line.strip())

@@ -54,7 +54,7 @@ def look_up(name: str, run_command: RunCommand) -> Service:
     status, said, error = run_command(show)
     if status:
         raise ServiceError(f"systemctl does not answer: {error.strip()}. Choose another runtime than systemd.")
-    unit = _properties(said)
+    unit = properties(said)
     return Service(
         exists=unit["LoadState"] == "loaded",
         enabled=unit["UnitFileState"] in _ENABLED,
@@ -75,9 +75,9 @@ class Attempts:
 
     def is_hopeless(self) -> bool:
         """Say whether the service has ended for good, or again and again. Where systemd can't be asked it has not."""
-        properties = "--property=ActiveState,NRestarts,ExecMainStartTimestamp"
-        _status, said, _error = self._run(["systemctl", "show", "--timestamp=unix", properties, self._name])
-        unit = _properties(said)
+        wanted = "--property=ActiveState,NRestarts,ExecMainStartTimestamp"
+        _status, said, _error = self._run(["systemctl", "show", "--timestamp=unix", wanted, self._name])
+        unit = properties(said)
         restarts = _restarts(unit)
         if self._before is None:
             self._before, self._since = restarts, unit.get("ExecMainStartTimestamp", "")
@@ -94,9 +94,10 @@ class Attempts:
         return process.redact(said.strip())
 
 
+def properties(said: str) -> dict[str, str]:
+    """Read what systemctl show says."""
+    return dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+
+
 def _restarts(unit: dict[str, str]) -> int:
     return int(unit.get("NRestarts") or 0)
-
-
-def _properties(said: str) -> dict[str, str]:
-    return dict(line.split("=", 1) for line in said.splitlines() if "=" in line)

@@ -1,7 +1,7 @@
 # Copyright (c) Rosey-Robot Team
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The host under all modules: the names of its accounts, its errors in words, and what is on its disk."""
+"""The host under all modules: its accounts, its errors in words, and what is on its disk."""
 
 from __future__ import annotations
 
@@ -9,10 +9,46 @@ import errno
 import grp
 import os
 import pwd
+import typing as t
+from dataclasses import dataclass
 from pathlib import Path
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EPERM, errno.EACCES)
+
+
+@dataclass(frozen=True)
+class Account:
+    """Who runs a program. group, gid: which its files get. groups: all that it is in."""
+
+    name: str
+    group: str
+    uid: int
+    gid: int
+    groups: frozenset[int]
+
+
+def account(name: str, group: str = "") -> Account:
+    """Look up an account, and a group other than its own; each by name or number. KeyError where there is none.
+
+    Without a name it is whoever runs this.
+    """
+    if not name:
+        uid, gid = os.geteuid(), os.getegid()
+        return Account(user_name(uid), group_name(gid), uid, gid, frozenset({gid, *os.getgroups()}))
+    user = pwd.getpwuid(int(name)) if name.isdecimal() else pwd.getpwnam(name)
+    gid = user.pw_gid
+    if group:
+        gid = (grp.getgrgid(int(group)) if group.isdecimal() else grp.getgrnam(group)).gr_gid
+    return Account(user.pw_name, group_name(gid), user.pw_uid, gid, frozenset(os.getgrouplist(user.pw_name, gid)))
+
+
+def run_as(name: str, group: str = "") -> dict[str, t.Any]:
+    """Give what subprocess takes to run something as an account, which root alone may do; KeyError."""
+    if os.geteuid() != 0:
+        return {}
+    found = account(name, group)
+    return {"user": found.uid, "group": found.gid, "extra_groups": found.groups}
 
 
 def user_name(uid: int) -> str:
@@ -45,6 +81,21 @@ def remedy(path: Path, error: OSError) -> str:
     if error.errno in _FORBIDDEN:
         return f"{user_name(os.geteuid())} may not do that: run as the owner, or with become."
     return ""
+
+
+def size(path: Path) -> int:
+    """Give the size of a file; 0 where none is to be seen."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def tail(path: Path, most: int, since: int = 0) -> str:
+    """Give the end of a text file, at most so many bytes, of what comes after the first since bytes; OSError."""
+    with path.open("rb") as file:
+        file.seek(max(since, file.seek(0, os.SEEK_END) - most))
+        return file.read().decode(errors="replace")
 
 
 def flush(path: Path) -> None:

@@ -337,11 +337,9 @@ class HealthModule(AnsibleModule):
 def read_credentials(path: Path) -> dict[str, str]:
     """Give what the bot logs in with; OSError, EnvironmentFileError."""
     try:
-        variables = environment_file.get(path.read_bytes())
+        return credentials.given_by(environment_file.get(path.read_bytes()))
     except FileNotFoundError:
         return {}
-    found = {name: variables.get(variable) for name, variable in credentials.VARIABLES.items()}
-    return {name: value for name, value in found.items() if value}
 
 
 def faults(params: Mapping[str, t.Any]) -> list[str]:

@@ -298,18 +298,10 @@ def look_up(given: Given, program: process.Program | None, run_command: service.
     try:
         if program is None:
             return service.look_up(given["service"], run_command)
-        running = process.find(program, _owner(program.pid_file))
+        running = process.find(program, process.owner(program.pid_file))
         return service.Service(exists=bool(program.command), enabled=True, running=running)
     except (service.ServiceError, process.ProcessError) as error:
         return str(error)
-
-
-def _owner(file: Path) -> int | None:
-    """Say who wrote a file; None where there is none. Another program of the host may make root look at this one."""
-    try:
-        return file.stat().st_uid
-    except OSError:
-        return None
 
 
 def server_of(given: Given) -> process.Server | None:

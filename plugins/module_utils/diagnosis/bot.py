@@ -33,7 +33,6 @@ from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.bot_evidence 
     BrokenError,
     Evidence,
     File,
-    credentials_of,
     variables_of,
 )
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.evidence import Unit
@@ -46,6 +45,7 @@ from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.tree import (
     Question,
     Symptom,
     diagnose,
+    finds,
     ranked,
     seen,
 )
@@ -72,7 +72,7 @@ def _ask_where(evidence: Evidence) -> Iterator[Cause]:
     server = evidence.tells("server")
     if not isinstance(server, str) or not evidence.described.servers:
         return
-    if _place(server) not in map(_place, evidence.described.servers):
+    if bot_health.place_or_none(server) not in map(bot_health.place_or_none, evidence.described.servers):
         yield _cause(
             "other_server",
             "the bot is connected to another server than the one that is described",
@@ -261,14 +261,7 @@ def _words(unit: Unit) -> tuple[str, ...]:
 
 
 def _files_explain(evidence: Evidence) -> bool:
-    return _explains(_ask_section, evidence) or _explains(_ask_secrets, evidence)
-
-
-def _explains(ask: Callable[[Evidence], Iterable[Cause]], evidence: Evidence) -> bool:
-    try:
-        return any(True for _cause_ in ask(evidence))
-    except NotSeenError:
-        return False
+    return any(finds(ask, evidence, Confidence.POSSIBLE) for ask in (_ask_section, _ask_secrets))
 
 
 # What its servers answer
@@ -313,7 +306,8 @@ def _unconnected(evidence: Evidence, login: Login) -> Iterator[Cause]:
     if not there:
         clients = _clients(evidence, listeners)
         if clients:
-            is_bots = _place(login.url) not in map(_place, evidence.described.servers)
+            meant = map(bot_health.place_or_none, evidence.described.servers)
+            is_bots = bot_health.place_or_none(login.url) not in meant
             yield _cause(
                 "port_mismatch",
                 "the bot asks another port than the one on which nats-server listens",
@@ -420,10 +414,9 @@ def _unencrypted(evidence: Evidence, login: Login) -> Iterator[Cause]:
 def _not_let_in(evidence: Evidence, login: Login) -> Iterator[Cause]:
     said = f"nats-server at {_shown(login)}: {login.error}"
     limits = {} if isinstance(evidence.limits, NotSeenError) else evidence.limits
-    # The server closes at once, which may overtake its words.
-    is_full = 0 < limits.get("max_connections", 0) <= limits.get("connections", 0)
     words = login.error.lower()
-    if "maximum connections exceeded" in words or is_full:
+    # The server closes at once, which may overtake its words.
+    if "maximum connections exceeded" in words or is_full(limits):
         yield full(Symptom.BOT, limits, evidence.connections)
     elif "control line exceeded" in words:
         yield _cause(
@@ -442,6 +435,11 @@ def _not_let_in(evidence: Evidence, login: Login) -> Iterator[Cause]:
             said,
             remedy="look at the log of nats-server",
         )
+
+
+def is_full(limits: monitoring.Answer) -> bool:
+    """Tell whether the server takes no more connections, by its /varz."""
+    return bool(0 < limits.get("max_connections", 0) <= limits.get("connections", 0))
 
 
 def full(
@@ -470,10 +468,10 @@ def _name(connection: monitoring.Answer) -> str:
 
 
 def _credentials_causes(evidence: Evidence, said: str) -> Iterator[Cause]:
-    if _explains(_ask_secrets, evidence):
+    if finds(_ask_secrets, evidence, Confidence.POSSIBLE):
         return
     path = evidence.described.secrets_file
-    given = credentials_of(variables_of(evidence.secrets))
+    given = credentials.given_by(variables_of(evidence.secrets))
     accepted = _Accepted.of({} if isinstance(evidence.server, NotSeenError) else evidence.server)
     correct = f"{_DEPLOY}; then {evidence.described.restart}"
     wanted = ("token",) if accepted.token else ("user", "password")
@@ -666,10 +664,3 @@ def _source(evidence: Evidence) -> str:
 
 def _shown(login: Login) -> str:
     return login.url.partition("://")[2]
-
-
-def _place(url: str) -> bot_health.Place | None:
-    try:
-        return bot_health.place(url)
-    except ValueError:
-        return None

@@ -22,9 +22,10 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
     subjects,
 )
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis import evidence, login
-from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.evidence import Account, Unit
+from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.evidence import Unit
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.tree import NotSeenError, attempt, seen
 from ansible_collections.rosey.nats.plugins.module_utils.service import RunCommand
+from ansible_collections.rosey.nats.plugins.module_utils.system import Account
 
 try:
     import yaml
@@ -181,15 +182,9 @@ def variables_of(secrets: File | NotSeenError) -> Mapping[str, str]:
         return {}
 
 
-def credentials_of(variables: Mapping[str, str]) -> dict[str, str]:
-    """Give what the bot logs in with."""
-    found = {name: variables.get(variable, "") for name, variable in credentials.VARIABLES.items()}
-    return {name: value for name, value in found.items() if value}
-
-
 def secrets_of(variables: Mapping[str, str]) -> set[str]:
     """Give what of the bot's variables nobody is to read."""
-    return {value for name, value in credentials_of(variables).items() if name in credentials.SECRETS}
+    return {value for name, value in credentials.given_by(variables).items() if name in credentials.SECRETS}
 
 
 def section_of(file: File | NotSeenError) -> Mapping[str, t.Any]:
@@ -212,7 +207,6 @@ def servers_of(section: Mapping[str, t.Any], variables: Mapping[str, str], descr
 
 # Looking
 
-_SECONDS = 3.0
 _LINES = 40
 
 
@@ -257,7 +251,7 @@ def _unit(described: Described, run_command: RunCommand) -> Unit:
         return evidence.ask_systemd(described.service, run_command)
     if not (described.command and described.pid_file):
         raise NotSeenError("the bot's process", "bot_config_command is empty", "say in it what the bot is started with")
-    found = process.find(process.Bot(described.command, described.pid_file))
+    found = process.find(process.Bot(described.command, described.pid_file), process.owner(described.pid_file))
     try:
         output = described.pid_file.with_suffix(".out").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -278,7 +272,7 @@ def read_file(path: Path, running: process.Process | None, account: str) -> File
     """Read a file of the bot; NotSeenError. running: the bot's process. account: who has to read it."""
     try:
         content = path.read_bytes()
-        forbidden = _forbidden(path, evidence.account(account, "") if account else None)
+        forbidden = _forbidden(path, evidence.account(account) if account else None)
     except (FileNotFoundError, NotADirectoryError):
         return File(path, None)
     except OSError as error:
@@ -299,7 +293,7 @@ def _told(url: str) -> Answer:
     if not monitoring.HAS_REQUESTS:
         raise NotSeenError("what the bot tells", "this host's Python has no requests", "install python3-requests there")
     try:
-        return monitoring.Reader(url, bot_health.BOT, timeout=_SECONDS).ask(url, any_status=True)[1]
+        return monitoring.Reader(url, bot_health.BOT, timeout=evidence.SECONDS).ask(url, any_status=True)[1]
     except monitoring.MonitoringError as error:
         raise NotSeenError(f"what the bot tells at {error.url}", error.cause, error.remedy) from error
 
@@ -335,8 +329,8 @@ def _with_logins(known: Evidence) -> Evidence:
             place = bot_health.place(url).shown
         except ValueError as error:
             raise NotSeenError("the bot's servers", str(error), f"correct it, then {described.restart}") from error
-        given = None if by_file or "@" in url else credentials_of(variables)
-        return login.log_in(place, given, trust, seconds=_SECONDS)
+        given = None if by_file or "@" in url else credentials.given_by(variables)
+        return login.log_in(place, given, trust, seconds=evidence.SECONDS)
 
     urls = servers_of(section, variables, described.servers)
     logins = attempt(lambda: tuple(log_in(url) for url in urls))

@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import grp
 import json
 import os
-import pwd
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +14,8 @@ from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils import monitoring, process, system
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.tree import NotSeenError, seen
-from ansible_collections.rosey.nats.plugins.module_utils.service import RunCommand
+from ansible_collections.rosey.nats.plugins.module_utils.service import RunCommand, properties
+from ansible_collections.rosey.nats.plugins.module_utils.system import Account
 
 SECONDS = 3.0
 
@@ -59,16 +58,6 @@ class Unit:
 
 
 @dataclass(frozen=True)
-class Account:
-    """Who runs a program. group: which its files get. groups: all that it is in."""
-
-    name: str
-    group: str
-    uid: int
-    groups: frozenset[int]
-
-
-@dataclass(frozen=True)
 class Step:
     """One part of a path, from the root on.
 
@@ -101,8 +90,8 @@ def ask_systemd(service: str, run_command: RunCommand) -> Unit:
     if status:
         why = f"systemctl does not answer: {error.strip() or f'exit status {status}'}"
         raise NotSeenError(f"what systemd knows of {name}", why, "see that systemd runs, and run as root")
-    properties = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
-    return Unit(service, properties, _journal(name, properties.get("ExecMainPID", ""), run_command))
+    found = properties(said)
+    return Unit(service, found, _journal(name, found.get("ExecMainPID", ""), run_command))
 
 
 def _journal(name: str, pid: str, run_command: RunCommand) -> tuple[str, ...] | NotSeenError:
@@ -130,15 +119,12 @@ def read_journal_line(line: str, pid: str) -> str | None:
     return process.redact(message)
 
 
-def account(name: str, group: str) -> Account | None:
-    """Look up who runs a program; None where the host has no such account. Without a name it is root."""
+def account(name: str, group: str = "") -> Account | None:
+    """Look up who runs a program; None where the host has no such account. Without a name it is whoever looks."""
     try:
-        found = pwd.getpwnam(name or "root")
-        gid = grp.getgrnam(group).gr_gid if group else found.pw_gid
+        return system.account(name, group)
     except KeyError:
         return None
-    groups = frozenset(os.getgrouplist(found.pw_name, gid))
-    return Account(found.pw_name, system.group_name(gid), found.pw_uid, groups)
 
 
 def steps(path: Path) -> tuple[Step, ...]:

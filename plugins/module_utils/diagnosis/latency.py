@@ -175,7 +175,7 @@ def _ask_host(evidence: Evidence) -> Iterator[Cause]:
 
 
 def _ask_connections(evidence: Evidence) -> Iterator[Cause]:
-    if not _is_slow(evidence) or any(_ask_host(evidence)):
+    if not _is_slow(evidence):
         return
     names = {evidence.bot_name, f"{evidence.bot_name}-{evidence.plugin}"}
     slow = [
@@ -205,7 +205,7 @@ def _round_trip(text: str) -> float | None:
 
 def _ask_plugin(evidence: Evidence) -> Iterator[Cause]:
     command = evidence.command
-    if _bus_is_slow(evidence) or not is_slow(command, evidence.limit) or any(_ask_host(evidence)):
+    if _bus_is_slow(evidence) or not is_slow(command, evidence.limit):
         return
     answered = not isinstance(command, NotSeenError) and command is not None and bool(command.milliseconds)
     yield _cause(
@@ -297,11 +297,11 @@ _EXPLANATIONS = (_ask_server, _ask_priority, _ask_host, _ask_connections)
 def _of_measured(evidence: Evidence) -> tuple[Question[Evidence], ...]:
     """Give what to ask where messages were sent. A plugin that was not asked is not healthy."""
     plugin = () if evidence.command is None else (Question("the plugin's speed", _ask_plugin),)
+    way = Question("way from the bot to the server", _ask_connections, plugin)
     return (
         Question("server's process", _ask_server),
         Question("server's priority", _ask_priority),
-        Question("host's load", _ask_host),
-        Question("way from the bot to the server", _ask_connections, plugin),
+        Question("host's load", _ask_host, (way,)),
         Question("round trips", _ask_rest),
     )
 

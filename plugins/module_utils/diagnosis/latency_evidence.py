@@ -24,7 +24,6 @@ from ansible_collections.rosey.nats.plugins.module_utils.diagnosis import (
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.tree import NotSeenError, attempt, seen
 
 Answer = monitoring.Answer
-NAME = "rosey-diagnosis"
 # What a client was cut off for, as /connz has it.
 TOO_SLOW = "Slow Consumer"
 
@@ -119,10 +118,6 @@ def look(
         seconds = time.monotonic() - begun
     waited = [max(0.0, waited_for(pid) - earlier) for pid, earlier in zip(pids, before[0], strict=True)]
     loads = [Load(pid, each, *sample) for pid, each, sample in zip(pids, waited, samples, strict=True)]
-    monitor = attempt(lambda: evidence.monitor(server.url))
-    varz = attempt(lambda: evidence.ask_server(monitor, "varz"))
-    # one that has not answered is not waited for again
-    answering = varz if isinstance(varz, NotSeenError) else monitor
     return Evidence(
         limit=probe.trip.limit,
         bot_name=bot.described.client_name,
@@ -131,10 +126,10 @@ def look(
         subject=subject,
         plugin=asked.name if asked else "",
         seconds=seconds,
-        varz=varz,
-        jsz=attempt(lambda: evidence.ask_server(answering, "jsz")),
-        connections=attempt(lambda: tuple(evidence.ask_server(answering, "connz")["connections"])),
-        closed=attempt(lambda: cut_off(seen(answering))),
+        varz=attempt(lambda: evidence.ask_server(server.monitor, "varz")),
+        jsz=attempt(lambda: evidence.ask_server(server.monitor, "jsz")),
+        connections=attempt(lambda: tuple(evidence.ask_server(server.monitor, "connz")["connections"])),
+        closed=attempt(lambda: cut_off(seen(server.monitor))),
         server=loads[0],
         asked=loads[1],
         host=attempt(lambda: host_between(seen(before[1]), _host_times(), seconds)),
@@ -160,7 +155,7 @@ def sample(pids: t.Sequence[int], until: t.Sequence[Future[t.Any]]) -> list[tupl
         for pid, found in zip(pids, taken, strict=True):
             states = _states(pid)
             if states:
-                found.append((set(states) <= set("Tt"), "D" in states))
+                found.append((process.STOPPED.issuperset(states), "D" in states))
         if all(each.done() for each in until):
             break
         time.sleep(_SAMPLE_SECONDS)
@@ -179,13 +174,7 @@ def _tasks(pid: int) -> list[Path]:
 
 
 def _states(pid: int) -> list[str]:
-    states = []
-    for task in _tasks(pid):
-        try:
-            states.append(process.parse_stat((task / "stat").read_text(errors="replace"))[0])
-        except (OSError, ValueError):
-            continue
-    return states
+    return [state for task in _tasks(pid) if (state := process.state(task))]
 
 
 def waited_for(pid: int) -> float:

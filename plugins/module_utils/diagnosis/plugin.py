@@ -10,10 +10,17 @@ from __future__ import annotations
 
 import re
 import typing as t
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
-from ansible_collections.rosey.nats.plugins.module_utils import bot_health, client_options, round_trip, subjects
+from ansible_collections.rosey.nats.plugins.module_utils import (
+    bot_health,
+    client_options,
+    process,
+    round_trip,
+    subjects,
+)
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis import bot as bot_tree
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.bot_evidence import BrokenError, section_of
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.plugin_evidence import Evidence, Plugin
@@ -31,41 +38,29 @@ from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.tree import (
 )
 from ansible_collections.rosey.nats.plugins.module_utils.monitoring import MonitoringError
 
-_STOPPED = "T"
 _EXCEPTION = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception)\b")
-_DENIED = "permissions violation"
 # Seconds by which a plugin's process is younger than the bot that started it at once.
 _LATER = 1.5
 _MOST_NAMED = 5
 
 
-_Held = Mapping[str, Collection[str]]
-
-
 @dataclass(frozen=True)
 class _One:
-    """One plugin among all that was seen. held: the subjects that the server holds, by the names of connections."""
+    """One plugin among all that was seen. held: what the server holds."""
 
     evidence: Evidence
     plugin: Plugin
-    held: _Held | NotSeenError
+    held: bot_health.Held | NotSeenError
 
-    @property
+    @cached_property
     def unheld(self) -> list[str]:
         """What it declares and the server does not hold for it; NotSeenError."""
-        held, bot = seen(self.held), self.evidence.bot.described.client_name
-        own = {name: held[name] for name in (f"{bot}-{self.plugin.name}", bot) if name in held} or held
-
-        def is_unheld(subject: str) -> bool:
-            wanted = bot_health.Plugin(self.plugin.name, (subject,))
-            return bool(bot_health.missing(own, bot_health.Expectation(plugins=(wanted,), client_name=bot or None)))
-
-        return [subject for subject in self.plugin.subscriptions if is_unheld(subject)]
+        return seen(self.held).unheld(self.plugin)
 
     @property
     def is_connected(self) -> bool:
         """Whether the server has a connection of its own; NotSeenError."""
-        return f"{self.evidence.bot.described.client_name}-{self.plugin.name}" in seen(self.held)
+        return seen(self.held).has_own(self.plugin)
 
     def cause(
         self, name: str, cause: str, *evidence: str, remedy: str, confidence: Confidence = Confidence.CERTAIN
@@ -95,12 +90,14 @@ def diagnosis(evidence: Evidence) -> Diagnosis:
     return Diagnosis(together([whole, *every]).causes, healthy)
 
 
-def _held(evidence: Evidence) -> _Held:
+def _held(evidence: Evidence) -> bot_health.Held:
+    bot = evidence.bot.described
     connections = seen(evidence.bot.connections)
     try:
-        return bot_health.held_by_name({"connections": connections}, evidence.bot.described.monitoring_url)
+        by_name = bot_health.held_by_name({"connections": connections}, bot.monitoring_url)
     except MonitoringError as error:
         raise NotSeenError("what the server holds", f"{error.url}: {error.cause}", error.remedy) from error
+    return bot_health.Held(by_name, bot.client_name)
 
 
 def _ask_prefix(evidence: Evidence) -> Iterator[Cause]:
@@ -218,7 +215,7 @@ def _ask_held(one: _One) -> Iterator[Cause]:
             *(f"the log of nats-server: Subscription Violation, Subject {subject}" for subject in denied),
             remedy="let the bot's user subscribe to it: permissions of authorization in nats_server_config",
         )
-    elif not one.is_connected and _is_full(limits):
+    elif not one.is_connected and bot_tree.is_full(limits):
         yield bot_tree.full(Symptom.PLUGIN, limits, evidence.bot.connections)
     elif not one.is_connected and "max_subscriptions" in log.limits:
         yield one.cause(
@@ -231,10 +228,6 @@ def _ask_held(one: _One) -> Iterator[Cause]:
         )
     else:
         yield from _process_causes(one, expected)
-
-
-def _is_full(limits: Mapping[str, t.Any]) -> bool:
-    return bool(0 < limits.get("max_connections", 0) <= limits.get("connections", 0))
 
 
 def _process_causes(one: _One, expected: list[str]) -> Iterator[Cause]:
@@ -270,11 +263,11 @@ def _process_causes(one: _One, expected: list[str]) -> Iterator[Cause]:
 
 def _ask_process(one: _One) -> Iterator[Cause]:
     for each in one.plugin.processes:
-        if each.state == _STOPPED:
+        if each.state in process.STOPPED:
             yield one.cause(
                 "plugin_hangs",
                 "its process is suspended",
-                f"process {each.pid} is in state {each.state} (stopped by a signal)",
+                f"process {each.pid} is in state {each.state} (stopped by a signal or a debugger)",
                 remedy=f"kill -CONT {each.pid}, which sends SIGCONT, and find out who suspended it",
             )
 

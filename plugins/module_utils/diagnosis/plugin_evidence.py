@@ -12,12 +12,17 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils import bot_health, options, process
-from ansible_collections.rosey.nats.plugins.module_utils.diagnosis import bot_evidence
+from ansible_collections.rosey.nats.plugins.module_utils import (
+    bot_health,
+    credentials,
+    health,
+    options,
+    process,
+    system,
+)
+from ansible_collections.rosey.nats.plugins.module_utils.diagnosis import bot_evidence, login
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.bot_evidence import File
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.tree import NotSeenError, attempt, seen
-
-NAME = "rosey-diagnosis"
 
 
 @dataclass(frozen=True)
@@ -30,15 +35,13 @@ class Running:
 
 
 @dataclass(frozen=True)
-class Plugin:
+class Plugin(bot_health.Plugin):
     """An enabled plugin: what it declares, and what is there of it.
 
     processes: those of the bot's that bear its name. said: the last lines of its log since the bot was started; added:
     those that came while it was asked.
     """
 
-    name: str
-    subscriptions: tuple[str, ...]
     file: File | NotSeenError
     processes: tuple[Running, ...] = ()
     said: tuple[str, ...] = ()
@@ -84,7 +87,6 @@ _SECONDS = 2.0
 _WINDOW = 1 << 20
 _LINES = 20
 _LINE = re.compile(r"\[(?P<pid>\d+)\] (?:\S+ \S+ )?\[(?P<level>[A-Z]{3})\] (?P<message>.*)")
-_ACCEPTED = "Reloaded server configuration"
 _VIOLATION = re.compile(r'(?P<what>Subscription|Publish) Violation - .*Subject "(?P<subject>[^"]*)"')
 _LIMITS = {"maximum subscriptions exceeded": "max_subscriptions", "maximum connections exceeded": "max_connections"}
 
@@ -97,7 +99,7 @@ def look(bot: bot_evidence.Evidence, probe: Probe | None) -> Evidence:
     children = _children(running.pid) if running else {}
     files = {each.name: described.directory / "plugins" / f"{each.name}.yaml" for each in described.plugins}
     logs = {each.name: described.home / "logs" / "plugins" / f"{each.name}.log" for each in described.plugins}
-    sizes = {name: _size(path) for name, path in logs.items()}
+    sizes = {name: system.size(path) for name, path in logs.items()}
     secrets = bot_evidence.secrets_of(bot_evidence.variables_of(bot.secrets))
     trips = make(bot, probe) if probe and probe.trip.subject and bot.is_connected else None
 
@@ -127,7 +129,7 @@ def read_server_log(text: str) -> ServerLog:
     """Read the end of a log of nats-server. No line is kept, since one that refuses a login has the password in it."""
     lines = [line for each in text.splitlines() if (line := _LINE.match(each))]
     own = [line["message"] for line in lines if line["pid"] == lines[-1]["pid"]]
-    loaded = max((place for place, message in enumerate(own) if message.startswith(_ACCEPTED)), default=0)
+    loaded = max((place for place, message in enumerate(own) if message.startswith(health.ACCEPTED)), default=0)
     found = [violation for message in own[loaded:] if (violation := _VIOLATION.search(message))]
     return ServerLog(
         frozenset(each["subject"] for each in found if each["what"] == "Subscription"),
@@ -141,7 +143,7 @@ def _server_log(bot: bot_evidence.Evidence) -> ServerLog:
     if not isinstance(path, str):
         return ServerLog()
     try:
-        return read_server_log(_end(Path(path), 0))
+        return read_server_log(system.tail(Path(path), _WINDOW))
     except OSError as error:
         raise NotSeenError(path, f"{error.strerror}", "run as root") from error
 
@@ -155,8 +157,8 @@ def make(bot: bot_evidence.Evidence, probe: Probe, *, seconds: float = _SECONDS)
         python=probe.python,
         servers=servers,
         options=probe.options,
-        credentials=bot_evidence.credentials_of(variables),
-        name=NAME,
+        credentials=credentials.given_by(variables),
+        name=login.NAME,
         user=bot.described.account or None,
         timeout=seconds,
     )
@@ -170,35 +172,17 @@ def _children(pid: int) -> dict[str, list[Running]]:
     except OSError:
         return found
     for number in " ".join(tasks).split():
-        child = process.read(int(number))
-        if child is None:
-            continue
-        try:
-            state, _started = process.parse_stat(Path(f"/proc/{number}/stat").read_text(errors="replace"))
-        except (OSError, ValueError):
+        child, state = process.read(int(number)), process.state(Path("/proc", number))
+        if child is None or not state:
             continue
         for name in {Path(argument).stem for argument in child.command}:
             found[name].append(Running(child.pid, state, child.age))
     return found
 
 
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
-
-
-def _end(path: Path, start: int) -> str:
-    """Give the end of a file, from this place on at most."""
-    with path.open("rb") as file:
-        file.seek(max(start, _size(path) - _WINDOW))
-        return file.read().decode(errors="replace")
-
-
 def _lines(path: Path, start: int, secrets: Collection[str]) -> tuple[str, ...]:
     try:
-        said = process.redact(_end(path, start), secrets)
+        said = process.redact(system.tail(path, _WINDOW, start), secrets)
         return tuple(line for line in said.splitlines()[-_LINES:] if line.strip())
     except OSError:
         return ()

@@ -8,14 +8,14 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Callable, Iterable, Iterator
+import stat
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils import footprint, options, process
-from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.evidence import Account, Step, Unit
+from ansible_collections.rosey.nats.plugins.module_utils import footprint, health, options, process
+from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.evidence import Step, Unit
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.server_evidence import (
-    STOPPED,
     STORE,
     UNIT_OPTION,
     Evidence,
@@ -29,8 +29,10 @@ from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.tree import (
     Question,
     Symptom,
     diagnose,
+    finds,
     seen,
 )
+from ansible_collections.rosey.nats.plugins.module_utils.system import Account
 
 
 def diagnosis(evidence: Evidence) -> Diagnosis:
@@ -248,10 +250,9 @@ def _blocked(place: Place, account: Account) -> _Blocked | None:
 
 
 def _is_directory(step: Step) -> bool:
-    return step.kind == _DIRECTORY
+    return step.kind == stat.S_IFDIR
 
 
-_DIRECTORY = 0o040000
 # Of these, systemd makes the directories itself and lets the service write to them.
 _OWN_DIRECTORIES = {"StateDirectory": "/var/lib", "LogsDirectory": "/var/log", "RuntimeDirectory": "/run"}
 
@@ -408,7 +409,7 @@ def _ask_state(evidence: Evidence) -> Iterator[Cause]:
 
 
 def _suspended(evidence: Evidence, _unit_of: Unit) -> Cause | None:
-    if evidence.state not in STOPPED:
+    if evidence.state not in process.STOPPED:
         return None
     return _cause(
         "suspended",
@@ -589,14 +590,7 @@ def _ended(unit: Unit) -> str:
 
 def _is_explained(evidence: Evidence) -> bool:
     """Tell whether something that is wrong with what it needs is why it ended."""
-    return any(_finds(question.ask, evidence) for question in _NEEDS)
-
-
-def _finds(ask: Callable[[Evidence], Iterable[Cause]], evidence: Evidence) -> bool:
-    try:
-        return any(cause.confidence is Confidence.CERTAIN for cause in ask(evidence))
-    except NotSeenError:
-        return False
+    return any(finds(question.ask, evidence, Confidence.CERTAIN) for question in _NEEDS)
 
 
 # Whether it serves
@@ -611,19 +605,16 @@ def _ask_container(evidence: Evidence) -> Iterator[Cause]:
 
 
 def _ask_service(evidence: Evidence) -> Iterator[Cause]:
-    if evidence.state not in STOPPED:
+    if evidence.state not in process.STOPPED:
         yield from _health_causes(evidence)
 
 
 def _health_causes(evidence: Evidence) -> Iterator[Cause]:
-    health = seen(evidence.health)
-    errors = [each.get("error", "") if isinstance(each, dict) else str(each) for each in health.get("errors", ())]
-    if health.get("status") != "ok":
+    for finding in health.health_findings(seen(evidence.health)):
         yield _cause(
             "unhealthy",
             "the server runs, and says itself that it is not well",
-            f"/healthz: {health.get('status')}",
-            *filter(None, (health.get("error"), *errors)),
+            f"{finding.what}: {finding.found}",
             remedy="see what it names, and look at its log",
             confidence=Confidence.LIKELY,
         )

@@ -22,11 +22,13 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
     monitoring,
     options,
     process,
+    system,
 )
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis import evidence
-from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.evidence import Account, Step, Unit
+from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.evidence import Step, Unit
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.tree import NotSeenError, attempt
 from ansible_collections.rosey.nats.plugins.module_utils.service import RunCommand
+from ansible_collections.rosey.nats.plugins.module_utils.system import Account
 
 Answer = monitoring.Answer
 STORE = "jetstream.store_dir"
@@ -107,8 +109,8 @@ class Evidence:
     where it is not there. config: None where there is no such file; fault: why it is none that can be read, config is
     empty then. tested: None where it was not tried. taken: who holds its addresses. absent: its
     hosts that are not this one's, and why. pid, state: of its process, as proc(5) writes it, 0 where there is none.
-    log: the end of its log file, without secrets. url: of its monitoring endpoint. available: the bytes of memory that
-    are left.
+    log: the end of its log file, without secrets. monitor: asks it; a server that has not answered is not waited for
+    again. available: the bytes of memory that are left.
     """
 
     described: Described
@@ -117,6 +119,7 @@ class Evidence:
     config_file: Path
     account: Account | None
     config: Mapping[str, t.Any] | NotSeenError | None = field(repr=False)
+    monitor: monitoring.Monitor | NotSeenError
     fault: str = ""
     tested: Trial | NotSeenError | None = None
     places: tuple[Place, ...] | NotSeenError = ()
@@ -126,7 +129,6 @@ class Evidence:
     state: str = ""
     log: str | NotSeenError = ""
     health: Answer | NotSeenError = field(default_factory=dict)
-    url: str | None = None
     available: int | None = None
 
     @property
@@ -142,8 +144,7 @@ class Evidence:
 
 
 _SETTLE_SECONDS = 4.0
-# The states of a process that was stopped, by a signal or a debugger (proc(5)), and how long that has to last to count.
-STOPPED = ("T", "t")
+# How long a process has to be stopped for that to count.
 _STOPPED_SECONDS = 1.0
 _SETTLE_PAUSE = 0.2
 # A process that has lived so long has come through its start.
@@ -159,13 +160,15 @@ def look(described: Described, run_command: RunCommand) -> Evidence:
     command = unit.command if isinstance(unit, Unit) else ()
     named = process.config_argument(command)
     config_file = Path("/", named) if named else described.config_file
-    runs_as = (unit["User"], unit["Group"]) if isinstance(unit, Unit) and command else None
+    runs_as = (unit["User"] or "root", unit["Group"]) if isinstance(unit, Unit) and command else None
     account = evidence.account(*(runs_as or (described.account, described.group)))
     binary = _look_at_binary(Path(command[0]) if command else described.binary, account)
     config, fault = _read_config(config_file)
     known = config if isinstance(config, Mapping) else {}
     pid = _pid(described, unit, known)
     url = described.monitoring_url or _monitoring_url(known)
+    monitor = attempt(lambda: evidence.monitor(url))
+    health = attempt(lambda: evidence.ask_server(monitor, "healthz"))
     testable = binary.is_tried and not binary.fault and config is not None
     return Evidence(
         described=described,
@@ -174,16 +177,16 @@ def look(described: Described, run_command: RunCommand) -> Evidence:
         config_file=config_file,
         account=account,
         config=config,
+        monitor=health if isinstance(health, NotSeenError) else monitor,
         fault=fault,
-        tested=attempt(lambda: _try(binary.path, config_file, account)) if testable else None,
+        tested=attempt(lambda: _try(binary.path, config_file, account)) if account and testable else None,
         places=attempt(lambda: tuple(_places(known, config_file, unit))),
         taken=attempt(lambda: tuple(process.taken(_addresses(known), [pid]))),
         absent=dict(_absent(known)),
         pid=pid,
         state=_state(pid),
         log=attempt(lambda: _end_of_log(known)),
-        health=attempt(lambda: evidence.ask_server(evidence.monitor(url), "healthz")),
-        url=url,
+        health=health,
         available=_available(),
     )
 
@@ -218,14 +221,11 @@ def _look_at_binary(path: Path, account: Account | None) -> Binary:
     return Binary(path, target, exists=True, is_tried=True)
 
 
-def _run(words: Sequence[str | Path], account: Account | None) -> subprocess.CompletedProcess[str]:
+def _run(words: Sequence[str | Path], account: Account) -> subprocess.CompletedProcess[str]:
     """Run the program as who runs the server."""
-    known: dict[str, t.Any] = {}
-    if account and os.geteuid() == 0:
-        known = {"user": account.uid, "group": account.group, "extra_groups": account.groups}
     return subprocess.run(
         words,
-        **known,
+        **system.run_as(account.name, account.group),
         cwd="/",
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -253,7 +253,7 @@ def _read_config(path: Path) -> tuple[Mapping[str, t.Any] | NotSeenError | None,
         return NotSeenError(str(path), f"{error.strerror}", "run as root"), ""
 
 
-def _try(binary: Path, config_file: Path, account: Account | None) -> Trial:
+def _try(binary: Path, config_file: Path, account: Account) -> Trial:
     """Have the program try the configuration."""
     try:
         done = _run([binary, "-t", "-c", config_file], account)
@@ -267,33 +267,32 @@ def _try(binary: Path, config_file: Path, account: Account | None) -> Trial:
 
 def _places(config: Mapping[str, t.Any], config_file: Path, unit: Unit | NotSeenError | None) -> Iterator[Place]:
     """Look at every path that the server needs, each once."""
-    wanted = [("the command line (-c)", footprint.Need.FILE, config_file)]
-    wanted += [(path.option, path.need, Path(path.path)) for path in footprint.paths(config)]
+    wanted = [footprint.Path("the command line (-c)", str(config_file), footprint.Need.FILE), *footprint.paths(config)]
     if isinstance(unit, Unit):
         named = unit["ReadWritePaths"].split()
-        wanted += [(UNIT_OPTION, footprint.Need.DIRECTORY, Path(each)) for each in named]
+        wanted += [footprint.Path(UNIT_OPTION, each, footprint.Need.DIRECTORY) for each in named]
     known = set()
-    for option, need, path in wanted:
-        if not path.is_absolute():
+    for path in wanted:
+        if not path.path.startswith("/"):
             continue  # such as a path of systemd's with a mark before it
-        place = _place(option, need, path)
-        if place.needed not in known or option != UNIT_OPTION:
+        place = _place(path)
+        if place.needed not in known or path.option != UNIT_OPTION:
             known.add(place.needed)
             yield place
 
 
-def _place(option: str, need: footprint.Need, path: Path) -> Place:
-    needed = path.parent if need is footprint.Need.PARENT else path
+def _place(wanted: footprint.Path) -> Place:
+    path, needed = Path(wanted.path), Path(wanted.required)
     inner = path / "jetstream"
-    if option == STORE and inner.exists():
+    if wanted.option == STORE and inner.exists():
         needed = inner  # what the server makes in it, and writes to
     try:
         found = evidence.steps(needed)
-        file = evidence.steps(path)[-1] if need is footprint.Need.PARENT and path.exists() else None
+        file = evidence.steps(path)[-1] if wanted.need is footprint.Need.PARENT and path.exists() else None
         system_of = os.statvfs(found[-1].path)
         return Place(
-            option,
-            need,
+            wanted.option,
+            wanted.need,
             needed,
             found,
             file,
@@ -303,7 +302,7 @@ def _place(option: str, need: footprint.Need, path: Path) -> Place:
             system_of.f_favail if system_of.f_files else None,
         )
     except OSError as error:
-        raise NotSeenError(f"{option}: {path}", error.strerror or str(error), "run as root") from error
+        raise NotSeenError(f"{wanted.option}: {path}", error.strerror or str(error), "run as root") from error
 
 
 def _addresses(config: Mapping[str, t.Any]) -> list[process.Endpoint]:
@@ -336,14 +335,12 @@ def _pid(described: Described, unit: Unit | NotSeenError | None, config: Mapping
     """Give the server's process: systemd's, or where that tells nothing the noted one, or who serves its port."""
     if isinstance(unit, Unit):
         return unit.number("MainPID")
-    try:
-        noted = int(described.pid_file.read_text(encoding="ascii"))
-        if process.read(noted):
-            return noted
-    except (OSError, ValueError):
-        pass
+    program = process.Server(described.binary, described.config_file, described.pid_file)
     ports = [port for _host, port in _addresses(config)]
     try:
+        noted = process.find(program, process.owner(described.pid_file))
+        if noted:
+            return noted.pid
         serving = (each for each in process.listeners() if each.socket.port in ports and each.command == _PROGRAM)
         return next((each.pids[0] for each in serving), 0)
     except OSError:
@@ -354,11 +351,8 @@ def _state(pid: int) -> str:
     """Give the state of a process; of one that is stopped for a moment alone, the one that it goes on with."""
     deadline = time.monotonic() + _STOPPED_SECONDS
     while True:
-        try:
-            state = process.parse_stat(Path(f"/proc/{pid}/stat").read_text(errors="replace"))[0]
-        except (OSError, ValueError):
-            return ""
-        if state not in STOPPED or time.monotonic() > deadline:
+        state = process.state(Path("/proc", str(pid)))
+        if state not in process.STOPPED or time.monotonic() > deadline:
             return state
         time.sleep(_STOPPED_SECONDS / 20)
 
@@ -368,9 +362,7 @@ def _end_of_log(config: Mapping[str, t.Any]) -> str:
     if not isinstance(path, str) or not path.startswith("/"):
         return ""
     try:
-        with Path(path).open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - _WINDOW))
-            return process.redact(file.read().decode("utf-8", "replace"))
+        return process.redact(system.tail(Path(path), _WINDOW))
     except (FileNotFoundError, NotADirectoryError):
         return ""
     except OSError as error:

@@ -12,7 +12,6 @@ from functools import cached_property
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis import (
     bot,
     bot_evidence,
-    evidence,
     latency,
     latency_evidence,
     plugin,
@@ -27,7 +26,6 @@ from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.tree import (
     NotSeenError,
     Question,
     Symptom,
-    attempt,
     diagnose,
     together,
 )
@@ -57,8 +55,8 @@ class Host:
         """The bot; NotSeenError where none is described."""
         if self.bot is None:
             raise NotSeenError("the bot", "none is described", "describe it, with the variables of the role bot_config")
-        monitor = attempt(lambda: evidence.monitor(self.server_seen.url))
-        return bot_evidence.look(self.bot, self.run_command, monitor, self.server_seen.config or {})
+        server = self.server_seen
+        return bot_evidence.look(self.bot, self.run_command, server.monitor, server.config or {})
 
     @cached_property
     def plugins_seen(self) -> plugin_evidence.Evidence:

@@ -124,6 +124,14 @@ def diagnose(symptom: Symptom, questions: Iterable[Question[Evidence]], evidence
     return Diagnosis(ranked(causes), tuple(healthy))
 
 
+def finds(ask: Callable[[Evidence], Iterable[Cause]], evidence: Evidence, least: Confidence) -> bool:
+    """Tell whether a question has a cause that is at least so sure; where it can't be answered it has none."""
+    try:
+        return any(cause.confidence >= least for cause in ask(evidence))
+    except NotSeenError:
+        return False
+
+
 def together(diagnoses: Iterable[Diagnosis]) -> Diagnosis:
     """Join the diagnoses of several symptoms."""
     every = list(diagnoses)

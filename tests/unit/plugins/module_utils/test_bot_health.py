@@ -460,7 +460,7 @@ def test_what_the_bot_may_have_written_is_not_run_as_root() -> None:
 
 
 def test_an_account_that_is_not_there_can_run_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bot_health.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
     trips = run("/bin/sh", "no-such-account")
     assert (trips.stopped, trips.cause) == (
         bot_health.NO_PYTHON,

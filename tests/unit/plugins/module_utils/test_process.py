@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -43,6 +44,17 @@ def test_parse_stat(name: str, state: str) -> None:
 def test_what_is_no_stat(text: str) -> None:
     with pytest.raises(ValueError, match="no text of"):
         process.parse_stat(text)
+
+
+def test_the_state_of_a_process_and_of_its_threads() -> None:
+    assert process.state(Path("/proc/self")) == "R"
+    assert process.state(Path(f"/proc/self/task/{threading.get_native_id()}")) == "R"
+    assert process.state(Path("/proc/0")) == ""
+
+
+def test_who_wrote_a_file_owns_it(tmp_path: Path) -> None:
+    assert process.owner(tmp_path) == os.geteuid()
+    assert process.owner(tmp_path / "gone") is None
 
 
 def hexadecimal(text: str) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import time
@@ -84,6 +85,16 @@ def test_a_server_that_does_not_run_is_told(server: Server) -> None:
     result = server.diagnose()
     assert "stopped" in names(result)
     assert str(server.pid_file) in str(result["causes"])
+
+
+def test_a_server_is_not_taken_for_who_was_given_its_number(server: Server) -> None:
+    server.pid_file.write_text(f"{os.getpid()}\n")
+    assert "stopped" in names(server.diagnose())
+
+
+def test_a_server_that_runs_is_found_without_its_number(running: Server) -> None:
+    running.pid_file.write_text(f"{os.getpid()}\n")
+    assert names(running.diagnose()) == []
 
 
 @pytest.mark.parametrize(

@@ -216,6 +216,20 @@ def test_a_bot_without_a_command_is_not_seen(home: Path) -> None:
         assert seen.unit.why == "bot_config_command is empty"
 
 
+def test_a_bot_that_another_user_runs_is_found(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = ("sleep", "60")
+    with subprocess.Popen(command) as running:
+        try:
+            given = described(home, command=command)
+            (home / "bot.pid").write_text(f"{running.pid}\n")
+            monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+            seen = bot_evidence.look(given, no_command, GONE, GONE)
+        finally:
+            running.kill()
+    assert isinstance(seen.unit, Unit)
+    assert (seen.unit["ActiveState"], seen.unit.number("MainPID")) == ("active", running.pid)
+
+
 def test_how_a_login_is_tried_and_whose_addresses_it_met(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[Any] = []
 

@@ -12,11 +12,12 @@ import pytest
 
 from ansible_collections.rosey.nats.plugins.module_utils import monitoring
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis import evidence
-from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.evidence import Account, Step, Unit
+from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.evidence import Step, Unit
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.tree import NotSeenError
+from ansible_collections.rosey.nats.plugins.module_utils.system import Account
 
-NATS = Account("nats", "nats", 990, frozenset({990, 50}))
-ROOT = Account("root", "root", 0, frozenset({0}))
+NATS = Account("nats", "nats", 990, 990, frozenset({990, 50}))
+ROOT = Account("root", "root", 0, 0, frozenset({0}))
 
 
 @pytest.mark.parametrize(
@@ -124,7 +125,7 @@ def test_a_journal_that_can_t_be_read_keeps_nobody_from_the_unit() -> None:
 
 
 def test_an_account_is_looked_up_or_not_there() -> None:
-    found = evidence.account("", "")
+    found = evidence.account("root", "")
     assert found is not None
     assert (found.name, found.group, found.uid, 0 in found.groups) == ("root", "root", 0, True)
     assert evidence.account("nobody-of-that-name", "") is None

@@ -182,6 +182,11 @@ def test_the_host_is_only_needed_where_something_is_slow() -> None:
     assert ("not_seen", Confidence.POSSIBLE) in found(replace(BUS, host=GONE))
 
 
+def test_where_the_host_is_why_no_way_is_asked_for() -> None:
+    assert "way from the bot to the server" in latency.diagnosis(BUS).healthy
+    assert "way from the bot to the server" not in latency.diagnosis(replace(BUS, host=Host(2, 9.0, 0.6))).healthy
+
+
 def test_what_was_measured_is_shown() -> None:
     assert latency.shown(SLOW) == "p50 1.0 ms, p99 250.0 ms over 150"
     assert latency.shown(Trips((2.0,), round_trip.NO_TIME)) == "p50 2.0 ms, p99 2.0 ms over 1, then no time"

@@ -172,6 +172,7 @@ def test_a_healthy_plugin_has_nothing_to_explain() -> None:
         (seen(quotes(said=("x",)), bot=lost()), "subscription_not_held", f"is held by it; {LOG}: x;"),
         # whether it answers
         (seen(quotes(processes=(Running(9, "T", 100.0),))), "plugin_hangs", "process 9 is in state T"),
+        (seen(quotes(processes=(Running(9, "t", 100.0),))), "plugin_hangs", "process 9 is in state t"),
         (
             seen(log=ServerLog(unsaid=frozenset({QUOTE, "rosey.prod.cytube.chat.message"})), trips=DENIED),
             "publish_denied",

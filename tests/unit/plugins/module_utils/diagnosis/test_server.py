@@ -15,7 +15,7 @@ import pytest
 
 from ansible_collections.rosey.nats.plugins.module_utils import process
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis import server
-from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.evidence import Account, Step, Unit
+from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.evidence import Step, Unit
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.server_evidence import (
     STORE,
     UNIT_OPTION,
@@ -27,10 +27,11 @@ from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.server_eviden
 )
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.tree import Cause, Confidence, NotSeenError
 from ansible_collections.rosey.nats.plugins.module_utils.footprint import Need
+from ansible_collections.rosey.nats.plugins.module_utils.system import Account
 
 BINARY, FILE = Path("/usr/local/bin/nats-server"), Path("/etc/nats/nats-server.conf")
 GONE = NotSeenError("it", "it is gone", "bring it back")
-NATS = Account("nats", "nats", 990, frozenset({990}))
+NATS = Account("nats", "nats", 990, 990, frozenset({990}))
 DESCRIBED = Described("nats", "", "nats", "nats", BINARY, FILE, Path("/var/lib/nats/nats-server.pid"), None)
 PROPERTIES = {
     "LoadState": "loaded",
@@ -69,6 +70,7 @@ HEALTHY = Evidence(
     config_file=FILE,
     account=NATS,
     config={"host": "127.0.0.1", "port": 4222, "http_port": 8222},
+    monitor=GONE,
     tested=Trial(0, f"nats-server: configuration file {FILE} is valid"),
     places=(CONFIG, LOG, KEPT),
     pid=7,
@@ -184,7 +186,12 @@ def test_the_last_words_are_of_the_process_that_ended(log: str, fatal: str) -> N
         ({"tested": Trial(1, "nats-server: x:3:1: unknown field")}, "configuration_invalid", "unknown field"),
         ({"config": with_config(port="x"), "tested": None}, "configuration_invalid", "port"),
         ({"absent": {"192.0.2.7": "no such address"}}, "address_absent", "192.0.2.7"),
-        ({"health": {"status": "error", "error": "JetStream is off"}}, "unhealthy", "JetStream is off"),
+        ({"health": {"status": "error", "error": "JetStream is off", "errors": []}}, "unhealthy", "JetStream is off"),
+        (
+            {"health": {"status": "ok", "errors": [{"error": "x: no leader"}]}},
+            "unhealthy",
+            "/healthz: ok: x: no leader",
+        ),
         ({"log": "[7] x [WRN] Stream metafile HISTORY: checksums do not match"}, "store_damaged", "HISTORY"),
         ({"places": (replace(LOG, steps=LOG.steps[:-1]),)}, "path_missing", "there is /var/log"),
         ({"places": (replace(LOG, steps=steps("/var/log/nats", 0)),)}, "path_forbidden", "chown -R nats:nats"),
@@ -203,7 +210,11 @@ def test_the_last_words_are_of_the_process_that_ended(log: str, fatal: str) -> N
             "path_forbidden",
             "chgrp nats",
         ),
-        ({"account": Account("nobody", "nogroup", 65534, frozenset({65534}))}, "path_forbidden", "runs as nobody"),
+        (
+            {"account": Account("nobody", "nogroup", 65534, 65534, frozenset({65534}))},
+            "path_forbidden",
+            "runs as nobody",
+        ),
         ({"places": (replace(KEPT, read_only=True),)}, "path_read_only", "findmnt"),
         (
             {"places": (replace(KEPT, needed=Path("/srv"), steps=steps("/srv")),)},
