@@ -4,7 +4,8 @@
 """Run the tests: python3 -m tests.run [PART ...]; without a name, all parts.
 
 A part starts as soon as those that it needs are done, two at a time. What it says goes to tests/output/<part>.log. At
-the end stands a table of times and counts, and a line that sums them up. It needs nothing but the standard library.
+the end stands a table of times and counts, what failed, and a line that sums them up. It needs nothing but the standard
+library.
 """
 
 from __future__ import annotations
@@ -194,7 +195,7 @@ def run_command(command: Command, log: Path, *, patience: int, live: bool) -> Co
         if live:
             print(reader.read(), end="", flush=True)
     reports = list(ROOT.glob(command.reports)) if command.reports else None
-    return count_command(process.returncode, reports)
+    return count_command(" ".join(command.words), process.returncode, reports)
 
 
 def run_part(part: Part, *, live: bool) -> Result:
@@ -206,7 +207,7 @@ def run_part(part: Part, *, live: bool) -> Result:
     for command in part.commands:
         counts += run_command(command, log, patience=part.patience, live=live)
     if not part.is_test:
-        counts = Counts(failed=counts.failed)
+        counts = Counts(failed=counts.failed, failures=counts.failures)
     return Result(part.name, time.monotonic() - started, counts)
 
 
@@ -230,8 +231,9 @@ def run(parts: Sequence[Part]) -> list[Result]:
             for part in [part for part in waiting if set(part.needs) <= results.keys()]:
                 broken = [name for name in part.needs if results[name].counts.failed]
                 if broken:
-                    print(f"== {part.name}: not run, since {broken[0]} failed\n", flush=True)
-                    results[part.name] = Result(part.name, 0.0, Counts(failed=1))
+                    why = f"{part.name}: not run, since {broken[0]} failed"
+                    print(f"== {why}\n", flush=True)
+                    results[part.name] = Result(part.name, 0.0, Counts(failed=1, failures=(why,)))
                 elif len(running) < WORKERS:
                     print(f"== {part.name}: started", flush=True)
                     running[pool.submit(run_part, part, live=live)] = part

@@ -6,24 +6,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
 # What ansible-test says where the tree has no file of the kind that a test looks at: that is no test.
 NOTHING_TO_TEST = "No tests applicable."
+# Characters of the reason of a failure; all of it is in the part's log.
+LONGEST_REASON = 200
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How many test cases passed, failed and were skipped."""
+    """How many test cases passed, failed and were skipped, and which failed, with the first line of why."""
 
     passed: int = 0
     failed: int = 0
     skipped: int = 0
+    failures: tuple[str, ...] = field(default=(), compare=False)
 
     def __add__(self, other: Counts) -> Counts:
-        return Counts(self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped)
+        return Counts(
+            self.passed + other.passed,
+            self.failed + other.failed,
+            self.skipped + other.skipped,
+            self.failures + other.failures,
+        )
 
     def __str__(self) -> str:
         return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
@@ -43,8 +51,10 @@ def count_report(report: Path) -> Counts:
     counts = Counts()
     for case in ElementTree.parse(report).iter("testcase"):
         outcomes = {child.tag: child.get("message", "") + (child.text or "") for child in case}
-        if outcomes.keys() & {"failure", "error"}:
-            counts += Counts(failed=1)
+        why = outcomes.get("failure", outcomes.get("error"))
+        if why is not None:
+            first = next(iter(why.splitlines()), "")[:LONGEST_REASON]
+            counts += Counts(failed=1, failures=(f"{case.get('classname', '')} {case.get('name', '')}: {first}",))
         elif "skipped" not in outcomes:
             counts += Counts(passed=1)
         elif outcomes["skipped"] != NOTHING_TO_TEST:
@@ -52,22 +62,23 @@ def count_report(report: Path) -> Counts:
     return counts
 
 
-def count_command(returncode: int, reports: list[Path] | None) -> Counts:
+def count_command(command: str, returncode: int, reports: list[Path] | None) -> Counts:
     """Count what one command tested.
 
     `reports` is None for a command that writes none: it counts as one test. One that should have written some but wrote
     none has failed, whatever it returned, and so has one that failed outside its test cases.
     """
+    broken = Counts(failed=1, failures=(f"{command}: exit status {returncode}",))
     if reports is None:
-        return Counts(failed=1) if returncode else Counts(passed=1)
+        return broken if returncode else Counts(passed=1)
     counts = sum((count_report(report) for report in reports), Counts())
     if counts == Counts() or (returncode and not counts.failed):
-        counts += Counts(failed=1)
+        counts += broken
     return counts
 
 
 def table(results: Iterable[Result], elapsed: float) -> str:
-    """Show each part's time and counts, and close with the sum of all on a line of its own."""
+    """Show each part's time and counts and what failed, and close with the sum of all on a line of its own."""
     results = list(results)
     width = max(len(result.name) for result in results)
     lines = [f"{'part':<{width}}  seconds  passed  failed  skipped"]
@@ -76,5 +87,8 @@ def table(results: Iterable[Result], elapsed: float) -> str:
         lines.append(
             f"{result.name:<{width}}  {result.seconds:7.1f}  {counts.passed:6}  {counts.failed:6}  {counts.skipped:7}"
         )
-    lines += [f"{'in all':<{width}}  {elapsed:7.1f}", "", str(sum((result.counts for result in results), Counts()))]
+    lines += [f"{'in all':<{width}}  {elapsed:7.1f}", ""]
+    counts = sum((result.counts for result in results), Counts())
+    lines += [f"failed: {failure}" for failure in counts.failures]
+    lines.append(str(counts))
     return "\n".join(lines)

@@ -14,7 +14,9 @@ from ansible_collections.rosey.nats.tests.summary import Counts, Result, count_c
 
 def report(tmp_path: Path, *cases: str) -> Path:
     path = tmp_path / "report.xml"
-    inner = "".join(f'<testcase name="t{number}">{case}</testcase>' for number, case in enumerate(cases))
+    inner = "".join(
+        f'<testcase classname="tests.unit" name="t{number}">{case}</testcase>' for number, case in enumerate(cases)
+    )
     path.write_text(f"<testsuites><testsuite>{inner}</testsuite></testsuites>")
     return path
 
@@ -48,11 +50,24 @@ def test_a_report_is_counted(tmp_path: Path, cases: tuple[str, ...], expected: C
 )
 def test_a_command_is_counted(tmp_path: Path, returncode: int, cases: tuple[str, ...] | None, expected: Counts) -> None:
     reports = None if cases is None else [report(tmp_path, *cases)]
-    assert count_command(returncode, reports) == expected
+    assert count_command("ruff check", returncode, reports) == expected
 
 
 def test_a_command_that_wrote_no_report_has_failed() -> None:
-    assert count_command(0, []) == Counts(failed=1)
+    assert count_command("pytest", 0, []) == Counts(failed=1)
+
+
+def test_what_failed_is_named(tmp_path: Path) -> None:
+    counts = count_report(report(tmp_path, "", '<failure message="assert 1 == 2&#10;where 1 is more"/>', "<error/>"))
+    assert counts.failures == ("tests.unit t1: assert 1 == 2", "tests.unit t2: ")
+    assert count_command("ruff check", 2, None).failures == ("ruff check: exit status 2",)
+    counts += Counts(failures=("ruff check: exit status 2",))
+    assert table([Result("unit", 1.0, counts)], 1.0).splitlines()[-4:] == [
+        "failed: tests.unit t1: assert 1 == 2",
+        "failed: tests.unit t2: ",
+        "failed: ruff check: exit status 2",
+        "1 passed, 2 failed, 0 skipped",
+    ]
 
 
 def test_the_table_closes_with_the_sum_alone_on_its_line() -> None:
