@@ -101,7 +101,8 @@ class CallbackModule(CallbackBase):
 
     def _note(self, result: t.Any, found: t.Mapping[str, t.Any]) -> None:
         name = result._host.get_name()
-        if not self._results.get(name):
+        # an earlier failure may have been rescued, so that the later one is the reason
+        if not {"checks", "unreachable"} & self._results.get(name, {}).keys():
             self._results[name] = found
 
 

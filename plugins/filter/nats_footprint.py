@@ -13,13 +13,13 @@ from ansible_collections.rosey.nats.plugins.module_utils import footprint
 
 
 def nats_footprint(config: Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Tell what a server with this configuration touches: sockets, directories, peers."""
+    """Tell what a server with this configuration touches: sockets, directories, its end."""
     return {
         "endpoints": [dataclasses.asdict(endpoint) for endpoint in footprint.endpoints(config)],
         "client_url": footprint.client_url(config),
         "monitoring_url": footprint.monitoring_url(config),
         "writable_directories": list(footprint.writable_directories(config)),
-        "has_peers": footprint.has_peers(config),
+        "stop": dataclasses.asdict(footprint.stop(config)),
         "is_local": footprint.is_local(config),
     }
 

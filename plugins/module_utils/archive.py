@@ -31,7 +31,6 @@ from ansible_collections.rosey.nats.plugins.module_utils import sealed
 
 EXECUTABLE = "nats-server"
 MODULE = "github.com/nats-io/nats-server/v2"
-RELEASES = "https://github.com/nats-io/nats-server/releases/download"
 VERIFIED = "verified.json"
 # The module's own go.mod asks for it (v2.10.7); go names a later need itself.
 OLDEST_GO = (1, 20)
@@ -245,11 +244,6 @@ def release_stem(version: str, architecture: Architecture, program: Program = NA
 def release_name(version: str, architecture: Architecture, program: Program = NATS_SERVER) -> str:
     """Give the file name of a release."""
     return f"{release_stem(version, architecture, program)}.tar.gz"
-
-
-def release_url(version: str, architecture: Architecture) -> str:
-    """Give the address that a release is published at."""
-    return f"{RELEASES}/v{check_version(version)}/{release_name(version, architecture)}"
 
 
 def sha256(path: Path) -> str:

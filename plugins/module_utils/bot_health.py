@@ -13,6 +13,7 @@ import inspect
 import ipaddress
 import json
 import math
+import os
 import re
 import subprocess
 import typing as t
@@ -20,9 +21,18 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from http import HTTPStatus
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from ansible_collections.rosey.nats.plugins.module_utils import gate, monitoring, round_trip, subjects, system
+from ansible_collections.rosey.nats.plugins.module_utils import (
+    gate,
+    monitoring,
+    round_trip,
+    service,
+    subjects,
+    system,
+)
+from ansible_collections.rosey.nats.plugins.module_utils.credentials import CA_FILE_VARIABLE
 from ansible_collections.rosey.nats.plugins.module_utils.gate import Finding, Severity
 from ansible_collections.rosey.nats.plugins.module_utils.monitoring import Answer, MonitoringError
 
@@ -160,6 +170,19 @@ def secrets_of(url: str) -> set[str]:
     given = url.rpartition("@")[0].rpartition("://")[2]
     password = given.partition(":")[2]
     return {each for each in (given, password, unquote(password)) if each}
+
+
+def why_no_bot(bot: Mapping[str, t.Any], found: service.Service | str | None) -> str:
+    """Say why there is no bot to look at; empty where there is one, or has to be.
+
+    bot: whether it is optional, and its home. found: what runs it, why that is not known, or None where nobody asked.
+    """
+    if not bot["optional"]:
+        return ""
+    if not Path(bot["home"]).is_dir():
+        return f"no bot is installed at {bot['home']}"
+    has_none = isinstance(found, service.Service) and not found.exists
+    return f"the bot at {bot['home']} has no service, so it is not looked at" if has_none else ""
 
 
 def judge(snapshot: Snapshot, expectation: Expectation) -> Judgement:
@@ -433,6 +456,12 @@ class Held:
         return next((name for name in (f"{self._bot}-{plugin.name}", self._bot) if name in self._by_name), None)
 
 
+UNHELD_REMEDY = (
+    "look at the log of the plugin and restart the bot; where the plugin does not listen to this subject, take it out "
+    "of its subscriptions"
+)
+
+
 def missing(
     held: Mapping[str, Collection[str]] | MonitoringError | None, expectation: Expectation
 ) -> list[Finding] | None:
@@ -441,16 +470,10 @@ def missing(
         return None
     known = Held(held, expectation.client_name)
     return [
-        Finding(f"plugin {plugin.name}", f"a subscription that covers {subject}", known.found(plugin), MISSING)
+        Finding(f"plugin {plugin.name}", f"a subscription that covers {subject}", known.found(plugin), UNHELD_REMEDY)
         for plugin in expectation.plugins
         for subject in known.unheld(plugin)
     ]
-
-
-MISSING = (
-    "look at the log of the plugin and restart the bot; where the plugin does not listen to this subject, take it out "
-    "of its subscriptions"
-)
 
 
 # Round trips
@@ -643,14 +666,16 @@ def make_trips(
     servers: Sequence[str],
     options: Mapping[str, t.Any],
     credentials: Mapping[str, str],
+    ca_file: str | None,
     name: str,
     user: str | None,
     timeout: float,
 ) -> Trips:
     """Make the round trips with the bot's Python.
 
-    options: further ones of connect(). user: who runs it, where this is root, since the bot may have written what is
-    run. timeout: seconds for the connection, and for each answer.
+    options: further ones of connect(). ca_file: whom the bot trusts, None for whom the host does. user: who
+    runs it, where this is root, since the bot may have written what is run. timeout: seconds for the connection, and
+    for each answer.
     """
     seconds = timeout + trip.count * (trip.limit + trip.pause) / 1000
     question = {
@@ -668,6 +693,7 @@ def make_trips(
         done = subprocess.run(
             words,
             cwd="/",
+            env={**os.environ, CA_FILE_VARIABLE: ca_file} if ca_file else None,
             **(system.run_as(user) if user else {}),
             input=json.dumps(question),
             capture_output=True,

@@ -15,7 +15,7 @@ import math
 import socket
 import time
 import typing as t
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from urllib.parse import urlsplit
@@ -125,14 +125,15 @@ class Connected:
 class Snapshot:
     """A host at one moment; what gave no answer has its error.
 
-    answers: those of the monitoring endpoint, by name. connected: why not, as text. no_bot: why there is no bot to look
-    at; empty where there is one.
+    answers: those of the monitoring endpoint, by name. connected: why not, as text. told, held: as a Snapshot of
+    bot_health has them. no_bot: why there is no bot to look at; empty where there is one.
     """
 
     answers: Mapping[str, Answer | MonitoringError]
     connected: Connected | str | None = None
     service: Service | str | None = None
     told: bot_health.Told | MonitoringError | None = None
+    held: Mapping[str, Collection[str]] | MonitoringError | None = None
     bot_service: Service | str | None = None
     no_bot: str = ""
 
@@ -368,11 +369,10 @@ def _cpu(snapshot: Snapshot, _expectation: Expectation) -> Reading:
 
 def _of_varz(name: str, said: str) -> Callable[[Snapshot, Expectation], Reading]:
     """Read one of the numbers that the gate knows, too."""
-    _unit, measure, _remedy = health.THRESHOLDS[name]
 
     def take(snapshot: Snapshot, _expectation: Expectation) -> Reading:
         varz = snapshot.answer("varz")
-        return Reading(said.format_map(varz), measure(varz))
+        return Reading(said.format_map(varz), health.MEASURES[name].read(varz))
 
     return take
 
@@ -447,18 +447,11 @@ def _bot_service(snapshot: Snapshot, expectation: Expectation) -> Reading | None
     return None if snapshot.no_bot else _take_service(snapshot.bot_service, expectation.bot_service)
 
 
-def _held(snapshot: Snapshot) -> Mapping[str, set[str]] | MonitoringError:
-    found = snapshot.answers["connz"]
-    if isinstance(found, MonitoringError):
-        return found
-    return bot_health.held_by_name(found, "")
-
-
 def _bot(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
     if expectation.bot is None or snapshot.told is None:
         return Reading(snapshot.no_bot) if snapshot.no_bot else None
     # what the server holds of the plugins has a check of its own; what the gate takes on trust is nothing that is wrong
-    is_unknown = isinstance(_held(snapshot), MonitoringError)
+    is_unknown = snapshot.held is None or isinstance(snapshot.held, MonitoringError)
     meant = expectation.bot if is_unknown else replace(expectation.bot, subjects=0)
     judgement = bot_health.judge(bot_health.Snapshot(snapshot.told), meant)
     findings = [each for each in judgement.findings if each.severity is Severity.ERROR]
@@ -483,14 +476,16 @@ def _plugins(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
         remedy = "correct the description of the plugins; playbooks/contract.yml checks it alone"
         fault = Finding("plugins", "a description", expectation.plugins_fault, remedy, Severity.WARNING)
         return _read("", [fault])
-    held = bot_health.held_by_name(snapshot.answer("connz"), "")
-    unheld = bot_health.missing(held, expectation.bot) or []
+    if isinstance(snapshot.held, MonitoringError):
+        raise snapshot.held
+    unheld = bot_health.missing(snapshot.held, expectation.bot)
+    if unheld is None:
+        return None
     declared = expectation.bot.declared
     said = f"{declared - len(unheld)} of {declared} subscriptions of the plugins held"
     return Reading(f"{said}; {_named(unheld)}" if unheld else said, float(len(unheld)))
 
 
-_MEMORY, _SLOW, _CONNECTIONS = (health.THRESHOLDS[name][2] for name in ("memory", "slow_consumers", "connections"))
 KINDS: dict[str, Kind] = {
     "service": Kind("what runs the server", _service),
     "server": Kind("what the server says of itself, at /varz and /healthz", _server, unanswered=Status.CRITICAL),
@@ -513,12 +508,14 @@ KINDS: dict[str, Kind] = {
         Unit.PERCENT,
         "look at /connz for the clients with the most messages, and give the server more cores",
     ),
-    "memory": Kind("the memory of the server", _of_varz("memory", "{mem} bytes"), Unit.BYTES, _MEMORY),
+    "memory": Kind(
+        "the memory of the server", _of_varz("memory", "{mem} bytes"), Unit.BYTES, health.MEASURES["memory"].remedy
+    ),
     "connections": Kind(
         "the connections, of as many as the server takes",
         _of_varz("connections", "{connections} of {max_connections} connections"),
         Unit.PERCENT,
-        _CONNECTIONS,
+        health.MEASURES["connections"].remedy,
     ),
     "subscriptions": Kind(
         "the subscriptions that the server holds",
@@ -530,7 +527,7 @@ KINDS: dict[str, Kind] = {
         "the clients that were too slow since the server started",
         _of_varz("slow_consumers", "{slow_consumers} clients were too slow"),
         Unit.COUNT,
-        _SLOW,
+        health.MEASURES["slow_consumers"].remedy,
     ),
     "pending": Kind(
         "the message backlog of the slowest client, of as much as the server keeps for one",
@@ -576,7 +573,7 @@ KINDS: dict[str, Kind] = {
         "the subscriptions that plugins declare and nobody holds",
         _plugins,
         Unit.COUNT,
-        bot_health.MISSING,
+        bot_health.UNHELD_REMEDY,
     ),
 }
 """All checks, in the order in which they are told."""
@@ -587,11 +584,16 @@ KINDS: dict[str, Kind] = {
 
 @dataclass(frozen=True)
 class Observer:
-    """Looks once. service, bot_service, no_bot: as a Snapshot has them."""
+    """Looks once.
+
+    bot_monitor: of the server that the bot is connected to, None where what plugins hold is not looked at. service,
+    bot_service, no_bot: as a Snapshot has them.
+    """
 
     monitor: monitoring.Monitor
     expectation: Expectation
     bot: monitoring.Reader | None = None
+    bot_monitor: monitoring.Monitor | None = None
     service: Service | str | None = None
     bot_service: Service | str | None = None
     no_bot: str = ""
@@ -599,28 +601,27 @@ class Observer:
     def look(self) -> Snapshot:
         """Give the present state."""
         url = self.expectation.client_url
-        return Snapshot(
-            answers=_ask_server(self.monitor),
+        snapshot = Snapshot(
+            answers=self.monitor.read_each(ENDPOINTS, detailed=("connz",)),
             connected=connect(url, self.monitor.timeout) if url else None,
             service=self.service,
-            told=bot_health.ask(self.bot) if self.bot and not self.no_bot else None,
             bot_service=self.bot_service,
             no_bot=self.no_bot,
         )
+        if self.bot is None or self.no_bot:
+            return snapshot
+        return replace(snapshot, told=bot_health.ask(self.bot), held=self._held(snapshot))
 
-
-def _ask_server(monitor: monitoring.Monitor) -> dict[str, Answer | MonitoringError]:
-    answers: dict[str, Answer | MonitoringError] = {}
-    for name in ENDPOINTS:
-        first = answers.get("varz")
-        if isinstance(first, MonitoringError):
-            answers[name] = first  # it would keep each further question waiting as long
-            continue
+    def _held(self, snapshot: Snapshot) -> Mapping[str, Collection[str]] | MonitoringError | None:
+        if self.bot_monitor is None:
+            return None
+        url = self.bot_monitor.url
+        is_asked = url == self.monitor.url
         try:
-            answers[name] = monitor.read(name, details=name == "connz")
+            connz = snapshot.answer("connz") if is_asked else self.bot_monitor.read("connz", details=True)
+            return bot_health.held_by_name(connz, url)
         except MonitoringError as error:
-            answers[name] = error
-    return answers
+            return error
 
 
 _LONGEST_INFO = 1 << 16
@@ -633,7 +634,7 @@ def connect(url: str, timeout: float) -> Connected | str:
     try:
         with socket.create_connection(address, timeout=timeout, all_errors=True) as connection:
             said = connection.makefile("rb").readline(_LONGEST_INFO)
-    except (OSError, ExceptionGroup) as error:
+    except (OSError, UnicodeError, ExceptionGroup) as error:  # no name in IDNA is a UnicodeError
         # localhost may have two addresses, and not the same may be wrong with each
         errors = error.exceptions if isinstance(error, ExceptionGroup) else (error,)
         causes = {str(getattr(each, "strerror", None) or each): None for each in errors}

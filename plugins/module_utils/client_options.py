@@ -44,6 +44,9 @@ def _is_whole(value: t.Any, least: int) -> bool:
 
 
 _TEXT = Kind(lambda value: isinstance(value, str) and bool(value), "a text")
+_SUBJECT = Kind(
+    lambda value: isinstance(value, str) and subjects.is_literal(value), "a subject without wildcards or whitespace"
+)
 _SWITCH = Kind(lambda value: isinstance(value, bool), "true or false")
 _SECONDS = Kind(lambda value: _is_number(value) and value > 0, "a number of seconds above 0, without a unit")
 _PAUSE = Kind(lambda value: _is_number(value) and value >= 0, "a number of seconds, 0 or more, without a unit")
@@ -69,7 +72,7 @@ OPTIONS: Mapping[str, Kind] = {
     "tls_hostname": _TEXT,
     "tls_handshake_first": _SWITCH,
     "drain_timeout": _SECONDS,
-    "inbox_prefix": _TEXT,
+    "inbox_prefix": _SUBJECT,
     "pending_size": _COUNT,
     "flush_timeout": _SECONDS,
     "user_credentials": _TEXT,
@@ -95,6 +98,8 @@ def problems(section: Mapping[str, t.Any], environment: str) -> Problems:
             errors.append(f"{name}: {_shown(value)} is not {OPTIONS[name].expected}; correct it")
         elif name == "servers":
             errors += [f"servers: {fault}" for url in value if (fault := _server_fault(url))]
+        elif name == "inbox_prefix" and environment in subjects.PREFIXES:
+            errors += _inbox_errors(value, environment)
     return Problems(tuple(errors), tuple(warnings))
 
 
@@ -108,6 +113,17 @@ def _environment_errors(section: Mapping[str, t.Any], environment: str) -> list[
     owner = next((name for name, other in subjects.PREFIXES.items() if other == prefix), None)
     whose = f"is the prefix of {owner}" if owner else "is no prefix"
     return [f"prefix: {_shown(prefix)} {whose}; expected {own}, the prefix of {environment}; leave prefix out"]
+
+
+def _inbox_errors(inbox: str, environment: str) -> list[str]:
+    """Name the other environment whose subjects the answers would come on."""
+    whole = f"{inbox}{subjects.SEPARATOR}"
+    return [
+        f"inbox_prefix: {_shown(inbox)} lies on the subjects of {name}; "
+        f"expected one such as _INBOX, or below {subjects.PREFIXES[environment]}"
+        for name, prefix in subjects.PREFIXES.items()
+        if name != environment and subjects.relative(whole, prefix) is not None
+    ]
 
 
 def _server_fault(url: t.Any) -> str | None:

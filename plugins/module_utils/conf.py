@@ -100,9 +100,9 @@ def redact(text: str) -> str:
     return "".join([*parts, text[position:]])
 
 
-def has_secrets(config: Mapping[str, t.Any]) -> bool:
-    """Tell whether the configuration itself holds a secret, rather than a reference to a variable."""
-    return any(option.secret and not _names_variable(value) for _path, option, value in options.leaves(config))
+def has_credentials(value: t.Any) -> bool:
+    """Tell whether a value holds a URL with a user or a password."""
+    return _CREDENTIALS.search(str(value)) is not None
 
 
 # Reading: text to items (conf/lex.go)
@@ -635,7 +635,7 @@ class _Reader:
             if (
                 (option.secret if option else not setting.used)
                 or id(setting) in secret_sources
-                or _CREDENTIALS.search(str(setting.value))
+                or has_credentials(setting.value)
             ):
                 secret_sources.add(id(setting.source))
                 if not scalar.names_variable:
@@ -887,11 +887,6 @@ def _is_reference(value: t.Any) -> bool:
     return isinstance(value, Mapping) and len(value) == 1 and VARIABLE in value
 
 
-def _names_variable(value: t.Any) -> bool:
-    """Tell a reference from a text that only looks like one, such as a bcrypt hash without quotes."""
-    return _is_reference(value) and _VARIABLE_NAME.fullmatch(str(value[VARIABLE])) is not None
-
-
 def _is_readable_variable(name: str) -> bool:
     return bool(name and _BARE_TEXT.fullmatch(name)) and not name.startswith(_BCRYPT)
 
@@ -916,7 +911,7 @@ def _secret_comments(text: str, comments: list[tuple[int, int]]) -> Iterator[tup
     names = {name for option in options.OPTIONS if option.secret for name in (option.name, *option.aliases)}
     any_name = "|".join(sorted(names - {options.ANY_NAME}))
     setting = re.compile(
-        rf"""(?<![a-z0-9_])(?:{any_name})["']?\s*(?:[:=]\s*|\s(?=["']))|(?=://[^/\s]*@)""", re.IGNORECASE
+        rf"""(?<![a-z0-9_])(?:{any_name})["']?\s*(?:[:=]\s*|\s(?=["']))|(?={_CREDENTIALS.pattern})""", re.IGNORECASE
     )
     for start, end in comments:
         found = setting.search(text, start, end)

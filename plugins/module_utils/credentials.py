@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 # Which variable of the bot's environment carries which credential (the guide's names).
 VARIABLES = {"user": "NATS_USER", "password": "NATS_PASSWORD", "token": "NATS_TOKEN"}
 SERVER_VARIABLE = "NATS_SERVER"
+# With which OpenSSL names a file of the authorities that are trusted, see SSL_CTX_set_default_verify_paths(3).
+CA_FILE_VARIABLE = "SSL_CERT_FILE"
 SECRETS = frozenset({"password", "token"})
 
 _FORMS = (frozenset[str](), frozenset({"user", "password"}), frozenset({"token"}))

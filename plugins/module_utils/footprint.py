@@ -1,7 +1,7 @@
 # Copyright (c) Rosey-Robot Team
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a nats-server with a given configuration touches on its host: sockets, files and directories, peers."""
+"""What a nats-server with a given configuration touches on its host: sockets, files and directories, peers, its end."""
 
 from __future__ import annotations
 
@@ -56,6 +56,14 @@ class Path:
 
 
 @dataclass(frozen=True)
+class Stop:
+    """How the server is stopped. signal: its name. timeout: seconds after which it is killed."""
+
+    signal: str
+    timeout: int
+
+
+@dataclass(frozen=True)
 class _Listener:
     purpose: str
     block: str
@@ -84,6 +92,7 @@ _NEEDS = {
 }
 _MONITORING_SCHEMES = ("http", "https")
 _PEER_BLOCKS = ("cluster", "gateway", "leafnodes")
+_SECONDS_TO_END = 30
 _OUTGOING_OPTIONS = (*_PEER_BLOCKS, "resolver")
 
 
@@ -134,9 +143,15 @@ def writable_directories(config: Mapping[str, t.Any]) -> tuple[str, ...]:
     return tuple(sorted({path.required for path in paths(config) if path.need is not Need.FILE}))
 
 
-def has_peers(config: Mapping[str, t.Any]) -> bool:
-    """Tell whether clients of this server have another server to go to, so that a lame-duck drain serves them."""
-    return any(block in options.canonical(config) for block in _PEER_BLOCKS)
+def stop(config: Mapping[str, t.Any]) -> Stop:
+    """Tell how the server is stopped: its clients are asked to go where they have another server to go to.
+
+    Where it stands alone they come back soonest after a plain, clean stop. server/signal.go has what signals mean.
+    """
+    known = options.canonical(config)
+    if any(block in known for block in _PEER_BLOCKS):
+        return Stop("USR2", options.lame_duck_duration(known) // 1_000_000_000 + _SECONDS_TO_END)
+    return Stop("INT", 3 * _SECONDS_TO_END)
 
 
 def is_local(config: Mapping[str, t.Any]) -> bool:

@@ -19,6 +19,6 @@ def read(line: str) -> dict[str, t.Any] | None:
         return None
     try:
         said: dict[str, t.Any] = json.loads(line.removeprefix(_BEFORE))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return said

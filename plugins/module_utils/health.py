@@ -50,7 +50,7 @@ class Expectation:
     settings: what options.leaves() gives for the configuration. jetstream: whether it is meant to be on, None where
     nothing was said. problems: what is wrong with the values, by dotted path. since: the configuration has to be loaded
     after this mark. local_files: whether the files that the configuration names can be looked at from here. thresholds:
-    by their name in THRESHOLDS.
+    by their name in MEASURES.
     """
 
     version: str | None = None
@@ -158,7 +158,7 @@ def expect(
 ) -> Expectation:
     """Make an expectation from a configuration as it is written; only what it says is expected."""
     return Expectation(
-        version=version.removeprefix("v") if version else None,
+        version=version,
         settings=tuple(options.leaves(config)),
         jetstream=meant_jetstream(options.canonical(config)),
         problems={problem.path: problem for problem in options.problems(config)},
@@ -443,11 +443,11 @@ def _conditions(snapshot: Snapshot, expectation: Expectation) -> Iterator[Findin
     if expectation.jetstream:
         yield from quorum_findings(snapshot.varz, snapshot.jsz)
     for name, threshold in expectation.thresholds.items():
-        unit, measure, remedy = THRESHOLDS[name]
-        found = measure(snapshot.varz)
+        measure = MEASURES[name]
+        found = measure.read(snapshot.varz)
         if found > threshold.limit:
-            wanted = f"at most {threshold.limit:.0f}{unit}"
-            yield Finding(name, wanted, f"{found:.0f}{unit}", remedy, threshold.severity)
+            wanted = f"at most {threshold.limit:.0f}{measure.unit}"
+            yield Finding(name, wanted, f"{found:.0f}{measure.unit}", measure.remedy, threshold.severity)
 
 
 _MOST_ERRORS_NAMED = 5
@@ -505,19 +505,30 @@ def _percent_connected(varz: Answer) -> float:
     return 100 * float(varz["connections"]) / limit if limit > 0 else 0.0
 
 
-# The name, its unit, how it is read from /varz, and what to do when it is exceeded.
-THRESHOLDS: dict[str, tuple[str, Callable[[Answer], float], str]] = {
-    "memory": (
+@dataclass(frozen=True)
+class Measure:
+    """A number of /varz that may have a threshold.
+
+    unit: as it follows the number. read: takes it from the answer. remedy: what to do when it is too much.
+    """
+
+    unit: str
+    read: Callable[[Answer], float]
+    remedy: str
+
+
+MEASURES: Mapping[str, Measure] = {
+    "memory": Measure(
         " bytes",
         lambda varz: float(varz["mem"]),
         "look at /connz for pending bytes, and at the limits of JetStream's memory",
     ),
-    "slow_consumers": (
+    "slow_consumers": Measure(
         "",
         lambda varz: float(varz["slow_consumers"]),
         "look at /connz for the clients with pending bytes; the number falls to 0 with a restart",
     ),
-    "connections": (" percent of max_connections", _percent_connected, "close clients or raise max_connections"),
+    "connections": Measure(" percent of max_connections", _percent_connected, "close clients or raise max_connections"),
 }
 
 

@@ -15,7 +15,7 @@ import socket
 import ssl
 import threading
 import typing as t
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -282,6 +282,25 @@ class Monitor(Reader):
         if endpoint == "subsz" and details:
             answer.setdefault("subscriptions_list", [])  # where there are none, the server answers without details
         return answer
+
+    def read_each(
+        self, endpoints: Iterable[str], *, detailed: Collection[str] = ()
+    ) -> dict[str, Answer | MonitoringError]:
+        """Read endpoints, by their names; one that gives no usable answer has its error, and the others are read.
+
+        detailed: those to be read with details. After /varz has failed it stands for the rest.
+        """
+        answers: dict[str, Answer | MonitoringError] = {}
+        for name in endpoints:
+            first = answers.get("varz")
+            if isinstance(first, MonitoringError):
+                answers[name] = first  # it would keep each further question waiting as long
+                continue
+            try:
+                answers[name] = self.read(name, details=name in detailed)
+            except MonitoringError as error:
+                answers[name] = error
+        return answers
 
     def _connections(self, *, details: bool) -> Answer:
         """Read pages until the total is there, by whatever limit the other side goes."""

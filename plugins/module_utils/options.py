@@ -261,7 +261,6 @@ _DURATION = Form(Kind.DURATION)
 _TEXT = Form(Kind.TEXT)
 _FILE = Form(Kind.TEXT, format=Format.FILE)
 _URL = Form(Kind.TEXT, format=Format.URL)
-_SUBJECT = Form(Kind.TEXT, format=Format.SUBJECT)
 _SUBJECT_UNCHECKED = Form(Kind.TEXT, format=Format.SUBJECT, stage=Stage.START)
 _PASSWORD = Form(Kind.TEXT, format=Format.PASSWORD, stage=Stage.START)
 _PERMISSION = Form(Kind.TEXT, format=Format.PERMISSION)
@@ -1996,7 +1995,7 @@ def _text_at(config: Any, *path: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _meaning_at(config: Config, *path: str, default: int = 0) -> int:
+def meaning_at(config: Config, *path: str, default: int = 0) -> int:
     """Give the number that an option means, of an address its port; the default where it is unset, zero or wrong."""
     option, value = find(path), _at(config, *path)
     if option is None or value is None or kind_of(option, value) is None:
@@ -2004,6 +2003,11 @@ def _meaning_at(config: Config, *path: str, default: int = 0) -> int:
     meaning = effective(option, value)
     meaning = meaning[-1] if isinstance(meaning, tuple) else meaning
     return meaning if isinstance(meaning, int) and meaning else default
+
+
+def lame_duck_duration(config: Config) -> int:
+    """Give the nanoseconds that a server takes to let its clients go; server/const.go: 2 minutes are the default."""
+    return meaning_at(config, "lame_duck_duration", default=120 * _SECOND)
 
 
 def _blocks(config: Any, *path: str) -> list[tuple[int, Config]]:
@@ -2017,7 +2021,7 @@ def _list_at(config: Any, *path: str) -> Sequence[Any]:
 
 
 def _port_of(config: Config, *path: str) -> int:
-    return _meaning_at(config, *path, "port") or _meaning_at(config, *path, "listen")
+    return meaning_at(config, *path, "port") or meaning_at(config, *path, "listen")
 
 
 def _accounts(config: Config) -> dict[str, Config]:
@@ -2055,17 +2059,17 @@ def _start_problem(path: Path, value: Any, fault: str, wanted: str, remedy: str)
 
 def _check_monitoring(config: Config) -> Iterator[Problem]:
     """server/server.go, StartMonitoring."""
-    plain = [name for name in ("http_port", "http") if _meaning_at(config, name)]
-    secure = [name for name in ("https_port", "https") if _meaning_at(config, name)]
+    plain = [name for name in ("http_port", "http") if meaning_at(config, name)]
+    secure = [name for name in ("https_port", "https") if meaning_at(config, name)]
     if plain and secure:
         fault = f"stands beside {plain[0]}"
         yield _start_problem((secure[0],), config[secure[0]], fault, "one monitoring port", f"remove {plain[0]} or it")
 
 
 def _check_lame_duck(config: Config) -> Iterator[Problem]:
-    """server/server.go, validateOptions; server/const.go: 2 minutes and 10 seconds are the defaults."""
-    duration = _meaning_at(config, "lame_duck_duration", default=120 * _SECOND)
-    grace = _meaning_at(config, "lame_duck_grace_period", default=10 * _SECOND)
+    """server/server.go, validateOptions; server/const.go: 10 seconds are the default of the grace period."""
+    duration = lame_duck_duration(config)
+    grace = meaning_at(config, "lame_duck_grace_period", default=10 * _SECOND)
     if grace >= duration:
         yield _start_problem(
             ("lame_duck_grace_period",),
@@ -2078,8 +2082,8 @@ def _check_lame_duck(config: Config) -> Iterator[Problem]:
 
 def _check_max_pending(config: Config) -> Iterator[Problem]:
     """server/server.go, validateOptions; server/const.go: 1 MiB and 64 MiB are the defaults."""
-    pending = _meaning_at(config, "max_pending", default=64 << 20)
-    if _meaning_at(config, "max_payload", default=1 << 20) > pending:
+    pending = meaning_at(config, "max_pending", default=64 << 20)
+    if meaning_at(config, "max_payload", default=1 << 20) > pending:
         yield _start_problem(
             ("max_payload",),
             _at(config, "max_payload"),
@@ -2158,7 +2162,7 @@ def _check_cluster_accounts(config: Config) -> Iterator[Problem]:
     accounts = _at(config, "cluster", "accounts")
     if not _is_list(accounts):
         return
-    if _meaning_at(config, "cluster", "pool_size") < 0:
+    if meaning_at(config, "cluster", "pool_size") < 0:
         path = ("cluster", "pool_size")
         yield _start_problem(path, _at(config, *path), "excludes cluster.accounts", "a positive number", "raise it")
     if len({str(name) for name in accounts}) < len(accounts):
@@ -2169,7 +2173,7 @@ def _check_tls(config: Config) -> Iterator[Problem]:
     """server/server.go, StartMonitoring; server/websocket.go, validateWebsocketOptions."""
     wanted = "a tls block with cert_file and key_file"
     for name in ("https_port", "https"):
-        if _meaning_at(config, name) and _is_unset(config, "tls") and "tls" not in config:
+        if meaning_at(config, name) and _is_unset(config, "tls") and "tls" not in config:
             yield _start_problem((name,), config[name], "needs certificates", wanted, "add tls, or use http_port")
     websocket = _at(config, "websocket")
     if websocket and _port_of(config, "websocket") and "tls" not in websocket and _at(websocket, "no_tls") is not True:
@@ -2216,7 +2220,7 @@ def _check_mqtt(config: Config) -> Iterator[Problem]:
         yield _start_problem(("server_name",), None, "is missing", "a name: MQTT beside servers needs it", "set it")
     if not peers and not _at(config, "leafnodes", "remotes") and not _jetstream_is_on(config):
         yield _start_problem(("mqtt",), None, "needs JetStream", "jetstream to be on", "add jetstream")
-    if _meaning_at(config, "mqtt", "ack_wait") < 0:
+    if meaning_at(config, "mqtt", "ack_wait") < 0:
         path = ("mqtt", "ack_wait")
         yield _start_problem(
             path, _at(config, *path), "is negative", "a positive duration", "write it without the sign"
@@ -2314,7 +2318,7 @@ def _keys(resolver: Config) -> list[str]:
 
 def _meaning(resolver: Config, name: str) -> bool:
     return bool(resolver.get(name)) and (
-        name == "allow_delete" or _meaning_at({"resolver": resolver}, "resolver", name) != 0
+        name == "allow_delete" or meaning_at({"resolver": resolver}, "resolver", name) != 0
     )
 
 

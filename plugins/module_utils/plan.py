@@ -11,7 +11,7 @@ import typing as t
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
-from ansible_collections.rosey.nats.plugins.module_utils import gate, health, options
+from ansible_collections.rosey.nats.plugins.module_utils import conf, gate, health, options
 from ansible_collections.rosey.nats.plugins.module_utils.action import Action, Reason
 
 _DEFAULT_STORE = "/tmp/nats"  # noqa: S108  # not written here: the server's own default (server/jetstream.go)
@@ -213,4 +213,4 @@ def _settings(config: Mapping[str, t.Any]) -> dict[tuple[str | int, ...], t.Any]
 def _text(value: t.Any, *, secret: bool) -> str:
     if value is None:
         return "unset"
-    return options.HIDDEN if secret else str(value)
+    return options.HIDDEN if secret or conf.has_credentials(value) else str(value)

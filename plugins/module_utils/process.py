@@ -33,10 +33,11 @@ Result = t.TypeVar("Result")
 HIDDEN = "********"
 # The states of a process that was stopped, by a signal or by a debugger, see proc(5).
 STOPPED = frozenset("Tt")
+# Those of one that has ended, and may only wait for its parent to be told.
+ENDED = frozenset("ZXx")
 
 _PROC = Path("/proc")
 _DELETED = " (deleted)"
-_ENDED_STATES = "ZXx"
 # Field 22 of stat, counted from the one after the name.
 _STARTED_FIELD = 19
 _LISTENING = "0A"
@@ -50,9 +51,11 @@ _LONGEST_PAUSE = 0.05
 _SHOWN_LINES = 20
 _SHOWN_BYTES = 64 * 1024
 
-# What the server's own messages may carry of a secret whose value is not known here. Names of environment variables
-# stay readable, any other text after a $ may be a password that was not quoted.
+# What the server's own messages, and its command line, may carry of a secret whose value is not known here. Names of
+# environment variables stay readable, any other text after a $ may be a password that was not quoted.
 _SECRETS = (
+    # of a command line the rest, since a value may have blanks in it
+    (re.compile(r"(?<!\S)(--?(?:auth|pass|routes|user)[ \t=])[^\n]+"), rf"\1{HIDDEN}"),
     (re.compile(r"(?<=://)[^\"'\n]*@"), f"{HIDDEN}@"),
     (re.compile(r"\$?2[abxy]\$\d\d\$[./A-Za-z0-9]*"), HIDDEN),
     (re.compile(r"\bS[A-Z][A-Z2-7]{56}\b"), HIDDEN),
@@ -62,6 +65,8 @@ _SECRETS = (
 )
 # The kernel counts the start of a process in ticks of a hundredth of a second.
 _TICK = 0.05
+# A pid file is written at once after the start, and then as soon as a busy host gets to it.
+_NOTED_SECONDS = 10
 
 
 class ProcessError(Exception):
@@ -102,6 +107,18 @@ class Process:
             return file.stat().st_mtime > time.time() - self.age + _TICK
         except OSError:
             return False
+
+    def is_noted_since_its_start(self, pid_file: Path) -> bool:
+        """Tell whether its own user wrote its number to a pid file just as it was started.
+
+        Written at another time, such as before the host was booted, the number is that of an earlier process.
+        """
+        try:
+            written = pid_file.lstat()
+        except OSError:
+            return False
+        is_at_its_start = abs(written.st_mtime - (time.time() - self.age)) < _NOTED_SECONDS
+        return is_at_its_start and written.st_uid == self.uid and _noted(pid_file) == (self.pid,)
 
 
 class Program(t.Protocol):
@@ -151,14 +168,16 @@ class Server:
 
 @dataclass(frozen=True)
 class Bot:
-    """A bot, known by its command line alone."""
+    """A bot, known by its command line; where that has been changed since its start, by its pid file."""
 
     command: tuple[str, ...]
     pid_file: Path
 
     def difference(self, process: Process) -> str:
         """Say why a process is not this bot; empty when it is."""
-        return "" if process.command == self.command else f"process {process.pid} was not started as the bot is"
+        if process.command == self.command or process.is_noted_since_its_start(self.pid_file):
+            return ""
+        return f"process {process.pid} was not started as the bot is"
 
 
 @dataclass(frozen=True)
@@ -282,7 +301,7 @@ def read(pid: int) -> Process | None:
     directory = _PROC / str(pid)
     try:
         state, started = parse_stat((directory / "stat").read_text(errors="replace"))
-        if state in _ENDED_STATES:
+        if state in ENDED:
             return None
         command = (directory / "cmdline").read_bytes().removesuffix(b"\0").split(b"\0")
         executable = str((directory / "exe").readlink()).removesuffix(_DELETED)
@@ -327,6 +346,11 @@ def find(program: Program, uid: int | None = None) -> Process | None:
         if process and not mismatch(process, program, uid):
             return process
     return None
+
+
+def output_file(pid_file: Path) -> Path:
+    """Name the file that takes what a program writes to its standard output, where no other was asked for."""
+    return pid_file.with_suffix(".out")
 
 
 def owner(file: Path) -> int | None:

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+
+from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.rosey.nats.plugins.module_utils import process
 
@@ -15,6 +17,8 @@ RunCommand = Callable[..., tuple[int, str, str]]
 _PROPERTIES = ("LoadState", "UnitFileState", "MainPID", "ActiveState", "SubState", "NRestarts", "NeedDaemonReload")
 _ENABLED = ("enabled", "enabled-runtime")
 _LAST_LINES = 5
+# What a shell gives for a program that is not there.
+_NOT_FOUND = 127
 # One restart may have had a cause that is gone; a third attempt meets what the first two met.
 _RESTARTS = 2
 
@@ -48,6 +52,19 @@ class Service:
         }
 
 
+def run_with(module: AnsibleModule) -> RunCommand:
+    """Give what runs a command, and tells of a program that is not there as a shell does."""
+
+    def run(words: list[str]) -> tuple[int, str, str]:
+        try:
+            status, said, error = module.run_command(words, handle_exceptions=False)
+        except OSError as failure:
+            return _NOT_FOUND, "", f"{words[0]}: {failure.strerror}"
+        return status, said, error
+
+    return run
+
+
 def look_up(name: str, run_command: RunCommand) -> Service:
     """Ask systemd for a service. run_command: AnsibleModule's. Raises ServiceError."""
     show = ["systemctl", "show", f"--property={','.join(_PROPERTIES)}", f"{name}.service"]
@@ -59,10 +76,15 @@ def look_up(name: str, run_command: RunCommand) -> Service:
         exists=unit["LoadState"] == "loaded",
         enabled=unit["UnitFileState"] in _ENABLED,
         running=process.read(int(unit["MainPID"])),
-        # on its way through another attempt it is in none of these two states
+        failing=is_failing(unit),
         unread=unit["NeedDaemonReload"] == "yes",
-        failing=unit["ActiveState"] == "failed" or unit["SubState"] == "auto-restart" or _restarts(unit) > 0,
     )
+
+
+def is_failing(unit: Mapping[str, str]) -> bool:
+    """Tell by its ActiveState, SubState and NRestarts whether a service has ended with an error, perhaps repeatedly."""
+    # on its way through another attempt it is in none of these two states
+    return unit.get("ActiveState") == "failed" or unit.get("SubState") == "auto-restart" or _restarts(unit) > 0
 
 
 class Attempts:
@@ -99,5 +121,5 @@ def properties(said: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
 
 
-def _restarts(unit: dict[str, str]) -> int:
+def _restarts(unit: Mapping[str, str]) -> int:
     return int(unit.get("NRestarts") or 0)

@@ -1,17 +1,22 @@
 # Copyright (c) Rosey-Robot Team
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The host under all modules: its accounts, its errors in words, and what is on its disk."""
+"""The host under all modules: its accounts, its packages, its errors in words, and what is on its disk."""
 
 from __future__ import annotations
 
 import errno
 import grp
+import importlib.util
 import os
 import pwd
 import typing as t
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+# The libraries that modules need on a host beside the standard one, and Debian's packages of them.
+PACKAGES = {"requests": "python3-requests", "yaml": "python3-yaml"}
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EPERM, errno.EACCES)
@@ -28,26 +33,32 @@ class Account:
     groups: frozenset[int]
 
 
-def account(name: str, group: str = "") -> Account:
+def account(name: str, group: str = "", others: Iterable[str] = ()) -> Account:
     """Look up an account, and a group other than its own; each by name or number. KeyError where there is none.
 
-    Without a name it is whoever runs this.
+    others: groups that it is in beside those of its own. Without a name it is whoever runs this.
     """
     if not name:
         uid, gid = os.geteuid(), os.getegid()
         return Account(user_name(uid), group_name(gid), uid, gid, frozenset({gid, *os.getgroups()}))
     user = pwd.getpwuid(int(name)) if name.isdecimal() else pwd.getpwnam(name)
-    gid = user.pw_gid
-    if group:
-        gid = (grp.getgrgid(int(group)) if group.isdecimal() else grp.getgrnam(group)).gr_gid
-    return Account(user.pw_name, group_name(gid), user.pw_uid, gid, frozenset(os.getgrouplist(user.pw_name, gid)))
+    gid = _gid(group) if group else user.pw_gid
+    groups = frozenset({*os.getgrouplist(user.pw_name, gid), *map(_gid, others)})
+    return Account(user.pw_name, group_name(gid), user.pw_uid, gid, groups)
 
 
-def run_as(name: str, group: str = "") -> dict[str, t.Any]:
-    """Give what subprocess takes to run something as an account, which root alone may do; KeyError."""
+def _gid(group: str) -> int:
+    return (grp.getgrgid(int(group)) if group.isdecimal() else grp.getgrnam(group)).gr_gid
+
+
+def run_as(who: Account | str) -> dict[str, t.Any]:
+    """Give what subprocess takes to run something as an account, or the one of a name, which root alone may do.
+
+    KeyError where there is none of that name.
+    """
     if os.geteuid() != 0:
         return {}
-    found = account(name, group)
+    found = account(who) if isinstance(who, str) else who
     return {"user": found.uid, "group": found.gid, "extra_groups": found.groups}
 
 
@@ -65,6 +76,11 @@ def group_name(gid: int) -> str:
         return grp.getgrgid(gid).gr_name
     except KeyError:
         return str(gid)
+
+
+def missing_packages(libraries: Iterable[str]) -> list[str]:
+    """Name the packages of those libraries of PACKAGES that the Python which runs this lacks."""
+    return [PACKAGES[library] for library in libraries if importlib.util.find_spec(library) is None]
 
 
 def failure(path: Path, doing: str, error: OSError) -> str:

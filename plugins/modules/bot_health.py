@@ -165,7 +165,8 @@ options:
   environment_file:
     description:
       - The bot's file of environment variables. The round trips log in with C(NATS_USER), C(NATS_PASSWORD) and
-        C(NATS_TOKEN) as they stand in it, in place of O(credentials), so that no secret has to travel.
+        C(NATS_TOKEN) as they stand in it, in place of O(credentials), so that no secret has to travel. They trust whom
+        the bot trusts, C(SSL_CERT_FILE).
       - A file that is not there holds none.
     type: path
 extends_documentation_fragment:
@@ -325,6 +326,27 @@ ROUND_TRIP = {
     "subject": {"type": "str", "required": True},
     "count": {"type": "int", "default": LEAST_TRIPS},
 }
+ARGUMENTS = {
+    **monitoring.ARGUMENTS,
+    **bot_health.ARGUMENTS,
+    "wait": {"type": "float", "default": 30.0},
+    "soak": {"type": "float", "default": 0.0},
+    "subjects": {"type": "int"},
+    "monitoring_url": {"type": "str"},
+    "round_trip": {"type": "dict", "options": ROUND_TRIP},
+    "python": {"type": "path"},
+    "user": {"type": "str"},
+    "environment_file": {"type": "path"},
+    # As a whole it would be no secret, but the user's name, blotted out of every subject.
+    "credentials": {
+        "type": "dict",
+        "options": {
+            "user": {"type": "str"},
+            "password": {"type": "str", "no_log": True},
+            "token": {"type": "str", "no_log": True},
+        },
+    },
+}
 
 
 class HealthModule(AnsibleModule):
@@ -334,10 +356,10 @@ class HealthModule(AnsibleModule):
         self.log("Invoked")
 
 
-def read_credentials(path: Path) -> dict[str, str]:
-    """Give what the bot logs in with; OSError, EnvironmentFileError."""
+def read_variables(path: Path) -> dict[str, str]:
+    """Give what the bot's environment has; OSError, EnvironmentFileError."""
     try:
-        return credentials.given_by(environment_file.get(path.read_bytes()))
+        return environment_file.get(path.read_bytes())
     except FileNotFoundError:
         return {}
 
@@ -373,8 +395,8 @@ def observer_of(params: Mapping[str, t.Any], expectation: bot_health.Expectation
     return bot_health.Observer(reader, monitor, expectation)
 
 
-def trips_of(params: Mapping[str, t.Any], trip: bot_health.RoundTrip) -> bot_health.Trips:
-    """Make the round trips that the module's parameters ask for."""
+def trips_of(params: Mapping[str, t.Any], trip: bot_health.RoundTrip, variables: Mapping[str, str]) -> bot_health.Trips:
+    """Make the round trips that the module's parameters ask for. variables: of the bot's environment file."""
     given = params["credentials"] or {}
     return bot_health.make_trips(
         trip,
@@ -382,6 +404,7 @@ def trips_of(params: Mapping[str, t.Any], trip: bot_health.RoundTrip) -> bot_hea
         servers=params["servers"],
         options=params["round_trip"]["options"],
         credentials={name: value for name, value in given.items() if value is not None},
+        ca_file=variables.get(credentials.CA_FILE_VARIABLE),
         name=PROBE,
         user=params["user"],
         timeout=params["timeout"],
@@ -391,27 +414,7 @@ def trips_of(params: Mapping[str, t.Any], trip: bot_health.RoundTrip) -> bot_hea
 def main() -> None:
     """Run the module."""
     module = HealthModule(
-        argument_spec={
-            **monitoring.ARGUMENTS,
-            **bot_health.ARGUMENTS,
-            "wait": {"type": "float", "default": 30.0},
-            "soak": {"type": "float", "default": 0.0},
-            "subjects": {"type": "int"},
-            "monitoring_url": {"type": "str"},
-            "round_trip": {"type": "dict", "options": ROUND_TRIP},
-            "python": {"type": "path"},
-            "user": {"type": "str"},
-            "environment_file": {"type": "path"},
-            # As a whole it would be no secret, but the user's name, blotted out of every subject.
-            "credentials": {
-                "type": "dict",
-                "options": {
-                    "user": {"type": "str"},
-                    "password": {"type": "str", "no_log": True},
-                    "token": {"type": "str", "no_log": True},
-                },
-            },
-        },
+        argument_spec=ARGUMENTS,
         required_by={**monitoring.REQUIRED_BY, "round_trip": ("python",)},
         mutually_exclusive=[("credentials", "environment_file")],
         supports_check_mode=True,
@@ -422,13 +425,15 @@ def main() -> None:
         module.no_log_values.update(bot_health.secrets_of(url))
     if not monitoring.HAS_REQUESTS:
         module.fail_json(msg=missing_required_lib("requests"))
+    variables: dict[str, str] = {}
     if params["environment_file"] and params["round_trip"]:
         path = Path(params["environment_file"])
         try:
-            params["credentials"] = read_credentials(path)
+            variables = read_variables(path)
         except (OSError, environment_file.EnvironmentFileError) as error:
             why = error.strerror if isinstance(error, OSError) else str(error)
             module.fail_json(msg=f"environment_file: {path}: {why}; run as a user who may read it, and correct it")
+        params["credentials"] = credentials.given_by(variables)
         module.no_log_values.update(value for name, value in params["credentials"].items() if name != "user")
     if found := faults(params):
         module.fail_json(msg="\n".join(found))
@@ -444,7 +449,7 @@ def main() -> None:
     if params["round_trip"] and expectation.mode is bot_health.Mode.NATS:
         asked = params["round_trip"]
         trip = bot_health.RoundTrip(asked["subject"], asked["payload"], asked["count"], asked["limit_milliseconds"])
-        trips = trips_of(params, trip) if judgement.passed else bot_health.Trips(stopped=bot_health.NOT_YET)
+        trips = trips_of(params, trip, variables) if judgement.passed else bot_health.Trips(stopped=bot_health.NOT_YET)
         judgement = bot_health.with_trips(judgement, trip, trips)
         result["round_trip"] = bot_health.trips_result(trips)
     if judgement.held is not None:

@@ -13,7 +13,8 @@ author: Rosey-Robot Team (@rosey-robot)
 description:
   - Looks at a host once and compares what it has of the bot's configuration with what was described. Changes nothing.
   - Says whether the bot is installed, which files differ, and whether the bot has to be restarted for that. A bot has
-    to be when a file that it reads differs in its content, or is newer than the running bot.
+    to be when a file that it reads differs in its content, or is newer than the running bot, and when it runs with
+    another O(command).
   - Where the bot is not installed, nothing is compared, so that a later installation finds its directory empty.
 attributes:
   check_mode:
@@ -145,7 +146,6 @@ release:
       elements: str
 """
 
-import importlib.util
 import typing as t
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -157,12 +157,11 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
     service,
     splice,
     state,
+    system,
 )
 from ansible_collections.rosey.nats.plugins.module_utils.action import Action, Reason, least
 from ansible_collections.rosey.nats.plugins.module_utils.entries import SPEC, EntriesModule
 
-# The libraries of this collection's modules, and the packages of Debian that carry them.
-PACKAGES = {"requests": "python3-requests", "yaml": "python3-yaml"}
 # A change of these alone is none for a reader that has the file open or reads it as the same user.
 _NOT_READ = {state.Aspect.OWNER, state.Aspect.GROUP, state.Aspect.MODE, state.Aspect.BELOW}
 
@@ -170,14 +169,14 @@ _NOT_READ = {state.Aspect.OWNER, state.Aspect.GROUP, state.Aspect.MODE, state.As
 def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dict[str, t.Any]:
     """Look at the host and give the module's result; StateError, ServiceError."""
     installed = Path(params["home"]).is_dir()
-    missing = [package for library, package in PACKAGES.items() if importlib.util.find_spec(library) is None]
-    found = _service(params, run_command)
+    bot = process.Bot(tuple(params["command"]), Path(params["pid_file"])) if params["runtime"] == "process" else None
+    found = _service(params, bot, run_command)
     entries = [each for each in params["entries"] if installed and _is_comparable(each)]
     seen = state.look(entries)
-    reasons = [*_reasons(seen.changes), *_stale_reasons(entries, found.running)]
+    reasons = [*_command_reasons(bot, found), *_reasons(seen.changes), *_stale_reasons(entries, found.running)]
     return {
         "installed": installed,
-        "packages": missing if installed else [],
+        "packages": system.missing_packages(system.PACKAGES) if installed else [],
         "changes": [change.as_result() for change in seen.changes],
         "strangers": seen.strangers,
         "service": found.as_result(),
@@ -190,11 +189,16 @@ def _is_comparable(entry: Mapping[str, t.Any]) -> bool:
     return splice.HAS_YAML or entry["state"] != state.State.SECTION
 
 
-def _service(params: Mapping[str, t.Any], run_command: service.RunCommand) -> service.Service:
-    if params["runtime"] == "systemd":
+def _service(params: Mapping[str, t.Any], bot: process.Bot | None, run_command: service.RunCommand) -> service.Service:
+    if bot is None:
         return service.look_up(params["service"], run_command)
-    bot = process.Bot(tuple(params["command"]), Path(params["pid_file"]))
     return service.Service(exists=bool(bot.command), enabled=True, running=process.find(bot))
+
+
+def _command_reasons(bot: process.Bot | None, found: service.Service) -> Iterator[Reason]:
+    """Name a command that the running bot was not started with; neither is shown, arguments may be secret."""
+    if bot and found.exists and found.running and found.running.command != bot.command:
+        yield Reason("command", "as it was started", "as described", Action.RESTART)
 
 
 def _reasons(changes: Iterable[state.Change]) -> Iterator[Reason]:

@@ -14,7 +14,8 @@ description:
   - Starts, stops and restarts a bot that no service manager looks after, such as one for development. Root is not
     needed.
   - The bot runs on when the task, the play and the login end. It inherits the environment of the task.
-  - A process gets a signal only when it runs as this user, with exactly O(command). A pid file that names any other
+  - A process gets a signal only when it runs as this user, with exactly O(command), or where O(pid_file) was written
+    just as it was started, so that the bot is known after a change of O(command). A pid file that names any other
     process is taken for a leftover.
 attributes:
   check_mode:
@@ -42,7 +43,8 @@ options:
     type: path
   state:
     description:
-      - V(started) starts the bot where it does not run, V(stopped) stops it with SIGTERM.
+      - V(started) starts the bot where it does not run, and restarts it where it runs with another O(command).
+      - V(stopped) stops it with SIGTERM.
       - V(restarted) stops it where it runs, and starts it.
     type: str
     choices: [started, stopped, restarted]
@@ -105,6 +107,13 @@ _ACTIONS = {
 }
 
 
+def action_for(state: str, bot: process.Bot, running: process.Process | None) -> str:
+    """Say what has to be done, or would be."""
+    if state == "started" and running and running.command != bot.command:
+        return "restarted"
+    return _ACTIONS[state, running is not None]
+
+
 def reach(bot: process.Bot, action: str, params: Mapping[str, t.Any]) -> process.Process | None:
     """Do what has to be done and give the process that runs then."""
     if action in ("stopped", "restarted"):
@@ -112,7 +121,7 @@ def reach(bot: process.Bot, action: str, params: Mapping[str, t.Any]) -> process
             if held:
                 process.stop(held, bot, signal.SIGTERM, params["stop_timeout"])
     if action in ("started", "restarted"):
-        output = Path(params["output"] or bot.pid_file.with_suffix(".out")).absolute()
+        output = Path(params["output"] or process.output_file(bot.pid_file)).absolute()
         return process.start(bot, output, [], seconds=_START_SECONDS)
     return process.find(bot)
 
@@ -135,7 +144,7 @@ def main() -> None:
     try:
         with lease.working(module.params["releases"], check_mode=module.check_mode):
             running = process.find(bot)
-            action = _ACTIONS[state, running is not None]
+            action = action_for(state, bot, running)
             after = running if module.check_mode else process.outlive(lambda: reach(bot, action, module.params))
     except (process.ProcessError, sealed.ReleaseError) as error:
         module.fail_json(msg=str(error))

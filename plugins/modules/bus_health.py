@@ -116,6 +116,11 @@ options:
             type: list
             elements: str
             default: []
+      monitoring_url:
+        description:
+          - The monitoring endpoint of the server that the bot is connected to, which may be O(url).
+          - Without it what plugins hold is not looked at.
+        type: str
       plugins_fault:
         description: Why it can't be told which plugins were meant. They are not judged then, which is a warning.
         type: str
@@ -171,6 +176,7 @@ EXAMPLES = r"""
       service: cytube-bot
       servers: [nats://localhost:4222]
       client_name: rosey-bot-prod
+      monitoring_url: http://127.0.0.1:8222
       plugins:
         - name: quotes
           subscriptions: [rosey.prod.commands.quote]
@@ -234,6 +240,7 @@ BOT = {
     **bot_health.ARGUMENTS,
     "home": {"type": "path", "required": True},
     "optional": {"type": "bool", "default": False},
+    "monitoring_url": {"type": "str"},
     "plugins_fault": {"type": "str", "default": ""},
     "service": {"type": "str"},
     "process": {
@@ -316,16 +323,6 @@ def bot_of(given: Given) -> process.Bot | None:
     return process.Bot(tuple(options["command"]), Path(options["pid_file"])) if options else None
 
 
-def why_no_bot(bot: Given, found: service.Service | str | None) -> str:
-    """Say why there is no bot to look at; empty where there is one, or has to be."""
-    if not bot["optional"]:
-        return ""
-    if not Path(bot["home"]).is_dir():
-        return f"no bot is installed at {bot['home']}"
-    has_none = isinstance(found, service.Service) and not found.exists
-    return f"the bot at {bot['home']} has no service, so it is not looked at" if has_none else ""
-
-
 def observer_of(params: Given, expectation: checks.Expectation, run_command: service.RunCommand) -> checks.Observer:
     """Make the one that looks; MonitoringError where a URL can't be one."""
     bot = params["bot"]
@@ -334,13 +331,15 @@ def observer_of(params: Given, expectation: checks.Expectation, run_command: ser
         return look_up(given, program, run_command) if given["service"] or program else None
 
     found = look_up_if_named(bot, bot_of(bot)) if bot else None
+    is_monitored = bot and bot["monitoring_url"] and bot["mode"] == bot_health.Mode.NATS
     return checks.Observer(
         monitor=monitoring.connect(params),
         expectation=expectation,
         bot=monitoring.Reader(bot["url"], bot_health.BOT, timeout=params["timeout"]) if bot else None,
+        bot_monitor=monitoring.connect({**params, "url": bot["monitoring_url"]}) if is_monitored else None,
         service=look_up_if_named(params, server_of(params)),
         bot_service=found,
-        no_bot=why_no_bot(bot, found) if bot else "",
+        no_bot=bot_health.why_no_bot(bot, found) if bot else "",
     )
 
 
@@ -364,8 +363,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
-    bot = params["bot"] or {"servers": [], "url": ""}
-    for url in (*bot["servers"], bot["url"], params["url"], params["client_url"] or ""):
+    bot = params["bot"] or {"servers": [], "url": "", "monitoring_url": ""}
+    for url in (*bot["servers"], bot["url"], bot["monitoring_url"] or "", params["url"], params["client_url"] or ""):
         module.no_log_values.update(bot_health.secrets_of(url))
     if not monitoring.HAS_REQUESTS:
         module.fail_json(msg=missing_required_lib("requests"))
@@ -374,7 +373,7 @@ def main() -> None:
     try:
         limits = checks.limits(params["thresholds"])
         expectation = expectation_of(params)
-        observer = observer_of(params, expectation, module.run_command)
+        observer = observer_of(params, expectation, service.run_with(module))
     except checks.LimitsError as error:
         module.fail_json(msg="\n".join(f"thresholds: {line}" for line in str(error).splitlines()))
     except monitoring.MonitoringError as error:

@@ -67,7 +67,7 @@ options:
         type: str
         default: ""
   bot:
-    description: The bot, as it was meant. Without it V(bot), V(plugin) and V(latency) can't be looked at.
+    description: The bot, as it was meant. Without it there is nothing to see for V(bot), V(plugin) and V(latency).
     type: dict
     suboptions:
       environment:
@@ -79,6 +79,10 @@ options:
         description: Its directory.
         type: path
         required: true
+      optional:
+        description: Whether it is well that the bot is not installed. There is nothing to see then.
+        type: bool
+        default: false
       mode:
         description: V(legacy) for a bot that is meant to run without NATS.
         type: str
@@ -113,6 +117,11 @@ options:
         description: Its health endpoint.
         type: str
         default: http://localhost:8000/api/health
+      monitoring_url:
+        description:
+          - The monitoring endpoint of the server that it is connected to. Without it it is that of O(server).
+          - With an empty one what plugins hold is not looked at.
+        type: str
       plugins:
         description: Its plugins that are enabled.
         type: list
@@ -270,7 +279,6 @@ from ansible_collections.rosey.nats.plugins.module_utils.diagnosis import (
 
 # Of which only whether one answers, and how soon, is asked.
 _FEW = 20
-_NOT_FOUND = 127
 _ROUND_TRIP = {
     **bot_health.ROUND_TRIP_ARGUMENTS,
     "subject": {"type": "str", "default": ""},
@@ -289,6 +297,7 @@ _SERVER = {
 _BOT = {
     "environment": {"type": "str", "required": True, "choices": ["development", "staging", "production"]},
     "home": {"type": "path", "required": True},
+    "optional": {"type": "bool", "default": False},
     "mode": {"type": "str", "choices": list(bot_health.Mode), "default": str(bot_health.Mode.NATS)},
     "service": {"type": "str", "default": ""},
     "command": {"type": "list", "elements": "str", "default": []},
@@ -297,6 +306,7 @@ _BOT = {
     "servers": {"type": "list", "elements": "str", "default": []},
     "client_name": {"type": "str", "default": ""},
     "health_url": {"type": "str", "default": bot_health.URL},
+    "monitoring_url": {"type": "str"},
     "plugins": bot_health.PLUGINS_ARGUMENT,
     "published": {"type": "list", "elements": "str"},
     "python": {"type": "path"},
@@ -339,12 +349,14 @@ def bot_of(params: Mapping[str, t.Any]) -> bot_evidence.Described | None:
         servers=tuple(bot["servers"]),
         client_name=bot["client_name"],
         health_url=bot["health_url"],
-        monitoring_url=server["monitoring_url"] or "",
+        monitoring_url=bot["monitoring_url"],
         version=server["version"],
         server_service=server["service"],
+        container=server["container"],
         command=tuple(bot["command"]),
         pid_file=Path(bot["pid_file"]) if bot["pid_file"] else None,
         legacy=bot["mode"] == bot_health.Mode.LEGACY,
+        optional=bot["optional"],
         plugins=bot_health.plugins_of(bot["plugins"]),
         published=None if bot["published"] is None else tuple(bot["published"]),
     )
@@ -361,19 +373,6 @@ def probe_of(params: Mapping[str, t.Any]) -> plugin_evidence.Probe | None:
         python=bot["python"],
         options=trip["options"],
     )
-
-
-def run_with(module: AnsibleModule) -> service.RunCommand:
-    """Give what runs a command, and tells of a program that is not there as a shell does."""
-
-    def run(words: list[str]) -> tuple[int, str, str]:
-        try:
-            status, said, error = module.run_command(words, handle_exceptions=False)
-        except OSError as failure:
-            return _NOT_FOUND, "", f"{words[0]}: {failure.strerror}"
-        return status, said, error
-
-    return run
 
 
 def main() -> None:
@@ -398,7 +397,7 @@ def main() -> None:
         bot=bot_of(params),
         probe=probe_of(params),
         faults={tree.Symptom(name): str(fault) for name, fault in params["faults"].items()},
-        run_command=run_with(module),
+        run_command=service.run_with(module),
     )
     # in the order in which one leads to the next
     asked = [symptom for symptom in tree.Symptom if symptom in params["symptoms"]]

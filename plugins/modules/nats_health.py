@@ -23,7 +23,7 @@ extends_documentation_fragment:
   - rosey.nats.monitoring.tls
 options:
   version:
-    description: The version that the server has to have. Without it any will do.
+    description: The version that the server has to have, such as V(2.10.7). Without it any will do.
     type: str
   config_file:
     description:
@@ -244,6 +244,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.rosey.nats.plugins.module_utils import (
+    archive,
     conf,
     gate,
     health,
@@ -252,7 +253,27 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
     service,
 )
 
-# What is a warning where the caller gave no limit of his own.
+ARGUMENTS = {
+    **monitoring.ARGUMENTS,
+    "version": {"type": "str"},
+    "config_file": {"type": "path"},
+    "local_files": {"type": "bool", "default": True},
+    "since": {
+        "type": "dict",
+        "options": {
+            "config_load_time": {"type": "str", "required": True},
+            "log_size": {"type": "int"},
+        },
+    },
+    "service": {"type": "str"},
+    "pid_file": {"type": "path"},
+    "wait": {"type": "float", "default": 30.0},
+    "soak": {"type": "float", "default": 0.0},
+    "memory_limit": {"type": "int"},
+    "slow_consumers_limit": {"type": "int"},
+    "connections_limit": {"type": "int"},
+}
+# What is a warning where the caller gave no limit of his own, as the defaults of the role health have it.
 _WARNING_LIMITS = {"slow_consumers": 0, "connections": 90}
 
 
@@ -369,9 +390,9 @@ def has_ended(pid_file: str | None) -> bool:
 
 
 def expectation_of(params: Mapping[str, t.Any]) -> health.Expectation:
-    """Make the expectation from the module's parameters; OSError, ConfError."""
+    """Make the expectation from the module's parameters; ArchiveError for no version, OSError, ConfError."""
     thresholds = {}
-    for name in health.THRESHOLDS:
+    for name in health.MEASURES:
         limit = params[f"{name}_limit"]
         if limit is not None:
             thresholds[name] = health.Threshold(limit, gate.Severity.ERROR)
@@ -379,7 +400,7 @@ def expectation_of(params: Mapping[str, t.Any]) -> health.Expectation:
             thresholds[name] = health.Threshold(_WARNING_LIMITS[name], gate.Severity.WARNING)
     return health.expect(
         read_config(Path(params["config_file"])) if params["config_file"] else {},
-        version=params["version"],
+        version=archive.check_version(params["version"]) if params["version"] else None,
         since=health.Mark(**params["since"]) if params["since"] else None,
         local_files=params["local_files"],
         thresholds=thresholds,
@@ -389,26 +410,7 @@ def expectation_of(params: Mapping[str, t.Any]) -> health.Expectation:
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
-        argument_spec={
-            **monitoring.ARGUMENTS,
-            "version": {"type": "str"},
-            "config_file": {"type": "path"},
-            "local_files": {"type": "bool", "default": True},
-            "since": {
-                "type": "dict",
-                "options": {
-                    "config_load_time": {"type": "str", "required": True},
-                    "log_size": {"type": "int"},
-                },
-            },
-            "service": {"type": "str"},
-            "pid_file": {"type": "path"},
-            "wait": {"type": "float", "default": 30.0},
-            "soak": {"type": "float", "default": 0.0},
-            "memory_limit": {"type": "int"},
-            "slow_consumers_limit": {"type": "int"},
-            "connections_limit": {"type": "int"},
-        },
+        argument_spec=ARGUMENTS,
         required_by=monitoring.REQUIRED_BY,
         mutually_exclusive=[("service", "pid_file")],
         supports_check_mode=True,
@@ -437,7 +439,7 @@ def main() -> None:
             msg=f"config_file: {params['config_file']}: {error}; expected a configuration that nats-server reads; "
             f"correct it, nats-server -t -c {params['config_file']} tells more"
         )
-    except monitoring.MonitoringError as error:
+    except (archive.ArchiveError, monitoring.MonitoringError) as error:
         module.fail_json(msg=str(error))
     attempts = service.Attempts(params["service"], module.run_command) if params["service"] else None
     outcome = prove(

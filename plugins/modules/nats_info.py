@@ -14,6 +14,7 @@ description:
   - Gives the answers of the monitoring endpoint of a server, under the names that the server itself uses.
   - Lists are complete, whatever the server's pages hold. A list that the server gives as null comes as an empty one.
   - Durations are in nanoseconds and sizes in bytes, as the server gives them.
+  - It fails where one of O(gather) gives no answer, and returns those of the others all the same.
 extends_documentation_fragment:
   - rosey.nats.monitoring
   - rosey.nats.monitoring.tls
@@ -72,7 +73,7 @@ EXAMPLES = r"""
 RETURN = r"""
 varz:
   description: The state of the server and the configuration that it runs with.
-  returned: when asked for
+  returned: when asked for and answered
   type: dict
   contains:
     server_id: {description: The id that the server gave itself at its start., type: str}
@@ -94,7 +95,7 @@ varz:
     jetstream: {description: Configuration and use of JetStream. Empty where it is off., type: dict}
 connz:
   description: The connections.
-  returned: when asked for
+  returned: when asked for and answered
   type: dict
   contains:
     server_id: {description: The id of the server., type: str}
@@ -113,7 +114,7 @@ connz:
         subscriptions_list: {description: "Their subjects, with O(details).", type: list, elements: str}
 subsz:
   description: The subscriptions.
-  returned: when asked for
+  returned: when asked for and answered
   type: dict
   contains:
     num_subscriptions: {description: How many there are., type: int, sample: 57}
@@ -127,7 +128,7 @@ subsz:
         cid: {description: The number of the connection., type: int, sample: 5}
 routez:
   description: The routes to the other servers of the cluster.
-  returned: when asked for
+  returned: when asked for and answered
   type: dict
   contains:
     num_routes: {description: How many connections there are. A pair of servers has several., type: int, sample: 8}
@@ -140,21 +141,21 @@ routez:
         remote_name: {description: The name of the other server., type: str}
 leafz:
   description: The leaf nodes.
-  returned: when asked for
+  returned: when asked for and answered
   type: dict
   contains:
     leafnodes: {description: How many there are., type: int, sample: 0}
     leafs: {description: Every leaf node., type: list, elements: dict}
 gatewayz:
   description: The gateways to other clusters.
-  returned: when asked for
+  returned: when asked for and answered
   type: dict
   contains:
     outbound_gateways: {description: Those that this server has opened., type: dict}
     inbound_gateways: {description: Those that others have opened to it., type: dict}
 jsz:
   description: The state of JetStream.
-  returned: when asked for
+  returned: when asked for and answered
   type: dict
   contains:
     disabled: {description: True where JetStream is off., type: bool}
@@ -172,7 +173,7 @@ jsz:
       elements: dict
 healthz:
   description: What the server says of its own health.
-  returned: when asked for
+  returned: when asked for and answered
   type: dict
   contains:
     status: {description: V(ok) where it is well., type: str, sample: ok}
@@ -181,7 +182,7 @@ healthz:
     errors: {description: All that is wrong., type: list, elements: dict}
 accountz:
   description: The accounts.
-  returned: when asked for
+  returned: when asked for and answered
   type: dict
   contains:
     system_account: {description: The system account., type: str, sample: $SYS}
@@ -209,9 +210,14 @@ def main() -> None:
         module.fail_json(msg=missing_required_lib("requests"))
     try:
         monitor = monitoring.connect(module.params)
-        answers = {name: monitor.read(name, details=module.params["details"]) for name in module.params["gather"]}
     except monitoring.MonitoringError as error:
         module.fail_json(msg=str(error))
+    gather = module.params["gather"]
+    found = monitor.read_each(gather, detailed=gather if module.params["details"] else ())
+    errors = {str(answer): None for answer in found.values() if isinstance(answer, monitoring.MonitoringError)}
+    answers = {name: answer for name, answer in found.items() if not isinstance(answer, monitoring.MonitoringError)}
+    if errors:
+        module.fail_json(msg="\n".join(errors), **answers)
     module.exit_json(changed=False, **answers)
 
 

@@ -67,6 +67,11 @@ options:
       - Without a copy an older minor version is refused, since it can lose what a newer one stored.
     type: bool
     default: true
+  copies:
+    description:
+      - The directory of the copies, as M(rosey.nats.nats_store_copy) takes it.
+      - With it, the module fails where there is no room for the copy that the deployment makes.
+    type: path
   ran_last:
     description:
       - The version that ran last on JetStream's store, where the caller has seen it and no server answers.
@@ -92,6 +97,7 @@ extends_documentation_fragment:
 seealso:
   - module: rosey.nats.config_tree
   - module: rosey.nats.nats_health
+  - module: rosey.nats.nats_store_copy
 """
 
 EXAMPLES = r"""
@@ -126,10 +132,12 @@ archive:
   returned: success
   type: str
   sample: nats-server-v2.10.7-linux-amd64.tar.gz
-requests:
-  description: Whether the host's Python has the library requests.
+packages:
+  description: The distribution's packages that the host's Python lacks to ask a server.
   returned: success
-  type: bool
+  type: list
+  elements: str
+  sample: [python3-requests]
 user_exists:
   description: Whether the account is there. True where none is needed.
   returned: success
@@ -163,6 +171,13 @@ mark:
       prove a reload. Null where no server answers.
   returned: success
   type: dict
+monitoring_url:
+  description:
+    - The monitoring endpoint at which the running server answers, also where the deployment gives it another one. Null
+      where no server answers.
+  returned: success
+  type: str
+  sample: http://127.0.0.1:8222
 action:
   description: What a deployment asks of the server, one of V(nothing), V(reload), V(restart), V(start).
   returned: success
@@ -205,14 +220,13 @@ dangers:
   elements: str
 store:
   description: >-
-    JetStream's store, with C(before), the version that ran last on it, null where none is known, and C(needs_copy),
-    whether it has to be copied before the server starts.
+    JetStream's store, with C(directory), its C(store_dir), C(before), the version that ran last on it, null where none
+    is known, and C(needs_copy), whether it has to be copied before the server starts.
   returned: success
   type: dict
 """
 
 import grp
-import importlib.util
 import os
 import platform
 import pwd
@@ -236,6 +250,7 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
     service,
     state,
     store,
+    system,
 )
 from ansible_collections.rosey.nats.plugins.module_utils.action import Action, Reason, least
 
@@ -254,11 +269,12 @@ class ObstacleError(Exception):
 
 @dataclass(frozen=True)
 class Answering:
-    """A running server that answers.
+    """A running server that answers, and where.
 
     varz, jsz: what it shows, of JetStream only where that may change. mark: how it is, to prove a reload later.
     """
 
+    url: str
     varz: monitoring.Answer
     jsz: monitoring.Answer | None
     mark: health.Mark
@@ -296,7 +312,7 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dic
     return {
         "architecture": architecture.name,
         "archive": archive.release_name(params["version"], architecture),
-        "requests": importlib.util.find_spec("requests") is not None,
+        "packages": system.missing_packages(["requests"]),
         "user_exists": _exists(pwd.getpwnam, params["user"]),
         "group_exists": _exists(grp.getgrnam, params["group"]),
         "binary": {
@@ -308,6 +324,7 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dic
         "unit_changed": found.unread or any(_is_unit(change.path) for change in changes),
         "service": found.as_result(),
         "mark": asdict(server.mark) if server else None,
+        "monitoring_url": server.url if server else None,
         "action": str(action),
         "reasons": [str(reason) for reason in reasons] if started else [],
         "dangers": [danger.what for danger in dangers],
@@ -430,20 +447,26 @@ def _store(
 
     versions: those of which one ran last. In doubt the store is that of the one that asks for a copy.
     """
-    version = params["version"]
+    version, config = params["version"], options.canonical(meant)
     before = next((each for each in versions if store.needs_copy(each, version)), next(iter(versions), None))
-    if before is None or not health.meant_jetstream(options.canonical(meant)) or not store.needs_copy(before, version):
-        return {"before": before, "needs_copy": False}
+    # a relative path begins where both systemd and the process runtime start the server
+    directory = Path("/", plan.store_directory(config)).parent
+    found = {"directory": str(directory), "before": before, "needs_copy": False}
+    if before is None or not health.meant_jetstream(config) or not store.needs_copy(before, version):
+        return found
     if params["runtime"] == "docker":
         what = f"nats_server_version is {version}, and {before} ran here in a container, whose store can't be copied"
         danger = plan.Danger(UNCOPIED_STORE, f"{what}; a way back to an older minor version can silently lose messages")
         if not {danger.name, "all"} & {*params["accept"]}:
             raise ObstacleError(danger.refusal)
-        return {"before": before, "needs_copy": False}
+        return found
     # on the way back there is nothing better
     if not params["store_copy"] and "all" not in params["accept"] and store.is_downgrade(before, version):
         raise ObstacleError(store.downgrade_refusal(before, version))
-    return {"before": before, "needs_copy": params["store_copy"]}
+    if params["store_copy"] and params["copies"]:
+        copies = Path(params["copies"])
+        store.check(store.plan(directory, copies, before), copies)
+    return {**found, "needs_copy": params["store_copy"]}
 
 
 def _answering(meant: Mapping[str, t.Any], *configs: dict[str, t.Any] | str | None) -> Answering | None:
@@ -462,7 +485,7 @@ def _answering(meant: Mapping[str, t.Any], *configs: dict[str, t.Any] | str | No
             continue
         jsz = monitor.jsz() if plan.concerns_store(meant, varz) else None
         mark = health.mark(varz, log_file and Path(log_file))
-        return Answering(health.with_jetstream(varz, jsz), jsz, mark)
+        return Answering(url, health.with_jetstream(varz, jsz), jsz, mark)
     return None
 
 
@@ -473,7 +496,7 @@ def _restart_reasons(
     entries: Iterable[Mapping[str, t.Any]],
 ) -> Iterator[Reason]:
     """Name what a running server only takes up with a new process."""
-    if found.running and found.running.executable != binary.binary:
+    if found.running and not _runs(found.running, binary):
         yield Reason("binary", str(found.running.executable), str(binary.binary), Action.RESTART)
     for change in changes:
         if _is_unit(change.path):
@@ -484,6 +507,11 @@ def _restart_reasons(
             yield Reason("unit", path, "not in effect yet", Action.RESTART)
 
 
+def _runs(running: process.Process, binary: archive.Installation) -> bool:
+    """Tell whether a process was started from the pinned binary; /proc has its path without the links to it."""
+    return running.executable == binary.binary.resolve()
+
+
 def _is_unit(path: str) -> bool:
     return path.endswith(".service")
 
@@ -492,8 +520,8 @@ def _server_reasons(
     params: Mapping[str, t.Any], found: service.Service, binary: archive.Installation, server: Answering | None
 ) -> Iterator[Reason]:
     """Name what a running server was started with instead of what is meant."""
-    version = params["version"].removeprefix("v")
-    runs_it = found.running is None or found.running.executable == binary.binary
+    version = params["version"]
+    runs_it = found.running is None or _runs(found.running, binary)
     if server and runs_it and server.varz["version"] != version:
         yield Reason("version", server.varz["version"], version, Action.RESTART)
     config_file = Path(params["config_file"])
@@ -565,6 +593,7 @@ def main() -> None:
             "settings": {"type": "dict"},
             **entries.SPEC,
             "store_copy": {"type": "bool", "default": True},
+            "copies": {"type": "path"},
             "ran_last": {"type": "str"},
             "accept": {
                 "type": "list",
@@ -590,6 +619,7 @@ def main() -> None:
         sealed.ReleaseError,
         service.ServiceError,
         state.StateError,
+        store.StoreError,
     ) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **found)

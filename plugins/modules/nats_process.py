@@ -190,7 +190,7 @@ class Control:
         self._check_mode = bool(module.check_mode)
         pid_file = Path(given["pid_file"]).absolute()
         self._server = process.Server(Path(given["binary"]).absolute(), Path(given["config"]).absolute(), pid_file)
-        self._output = Path(given["output"] or pid_file.with_suffix(".out")).absolute()
+        self._output = Path(given["output"] or process.output_file(pid_file)).absolute()
         self._signal = signal.Signals[f"SIG{given['stop_signal']}"]
         self._stop_seconds = given["stop_timeout"]
         self.killed = False

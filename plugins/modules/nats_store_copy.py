@@ -27,7 +27,7 @@ attributes:
 options:
   store:
     description:
-      - The C(store_dir) of the server, as it is configured. The server keeps its data in C(jetstream) in it.
+      - The C(store_dir) of the server, an absolute path. The server keeps its data in C(jetstream) in it.
       - Required with O(state=copied).
     type: path
   copies:
@@ -269,7 +269,7 @@ from ansible_collections.rosey.nats.plugins.module_utils import lease, monitorin
 
 def copied(given: Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
     """Copy the store where no copy holds the same, and remove what is superfluous; StoreError."""
-    source, copies = Path(given["store"]).absolute(), Path(given["copies"]).absolute()
+    source, copies = Path(given["store"]), Path(given["copies"]).absolute()
     if check_mode:
         return _copied(given, source, copies, check_mode=True)
     with lease.working(given["releases"]), store.opened(copies):
@@ -357,6 +357,11 @@ def fault(given: Mapping[str, t.Any]) -> str:
     for name in ("from_version", "to_version"):
         if given[name] is not None:
             store.minor(given[name])
+    if given["state"] == "copied" and not Path(given["store"]).is_absolute():
+        return (
+            f"store is {given['store']!r}; expected an absolute path, the server's store_dir, since a store that is "
+            "looked for elsewhere is not copied; give it"
+        )
     if given["keep"] < 1:
         return f"keep is {given['keep']}; expected at least 1, for the copy that is made; correct it"
     if given["state"] == "copied" and given["monitoring_url"]:

@@ -23,8 +23,6 @@ _NAMESPACE = Path("/proc/self/ns/pid")
 # The kernel gives the first namespace of processes always the same number.
 _FIRST_NAMESPACE = "pid:[4026531836]"
 _DIGITS = 8
-# A process that only waits for its parent to be told of its end has ended, see proc(5).
-_ENDED = ("Z", "X", "x")
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ def is_running(pid: int, since: str) -> bool:
     except PermissionError:
         pass
     state, found = _look_up(pid)
-    return state not in _ENDED and found in (since, "")
+    return state not in process.ENDED and found in (since, "")
 
 
 def started(pid: int) -> str:

@@ -146,6 +146,12 @@ def test_the_first_gate_that_does_not_pass_ends_it(world: World) -> None:
     assert world.hosts["live"].section() is None
 
 
+def test_check_mode_predicts_every_stage_and_watches_none(world: World) -> None:
+    said = world.play("playbooks/migrate.yml", list(HOSTS), "--check")
+    assert said.startswith("exit 0"), said
+    assert world.running() == []
+
+
 def test_a_stage_without_hosts_is_refused_before_the_first(world: World) -> None:
     said = world.play("playbooks/migrate.yml", ["development", "staging"])
     assert said.startswith("exit 2"), said
@@ -189,6 +195,7 @@ INTO_PRODUCTION: dict[str, dict[str, Any]] = {
     "all": {"bot_plugins_overlays": {"quotes": {"subscriptions": ["rosey.>"]}}},
     "a publish": {"bot_plugins_overlays": {"quotes": {"publishes": ["rosey.prod.cytube.chat.message"]}}},
     "the bot's own": {"bot_plugins_bot": {"publishes": ["rosey.prod.>"], "subscriptions": []}},
+    "the inbox": {"bot_config_nats": {"inbox_prefix": "rosey.prod.commands"}},
     "the round trip": {"bot_config_round_trip_subject": "rosey.prod.commands.quote"},
 }
 

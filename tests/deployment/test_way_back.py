@@ -218,6 +218,31 @@ def test_a_copy_that_fails_leaves_the_version_that_ran(tmp_path: Path) -> None:
         stop_all(tmp_path)
 
 
+def test_another_minor_version_copies_the_store_of_a_server_that_moves(tmp_path: Path) -> None:
+    ports = free_ports(4)
+    deployment = Deployment(tmp_path, *ports[:3])
+    kept, copies = tmp_path / "kept", tmp_path / "root/var/lib/rosey-nats/stores"
+    kept.mkdir()
+    older = {"nats_server_version": "2.9.25", "nats_server_module_sums": {"2.9.25": OLDER_SUM}}
+    store = {"jetstream": True, "store_dir": str(kept)}
+    try:
+        said = deployment.play({**older, "nats_server_config": {**store, "log_max_num": None}})
+        assert said.startswith("exit 0"), said
+        asyncio.run(stored(deployment.port))
+        said = deployment.play({"nats_server_config": {**store, "http_port": ports[3]}})
+        assert said.startswith("exit 0"), said
+        said = run_playbook(ROLLBACK, tmp_path / "hosts.yml")
+        assert said.startswith("exit 0"), said
+        assert deployment.varz()["version"] == "2.9.25"
+        # one of the way there, and one of the way back; each server told what it had, at its own address
+        facts = [json.loads(file.read_text()) for file in sorted(copies.glob("*/copy.json"))]
+        assert [copy["from_version"] for copy in facts] == ["2.10.7", "2.9.25"]
+        for copy in facts:
+            assert [(stream["name"], stream["messages"]) for stream in copy["streams"]] == [("kept", 1)]
+    finally:
+        stop_all(tmp_path)
+
+
 async def stored(port: int) -> None:
     """Store a message, so that there is something to copy."""
     client = await nats.connect(f"nats://127.0.0.1:{port}")

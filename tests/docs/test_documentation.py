@@ -21,6 +21,7 @@ MODULES = sorted(path.stem for path in ROOT.glob("plugins/modules/*.py"))
 FILTERS = sorted(path.stem for path in ROOT.glob("plugins/filter/*.yml"))
 ROLES = sorted(path.parents[1].name for path in ROOT.glob("roles/*/meta/argument_specs.yml"))
 PLAYBOOKS = sorted(ROOT.glob("playbooks/*.yml"))
+README = (ROOT / "README.md").read_text()
 
 
 def pages(kind: str, names: list[str]) -> dict[str, Any]:
@@ -70,6 +71,28 @@ def test_a_role_documents_exactly_its_defaults(documented: dict[str, dict[str, A
 def test_a_playbook_begins_with_how_to_run_it(playbook: Path) -> None:
     head = itertools.takewhile(lambda line: line.startswith(("---", "#")), playbook.read_text().splitlines())
     assert any(re.match(rf"# ansible-playbook \S*\b{playbook.stem}\b", line) for line in head)
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_an_example_takes_only_what_a_role_documents(documented: dict[str, dict[str, Any]], name: str) -> None:
+    roles = documented["role"]
+    for entry_point in roles[f"{COLLECTION}.{name}"]["entry_points"].values():
+        taken = re.findall(rf"name: ({COLLECTION}\S+)\n +tasks_from: (\S+)", entry_point["examples"])
+        assert [(role, tasks) for role, tasks in taken if tasks not in roles[role]["entry_points"]] == []
+
+
+def test_the_readme_names_what_site_can_be_narrowed_to() -> None:
+    site = (ROOT / "playbooks" / "site.yml").read_text()
+    parts = [name for name in ROLES if re.search(rf"(?:tags:|-) {name}$", site, re.MULTILINE)]
+    assert parts
+    assert [part for part in parts if f"`{part}`" not in README] == []
+
+
+@pytest.mark.parametrize("directory", ["module_utils", "plugin_utils"])
+def test_the_readme_names_every_home_of_knowledge(directory: str) -> None:
+    homes = {path.stem for path in (ROOT / "plugins" / directory).glob("*.py")}
+    parts = {home for home in homes if any(home.startswith(f"{whole}_") for whole in homes)}
+    assert [home for home in sorted(homes - parts) if f"`{home}`" not in README] == []
 
 
 def test_there_is_something_to_document() -> None:

@@ -10,6 +10,7 @@ import json
 import os
 import resource
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -25,7 +26,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from ansible_collections.rosey.nats.plugins.module_utils import conf
-from ansible_collections.rosey.nats.tests.unit.fake_monitoring import BOT, fake_monitoring
+from ansible_collections.rosey.nats.tests.unit.fake_monitoring import BOT, fake_monitoring, make_certificate
 
 RunModule = Callable[..., dict[str, Any]]
 ROOT = Path(__file__).parents[2]
@@ -102,7 +103,7 @@ class Bus:
         subjects: Sequence[str],
         *,
         answer: Callable[[Msg], Coroutine[Any, Any, None]] | None = None,
-        **login: str,
+        **options: Any,
     ) -> None:
         """Connect a client of this name that subscribes to these subjects; by default it never answers."""
 
@@ -110,7 +111,7 @@ class Bus:
             """Say nothing."""
 
         async def connect() -> None:
-            client = await nats.connect(self.url, name=name, **login)
+            client = await nats.connect(self.url, name=name, **options)
             self.clients.append(client)
             for subject in subjects:
                 await client.subscribe(subject, cb=answer or ignore)
@@ -246,6 +247,19 @@ def test_a_round_trip_with_a_wrong_password_is_an_error(bus: Bus, ask: Ask, logi
         "- round trip: expected a connection to the bus, found none: nats: 'Authorization Violation'" in result["msg"]
     )
     assert "wr-o-ng" not in json.dumps(result)
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_round_trip_trusts_whom_the_bot_trusts(bus: Bus, ask: Ask, tmp_path: Path, trusted: bool) -> None:
+    certificate = make_certificate(tmp_path)
+    bus.start(tls={"cert_file": str(certificate), "key_file": str(certificate)})
+    trust = ssl.create_default_context(cafile=certificate)
+    bus.hold(NAME, ["rosey.prod.>"], answer=respond, tls=trust, tls_hostname="127.0.0.1")
+    variables = tmp_path / "secrets.env"
+    variables.write_text(f"SSL_CERT_FILE={certificate}\n" if trusted else "")
+    result = ask(**trip(), environment_file=str(variables))
+    assert result["passed"] is trusted
+    assert trusted or "certificate verify failed" in result["msg"]
 
 
 def test_a_round_trip_to_a_server_that_is_not_there_is_an_error(

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import platform
 import threading
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ansible_collections.rosey.nats.plugins.module_utils import archive
+
+from .conftest import run_playbook
 
 if TYPE_CHECKING:
     from .conftest import Deployment
@@ -73,6 +76,22 @@ def test_a_damaged_binary_is_replaced_and_the_second_run_changes_nothing(
     assert ("from " + (str(release) if method == "file" else mirror)) in said
     assert binary.read_bytes() == nats_server.read_bytes()
     assert "changed=0 " in deployment.play(variables)
+
+
+@pytest.mark.parametrize(("target", "asked"), [({}, "v2.10.29"), ({"version": VERSION}, f"v{VERSION}")])
+def test_the_release_is_asked_for_the_version_that_is_brought(
+    tmp_path: Path, target: dict[str, str], asked: str
+) -> None:
+    shown, inventory = tmp_path / "show.yml", tmp_path / "hosts.yml"
+    role = {"name": "rosey.nats.nats_server", "tasks_from": "monitored.yml"}
+    # what a rollback has of its release, in place of the description
+    vars_of_release = {"__nats_server_target": target} if target else {}
+    tasks = [{"import_role": role}, {"debug": {"msg": "from {{ nats_server_url }}"}, "vars": vars_of_release}]
+    shown.write_text(json.dumps([{"hosts": "rosey", "gather_facts": False, "tasks": tasks}]))
+    variables = {"ansible_connection": "local", "nats_server_version": "2.10.29"}
+    inventory.write_text(json.dumps({"rosey": {"hosts": {"here": variables}}}))
+    said = run_playbook(str(shown), inventory)
+    assert f"from https://github.com/nats-io/nats-server/releases/download/{asked}\n" in said, said
 
 
 def test_a_missing_link_is_made_again_without_an_archive(deployment: Deployment) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) Rosey-Robot Team
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The unit of a server that has peers and listens on all addresses: what follows from its configuration."""
+"""A server that has peers and listens on all addresses: what follows from its configuration, for its unit above all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from .conftest import Deployment, free_ports, stop_all
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .conftest import Container
 
 CONFIG = {
@@ -55,9 +59,23 @@ def test_a_second_run_changes_nothing(peer: Container) -> None:
 def test_a_stop_drains(peer: Container) -> None:
     # 12 is SIGUSR2.
     asked = peer.run("systemctl show nats --property=KillSignal,TimeoutStopUSec").splitlines()
-    assert sorted(asked) == ["KillSignal=12", "TimeoutStopUSec=2min 30s"]
+    assert sorted(asked) == ["KillSignal=12", "TimeoutStopUSec=1min"]
     peer.run("systemctl stop nats")
     # Code 1 says that the process ended by itself, with that status.
     stopped = peer.run("systemctl show nats --property=Result,ExecMainCode,ExecMainStatus").splitlines()
     assert sorted(stopped) == ["ExecMainCode=1", "ExecMainStatus=0", "Result=success"]
     assert "Entering lame duck mode" in peer.run("cat /var/log/nats/nats-server.log")
+
+
+def test_a_restart_drains_without_systemd_too(tmp_path: Path) -> None:
+    *ports, cluster = free_ports(4)
+    deployment = Deployment(tmp_path, *ports)
+    config = {**CONFIG, "host": "127.0.0.1", "cluster": {"name": "rosey", "host": "127.0.0.1", "port": cluster}}
+    try:
+        for name in ("first", "second"):
+            said = deployment.play({"nats_server_config": {**config, "server_name": name}})
+            assert said.startswith("exit 0"), said
+        (log,) = tmp_path.rglob("nats-server.log")
+        assert "Entering lame duck mode" in log.read_text()
+    finally:
+        stop_all(tmp_path)

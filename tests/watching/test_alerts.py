@@ -80,11 +80,19 @@ CASES = [
         "nats-server rosey does not answer",
     ),
     Case(
+        "NatsServerDown",
+        HEALTH,
+        {"rosey_nats_check_status_code": "2x60"},
+        {"rosey_nats_check_status_code": "0x60"},
+        "nats-server here does not answer",
+        more={"check": "server"},
+    ),
+    Case(
         "NatsServerUnhealthy",
         EXPORTER,
         {"gnatsd_healthz_status_value": "0x60"},
         {"gnatsd_healthz_status_value": "1x60"},
-        "nats-server rosey says that it is not well",
+        "nats-server rosey is not well",
         more={"value": "unavailable"},
     ),
     Case(
@@ -92,7 +100,7 @@ CASES = [
         TEXTFILE,
         {"rosey_nats_healthy": "0x60"},
         {"rosey_nats_healthy": "1x60"},
-        "nats-server rosey says that it is not well",
+        "nats-server rosey is not well",
     ),
     Case(
         "NatsConnectionsNearLimit",
@@ -259,7 +267,7 @@ def shown(labels: Mapping[str, str]) -> str:
 def expected(case: Case) -> dict[str, Any]:
     """Give the alert as Prometheus has to make it."""
     labels = case.labels | case.more | RULES[case.alert]["labels"]
-    description = RULES[case.alert]["annotations"]["description"].replace("{{ $labels.server_id }}", "rosey")
+    description = RULES[case.alert]["annotations"]["description"]
     return {"exp_labels": labels, "exp_annotations": {"summary": case.summary, "description": description}}
 
 
@@ -287,6 +295,24 @@ def test_prometheus_takes_the_rules(tool: Path) -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.alert}-{case.labels['job']}")
 def test_a_rule_fires_where_something_is_wrong_and_only_there(tool: Path, tmp_path: Path, case: Case) -> None:
     done = attempt(tool, tmp_path, trial(case, case.firing, [expected(case)]), trial(case, case.quiet, []))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("answers", [False, True])
+def test_a_server_that_is_critical_is_unhealthy_where_it_answers_and_else_down(
+    tool: Path, tmp_path: Path, answers: bool
+) -> None:
+    down = next(case for case in CASES if (case.alert, case.labels) == ("NatsServerDown", HEALTH))
+    unhealthy = replace(down, alert="NatsServerUnhealthy", summary="nats-server here is not well")
+    trials = [
+        trial(down, down.firing, [] if answers else [expected(down)]),
+        trial(unhealthy, down.firing, [expected(unhealthy)] if answers else []),
+    ]
+    if answers:
+        for each in trials:
+            uptime = trial(replace(down, more={}), {"rosey_nats_check_uptime_seconds": "0+60x60"}, [])
+            each["input_series"] += uptime["input_series"]
+    done = attempt(tool, tmp_path, *trials)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -78,6 +78,7 @@ def inventory(bot_deployment: Deployment, tmp_path: Path) -> Callable[..., Path]
     return write
 
 
+FAULTY = {"bot_plugins_declared": [{"name": "new", "subscriptions": ["commands..new"]}]}
 GONE = {"host": {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}}
 PLACEHOLDER = {"host": {"ansible_connection": "ssh"}}
 
@@ -160,7 +161,7 @@ def test_a_warning_is_told_and_is_no_failure_but_for_nagios(inventory: Callable[
 def test_hosts_that_can_not_be_looked_at_are_unknown_and_the_others_are_told(inventory: Callable[..., Path]) -> None:
     hosts = inventory(
         here={},
-        gone=GONE,
+        gone=FAULTY | GONE,
         wrong={"health_thresholds": {"conections": {}}},
         **{"placeholder.example.invalid": PLACEHOLDER},
     )
@@ -211,17 +212,29 @@ def test_a_plugin_that_is_only_warned_of_makes_nothing_critical(inventory: Calla
 
 
 def test_a_description_that_is_faulty_keeps_nobody_from_looking(inventory: Callable[..., Path]) -> None:
-    faulty = {"bot_plugins_declared": [{"name": "new", "subscriptions": ["commands..new"]}]}
-    looked = look(inventory(here=faulty), "json")
+    looked = look(inventory(here=FAULTY), "json")
     assert looked.hosts == {"here": {"plugins": "warning"}}
     assert "commands..new" in looked.out
     assert looked.status == 0
 
 
-def test_a_server_without_a_bot_is_looked_at(inventory: Callable[..., Path]) -> None:
-    looked = look(inventory(here={"bot_config_environment": "{{ nobody_said }}"}), "json")
-    assert looked.hosts == {"here": {}}
+@pytest.mark.parametrize("without", [{"bot_config_environment": "{{ nobody_said }}"}, {"bot_config_gate": "never"}])
+def test_a_server_without_a_bot_is_looked_at(inventory: Callable[..., Path], without: dict[str, Any]) -> None:
+    no_root = {"ansible_become_exe": "no-sudo", "ansible_become_user": "nobody"}
+    looked = look(inventory(here={**without, "bot_config_runtime": "systemd", "host": no_root}), "json")
+    assert (looked.status, looked.hosts) == (0, {"here": {}}), looked
     assert '"bot"' not in looked.out
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"), [("", {}), ("http://127.0.0.1:1", {"plugins": "unknown"})], ids=["nowhere", "elsewhere"]
+)
+def test_what_plugins_hold_is_asked_where_the_gate_asks(
+    inventory: Callable[..., Path], url: str, expected: dict[str, str]
+) -> None:
+    looked = look(inventory(here={"bot_config_monitoring_url": url}), "json")
+    assert (looked.status, looked.hosts) == (2 if expected else 0, {"here": expected}), looked
+    assert ('"plugins"' in looked.out) == bool(expected)
 
 
 def test_what_only_the_servers_environment_knows_is_not_missed(inventory: Callable[..., Path]) -> None:

@@ -27,6 +27,7 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
     monitoring,
     options,
     process,
+    service,
 )
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.bot_evidence import (
     SECTION,
@@ -78,18 +79,19 @@ def _ask_where(evidence: Evidence) -> Iterator[Cause]:
             "the bot is connected to another server than the one that is described",
             f"it is connected to {bot_health.without_credentials(server)}, by {_source(evidence)}",
             f"described: {', '.join(evidence.described.servers)}",
-            remedy=f"correct {_source(evidence)}, or {_DEPLOY}; then {evidence.described.restart}",
+            remedy=_correct(evidence),
         )
 
 
 def _unexplained(evidence: Evidence) -> Iterator[Cause]:
-    if isinstance(evidence.told, NotSeenError) and isinstance(evidence.connections, NotSeenError):
+    says_nothing = evidence.says_connected is None
+    if says_nothing and isinstance(evidence.connections, NotSeenError):
         return
     said = () if isinstance(evidence.unit, NotSeenError) else _words(evidence.unit)[-1:]
     yield _cause(
         "bot_not_connected",
         "the bot is not connected, and nothing that was looked at says why",
-        "it tells so itself" if not isinstance(evidence.told, NotSeenError) else "the server has no connection of it",
+        "the server has no connection of it" if says_nothing else "it tells so itself",
         *(f"its last words: {line}" for line in said),
         remedy=f"look at the log of the bot: {evidence.described.log}",
         confidence=Confidence.LIKELY,
@@ -130,7 +132,7 @@ def _ask_section(evidence: Evidence) -> Iterator[Cause]:
             remedy=_DEPLOY,
         )
     else:
-        yield from _option_causes(evidence, file, section)
+        yield from _option_causes(file, section)
 
 
 def _file_cause(evidence: Evidence, file: File) -> Cause | None:
@@ -148,7 +150,7 @@ def _file_cause(evidence: Evidence, file: File) -> Cause | None:
     return None
 
 
-def _option_causes(evidence: Evidence, file: File, section: Mapping[str, t.Any]) -> Iterator[Cause]:
+def _option_causes(file: File, section: Mapping[str, t.Any]) -> Iterator[Cause]:
     for name, value in section.items():
         if name == client_options.PREFIX or name in client_options.SECRET_OPTIONS:
             continue
@@ -205,29 +207,29 @@ _NOT_EXECUTED = "203"
 
 
 def _ask_service(evidence: Evidence) -> Iterator[Cause]:
-    unit, service = seen(evidence.unit), f"{evidence.described.service}.service"
+    unit, name = seen(evidence.unit), f"{evidence.described.service}.service"
     if unit["LoadState"] == "not-found":
         yield _cause(
             "bot_unit_missing",
             "the bot's service is not there",
-            f"systemd knows no {service}",
+            f"systemd knows no {name}",
             remedy="install the bot's service, or name it in bot_config_service",
         )
     elif unit["LoadState"] == "masked":
         yield _cause(
             "bot_unit_masked",
             "the bot's service is masked, so nothing starts it",
-            f"{service} is a link to /dev/null",
+            f"{name} is a link to /dev/null",
             remedy=f"systemctl unmask {evidence.described.service}, then systemctl start {evidence.described.service}",
         )
     elif unit["ActiveState"] == "inactive":
         yield _cause(
             "bot_stopped",
             "the bot's service is stopped",
-            f"{service} is inactive, and ended without an error",
+            f"{name} is inactive, and ended without an error",
             remedy=evidence.described.restart,
         )
-    elif unit["ActiveState"] == "failed" or unit["SubState"] == "auto-restart" or unit.number("NRestarts"):
+    elif service.is_failing(unit.properties):
         yield from _dying_causes(evidence, unit)
 
 
@@ -288,85 +290,89 @@ def _unresolved(evidence: Evidence, login: Login) -> Iterator[Cause]:
 
 
 def _unconnected(evidence: Evidence, login: Login) -> Iterator[Cause]:
-    place = _shown(login)
-    asked = f"the bot asks {place}, by {_source(evidence)}"
-    correct = f"correct {_source(evidence)}, or {_DEPLOY}; then {evidence.described.restart}"
     if not evidence.own_addresses.issuperset(login.addresses):
         yield _cause(
             "server_unreachable",
             "the bot's server is on another host, which does not answer",
-            asked,
+            _asked(evidence, login),
             login.error,
             remedy="see that the server runs and listens to this host, and look at the firewalls between the two",
         )
         return
     listeners = seen(evidence.listeners)
     there = [each for each in listeners if each.socket.port == login.port]
-    means = f"{urlsplit(login.url).hostname} means {', '.join(login.addresses)}"
-    if not there:
-        clients = _clients(evidence, listeners)
-        if clients:
-            meant = map(bot_health.place_or_none, evidence.described.servers)
-            is_bots = bot_health.place_or_none(login.url) not in meant
-            yield _cause(
-                "port_mismatch",
-                "the bot asks another port than the one on which nats-server listens",
-                asked,
-                str(clients),
-                remedy=correct if is_bots else f"deploy again, which gives nats-server port {login.port}",
-            )
-        else:
-            yield _cause(
-                "nothing_listens",
-                "nothing listens where the bot looks for its server",
-                asked,
-                f"nothing listens on port {login.port} of this host",
-                remedy=f"{evidence.described.start_server}, or diagnose why it does not start: -e symptom=server",
-            )
-        return
+    yield _not_reached(evidence, login, there) if there else _not_there(evidence, login, listeners)
+
+
+def _not_there(evidence: Evidence, login: Login, listeners: Iterable[process.Listener]) -> Cause:
+    """Say why nothing listens on the port that the bot asks."""
+    clients = _clients(evidence, listeners)
+    if clients:
+        meant = map(bot_health.place_or_none, evidence.described.servers)
+        is_bots = bot_health.place_or_none(login.url) not in meant
+        return _cause(
+            "port_mismatch",
+            "the bot asks another port than the one on which nats-server listens",
+            _asked(evidence, login),
+            str(clients),
+            remedy=_correct(evidence) if is_bots else f"deploy again, which gives nats-server port {login.port}",
+        )
+    return _cause(
+        "nothing_listens",
+        "nothing listens where the bot looks for its server",
+        _asked(evidence, login),
+        f"nothing listens on port {login.port} of this host",
+        remedy=f"{evidence.described.start_server}, or diagnose why it does not start: -e symptom=server",
+    )
+
+
+def _not_reached(evidence: Evidence, login: Login, there: list[process.Listener]) -> Cause:
+    """Say why the bot does not reach what listens on its port."""
     found = ", ".join(map(str, there))
     families = {each.socket.address.version for each in there}
-    if not families & {ipaddress.ip_address(address).version for address in login.addresses}:
+    addresses = [ipaddress.ip_address(address) for address in login.addresses]
+    if not families & {address.version for address in addresses}:
         name, cause = "address_family", "the name of the bot's server means addresses of another family"
-    elif not any(
-        process.conflicts(ipaddress.ip_address(address), login.port, each.socket)
-        for address in login.addresses
-        for each in there
-    ):
+    elif not any(process.conflicts(address, login.port, each.socket) for address in addresses for each in there):
         name, cause = "address_mismatch", "the server listens on another address than the one that the bot asks"
     else:
-        yield _cause(
+        return _cause(
             "connection_blocked",
             "a connection to the bot's server does not come about, though it listens",
-            asked,
+            _asked(evidence, login),
             found,
             login.error,
             remedy="look at the host's firewall, and at the load of the host",
         )
-        return
-    yield _cause(name, cause, asked, means, found, remedy=f"give both the same address: {correct}")
+    return _cause(
+        name,
+        cause,
+        _asked(evidence, login),
+        f"{urlsplit(login.url).hostname} means {', '.join(login.addresses)}",
+        found,
+        remedy=f"give both the same address: {_correct(evidence)}",
+    )
 
 
 def _ungreeted(evidence: Evidence, login: Login) -> Iterator[Cause]:
     holders = [each for each in seen(evidence.listeners) if each.socket.port == login.port]
     asked = f"at {_shown(login)}: {login.error}"
     purpose = next((each.purpose for each in _endpoints(evidence) if each.port == login.port), "")
-    correct = f"correct {_source(evidence)}, or {_DEPLOY}; then {evidence.described.restart}"
-    if not any(each.command == _NATS_SERVER for each in holders):
+    if not any(_is_server(evidence, each) for each in holders):
         yield _cause(
             "not_nats",
             "what listens where the bot looks for its server is no NATS server",
             asked,
             *map(str, holders),
-            remedy=f"{correct}; or stop what listens there, and {evidence.described.start_server}",
+            remedy=f"{_correct(evidence)}; or stop what listens there, and {evidence.described.start_server}",
         )
     elif purpose not in ("", _CLIENTS):
         yield _cause(
             "port_mismatch",
             "the bot asks another port than the one on which nats-server listens for clients",
-            f"the bot asks {_shown(login)}, by {_source(evidence)}",
+            _asked(evidence, login),
             f"port {login.port} of nats-server serves {purpose}",
-            remedy=correct,
+            remedy=_correct(evidence),
         )
     else:
         yield _cause(
@@ -389,7 +395,8 @@ _CERTIFICATES = {
     Flaw.UNTRUSTED: (
         "tls_untrusted",
         "the server's certificate is signed by nobody whom the bot trusts",
-        "let the bot trust who signed it: SSL_CERT_FILE in its environment file, or the host's certificates",
+        f"let the bot trust who signed it: {credentials.CA_FILE_VARIABLE} in its environment file, or the host's "
+        "certificates",
     ),
     Flaw.NAME: (
         "tls_name",
@@ -565,7 +572,14 @@ def _endpoints(evidence: Evidence) -> tuple[footprint.Endpoint, ...]:
 def _clients(evidence: Evidence, listeners: Iterable[process.Listener]) -> process.Listener | None:
     """Give where nats-server really listens for clients."""
     ports = [each.port for each in _endpoints(evidence) if each.purpose == _CLIENTS]
-    return next((each for each in listeners if each.socket.port in ports and each.command == _NATS_SERVER), None)
+    return next((each for each in listeners if each.socket.port in ports and _is_server(evidence, each)), None)
+
+
+def _is_server(evidence: Evidence, listener: process.Listener) -> bool:
+    """Tell whether nats-server listens there. The ports of a container another program holds for it."""
+    if evidence.described.container:
+        return listener.socket.port in [each.port for each in _endpoints(evidence)]
+    return listener.command == _NATS_SERVER
 
 
 # What is left where the server would let it in
@@ -660,6 +674,14 @@ def _source(evidence: Evidence) -> str:
     if variables_of(evidence.secrets).get(credentials.SERVER_VARIABLE):
         return f"{credentials.SERVER_VARIABLE} in {evidence.described.secrets_file}"
     return f"servers in {evidence.described.section_file}"
+
+
+def _asked(evidence: Evidence, login: Login) -> str:
+    return f"the bot asks {_shown(login)}, by {_source(evidence)}"
+
+
+def _correct(evidence: Evidence) -> str:
+    return f"correct {_source(evidence)}, or {_DEPLOY}; then {evidence.described.restart}"
 
 
 def _shown(login: Login) -> str:

@@ -43,9 +43,10 @@ class Described:
     """What was meant, as the roles describe it.
 
     service: of the bot; empty where it is a process of its own, with this command and pid_file. account: that it runs
-    as, empty for whoever looks. servers: the URLs that it is given. client_name: of its connection. legacy: it is meant
-    to run without NATS. version, server_service: of the server. published: the subjects that somebody
-    publishes, families of them among them; None where that is not known.
+    as, empty for whoever looks. servers: the URLs that it is given. client_name: of its connection. monitoring_url: of
+    the server that it goes to, empty for none, None for that of this host's server. legacy: it is meant to run without
+    NATS. optional: it may be missing. version, server_service, container: of the server, the container where it runs
+    in one. published: the subjects that somebody publishes, families of them among them; None where that is not known.
     """
 
     environment: str
@@ -55,12 +56,14 @@ class Described:
     servers: tuple[str, ...]
     client_name: str
     health_url: str
-    monitoring_url: str
+    monitoring_url: str | None
     version: str
     server_service: str = "nats"
+    container: str = ""
     command: tuple[str, ...] = ()
     pid_file: Path | None = None
     legacy: bool = False
+    optional: bool = False
     plugins: tuple[bot_health.Plugin, ...] = ()
     published: tuple[str, ...] | None = None
 
@@ -78,6 +81,14 @@ class Described:
     def secrets_file(self) -> Path:
         """The file with the environment variables."""
         return self.directory / "secrets.env"
+
+    def plugin_file(self, name: str) -> Path:
+        """Name the file of a plugin."""
+        return self.directory / "plugins" / f"{name}.yaml"
+
+    def plugin_log(self, name: str) -> Path:
+        """Name the file that a plugin writes to, where its own file names no other."""
+        return self.home / "logs" / "plugins" / f"{name}.log"
 
     @property
     def prefix(self) -> str:
@@ -97,7 +108,9 @@ class Described:
     @property
     def log(self) -> str:
         """Where the bot writes to."""
-        return f"journalctl -u {self.service}" if self.service else str((self.pid_file or Path()).with_suffix(".out"))
+        if self.service:
+            return f"journalctl -u {self.service}"
+        return str(process.output_file(self.pid_file)) if self.pid_file else "its standard output"
 
 
 class BrokenError(Exception):
@@ -157,10 +170,16 @@ class Evidence:
     own_addresses: frozenset[str] = frozenset()
 
     @property
+    def says_connected(self) -> bool | None:
+        """Whether the bot says itself that it is on the bus; None where it says nothing of that."""
+        said = None if isinstance(self.told, NotSeenError) else self.tells("connected")
+        return said if isinstance(said, bool) else None
+
+    @property
     def is_connected(self) -> bool:
         """Whether the bot is on the bus: what it says itself counts, and where it says nothing what the server has."""
-        if not isinstance(self.told, NotSeenError):
-            return self.tells("connected") is True
+        if self.says_connected is not None:
+            return self.says_connected
         name = self.described.client_name
         return not isinstance(self.connections, NotSeenError) and any(
             each.get("name") == name for each in self.connections
@@ -242,7 +261,8 @@ def look(
         listeners=attempt(_listeners),
         server=server,
     )
-    return seen_so_far if seen_so_far.is_connected else _with_logins(seen_so_far)
+    # one that is meant to run without NATS has no login, and the server would write down that it was refused
+    return seen_so_far if seen_so_far.is_connected or described.legacy else _with_logins(seen_so_far)
 
 
 def _unit(described: Described, run_command: RunCommand) -> Unit:
@@ -253,7 +273,7 @@ def _unit(described: Described, run_command: RunCommand) -> Unit:
         raise NotSeenError("the bot's process", "bot_config_command is empty", "say in it what the bot is started with")
     found = process.find(process.Bot(described.command, described.pid_file), process.owner(described.pid_file))
     try:
-        output = described.pid_file.with_suffix(".out").read_text(encoding="utf-8", errors="replace")
+        output = process.output_file(described.pid_file).read_text(encoding="utf-8", errors="replace")
     except OSError:
         output = ""
     state = {"LoadState": "loaded", "ActiveState": "active" if found else "inactive"}
@@ -319,7 +339,7 @@ def _with_logins(known: Evidence) -> Evidence:
     by_file = {"user_credentials", "nkeys_seed"} & section.keys()
     name = section.get("tls_hostname")
     trust = login.Trust(
-        variables.get("SSL_CERT_FILE"),
+        variables.get(credentials.CA_FILE_VARIABLE),
         name if isinstance(name, str) else None,
         bool(section.get("tls_handshake_first")),
     )

@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Mapping
+import typing as t
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils import monitoring, process, system
+from ansible_collections.rosey.nats.plugins.module_utils import monitoring, options, process, system
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.tree import NotSeenError, seen
 from ansible_collections.rosey.nats.plugins.module_utils.service import RunCommand, properties
 from ansible_collections.rosey.nats.plugins.module_utils.system import Account
@@ -23,7 +24,7 @@ _LINES = 200
 _PROPERTIES = (
     *("LoadState", "UnitFileState", "ActiveState", "SubState", "Result", "FragmentPath", "NRestarts"),
     *("MainPID", "ExecMainPID", "ExecMainCode", "ExecMainStatus", "StateChangeTimestamp"),
-    *("ExecStart", "User", "Group", "LimitAS", "MemoryMax"),
+    *("ExecStart", "User", "Group", "SupplementaryGroups", "LimitAS", "MemoryMax"),
     *("ProtectSystem", "ReadWritePaths", "StateDirectory", "LogsDirectory", "RuntimeDirectory"),
     *("EnvironmentFiles", "PrivateNetwork", "NetworkNamespacePath"),
     *("RestrictAddressFamilies", "IPAddressDeny", "IPAddressAllow"),
@@ -119,10 +120,13 @@ def read_journal_line(line: str, pid: str) -> str | None:
     return process.redact(message)
 
 
-def account(name: str, group: str = "") -> Account | None:
-    """Look up who runs a program; None where the host has no such account. Without a name it is whoever looks."""
+def account(name: str, group: str = "", others: Iterable[str] = ()) -> Account | None:
+    """Look up who runs a program; None where the host has no such account. Without a name it is whoever looks.
+
+    others: the groups that it is in as well.
+    """
     try:
-        return system.account(name, group)
+        return system.account(name, group, others)
     except KeyError:
         return None
 
@@ -158,6 +162,21 @@ def ask_server(
         return seen(monitor).read(endpoint, details=details)
     except monitoring.MonitoringError as error:
         raise NotSeenError(f"what the server tells at {error.url}", error.cause, error.remedy) from error
+
+
+def end_of_log(config: Mapping[str, t.Any], most: int) -> str:
+    """Give the end of a server's log, at most so many bytes; empty where it writes no file. NotSeenError."""
+    named = options.canonical(config).get("log_file")
+    if not isinstance(named, str) or not named.startswith("/"):
+        return ""
+    path = Path(named)
+    try:
+        # such as /dev/stdout has no end that could be read
+        return system.tail(path, most) if stat.S_ISREG(path.stat().st_mode) else ""
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as error:
+        raise NotSeenError(named, error.strerror or str(error), "run as root") from error
 
 
 def monitor(url: str | None) -> monitoring.Monitor:

@@ -21,7 +21,12 @@ from ansible_collections.rosey.nats.plugins.module_utils.diagnosis import (
     plugin_evidence,
     server_evidence,
 )
-from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.tree import NotSeenError, attempt, seen
+from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.tree import (
+    NothingToSeeError,
+    NotSeenError,
+    attempt,
+    seen,
+)
 
 Answer = monitoring.Answer
 # What a client was cut off for, as /connz has it.
@@ -99,8 +104,13 @@ class Evidence:
 def look(
     server: server_evidence.Evidence, plugins: plugin_evidence.Evidence, probe: plugin_evidence.Probe | None
 ) -> Evidence:
-    """Send messages for some seconds, and look at server and host meanwhile. NotSeenError without a server or a bot."""
+    """Send messages for some seconds, and look at server and host meanwhile.
+
+    NotSeenError where nobody can send them, NothingToSeeError where nobody is to.
+    """
     bot = plugins.bot
+    if bot.described.legacy:
+        raise NothingToSeeError("without NATS no message is on its way")
     if probe is None:
         raise NotSeenError("how long messages take", "no bot is described that sends them", "describe the bot")
     subject = probe.trip.subject

@@ -132,7 +132,7 @@ def _resolved(login: Login) -> Login:
     parts = urlsplit(login.url)
     try:
         found = socket.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # no name in IDNA is a UnicodeError
         raise _FailedError(_failed(login, Step.RESOLVE, error)) from error
     return replace(login, addresses=tuple(dict.fromkeys(str(each[4][0]) for each in found)))
 
@@ -188,7 +188,7 @@ def _encrypted(login: Login, connection: socket.socket, trust: Trust) -> ssl.SSL
         names = _names(login, trust, connection.gettimeout()) if flaw is Flaw.NAME else ()
         failed = replace(login, failed=Step.ENCRYPT, error=error.verify_message.rstrip("."), flaw=flaw, names=names)
         raise _FailedError(failed) from error
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the name may be none that a certificate can be for
         raise _FailedError(_failed(login, Step.ENCRYPT, error)) from error
 
 
@@ -238,5 +238,6 @@ def _first_words(credentials: Mapping[str, str], *, encrypted: bool) -> bytes:
     return b"CONNECT " + json.dumps(options).encode() + b"\r\nPING\r\n"
 
 
-def _failed(login: Login, step: Step, error: OSError) -> Login:
-    return replace(login, failed=step, error=error.strerror or str(error) or type(error).__name__)
+def _failed(login: Login, step: Step, error: OSError | ValueError) -> Login:
+    said = error.strerror if isinstance(error, OSError) else ""
+    return replace(login, failed=step, error=said or str(error) or type(error).__name__)

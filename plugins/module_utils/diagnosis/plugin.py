@@ -94,7 +94,7 @@ def _held(evidence: Evidence) -> bot_health.Held:
     bot = evidence.bot.described
     connections = seen(evidence.bot.connections)
     try:
-        by_name = bot_health.held_by_name({"connections": connections}, bot.monitoring_url)
+        by_name = bot_health.held_by_name({"connections": connections}, bot.monitoring_url or "")
     except MonitoringError as error:
         raise NotSeenError("what the server holds", f"{error.url}: {error.cause}", error.remedy) from error
     return bot_health.Held(by_name, bot.client_name)
@@ -232,7 +232,7 @@ def _ask_held(one: _One) -> Iterator[Cause]:
 
 def _process_causes(one: _One, expected: list[str]) -> Iterator[Cause]:
     described, plugin = one.evidence.bot.described, one.plugin
-    log = described.home / "logs" / "plugins" / f"{plugin.name}.log"
+    log = described.plugin_log(plugin.name)
     last = [f"{log}: {line}" for line in plugin.said[-1:]]
     has_ended = bool(plugin.said and _EXCEPTION.match(plugin.said[-1]))
     is_young = any(one.evidence.bot_age - each.age > _LATER for each in plugin.processes)
@@ -273,9 +273,11 @@ def _ask_process(one: _One) -> Iterator[Cause]:
 
 
 def _ask_denials(one: _One) -> Iterator[Cause]:
-    denied = seen(one.evidence.log).unsaid
+    log = seen(one.evidence.log)
     found = [
-        subject for subject in sorted(denied) if any(subjects.matches(own, subject) for own in one.plugin.subscriptions)
+        subject
+        for subject in sorted(log.unsaid)
+        if any(subjects.matches(own, subject) for own in one.plugin.subscriptions)
     ]
     if found:
         yield one.cause(
@@ -283,6 +285,8 @@ def _ask_denials(one: _One) -> Iterator[Cause]:
             "the server does not let others publish what it listens to",
             *(f"the log of nats-server: Publish Violation, Subject {subject}" for subject in found),
             remedy="let the bot's user publish it: permissions of authorization in nats_server_config",
+            # it may have been refused to somebody else
+            confidence=Confidence.CERTAIN if log.user else Confidence.POSSIBLE,
         )
 
 
@@ -290,7 +294,7 @@ def _ask_answer(one: _One) -> Iterator[Cause]:
     trips, subject = one.evidence.trips, one.evidence.probed
     if trips is None or not any(subjects.matches(own, subject) for own in one.plugin.subscriptions):
         return
-    log = one.evidence.bot.described.home / "logs" / "plugins" / f"{one.plugin.name}.log"
+    log = one.evidence.bot.described.plugin_log(one.plugin.name)
     errors = [line for line in one.plugin.added if _EXCEPTION.match(line)]
     if errors:
         yield one.cause(

@@ -16,11 +16,10 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
     bot_health,
     credentials,
     health,
-    options,
     process,
     system,
 )
-from ansible_collections.rosey.nats.plugins.module_utils.diagnosis import bot_evidence, login
+from ansible_collections.rosey.nats.plugins.module_utils.diagnosis import bot_evidence, evidence, login
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.bot_evidence import File
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.tree import NotSeenError, attempt, seen
 
@@ -52,10 +51,11 @@ class Plugin(bot_health.Plugin):
 class ServerLog:
     """What the server wrote since it was started, or took up another configuration.
 
-    unheard, unsaid: the subjects that a client was not let subscribe to, and publish on. limits: the limits that were
-    met, by their options.
+    user: whose refusals count, empty for everybody's. unheard, unsaid: the subjects that it was not let subscribe to,
+    and publish on. limits: the limits that were met, by their options.
     """
 
+    user: str = ""
     unheard: frozenset[str] = frozenset()
     unsaid: frozenset[str] = frozenset()
     limits: frozenset[str] = frozenset()
@@ -87,7 +87,11 @@ _SECONDS = 2.0
 _WINDOW = 1 << 20
 _LINES = 20
 _LINE = re.compile(r"\[(?P<pid>\d+)\] (?:\S+ \S+ )?\[(?P<level>[A-Z]{3})\] (?P<message>.*)")
-_VIOLATION = re.compile(r'(?P<what>Subscription|Publish) Violation - .*Subject "(?P<subject>[^"]*)"')
+# server/client.go of nats-server 2.10.7, pubPermissionViolation() and subPermissionViolation(); who logged in with a
+# key stands there by that.
+_VIOLATION = re.compile(
+    r'(?P<what>Subscription|Publish) Violation - (?:User "(?P<user>[^"]*)")?.*Subject "(?P<subject>[^"]*)"'
+)
 _LIMITS = {"maximum subscriptions exceeded": "max_subscriptions", "maximum connections exceeded": "max_connections"}
 
 
@@ -97,8 +101,8 @@ def look(bot: bot_evidence.Evidence, probe: Probe | None) -> Evidence:
     pid = 0 if isinstance(bot.unit, NotSeenError) else bot.unit.number("MainPID")
     running = process.read(pid) if pid else None
     children = _children(running.pid) if running else {}
-    files = {each.name: described.directory / "plugins" / f"{each.name}.yaml" for each in described.plugins}
-    logs = {each.name: described.home / "logs" / "plugins" / f"{each.name}.log" for each in described.plugins}
+    files = {each.name: described.plugin_file(each.name) for each in described.plugins}
+    logs = {each.name: described.plugin_log(each.name) for each in described.plugins}
     sizes = {name: system.size(path) for name, path in logs.items()}
     secrets = bot_evidence.secrets_of(bot_evidence.variables_of(bot.secrets))
     trips = make(bot, probe) if probe and probe.trip.subject and bot.is_connected else None
@@ -125,13 +129,18 @@ def look(bot: bot_evidence.Evidence, probe: Probe | None) -> Evidence:
     )
 
 
-def read_server_log(text: str) -> ServerLog:
-    """Read the end of a log of nats-server. No line is kept, since one that refuses a login has the password in it."""
+def read_server_log(text: str, user: str) -> ServerLog:
+    """Read the end of a log of nats-server. No line is kept, since one that refuses a login has the password in it.
+
+    user: whose refusals count, empty for everybody's.
+    """
     lines = [line for each in text.splitlines() if (line := _LINE.match(each))]
     own = [line["message"] for line in lines if line["pid"] == lines[-1]["pid"]]
     loaded = max((place for place, message in enumerate(own) if message.startswith(health.ACCEPTED)), default=0)
-    found = [violation for message in own[loaded:] if (violation := _VIOLATION.search(message))]
+    every = [violation for message in own[loaded:] if (violation := _VIOLATION.search(message))]
+    found = [each for each in every if not user or each["user"] == user]
     return ServerLog(
+        user,
         frozenset(each["subject"] for each in found if each["what"] == "Subscription"),
         frozenset(each["subject"] for each in found if each["what"] == "Publish"),
         frozenset(option for message in own[loaded:] for words, option in _LIMITS.items() if words in message),
@@ -139,13 +148,8 @@ def read_server_log(text: str) -> ServerLog:
 
 
 def _server_log(bot: bot_evidence.Evidence) -> ServerLog:
-    path = options.canonical(seen(bot.server)).get("log_file")
-    if not isinstance(path, str):
-        return ServerLog()
-    try:
-        return read_server_log(system.tail(Path(path), _WINDOW))
-    except OSError as error:
-        raise NotSeenError(path, f"{error.strerror}", "run as root") from error
+    user = credentials.given_by(bot_evidence.variables_of(bot.secrets)).get("user", "")
+    return read_server_log(evidence.end_of_log(seen(bot.server), _WINDOW), user)
 
 
 def make(bot: bot_evidence.Evidence, probe: Probe, *, seconds: float = _SECONDS) -> bot_health.Trips:
@@ -158,6 +162,7 @@ def make(bot: bot_evidence.Evidence, probe: Probe, *, seconds: float = _SECONDS)
         servers=servers,
         options=probe.options,
         credentials=credentials.given_by(variables),
+        ca_file=variables.get(credentials.CA_FILE_VARIABLE),
         name=login.NAME,
         user=bot.described.account or None,
         timeout=seconds,

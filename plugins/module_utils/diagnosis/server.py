@@ -459,9 +459,14 @@ def _refused_command_line(evidence: Evidence, unit: Unit) -> Cause | None:
         "command_line_refused",
         "the unit starts the server with what it does not know, upon which it prints its usage and ends well",
         words[0],
-        f"the unit starts {' '.join(unit.command)}",
+        f"the unit starts {_shown(unit)}",
         remedy=f"correct ExecStart: {_edit(evidence)}",
     )
+
+
+def _shown(unit: Unit) -> str:
+    """Give what it starts, less what looks like a secret."""
+    return process.redact(" ".join(unit.command))
 
 
 def _refused(evidence: Evidence, unit: Unit) -> Cause | None:
@@ -471,7 +476,7 @@ def _refused(evidence: Evidence, unit: Unit) -> Cause | None:
     words = _last_words(evidence)
     name, cause, remedy = next(told for pattern, *told in _LAST_WORDS if pattern.search(words))
     about = {
-        "command": " ".join(unit.command),
+        "command": _shown(unit),
         "account": evidence.account.name if evidence.account else evidence.described.account,
         "file": evidence.config_file,
         "service": unit.service,

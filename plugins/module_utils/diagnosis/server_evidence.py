@@ -20,7 +20,6 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
     conf,
     footprint,
     monitoring,
-    options,
     process,
     system,
 )
@@ -160,8 +159,10 @@ def look(described: Described, run_command: RunCommand) -> Evidence:
     command = unit.command if isinstance(unit, Unit) else ()
     named = process.config_argument(command)
     config_file = Path("/", named) if named else described.config_file
-    runs_as = (unit["User"] or "root", unit["Group"]) if isinstance(unit, Unit) and command else None
-    account = evidence.account(*(runs_as or (described.account, described.group)))
+    runs_as: tuple[str, str, t.Sequence[str]] = (described.account, described.group, ())
+    if isinstance(unit, Unit) and command:
+        runs_as = (unit["User"] or "root", unit["Group"], unit["SupplementaryGroups"].split())
+    account = evidence.account(*runs_as)
     binary = _look_at_binary(Path(command[0]) if command else described.binary, account)
     config, fault = _read_config(config_file)
     known = config if isinstance(config, Mapping) else {}
@@ -185,7 +186,7 @@ def look(described: Described, run_command: RunCommand) -> Evidence:
         absent=dict(_absent(known)),
         pid=pid,
         state=_state(pid),
-        log=attempt(lambda: _end_of_log(known)),
+        log=attempt(lambda: process.redact(evidence.end_of_log(known, _WINDOW))),
         health=health,
         available=_available(),
     )
@@ -225,7 +226,7 @@ def _run(words: Sequence[str | Path], account: Account) -> subprocess.CompletedP
     """Run the program as who runs the server."""
     return subprocess.run(
         words,
-        **system.run_as(account.name, account.group),
+        **system.run_as(account),
         cwd="/",
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -326,6 +327,8 @@ def _absent(config: Mapping[str, t.Any]) -> Iterator[tuple[str, str]]:
             family, kind, protocol, _name, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
             with socket.socket(family, kind, protocol) as probe:
                 probe.bind(address)
+        except UnicodeError as error:  # no name in IDNA
+            yield host, str(error)
         except OSError as error:
             if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
                 yield host, error.strerror or str(error)
@@ -355,18 +358,6 @@ def _state(pid: int) -> str:
         if state not in process.STOPPED or time.monotonic() > deadline:
             return state
         time.sleep(_STOPPED_SECONDS / 20)
-
-
-def _end_of_log(config: Mapping[str, t.Any]) -> str:
-    path = options.canonical(config).get("log_file")
-    if not isinstance(path, str) or not path.startswith("/"):
-        return ""
-    try:
-        return process.redact(system.tail(Path(path), _WINDOW))
-    except (FileNotFoundError, NotADirectoryError):
-        return ""
-    except OSError as error:
-        raise NotSeenError(path, error.strerror or str(error), "run as root") from error
 
 
 def _available() -> int | None:

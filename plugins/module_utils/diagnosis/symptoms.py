@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from ansible_collections.rosey.nats.plugins.module_utils import bot_health
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis import (
     bot,
     bot_evidence,
+    evidence,
     latency,
     latency_evidence,
     plugin,
@@ -23,12 +25,15 @@ from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.tree import (
     Cause,
     Confidence,
     Diagnosis,
+    NothingToSeeError,
     NotSeenError,
     Question,
     Symptom,
+    attempt,
     diagnose,
     together,
 )
+from ansible_collections.rosey.nats.plugins.module_utils.monitoring import Monitor
 from ansible_collections.rosey.nats.plugins.module_utils.service import RunCommand
 
 
@@ -52,20 +57,32 @@ class Host:
 
     @cached_property
     def bot_seen(self) -> bot_evidence.Evidence:
-        """The bot; NotSeenError where none is described."""
+        """The bot; NothingToSeeError where there is none, and none has to be."""
         if self.bot is None:
-            raise NotSeenError("the bot", "none is described", "describe it, with the variables of the role bot_config")
-        server = self.server_seen
-        return bot_evidence.look(self.bot, self.run_command, server.monitor, server.config or {})
+            raise NothingToSeeError("no bot is described to be looked at")
+        # of one that is installed, a service that is missing is a cause
+        if why := bot_health.why_no_bot({"optional": self.bot.optional, "home": self.bot.home}, None):
+            raise NothingToSeeError(why)
+        return bot_evidence.look(self.bot, self.run_command, self._monitor(self.bot), self.server_seen.config or {})
+
+    def _monitor(self, bot: bot_evidence.Described) -> Monitor | NotSeenError:
+        """Give what asks the server that the bot goes to."""
+        url = bot.monitoring_url
+        if url in (None, self.server.monitoring_url):
+            return self.server_seen.monitor
+        if not url:
+            why = "bot_config_monitoring_url is empty"
+            return NotSeenError("what the bot's server holds", why, "name its monitoring endpoint there")
+        return attempt(lambda: evidence.monitor(url))
 
     @cached_property
     def plugins_seen(self) -> plugin_evidence.Evidence:
-        """The plugins; NotSeenError where no bot is described."""
+        """The plugins; NothingToSeeError where there is no bot, and none has to be."""
         return plugin_evidence.look(self.bot_seen, self.probe)
 
     @cached_property
     def latency_seen(self) -> latency_evidence.Evidence:
-        """How long messages take; NotSeenError where none can be sent."""
+        """How long messages take; NotSeenError where none can be sent, NothingToSeeError where none are to be."""
         return latency_evidence.look(self.server_seen, self.plugins_seen, self.probe)
 
 
@@ -85,6 +102,8 @@ def examine(host: Host, symptoms: Iterable[Symptom]) -> Diagnosis:
 def _examine(host: Host, symptom: Symptom) -> Diagnosis:
     try:
         found = _DIAGNOSES[symptom](host)
+    except NothingToSeeError as error:
+        found = Diagnosis(healthy=(str(error),))
     except NotSeenError as error:
         found = diagnose(symptom, (Question("", _raise),), error)
     fault = host.faults.get(symptom)

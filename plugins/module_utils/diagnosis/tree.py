@@ -71,6 +71,10 @@ class NotSeenError(Exception):
         self.remedy = remedy
 
 
+class NothingToSeeError(Exception):
+    """There is nothing to look at, and that is well; why, as a healthy part says it."""
+
+
 Look = t.TypeVar("Look")
 Evidence = t.TypeVar("Evidence")
 
@@ -133,10 +137,11 @@ def finds(ask: Callable[[Evidence], Iterable[Cause]], evidence: Evidence, least:
 
 
 def together(diagnoses: Iterable[Diagnosis]) -> Diagnosis:
-    """Join the diagnoses of several symptoms."""
+    """Join the diagnoses of several symptoms. What is healthy for several is told once."""
     every = list(diagnoses)
     return Diagnosis(
-        ranked(cause for each in every for cause in each.causes), tuple(line for each in every for line in each.healthy)
+        ranked(cause for each in every for cause in each.causes),
+        tuple(dict.fromkeys(line for each in every for line in each.healthy)),
     )
 
 

@@ -99,8 +99,9 @@ BREAKAGES = [
         name="server of low priority",
         cause="server_deprioritized",
         says="nice 19",
+        # without a load, a low priority costs nothing
         make=f"{drop_in('Nice=19')}; {RESTART}; sleep 4; {burn(6)}",
-        neighbour="host overloaded",
+        neighbour="server paused again and again",
         touches="unit",
     ),
     Breakage(

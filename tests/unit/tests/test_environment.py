@@ -33,3 +33,16 @@ def test_both_environments_have_the_same_ansible() -> None:
     lines = {lock.name: lock.read_text().splitlines() for lock in LOCKS}
     core = {name: [line for line in found if line.startswith("ansible-core==")] for name, found in lines.items()}
     assert core["requirements.txt"] == core["requirements-test.txt"]
+
+
+@pytest.mark.parametrize(
+    "file",
+    [ROOT / "meta" / "runtime.yml", *sorted(ROOT.glob("roles/*/meta/main.yml"))],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_the_oldest_ansible_that_is_promised_is_the_one_that_is_tested(file: Path) -> None:
+    tested = re.search(r"^ansible-core==(\d+\.\d+)\.", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+    promised = re.search(r'(?:requires_ansible: ">=|min_ansible_version: ")(\d+\.\d+)', file.read_text())
+    assert tested
+    assert promised
+    assert promised[1] == tested[1]

@@ -83,15 +83,14 @@ def test_an_unsupported_architecture_lists_the_supported(said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "machine", "url"),
+    ("version", "machine", "name"),
     [
-        ("2.10.7", "x86_64", "v2.10.7/nats-server-v2.10.7-linux-amd64.tar.gz"),
-        ("2.11.0-RC.1", "armv7l", "v2.11.0-RC.1/nats-server-v2.11.0-RC.1-linux-arm7.tar.gz"),
+        ("2.10.7", "x86_64", "nats-server-v2.10.7-linux-amd64.tar.gz"),
+        ("2.11.0-RC.1", "armv7l", "nats-server-v2.11.0-RC.1-linux-arm7.tar.gz"),
     ],
 )
-def test_release_url(version: str, machine: str, url: str) -> None:
-    found = archive.release_url(version, archive.find_architecture(machine))
-    assert found == f"https://github.com/nats-io/nats-server/releases/download/{url}"
+def test_release_name(version: str, machine: str, name: str) -> None:
+    assert archive.release_name(version, archive.find_architecture(machine)) == name
 
 
 @pytest.mark.parametrize(

@@ -426,13 +426,14 @@ PROGRAMS = [
 ]
 
 
-def run(python: str, user: str | None = None) -> Trips:
+def run(python: str, user: str | None = None, ca_file: str | None = None) -> Trips:
     return bot_health.make_trips(
         TRIP,
         python=python,
         servers=["nats://h"],
         options={"inbox_prefix": "mine", "name": "bot"},
         credentials={},
+        ca_file=ca_file,
         name="probe",
         user=user,
         timeout=1,
@@ -446,6 +447,18 @@ def test_the_question_has_the_options_of_the_bot(tmp_path: Path) -> None:
     run(str(python))
     question = json.loads((tmp_path / "question").read_text())
     assert question["options"] == {"inbox_prefix": "mine", "name": "probe", "servers": ["nats://h"]}
+
+
+@pytest.mark.parametrize("ca_file", [None, "/ca.pem"])
+def test_the_bots_python_trusts_whom_the_bot_trusts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ca_file: str | None
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/of-this-process.pem")
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\nprintf %s $SSL_CERT_FILE > {tmp_path}/trusted\n")
+    python.chmod(0o755)
+    run(str(python), ca_file=ca_file)
+    assert (tmp_path / "trusted").read_text() == (ca_file or "/of-this-process.pem")
 
 
 def test_what_the_bot_may_have_written_is_not_run_as_root() -> None:

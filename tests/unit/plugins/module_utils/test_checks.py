@@ -72,7 +72,7 @@ HEALTHY: dict[str, Any] = {
     "varz": {**VARZ, "cpu": 20, "cores": 2, "max_pending": 1000},
     "healthz": {"status": "ok", "errors": []},
     "jsz": {**JSZ, "config": {"max_memory": 1000, "max_storage": 2000}, "memory": 10, "storage": 20},
-    "connz": connz(connection(1, "rosey-bot-prod"), connection(2, "rosey-bot-prod-quotes", QUOTE, ADD)),
+    "connz": connz(connection(1, "rosey-bot-prod")),
     "subsz": {"num_subscriptions": 57},
     "routez": {**IDENTITY, "num_routes": 0, "routes": []},
 }
@@ -94,6 +94,7 @@ WELL = Snapshot(
     connected=Connected(0.001, SERVER_ID),
     service=SERVICE,
     told=bot_health.Told(200, BOT),
+    held={"rosey-bot-prod": (), "rosey-bot-prod-quotes": (QUOTE, ADD)},
     bot_service=SERVICE,
 )
 SILENT = MonitoringError("http://h:8222/varz", "connection refused, nothing listens there", "start it")
@@ -144,7 +145,7 @@ MEASURED: dict[str, tuple[Snapshot, float]] = {
     "meta": (having(jsz=peers(True, False)), 1),
     "routes": (having(routez=route("A", "A", "A", "B")), 2),
     "bot_errors": (replace(WELL, told=bot_health.Told(200, {**BOT, "requests": 50, "errors": 5})), 10),
-    "plugins": (having(connz=connz(connection(2, "rosey-bot-prod-quotes", QUOTE))), 1),
+    "plugins": (replace(WELL, held={"rosey-bot-prod-quotes": (QUOTE,)}), 1),
 }
 
 
@@ -228,7 +229,15 @@ TOLD = bot_health.Told
             {"bot": "critical"},
             "found nats://h:1",
         ),
-        (having(connz=connz(connection(1, "rosey-bot-prod"))), MEANT, {"plugins": "critical"}, f"covers {QUOTE}"),
+        (replace(WELL, held={"rosey-bot-prod": ()}), MEANT, {"plugins": "critical"}, f"covers {QUOTE}"),
+        (having(connz=SILENT), MEANT, {"pending": "unknown"}, "connection refused"),
+        (replace(WELL, held=SILENT), MEANT, {"plugins": "unknown"}, "connection refused"),
+        (
+            replace(WELL, held=None, told=TOLD(200, {**BOT, "nats": {**BOT["nats"], "subjects": 1}})),
+            MEANT,
+            {"bot": "critical"},
+            "nats.subjects: expected at least 2, found 1",
+        ),
     ],
 )
 def test_what_is_wrong_has_its_check_and_no_other(
@@ -242,7 +251,7 @@ def test_what_is_wrong_has_its_check_and_no_other(
 
 
 def test_a_server_that_does_not_answer_is_critical_and_the_rest_is_made() -> None:
-    found = made(replace(WELL, answers=dict.fromkeys(checks.ENDPOINTS, SILENT)))
+    found = made(replace(WELL, answers=dict.fromkeys(checks.ENDPOINTS, SILENT), held=SILENT))
     assert list(found) == list(KINDS)
     well = {"service", "connection", "bot_service", "bot", "bot_errors"}
     unknown = dict.fromkeys(KINDS.keys() - well - {"server"}, Status.UNKNOWN)
@@ -262,7 +271,6 @@ def test_a_server_that_does_not_answer_is_critical_and_the_rest_is_made() -> Non
         ({"jsz": {**HEALTHY["jsz"], "meta_cluster": [5]}}, {"meta"}),
         ({"routez": {**IDENTITY, "routes": [{}]}}, {"routes"}),
         ({"connz": connz(connection(1, pending_bytes="much"))}, {"pending"}),
-        ({"connz": connz({"cid": 1, "subscriptions_list": 5})}, {"bot", "plugins"}),
     ],
 )
 def test_an_answer_that_no_server_gives_is_unknown(answers: dict[str, Any], expected: set[str]) -> None:
@@ -287,6 +295,12 @@ def test_a_bot_that_runs_without_nats_has_no_plugins_to_look_at() -> None:
     assert not_well(found) == {}
     assert "plugins" not in found
     assert made(WELL, legacy)["bot"].status is Status.CRITICAL
+
+
+def test_what_plugins_hold_has_no_check_where_it_is_not_looked_at() -> None:
+    found = made(replace(WELL, held=None))
+    assert not_well(found) == {}
+    assert KINDS.keys() - found.keys() == {"plugins"}
 
 
 def test_what_the_bot_need_not_tell_is_nothing_wrong() -> None:
@@ -439,6 +453,29 @@ def test_a_server_that_hangs_is_waited_for_once() -> None:
     }
 
 
+def test_what_plugins_hold_is_asked_of_the_server_that_the_bot_is_connected_to() -> None:
+    held = connz(connection(1, "rosey-bot-prod-quotes", QUOTE))
+    with fake_monitoring({"/api/health": BOT}) as fake, fake_monitoring({"/connz": held}) as other:
+        bot = monitoring.Reader(f"{fake.url}/api/health", bot_health.BOT)
+
+        def look(bot_monitor: monitoring.Monitor | None) -> Snapshot:
+            return observer(fake.url, bot=bot, bot_monitor=bot_monitor).look()
+
+        assert look(None).held is None
+        assert look(monitoring.Monitor(fake.url)).held == {}
+        assert fake.connections == 3  # two looks, and that at the bot
+        assert look(monitoring.Monitor(other.url)).held == {"rosey-bot-prod-quotes": {QUOTE}}
+        assert [path for path, _query in other.asked] == ["/connz"]
+        for answer, said in (
+            (Reply(b"", status=500), "HTTP status 500"),
+            (connz({"cid": 1, "subscriptions_list": 5}), "connection 1 has no list of subjects"),
+        ):
+            other.answers["/connz"] = answer
+            found = look(monitoring.Monitor(other.url)).held
+            assert isinstance(found, MonitoringError)
+            assert (found.url, said in found.cause) == (f"{other.url}/connz", True)
+
+
 def test_a_bot_that_is_not_there_is_not_asked() -> None:
     with fake_monitoring({"/api/health": BOT}) as fake:
         bot = monitoring.Reader(f"{fake.url}/api/health", bot_health.BOT)
@@ -476,6 +513,13 @@ def test_a_connection_is_one_to_a_server_that_presents_itself(greeting: bytes | 
         assert 0 < found.seconds < 0.3
     else:
         assert found == expected
+
+
+@pytest.mark.parametrize("host", ["nats..local", "n" * 64])
+def test_a_name_that_can_be_none_of_a_host_is_no_connection(host: str) -> None:
+    found = checks.connect(f"nats://{host}:4222", 1)
+    assert isinstance(found, str)
+    assert "label" in found
 
 
 def test_a_port_that_nobody_listens_at_is_refused(free_port: Callable[[], int]) -> None:

@@ -70,6 +70,20 @@ def test_the_guides_section_has_no_problem() -> None:
         ({"servers": ["nats://localhost:0"]}, 'servers: "nats://localhost:0" is no URL'),
         ({"password": "p4ss"}, "password is a secret, which does not belong into config.yaml"),
         ({"nkeys_seed_str": "p4ss"}, "nkeys_seed_str is a secret"),
+        ({"inbox_prefix": ""}, 'inbox_prefix: "" is not a subject without wildcards or whitespace; correct it'),
+        ({"inbox_prefix": 5}, "inbox_prefix: 5 is not a subject"),
+        ({"inbox_prefix": "rosey.*"}, 'inbox_prefix: "rosey.*" is not a subject'),
+        ({"inbox_prefix": "rosey.>"}, 'inbox_prefix: "rosey.>" is not a subject'),
+        ({"inbox_prefix": "_INBOX."}, 'inbox_prefix: "_INBOX." is not a subject'),
+        ({"inbox_prefix": "_IN BOX"}, 'inbox_prefix: "_IN BOX" is not a subject'),
+        (
+            {"inbox_prefix": "rosey.dev"},
+            'inbox_prefix: "rosey.dev" lies on the subjects of development; expected one such as _INBOX, or below',
+        ),
+        (
+            {"inbox_prefix": "rosey.staging.commands"},
+            'inbox_prefix: "rosey.staging.commands" lies on the subjects of staging; expected one such as',
+        ),
         ({"prefix": "rosey.staging"}, 'prefix: "rosey.staging" is the prefix of staging; expected rosey.prod'),
         ({"prefix": "rosey.prod.x"}, 'prefix: "rosey.prod.x" is no prefix; expected rosey.prod'),
         ({"prefix": None}, "prefix: null is no prefix; expected rosey.prod"),
@@ -102,6 +116,9 @@ def test_an_unknown_key_is_a_warning(name: str, said: str) -> None:
     [
         {"ping_interval": 0.5},
         {"reconnect_time_wait": 0},
+        {"inbox_prefix": "_INBOX_rosey"},
+        {"inbox_prefix": "rosey.prod.inbox"},
+        {"inbox_prefix": "rosey.development"},
         {"max_reconnect_attempts": 0},
         {"servers": ["tls://one.example.com", "nats://[::1]:4222/", "ws://h:80"]},
         {"drain_timeout": 5, "pending_size": 1, "pedantic": False, "user_credentials": "/x.creds"},
@@ -112,5 +129,5 @@ def test_any_other_option_passes_through(changes: dict[str, Any]) -> None:
 
 
 def test_an_unknown_environment_is_said_once() -> None:
-    (error,) = client_options.problems(SECTION, "prod").errors
+    (error,) = client_options.problems({**SECTION, "inbox_prefix": "rosey.dev"}, "prod").errors
     assert error == 'the environment "prod" is unknown; expected one of development, staging, production'

@@ -565,19 +565,3 @@ def test_redacting_what_is_written_keeps_its_lines(config: dict[str, t.Any]) -> 
     redacted = conf.redact(text)
     assert redacted.count("\n") == text.count("\n")
     assert list(conf.parse(redacted)) == list(conf.parse(text))
-
-
-@pytest.mark.parametrize(
-    ("config", "expected"),
-    [
-        ({}, False),
-        (PRODUCTION, False),
-        ({"authorization": {"token": "x"}}, True),
-        ({"Authorization": {"users": [{"user": "a", "pass": "x"}]}}, True),
-        ({"authorization": {"token": {"$variable": "TOKEN"}}}, False),
-        ({"authorization": {"token": {"$variable": "2b$11$x"}}}, True),
-        ({"accounts": {"A": {"users": [{"user": "a", "password": "x"}]}}}, True),
-    ],
-)
-def test_has_secrets(config: dict[str, t.Any], expected: bool) -> None:
-    assert conf.has_secrets(config) is expected

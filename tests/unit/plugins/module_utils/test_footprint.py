@@ -91,7 +91,19 @@ def test_client_url(config: Config, expected: str | None) -> None:
     ],
 )
 def test_who_it_talks_to(config: Config, local: bool, peers: bool) -> None:
-    assert (footprint.is_local(config), footprint.has_peers(config)) == (local, peers)
+    assert (footprint.is_local(config), footprint.stop(config).signal == "USR2") == (local, peers)
+
+
+@pytest.mark.parametrize(
+    ("config", "timeout"),
+    [
+        ({"cluster": {"port": 6222}}, 150),
+        ({"cluster": {"port": 6222}, "lame_duck_duration": "5m"}, 330),
+        ({"lame_duck_duration": "5m"}, 90),
+    ],
+)
+def test_a_server_is_killed_only_after_its_drain(config: Config, timeout: int) -> None:
+    assert footprint.stop(config).timeout == timeout
 
 
 def test_paths_say_what_has_to_be_there() -> None:

@@ -16,6 +16,7 @@ from ansible_collections.rosey.nats.plugins.module_utils import greeting
     [
         ('INFO {"server_id": "N", "port": 4222}\r\n', {"server_id": "N", "port": 4222}),
         ("INFO {", None),
+        ('INFO {"a":' + "[" * 100_000, None),
         ("INFO 7", None),
         ("HTTP/1.1 400 Bad Request", None),
         ("", None),

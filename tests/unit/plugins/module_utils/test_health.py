@@ -148,7 +148,7 @@ def test_what_was_not_meant_is_not_judged() -> None:
 
 @pytest.mark.parametrize(
     ("meant", "found", "expected"),
-    [("2.10.7", "2.10.7", "proven"), ("v2.10.7", "2.10.7", "proven"), ("2.10.7", "2.10.6", "refuted")],
+    [("2.10.7", "2.10.7", "proven"), ("2.10.7", "2.10.6", "refuted")],
 )
 def test_the_version(meant: str, found: str, expected: str) -> None:
     assert outcome(judge({}, {"version": found}, version=meant)) == expected

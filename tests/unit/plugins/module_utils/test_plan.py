@@ -88,11 +88,29 @@ def _turned_round(config: Any) -> Any:
     return config
 
 
-def test_a_secret_is_never_shown() -> None:
-    before = {"authorization": {"user": "rosey", "password": "old-secret"}}
-    after = {"authorization": {"user": "rosey", "password": "new-secret"}}
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (
+            {"authorization": {"user": "rosey", "password": "old-secret"}},
+            {"authorization": {"user": "rosey", "password": "new-secret"}},
+            "authorization.password: ******** -> ******** (reload)",
+        ),
+        (
+            {"resolver": "URL(http://rosey:old-secret@h/)"},
+            {"resolver": "URL(http://h/)"},
+            "resolver: ******** -> URL(http://h/) (reload)",
+        ),
+        (
+            {},
+            {"remote_syslog": "udp://rosey:new-secret@h:514"},
+            "remote_syslog: unset -> ******** (reload)",
+        ),
+    ],
+)
+def test_a_secret_is_never_shown(before: Config, after: Config, expected: str) -> None:
     (reason,) = plan.reasons(before, after)
-    assert str(reason) == "authorization.password: ******** -> ******** (reload)"
+    assert str(reason) == expected
 
 
 SCALARS: dict[Kind, st.SearchStrategy[Any]] = {

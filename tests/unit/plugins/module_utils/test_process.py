@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,30 @@ def test_the_state_of_a_process_and_of_its_threads() -> None:
 def test_who_wrote_a_file_owns_it(tmp_path: Path) -> None:
     assert process.owner(tmp_path) == os.geteuid()
     assert process.owner(tmp_path / "gone") is None
+
+
+@pytest.mark.parametrize(
+    ("number", "owner", "seconds", "expected"),
+    [
+        (0, 0, 0, True),
+        (0, 0, -60, False),  # of an earlier process, whose number this one was given
+        (0, 0, 60, False),  # a copy of another program's pid file
+        (1, 0, 0, False),
+        (0, 1, 0, False),
+    ],
+)
+def test_a_pid_file_names_the_process_that_it_was_written_for(
+    tmp_path: Path, number: int, owner: int, seconds: int, *, expected: bool
+) -> None:
+    pid_file = tmp_path / "pid"
+    with subprocess.Popen(["sleep", "60"]) as started:
+        found = process.read(started.pid)
+        assert found is not None
+        assert not found.is_noted_since_its_start(pid_file)
+        pid_file.write_text(f"{started.pid + number}\n")
+        os.utime(pid_file, (pid_file.stat().st_mtime + seconds,) * 2)
+        assert replace(found, uid=found.uid + owner).is_noted_since_its_start(pid_file) is expected
+        started.kill()
 
 
 def hexadecimal(text: str) -> str:
@@ -191,6 +216,11 @@ BCRYPT = "$2a$11$PWIFAL8RsWyGI3jVZtO9Nu8.6jOxzxfZo7c/W0eLk017hjgUKWrhy"
         ("variable reference for 'NATS_PASSWORD' on line 3", [], "variable reference for 'NATS_PASSWORD' on line 3"),
         ("variable reference for 'ecret' can not be found", [], "variable reference for '********' can not be found"),
         ("jwt eyJ0eXAi.eyJqdGkiOi.abc-_9", [], "jwt ********"),
+        ("nats-server -c f --user rosey --pass hun ter2 -x\nend", [], "nats-server -c f --user ********\nend"),
+        ("nats-server -js -pass=hunter2 -c f", [], "nats-server -js -pass=********"),
+        ("nats-server --auth -hunter2", [], "nats-server --auth ********"),
+        ("nats-server -routes=nats://u:hunter2@h:1", [], "nats-server -routes=********"),
+        ("nats-server --user_credentials f --passive", [], "nats-server --user_credentials f --passive"),
     ],
 )
 def test_redact(text: str, secrets: list[str], expected: str) -> None:

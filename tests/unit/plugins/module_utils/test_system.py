@@ -31,6 +31,13 @@ def test_an_account_has_a_name_or_a_number(name: str, group: str, expected: tupl
     assert (found.uid, found.gid in found.groups) == (NOBODY.pw_uid, True)
 
 
+@pytest.mark.parametrize("others", [["root"], ["0", str(NOBODY.pw_gid)]])
+def test_an_account_may_be_in_other_groups(others: list[str]) -> None:
+    assert system.account("nobody", "", others).groups == {*system.account("nobody").groups, 0}
+    with pytest.raises(KeyError):
+        system.account("nobody", "", ["no-such-group"])
+
+
 @pytest.mark.parametrize(
     ("name", "group"), [("no-such-account", ""), ("4294967290", ""), ("root", "no-such-group"), ("root", "4294967290")]
 )
@@ -49,11 +56,10 @@ def test_without_a_name_an_account_is_whoever_runs_this(monkeypatch: pytest.Monk
 
 def test_only_root_runs_something_as_another_account(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert system.run_as(str(NOBODY.pw_uid), "root") == {
-        "user": NOBODY.pw_uid,
-        "group": 0,
-        "extra_groups": system.account("nobody", "root").groups,
-    }
+    given = {"user": NOBODY.pw_uid, "group": NOBODY.pw_gid}
+    assert system.run_as(str(NOBODY.pw_uid)) == {**given, "extra_groups": system.account("nobody").groups}
+    found = system.account("nobody", "root", ["1"])
+    assert system.run_as(found) == {**given, "group": 0, "extra_groups": found.groups}
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert system.run_as("no-such-account") == {}
 
@@ -73,3 +79,8 @@ def test_a_file_that_is_not_there_has_no_size(tmp_path: Path) -> None:
     assert system.size(path) == 0
     path.write_text("four")
     assert system.size(path) == 4
+
+
+def test_only_the_packages_of_libraries_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(system.PACKAGES, "no_such_library", "python3-no-such-library")
+    assert system.missing_packages(["requests", "no_such_library", "yaml"]) == ["python3-no-such-library"]

@@ -260,6 +260,7 @@ def test_the_round_trip_waits_for_a_bot_that_passes(run_module: RunModule, monke
         "python": "/bot/python",
         "servers": ["nats://localhost:4222"],
         "credentials": {"user": "rosey", "password": "hunter2"},
+        "ca_file": None,
         "name": "rosey-round-trip",
         "timeout": 5.0,
         "options": {},

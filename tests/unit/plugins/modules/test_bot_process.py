@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -27,6 +28,10 @@ class Bot:
     def run(self, state: str, **other: Any) -> dict[str, Any]:
         given = {"command": self.command, "pid_file": str(self.pid_file), **other}
         return self._run_module("bot_process", state=state, **given)
+
+    def plan(self) -> dict[str, Any]:
+        given = {"command": self.command, "pid_file": str(self.pid_file), "runtime": "process", "entries": []}
+        return self._run_module("bot_plan", home=str(self.pid_file.parent), **given)
 
     def find(self) -> process.Process | None:
         return process.find(process.Bot(tuple(self.command), self.pid_file))
@@ -81,9 +86,36 @@ def test_check_mode_starts_nothing(bot: Bot) -> None:
 def test_a_leftover_pid_file_ends_no_other_process(bot: Bot) -> None:
     with subprocess.Popen(["sleep", "60"]) as other:
         bot.pid_file.write_text(f"{other.pid}\n")
+        # as an earlier bot's, whose number was given to this process since
+        os.utime(bot.pid_file, (bot.pid_file.stat().st_mtime - 60,) * 2)
         assert bot.run("restarted")["pid"] != other.pid
         assert other.poll() is None
         other.terminate()
+
+
+@pytest.mark.parametrize(
+    ("state", "action", "goes_on"),
+    [
+        ("started", "restarted", True),
+        ("restarted", "restarted", True),
+        ("stopped", "stopped", False),
+    ],
+)
+def test_another_command_leaves_no_second_bot(bot: Bot, state: str, action: str, *, goes_on: bool) -> None:
+    before = bot.run("started")["pid"]
+    assert bot.plan()["action"] == "nothing"
+    bot.command = [*bot.command, "--directory", "/"]
+    planned = bot.plan()
+    assert (planned["action"], planned["reasons"], planned["service"]["pid"]) == (
+        "restart",
+        ["command: as it was started -> as described (restart)"],
+        before,
+    )
+    assert bot.run(state, check_mode=True)["action"] == action
+    assert process.read(before) is not None
+    assert bot.run(state)["action"] == action
+    assert process.read(before) is None
+    assert (bot.find() is not None) is goes_on
 
 
 def test_a_lost_pid_file_loses_no_bot(bot: Bot) -> None:

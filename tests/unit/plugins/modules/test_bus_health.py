@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -72,6 +71,7 @@ def ask(fake: FakeMonitoring, tmp_path: Path, run_module: RunModule) -> Ask:
             "home": str(tmp_path),
             "servers": ["nats://localhost:4222"],
             "client_name": "rosey-bot-prod",
+            "monitoring_url": fake.url,
             "plugins": [{"name": "quotes", "subscriptions": [QUOTE]}],
         }
         return run_module("bus_health", url=fake.url, bot={**own, **(bot or {})}, **changes)
@@ -110,6 +110,21 @@ def test_what_was_meant_is_compared(ask: Ask) -> None:
     assert result["summary"].startswith("critical: server, jetstream, routes, bot; warning: connections; ")
 
 
+def test_what_plugins_hold_is_asked_where_it_is_told_to(ask: Ask, fake: FakeMonitoring) -> None:
+    fake.answers["/connz"] = {**HELD, "connections": []}
+
+    def unheld(**bot: Any) -> list[float]:
+        return [check["value"] for check in ask(bot=bot)["checks"] if check["name"] == "plugins"]
+
+    with fake_monitoring({"/connz": HELD}) as other:
+        assert unheld() == [1]
+        assert unheld(monitoring_url=other.url) == [0]
+        assert unheld(monitoring_url=None) == []
+        other.asked.clear()
+        assert unheld(monitoring_url=other.url, mode="legacy") == []
+        assert other.asked == []
+
+
 @pytest.mark.parametrize(
     ("jetstream", "expected"),
     [(True, {}), ("enabled", {}), (False, {"jetstream": "critical"}), ("disabled", {"jetstream": "critical"})],
@@ -125,14 +140,22 @@ def test_a_process_that_is_gone_is_critical(ask: Ask, tmp_path: Path) -> None:
     assert statuses(ask(process=server, bot={"process": command})) == {"service": "critical", "bot_service": "critical"}
 
 
-def test_a_host_without_systemd_says_so(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    systemctl = tmp_path / "systemctl"
-    systemctl.write_text("#!/bin/sh\necho 'not booted' >&2\nexit 1\n")
-    systemctl.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+@pytest.mark.parametrize(
+    ("has_systemctl", "said"), [(True, "not booted"), (False, "systemctl: No such file or directory")]
+)
+def test_a_host_without_systemd_says_so(
+    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_systemctl: bool, said: str
+) -> None:
+    if has_systemctl:
+        systemctl = tmp_path / "systemctl"
+        systemctl.write_text("#!/bin/sh\necho 'not booted' >&2\nexit 1\n")
+        systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
     result = ask(service="nats", bot={"service": "cytube-bot"})
     assert statuses(result) == {"service": "critical", "bot_service": "critical"}
-    assert "nats.service: expected what runs it, found systemctl does not answer: not booted" in str(result)
+    assert f"nats.service: expected what runs it, found systemctl does not answer: {said}" in str(result)
+    without_bot = ask(bot={"service": "cytube-bot", "home": "/nowhere", "optional": True})
+    assert statuses(without_bot) == {}
 
 
 @pytest.mark.parametrize(
@@ -173,6 +196,7 @@ def test_nothing_answers_and_everything_is_told(ask: Ask, run_module: RunModule,
     ("changes", "said"),
     [
         ({"url": "ftp://h"}, "write it as http://127.0.0.1:8222"),
+        ({"bot": {"monitoring_url": "nats://h"}}, "h: url has to begin with http://"),
         ({"timeout": 0}, "timeout is 0"),
         ({"client_url": "http://h"}, "client_url: http://h is no URL of a NATS server; write it as nats://"),
         ({"bot": {"servers": ["nats://h:x"]}}, "bot.servers: nats://h:x is no URL of a NATS server"),
@@ -196,7 +220,11 @@ def test_options_that_make_no_sense_are_refused(
 
 def test_no_password_of_a_url_is_shown_or_logged(ask: Ask, journal: list[str]) -> None:
     result = ask(
-        client_url="nats://rosey:h%75nter2@localhost:4222", bot={"servers": ["nats://rosey:h%75nter2@localhost:4222"]}
+        client_url="nats://rosey:h%75nter2@localhost:4222",
+        bot={
+            "servers": ["nats://rosey:h%75nter2@localhost:4222"],
+            "monitoring_url": "http://rosey:h%75nter2@localhost:8222",
+        },
     )
     assert "bot.servers: localhost:4222 has a user or password before it; leave these out" in result["msg"]
     assert "client_url: localhost:4222 has a user or password" in result["msg"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,9 +17,12 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.rosey.nats.tests.unit.fake_monitoring import IDENTITY, fake_monitoring
+
 ModuleResult = dict[str, Any]
 RunModule = Callable[..., ModuleResult]
 PASSWORD = "hunter2"
+QUOTE = "rosey.prod.commands.quote"
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,24 @@ def running(server: Server, free_port: Callable[[], int]) -> Iterator[Server]:
         process.wait()
 
 
+@pytest.fixture
+def fake_bot(tmp_path: Path) -> Iterator[Callable[[str | None], dict[str, Any]]]:
+    """Give a function that describes a bot which says that it is connected, with the monitoring endpoint given."""
+    plugins = tmp_path / "environments" / "production" / "plugins"
+    plugins.mkdir(parents=True)
+    (plugins / "quotes.yaml").write_text(f"subscriptions: [{QUOTE}]\n")
+    (plugins.parent / "config.yaml").write_text("nats: {prefix: rosey.prod}\n")
+    with fake_monitoring({"/health": {"nats": {"connected": True}}}) as health:
+        yield lambda url: {
+            "environment": "production",
+            "home": str(tmp_path),
+            "health_url": f"{health.url}/health",
+            "client_name": "rosey-bot-prod",
+            "plugins": [{"name": "quotes", "subscriptions": [QUOTE]}],
+            **({} if url is None else {"monitoring_url": url}),
+        }
+
+
 def names(result: ModuleResult) -> list[str]:
     return [cause["name"] for cause in result["causes"]]
 
@@ -105,6 +127,7 @@ def test_a_server_that_runs_is_found_without_its_number(running: Server) -> None
         ('log_file: "/nowhere/at/all/nats.log"', "path_missing", "/nowhere/at/all"),
         ('include "gone.conf"', "configuration_invalid", "gone.conf"),
         ("host: 192.0.2.7", "address_absent", "192.0.2.7"),
+        ('host: "nats..local"', "address_absent", "nats..local"),
         (f"authorization {{ user: rosey, password: {PASSWORD}, nonsense: 1 }}", "configuration_invalid", "nonsense"),
     ],
 )
@@ -130,11 +153,53 @@ def test_a_program_that_is_none_is_told(server: Server) -> None:
     assert names(broken.diagnose())[0] == "binary_unusable"
 
 
-def test_without_a_bot_its_symptoms_can_t_be_looked_at(running: Server) -> None:
-    result = running.diagnose("latency", "bot", "server")
-    assert result["symptoms"] == ["server", "bot", "latency"]
-    assert {(cause["name"], cause["confidence"]) for cause in result["causes"]} == {("not_seen", "possible")}
-    assert "none is described" in str(result["causes"])
+BOT = {"environment": "production", "service": "cytube-bot", "plugins": [{"name": "quotes"}]}
+
+
+@pytest.mark.parametrize(
+    ("bot", "healthy"),
+    [
+        ({}, "no bot is described to be looked at"),
+        ({"bot": {**BOT, "home": "/nowhere", "optional": True}}, "no bot is installed at /nowhere"),
+    ],
+)
+def test_without_a_bot_there_is_nothing_wrong_with_it(running: Server, bot: dict[str, Any], healthy: str) -> None:
+    result = running.diagnose("latency", "plugin", "bot", **bot)
+    assert result["symptoms"] == ["bot", "plugin", "latency"]
+    assert (result["causes"], result["healthy"]) == ([], [healthy])
+
+
+@pytest.mark.parametrize("bot", [{"home": "/nowhere"}, {"optional": True}])
+def test_a_bot_that_has_to_be_there_or_is_is_looked_at(running: Server, bot: dict[str, Any]) -> None:
+    given = {**BOT, "home": str(running.directory), **bot}
+    assert "bot_file_missing" in names(running.diagnose("bot", bot=given))
+
+
+def test_a_bot_that_runs_without_nats_is_not_asked_how_long_messages_take(running: Server) -> None:
+    trip = {"mode": "legacy", "python": sys.executable, "round_trip": {"subject": "rosey.prod.commands.quote"}}
+    result = running.diagnose("latency", bot={**BOT, **trip, "home": str(running.directory)})
+    assert (result["causes"], result["healthy"]) == ([], ["without NATS no message is on its way"])
+
+
+def test_what_the_bots_server_holds_is_asked_at_its_own_endpoint(
+    running: Server, fake_bot: Callable[[str], dict[str, Any]]
+) -> None:
+    connection = {"cid": 1, "name": "rosey-bot-prod", "subscriptions_list": [QUOTE]}
+    with fake_monitoring({"/connz": {**IDENTITY, "total": 1, "connections": [connection]}}) as other:
+        result = running.diagnose("plugin", bot=fake_bot(other.url))
+    assert (result["causes"], result["healthy"]) == ([], ["the prefix of the bot", "the plugins quotes"])
+
+
+@pytest.mark.parametrize(
+    ("url", "name", "says"),
+    [(None, "subscription_not_held", QUOTE), ("", "not_seen", "bot_config_monitoring_url is empty")],
+)
+def test_without_an_endpoint_of_the_bots_server_this_hosts_is_asked_and_with_an_empty_one_none(
+    running: Server, fake_bot: Callable[..., dict[str, Any]], url: str | None, name: str, says: str
+) -> None:
+    (cause,) = running.diagnose("plugin", bot=fake_bot(url))["causes"]
+    assert cause["name"] == name
+    assert says in str(cause)
 
 
 def test_what_is_wrong_with_the_description_is_a_cause(running: Server) -> None:

@@ -188,6 +188,7 @@ def test_a_configuration_is_read_with_its_includes(run_module: RunModule, tmp_pa
         ({"since": {"config_load_time": "2026-11-23 19:00"}}, "since.config_load_time: 2026-11-23 19:00 is no time"),
         ({"since": {}}, "missing required arguments: config_load_time"),
         ({"url": "http://me:hunter2@h:1"}, "url holds a user or a password"),
+        ({"version": "v2.10.7"}, "version 'v2.10.7' is no version of nats-server; expected one such as 2.10.7"),
         ({"wait": "long"}, "wait"),
         ({"wait": -1}, "wait: -1; expected seconds"),
         ({"wait": "nan"}, "wait: nan; expected seconds"),

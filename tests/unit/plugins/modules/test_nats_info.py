@@ -60,6 +60,26 @@ def test_a_malformed_answer_is_named(run_module: RunModule) -> None:
     assert result["msg"].startswith(f"{server.url}/jsz: the answer (HTTP status 200) is no JSON, and says: <html>; ")
 
 
+def test_what_gives_no_answer_keeps_no_other_from_being_returned(run_module: RunModule) -> None:
+    asked = ["varz", "jsz", "healthz", "connz"]
+    with fake_monitoring({"/jsz": Reply(b"", status=500), "/connz": Reply(b"[]")}) as server:
+        result = run_module("nats_info", url=server.url, gather=asked)
+    assert result["failed"] is True
+    assert [line.partition(": ")[0] for line in result["msg"].splitlines()] == [
+        f"{server.url}/{name}" for name in ("jsz", "connz")
+    ]
+    assert (result["varz"], result["healthz"]["status"]) == (VARZ, "ok")
+    assert "jsz" not in result
+
+
+def test_a_server_that_is_gone_is_asked_once(run_module: RunModule) -> None:
+    with fake_monitoring({"/varz": Reply(b"", status=500)}) as server:
+        result = run_module("nats_info", url=server.url, gather=["varz", "jsz"])
+        assert [path for path, _query in server.asked] == ["/varz"]
+    assert result["msg"].count("/varz: HTTP status 500") == 1
+    assert "varz" not in result
+
+
 def test_a_host_without_requests_is_told_so(run_module: RunModule, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(monitoring, "HAS_REQUESTS", False)
     result = run_module("nats_info", url="http://127.0.0.1:1")

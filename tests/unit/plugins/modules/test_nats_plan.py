@@ -19,7 +19,7 @@ from typing import Any
 import nats
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import release
+from ansible_collections.rosey.nats.plugins.module_utils import release, store
 from ansible_collections.rosey.nats.plugins.modules import nats_plan
 
 DANGERS = ["fewer_connections", "smaller_store", "other_store", "no_jetstream"]
@@ -127,6 +127,7 @@ def test_an_empty_host_is_a_start(host: Host) -> None:
     assert result["changes"] == [{"path": str(host.config_file), "what": ["created"]}]
     assert not result["binary"]["installed"]
     assert result["archive"].startswith("nats-server-v2.10.7-linux-")
+    assert result["monitoring_url"] is None
     assert not result["changed"]
     assert not host.config_file.exists()
 
@@ -153,6 +154,14 @@ def test_another_binary_asks_for_a_restart(running: Host) -> None:
     assert "2.10.8" in result["reasons"][0]
 
 
+def test_a_link_above_the_binary_is_no_other_binary(host: Host, nats_server: Path) -> None:
+    (host.root / "real").mkdir()
+    (host.root / "lib").symlink_to("real")
+    with served(host, nats_server, "debug: false"):
+        result = host.plan("debug: false")
+    assert (result["action"], result["reasons"]) == ("nothing", [])
+
+
 def test_the_running_servers_own_port_is_not_taken(running: Host) -> None:
     assert "failed" not in running.plan("debug: true")
 
@@ -174,6 +183,7 @@ def test_a_taken_port_names_its_holder(host: Host) -> None:
         ("", {"entries": []}, "entries has no"),
         ("port: banana", {}, "banana"),
         ("", {"version": "latest"}, "latest"),
+        ("", {"version": "v2.10.7"}, "expected one such as 2.10.7, without a v"),
     ],
 )
 def test_an_obstacle_is_named(host: Host, config: str, changes: dict[str, Any], expected: str) -> None:
@@ -383,13 +393,52 @@ def test_on_the_way_back_an_older_version_starts_without_a_copy_where_none_is_ma
     asked = {"version": "2.9.25", "store_copy": False}
     assert "can silently lose" in host.plan(host.store(), **asked)["msg"]
     planned = host.plan(host.store(), **asked, accept=["all"])["store"]
-    assert planned == {"before": "2.10.7", "needs_copy": False}
+    assert planned == {"directory": str(host.root / "store"), "before": "2.10.7", "needs_copy": False}
+
+
+@pytest.mark.parametrize(
+    ("config", "directory"),
+    [
+        ('jetstream {{ store_dir: "{root}/store" }}', "{root}/store"),
+        ('jetstream: true\nstore_dir: "{root}/store"', "{root}/store"),
+        ('jetstream: enabled\nstore_dir: "{root}/store/"', "{root}/store"),
+        ('jetstream {{ max_mem: 1M }}\nstore_dir: "{root}/store"', "{root}/store"),
+        ("jetstream {{ store_dir: store }}", "/store"),
+        ("jetstream: true", "/tmp/nats"),
+    ],
+)
+def test_the_store_is_named_wherever_the_configuration_has_it(
+    host: Host, monkeypatch: pytest.MonkeyPatch, config: str, directory: str
+) -> None:
+    monkeypatch.chdir(host.root)
+    (host.root / "store").mkdir()
+    planned = host.plan(config.format(root=host.root), version="2.9.25", ran_last="2.10.7")["store"]
+    assert planned == {"directory": directory.format(root=host.root), "before": "2.10.7", "needs_copy": True}
+
+
+def test_the_copy_of_a_store_needs_room(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "_SMALLEST_MARGIN", 1 << 60)
+    monkeypatch.setattr(store, "_can_reflink", lambda *_arguments: False)
+    data = host.root / "store" / "jetstream"
+    data.mkdir(parents=True)
+    (data / "1.blk").write_text("a message")
+    copies = host.root / "copies"
+    asked = {"version": "2.9.25", "ran_last": "2.10.7", "copies": str(copies)}
+    result = host.plan(host.store(), **asked)
+    assert result["failed"]
+    assert f"{copies}: " in result["msg"]
+    assert "bytes are free; expected " in result["msg"]
+    # nothing is copied within a line, nor where it is not wanted
+    assert "failed" not in host.plan(host.store(), **{**asked, "version": "2.10.29"})
+    assert "failed" not in host.plan(host.store(), **{**asked, "version": "2.11.0"}, store_copy=False)
+    assert not copies.exists()
 
 
 def test_a_link_to_what_is_no_version_tells_nothing(host: Host) -> None:
     (host.root / "store").mkdir()
     (host.root / "nats-server").symlink_to(host.root / "lib" / "current" / "nats-server")
-    assert host.plan(host.store())["store"] == {"before": None, "needs_copy": False}
+    planned = host.plan(host.store())["store"]
+    assert planned == {"directory": str(host.root / "store"), "before": None, "needs_copy": False}
 
 
 @pytest.mark.parametrize(
@@ -504,6 +553,13 @@ def test_another_version_is_seen_by_what_the_server_says(monitored: Host, runtim
     assert len(result["reasons"]) == 1
 
 
+def test_it_is_known_where_the_running_server_answers(monitored: Host, free_port: Callable[[], int]) -> None:
+    before = f"http://127.0.0.1:{monitored.monitoring.split()[1]}"
+    moved = f"http_port: {free_port()}\nhttp_base_path: /nats\n" + monitored.store()
+    assert monitored.plan(monitored.monitoring + monitored.store())["monitoring_url"] == before
+    assert monitored.plan(moved, version="2.9.25")["monitoring_url"] == before
+
+
 def test_a_container_with_streams_is_guarded_too(monitored: Host) -> None:
     assert "no_jetstream" in monitored.plan(monitored.monitoring, runtime="docker")["msg"]
 
@@ -518,7 +574,8 @@ def test_the_store_of_a_container_is_not_copied_and_so_guarded(monitored: Host, 
     assert "Set nats_server_accept: [uncopied_store] to do it all the same" in refused
     for accept in ("uncopied_store", "all"):
         planned = monitored.plan(config, runtime="docker", version=version, accept=[accept])
-        assert planned["store"] == {"before": "2.10.7", "needs_copy": False}
+        found = {"directory": str(monitored.root / "store"), "before": "2.10.7", "needs_copy": False}
+        assert planned["store"] == found
 
 
 def test_what_was_proven_is_never_shown(monitored: Host) -> None:

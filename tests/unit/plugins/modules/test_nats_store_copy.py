@@ -169,6 +169,8 @@ def test_a_damaged_copy_is_warned_of(host: Host) -> None:
     [
         ({"from_version": "new"}, "version 'new' is no version of nats-server"),
         ({"to_version": "2.x"}, "version '2.x' is no version of nats-server"),
+        ({"store": ""}, "store is ''; expected an absolute path"),
+        ({"store": "store"}, "store is 'store'; expected an absolute path"),
         ({"keep": 0}, "keep is 0; expected at least 1"),
         ({"monitoring_url": "http://127.0.0.1:8222"}, "monitoring_url is given with state copied"),
         ({"state": "reported", "monitoring_url": "127.0.0.1"}, "url has to begin with http:// or https://"),

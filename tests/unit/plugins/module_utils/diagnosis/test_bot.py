@@ -98,6 +98,10 @@ SEEN = Evidence(
 )
 REFUSED = login(Step.LOG_IN, "Authorization Violation")
 DOWN = login(Step.CONNECT, "127.0.0.1: Connection refused")
+CONTAINED = {
+    "described": replace(DESCRIBED, container="nats"),
+    "listeners": tuple(listener("127.0.0.1", port, "docker-proxy") for port in (80, 4222)),
+}
 
 
 def found(evidence: Evidence) -> list[tuple[str, str]]:
@@ -202,6 +206,22 @@ def test_what_nothing_explains_is_said_to_be_so() -> None:
             {"logins": (login(Step.GREET, "timed out"),), "listeners": (listener("127.0.0.1", command="nginx"),)},
             "not_nats",
             "nginx (process 5 of user nats) listens on 127.0.0.1:4222",
+        ),
+        # what a container listens on another program holds for it
+        (
+            {**CONTAINED, "logins": (login(Step.GREET, "timed out"),)},
+            "server_silent",
+            "likely: at localhost:4222: timed out; docker-proxy (process 5 of user nats) listens on 127.0.0.1:4222;",
+        ),
+        (
+            {**CONTAINED, "logins": (login(Step.GREET, "timed out", url="nats://localhost:80"),)},
+            "not_nats",
+            "docker-proxy (process 5 of user nats) listens on 127.0.0.1:80;",
+        ),
+        (
+            {**CONTAINED, "logins": (replace(DOWN, url="nats://localhost:4223"),)},
+            "port_mismatch",
+            "docker-proxy (process 5 of user nats) listens on 127.0.0.1:4222;",
         ),
         ({"logins": (login(Step.GREET, "timed out"),)}, "server_silent", "likely"),
         ({"logins": (login(Step.GREET, "timed out"),), "server": GONE}, "server_silent", "likely"),
@@ -314,6 +334,9 @@ def test_what_nothing_explains_is_said_to_be_so() -> None:
         ({"unit": unit(IPAddressDeny="::/0 0.0.0.0/0")}, "bot_confined", "IPAddressDeny=::/0 0.0.0.0/0"),
         # where the rest can't tell
         ({"told": GONE}, "bot_not_connected", "the server has no connection of it"),
+        # another application's answer, and the guide's without a word on NATS
+        ({"told": {"detail": "Not Found"}}, "bot_not_connected", "the server has no connection of it"),
+        ({"told": {"nats": {"connected": "yes"}}}, "bot_not_connected", "the server has no connection of it"),
         ({"unit": unit("x", "y")}, "bot_not_connected", "its last words: y;"),
     ],
 )
@@ -377,6 +400,7 @@ def test_what_comes_first(changes: dict[str, Any], names: list[str]) -> None:
         {"told": {"nats": {"connected": True, "server": "nats://127.0.0.1"}}},
         {"told": {"nats": {"connected": True}}},
         {"described": replace(DESCRIBED, legacy=True), "told": {}},
+        {"told": {"detail": "Not Found"}, "connections": ({"name": "rosey-bot-prod"},)},
     ],
 )
 def test_a_connected_bot_has_nothing_to_explain(changes: dict[str, Any]) -> None:

@@ -35,6 +35,7 @@ from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.bot_evidence 
 )
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.evidence import Unit
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.login import Login, Step, Trust
+from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.plugin_evidence import ServerLog
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.tree import NotSeenError
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import IDENTITY, Reply, fake_monitoring, raw_server
 from ansible_collections.rosey.nats.tests.unit.plugins.module_utils.diagnosis.test_login import INFO, says
@@ -202,6 +203,39 @@ def test_credentials_of_another_kind_are_left_out(home: Path) -> None:
     assert [login.failed for login in seen.logins] == [Step.DONE]
 
 
+def test_a_bot_that_runs_without_nats_does_not_log_in(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(login, "log_in", lambda *_given, **_more: pytest.fail("the server writes it down"))
+    install(home, "nats://127.0.0.1:9")
+    seen = bot_evidence.look(described(home, legacy=True), no_command, GONE, GONE)
+    assert seen.logins == ()
+
+
+@pytest.mark.parametrize(
+    ("log_file", "secrets", "expected"),
+    [
+        ("{home}/log", f"NATS_USER=rosey\nNATS_PASSWORD={SECRET}\n", ServerLog("rosey", unsaid=frozenset({"b"}))),
+        ("{home}/log", "NATS_TOKEN=t\n", ServerLog(unsaid=frozenset({"b", "c"}))),
+        ("{home}/none", "NATS_USER=rosey\n", ServerLog("rosey")),
+        # what is no file, or of a directory that nobody knows
+        ("log", "", ServerLog()),
+        ("{home}", "", ServerLog()),
+        ("/dev/stdout", "", ServerLog()),
+    ],
+)
+def test_of_the_servers_log_the_bots_part_counts(
+    home: Path, monkeypatch: pytest.MonkeyPatch, log_file: str, secrets: str, expected: ServerLog
+) -> None:
+    monkeypatch.chdir(home)
+    (home / "log").write_text(
+        '[7] [ERR] x - Publish Violation - User "rosey", Subject "b"\n'
+        '[7] [ERR] x - Publish Violation - User "other", Subject "c"\n'
+    )
+    config = {"log_file": log_file.format(home=home)}
+    seen = bot_evidence.Evidence(described(home, plugins=()), GONE, GONE, GONE, GONE, GONE, GONE, None, GONE, config)
+    of_plugins = plugin_evidence.look(replace(seen, secrets=File(Path("/s"), secrets.encode())), None)
+    assert of_plugins.log == expected
+
+
 def test_a_server_that_is_no_url_is_not_seen(home: Path) -> None:
     install(home, "http://localhost")
     seen = bot_evidence.look(described(home), no_command, GONE, GONE)
@@ -266,6 +300,9 @@ def test_without_its_libraries_a_host_is_looked_at(home: Path, monkeypatch: pyte
         ({"nats": {"connected": True}}, (), True),
         ({"nats": {"connected": False}}, ({"name": "rosey-bot-dev"},), False),
         ({"nats": "yes"}, (), False),
+        ({"nats": {"connected": "yes"}}, ({"name": "rosey-bot-dev"},), True),
+        ({"detail": "Not Found"}, ({"name": "rosey-bot-dev"},), True),
+        ({"detail": "Not Found"}, GONE, False),
         ({}, (), False),
         (GONE, ({"name": "rosey-bot-dev"},), True),
         (GONE, ({"name": "rosey-bot-dev-quotes"},), False),
@@ -337,7 +374,7 @@ def test_a_log_that_grows_while_a_plugin_is_asked(home: Path, monkeypatch: pytes
     log.write_text("before\n")
 
     def make_trips(trip: bot_health.RoundTrip, **options: Any) -> bot_health.Trips:
-        asked.append((trip.subject, options["servers"], options["credentials"], options["user"]))
+        asked.append([trip.subject, *(options[name] for name in ("servers", "credentials", "ca_file", "user"))])
         log.write_text(f"{log.read_text()}sqlite3.OperationalError: no such table\n")
         return bot_health.Trips((1.0,))
 
@@ -348,7 +385,9 @@ def test_a_log_that_grows_while_a_plugin_is_asked(home: Path, monkeypatch: pytes
         described(home), told, tuple(CONNZ["connections"]), GONE, GONE, GONE, GONE, None, GONE, {}
     )
     probe = plugin_evidence.Probe(bot_health.RoundTrip(QUOTE, "{}", 1, 100.0), "/python")
-    of_plugins = plugin_evidence.look(replace(seen, secrets=File(Path("/s"), b"NATS_TOKEN=hush")), probe)
-    assert asked == [(QUOTE, ["nats://127.0.0.1:9"], {"token": "hush"}, None)]
+    of_plugins = plugin_evidence.look(
+        replace(seen, secrets=File(Path("/s"), b"NATS_TOKEN=hush\nSSL_CERT_FILE=/ca.pem")), probe
+    )
+    assert asked == [[QUOTE, ["nats://127.0.0.1:9"], {"token": "hush"}, "/ca.pem", None]]
     assert of_plugins.plugins[0].added == ("sqlite3.OperationalError: no such table",)
     assert [cause.name for cause in plugin.diagnosis(of_plugins).causes] == ["plugin_fails"]

@@ -57,6 +57,7 @@ def tried(talk: Talk, credentials: Mapping[str, str] | None = LOGIN, scheme: str
         (says(b"SSH-2.0-OpenSSH_9.2\r\n"), Step.GREET, "no greeting of a NATS server"),
         (says(b"INFO []\r\n"), Step.GREET, "no greeting of a NATS server"),
         (says(b"INFO {\r\n"), Step.GREET, "no greeting of a NATS server"),
+        (says(b'INFO {"a":' + b"[" * 100_000 + b"\r\n"), Step.GREET, "no greeting of a NATS server"),
         (lambda _connection: None, Step.GREET, "the other side ended the connection"),
         (lambda connection: connection.recv(1) and None, Step.GREET, "timed out"),
         (says(b'INFO {"tls_required": true}\r\nno TLS'), Step.ENCRYPT, None),
@@ -105,6 +106,7 @@ def test_credentials_of_another_kind_are_not_tried() -> None:
 
 def secured(certificate: Path, greeting: bytes = b'INFO {"tls_required": true}\r\n') -> Talk:
     def talk(connection: socket.socket) -> None:
+        connection.settimeout(5)
         connection.sendall(greeting)
         with server_context(certificate).wrap_socket(connection, server_side=True) as encrypted:
             heard(encrypted)
@@ -148,13 +150,21 @@ def test_encryption_may_come_first(tmp_path: Path) -> None:
     assert tried(talk, ca_file=str(certificate), first=True).succeeded
 
 
+@pytest.mark.parametrize("name", ["nats..local", ".local", f"{'n' * 64}.local"])
+def test_a_name_that_no_certificate_is_for(tmp_path: Path, name: str) -> None:
+    login = tried(secured(make_certificate(tmp_path)), name=name)
+    assert login.failed == Step.ENCRYPT
+    assert login.error
+
+
 def test_an_authority_that_is_not_there_is_told(tmp_path: Path) -> None:
     login = tried(secured(make_certificate(tmp_path)), ca_file=str(tmp_path / "none.pem"))
     assert (login.failed, login.error) == (Step.ENCRYPT, "No such file or directory")
 
 
-def test_a_name_that_means_nothing() -> None:
-    login = log_in("nats://bus.invalid:4222", LOGIN, Trust(), seconds=1)
+@pytest.mark.parametrize("name", ["bus.invalid", "nats..local", f"{'n' * 64}.local"])
+def test_a_name_that_means_nothing(name: str) -> None:
+    login = log_in(f"nats://{name}:4222", LOGIN, Trust(), seconds=1)
     assert (login.failed, login.addresses) == (Step.RESOLVE, ())
     assert login.error
 

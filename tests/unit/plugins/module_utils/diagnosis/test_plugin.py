@@ -174,10 +174,12 @@ def test_a_healthy_plugin_has_nothing_to_explain() -> None:
         (seen(quotes(processes=(Running(9, "T", 100.0),))), "plugin_hangs", "process 9 is in state T"),
         (seen(quotes(processes=(Running(9, "t", 100.0),))), "plugin_hangs", "process 9 is in state t"),
         (
-            seen(log=ServerLog(unsaid=frozenset({QUOTE, "rosey.prod.cytube.chat.message"})), trips=DENIED),
+            seen(log=ServerLog("rosey", unsaid=frozenset({QUOTE, "rosey.prod.cytube.chat.message"})), trips=DENIED),
             "publish_denied",
             f"certain: the log of nats-server: Publish Violation, Subject {QUOTE};",
         ),
+        # whose they are is not known, where the bot has no user's name
+        (seen(log=ServerLog(unsaid=frozenset({QUOTE}))), "publish_denied", "possible: the log of nats-server"),
         (seen(trips=Trips(stopped=round_trip.SILENCE)), "plugin_silent", f"likely: a request on {QUOTE}: silence;"),
         (seen(trips=DENIED), "plugin_silent", f"silence, {DENIED.cause};"),
         (seen(trips=Trips(stopped=round_trip.NOBODY)), "plugin_silent", "nobody"),
@@ -224,7 +226,9 @@ def test_a_cause_is_named(evidence: Evidence, name: str, said: str) -> None:
         seen(quotes(said=(ENDED,))),
         seen(quotes(added=("INFO all is well",))),
         seen(
-            log=ServerLog(frozenset({QUOTE}), frozenset({"rosey.prod.commands.roll"}), frozenset({"max_subscriptions"}))
+            log=ServerLog(
+                "rosey", frozenset({QUOTE}), frozenset({"rosey.prod.commands.roll"}), frozenset({"max_subscriptions"})
+            )
         ),
         seen(bot={"described": replace(of_bot.DESCRIBED, published=("commands.>",))}),
         seen(bot={"described": replace(of_bot.DESCRIBED, legacy=True), "told": {}}),
@@ -298,31 +302,45 @@ def test_a_bot_without_nats_has_no_plugins_to_explain() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("text", "user", "expected"),
     [
-        ("", ServerLog()),
-        ("no log of a server", ServerLog()),
+        ("", "", ServerLog()),
+        ("no log of a server", "", ServerLog()),
         (
             '[7] 2026/11/26 19:56:08.445463 [ERR] 127.0.0.1:1 - cid:6 - Subscription Violation - User "rosey", '
             f'Subject "{QUOTE}", SID 1\n[7] [ERR] 127.0.0.1:1 - cid:6 - Publish Violation - User "a", Subject "b"\n',
-            ServerLog(frozenset({QUOTE}), frozenset({"b"})),
+            "",
+            ServerLog("", frozenset({QUOTE}), frozenset({"b"})),
         ),
+        # those of others are none of the bot's
+        (
+            f'[7] [ERR] x - Subscription Violation - User "rosey", Subject "{QUOTE}", Queue: "q", SID 1\n'
+            '[7] [ERR] x - Subscription Violation - User "rose", Subject "a", SID 1\n'
+            '[7] [ERR] x - Publish Violation - Nkey "rosey", Subject "b"\n'
+            '[7] [ERR] x - Publish Violation - User "rosey", Subject "c"\n',
+            "rosey",
+            ServerLog("rosey", frozenset({QUOTE}), frozenset({"c"})),
+        ),
+        ('[7] [ERR] x - Publish Violation - Nkey "U", Subject "b"\n', "", ServerLog(unsaid=frozenset({"b"}))),
         (
             "[7] [ERR] 127.0.0.1:35306 - cid:6 - maximum subscriptions exceeded\n"
             "[7] [ERR] 127.0.0.1:37004 - cid:7 - maximum connections exceeded\n",
+            "",
             ServerLog(limits=frozenset({"max_subscriptions", "max_connections"})),
         ),
         # an earlier process, and what was before the last configuration, are told no more
         (
             '[6] [ERR] x - Publish Violation - User "a", Subject "b"\n[7] [INF] Starting nats-server\n',
+            "",
             ServerLog(),
         ),
         (
             '[7] [ERR] x - Publish Violation - User "a", Subject "b"\n[7] [INF] Reloaded server configuration\n'
             '[7] [ERR] x - Publish Violation - User "a", Subject "c"\n',
+            "",
             ServerLog(unsaid=frozenset({"c"})),
         ),
     ],
 )
-def test_the_servers_log_is_read(text: str, expected: ServerLog) -> None:
-    assert read_server_log(text) == expected
+def test_the_servers_log_is_read(text: str, user: str, expected: ServerLog) -> None:
+    assert read_server_log(text, user) == expected

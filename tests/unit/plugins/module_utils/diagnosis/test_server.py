@@ -108,6 +108,8 @@ PANIC = (
     "goroutine 1 [running]:",
     "github.com/nats-io/nats-server/v2/server.(*msgBlock).indexCacheBuf(0xc0001ae000)",
 )
+SECRET = "hunter2"
+WITH_SECRETS = f"{{ argv[]={BINARY} -c {FILE} --user rosey --pass {SECRET} -x ; }}"
 META = "Can't start JetStream: Error decoding our meta state: corrupt snapshot"
 
 
@@ -135,6 +137,12 @@ META = "Can't start JetStream: Error decoding our meta state: corrupt snapshot"
         (ended("nats-server: lame duck grace period (40s)", "goroutine 1"), "configuration_refused", "lame duck"),
         (ended(NRestarts="4"), "ended", "started again 4 times"),
         (ended("flag provided but not defined: -x", Result="success"), "command_line_refused", "-x"),
+        (
+            ended("flag provided but not defined: -x", Result="success", ExecStart=WITH_SECRETS),
+            "command_line_refused",
+            f"the unit starts {BINARY} -c {FILE} --user ********",
+        ),
+        (ended(ExecStart=WITH_SECRETS), "ended", f"run it by hand, as nats: {BINARY} -c {FILE} --user ********"),
         (ended(Result="success", ActiveState="inactive"), "stopped", "systemctl start nats"),
         (
             ended(Result="success", ActiveState="inactive", UnitFileState="disabled"),
@@ -148,6 +156,7 @@ def test_how_it_ended_is_read_from_systemd_journal_and_log(evidence: Evidence, n
     cause = first(evidence)
     assert cause.name == name
     assert says in " ".join((cause.cause, *cause.evidence, cause.remedy))
+    assert SECRET not in repr(cause)
 
 
 def test_of_a_server_that_is_down_nobody_says_that_it_is_well() -> None:

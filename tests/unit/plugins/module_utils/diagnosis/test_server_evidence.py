@@ -37,6 +37,14 @@ def test_who_runs_a_server_is_what_its_unit_says(
     assert (seen.account and seen.account.uid) == uid
 
 
+@pytest.mark.parametrize(("groups", "is_in"), [("", False), ("root", True), (f"{NOBODY} 0", True)])
+def test_whoever_runs_a_server_is_in_the_groups_of_its_unit(tmp_path: Path, groups: str, is_in: bool) -> None:
+    shown = f"SupplementaryGroups={groups}\n{SHOWN.format(user='nobody')}"
+    seen = server_evidence.look(described(tmp_path, "nats"), lambda _words: (0, shown, ""))
+    assert seen.account
+    assert (0 in seen.account.groups) is is_in
+
+
 def test_who_runs_a_server_without_a_unit_is_whoever_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     seen = server_evidence.look(described(tmp_path), lambda _words: (1, "", ""))
