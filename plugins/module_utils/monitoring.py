@@ -480,7 +480,8 @@ def _explain_tls(error: ssl.SSLError, _url: str, _timeout: float, _advice: Advic
     if isinstance(error, ssl.SSLCertVerificationError):
         return (
             f"the certificate of the server is not trusted: {error.verify_message}",
-            "name the authority in ca_path, and the host as the certificate names it in url",
+            "let the host trust the authority (update-ca-certificates), or name it in ca_path; and ask for the host by "
+            "a name that the certificate has",
         )
     reason = (error.reason or str(error)).replace("_", " ").lower()
     return f"no TLS connection: {reason}", "check the scheme of url, ca_path, client_cert and client_key"
