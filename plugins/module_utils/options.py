@@ -1348,7 +1348,7 @@ def _canonical_block(block: str, config: Config) -> dict[str, Any]:
 
 def _canonical_value(row: Option | None, value: Any) -> Any:
     inner = _inner_block(row) if row else None
-    if inner is None or _is_reference(value):
+    if inner is None or is_reference(value):
         return value
     if isinstance(value, Mapping):
         return _canonical_block(inner, value)
@@ -1416,7 +1416,7 @@ def effective(option: Option, value: Any) -> Any:
     none) and port of an address, sorted texts of a list without an order. A reference, and a value that the option
     does not accept, are given back as they are.
     """
-    if _is_reference(value) or kind_of(option, value) is None:
+    if is_reference(value) or kind_of(option, value) is None:
         return value
     reader = _READERS.get(option.unit)
     return reader(value) if reader else _number(option, value)
@@ -1558,7 +1558,7 @@ def evidence(option: Option, value: Any, *, reloaded: bool) -> Evidence:
 
 def _is_shown(option: Option, value: Any) -> bool:
     """Tell whether /varz shows the value itself: not a default that it asks for, nor a port that the server picks."""
-    if _is_reference(value) or kind_of(option, value) is None:
+    if is_reference(value) or kind_of(option, value) is None:
         return False
     if not value and (option.zero_is_default or option.unit is Unit.PRESENCE):
         return False
@@ -1573,7 +1573,7 @@ def reload_line(option: Option, value: Any) -> str:
     It ends where the value would follow, when that is known to the server alone.
     """
     kind = kind_of(option, value)
-    if "{}" not in option.log or kind is None or _is_reference(value):
+    if "{}" not in option.log or kind is None or is_reference(value):
         return option.log.partition("{}")[0]
     if isinstance(value, bool):
         text = str(value).lower()
@@ -1642,12 +1642,13 @@ class _Fault:
     stage: Stage = Stage.CHECK
 
 
-def _is_reference(value: Any) -> bool:
+def is_reference(value: Any) -> bool:
+    """Tell whether a value is the name of a variable, of the server's environment or of its configuration."""
     return isinstance(value, Mapping) and set(value) == {VARIABLE}
 
 
 def _is_block(value: Any) -> bool:
-    return isinstance(value, Mapping) and not _is_reference(value)
+    return isinstance(value, Mapping) and not is_reference(value)
 
 
 def _is_list(value: Any) -> bool:
@@ -1670,7 +1671,7 @@ def _join(words: Iterable[str], conjunction: str) -> str:
 
 def _faults(forms: Sequence[Form], value: Any, path: Path = ()) -> list[_Fault]:
     """Tell what keeps the value from having any of these forms; what a block holds is not looked at."""
-    if _is_reference(value):
+    if is_reference(value):
         return []
     candidates = [form for form in forms if _has_type(form, value)]
     if not candidates:
@@ -1808,7 +1809,7 @@ def problems(config: Config) -> list[Problem]:
 
 def _references(value: Any) -> frozenset[str]:
     """Give the names of all variables that a configuration refers to."""
-    if _is_reference(value):
+    if is_reference(value):
         return frozenset({value[VARIABLE]})
     inner = value.values() if isinstance(value, Mapping) else value if _is_list(value) else ()
     return frozenset().union(*map(_references, inner))
@@ -1987,7 +1988,7 @@ def _at(config: Any, *path: str) -> Any:
     """Give the value at a path of a canonical configuration; None where there is none or only a reference to it."""
     for name in path:
         config = config.get(name) if _is_block(config) else None
-    return None if _is_reference(config) else config
+    return None if is_reference(config) else config
 
 
 def _text_at(config: Any, *path: str) -> str:

@@ -91,7 +91,7 @@ def _smaller_store(config: Mapping[str, t.Any], _varz: Mapping[str, t.Any], jsz:
 
 def _other_store(config: Mapping[str, t.Any], _varz: Mapping[str, t.Any], jsz: Mapping[str, t.Any]) -> str:
     held, meant = (jsz.get("config") or {}).get("store_dir"), store_directory(config)
-    if not (jsz.get("streams") and health.meant_jetstream(config)) or held == meant:
+    if not (jsz.get("streams") and health.meant_jetstream(config)) or meant in (None, held):
         return ""
     return (
         f"jetstream.store_dir: {meant}, and {_streams(jsz)} are in {held}; expected that directory, "
@@ -131,9 +131,14 @@ def _limit(config: Mapping[str, t.Any], name: str) -> int | None:
     return limit if isinstance(limit, int) else None
 
 
-def store_directory(config: Mapping[str, t.Any]) -> str:
-    """Give the directory of JetStream, of a canonical configuration, as the server shows it."""
+def store_directory(config: Mapping[str, t.Any]) -> str | None:
+    """Give the directory of JetStream, of a canonical configuration, as the server shows it.
+
+    None where a variable gives it, whose value only the server knows.
+    """
     directory = _block(config).get("store_dir") or config.get("store_dir") or _DEFAULT_STORE
+    if options.is_reference(directory):
+        return None
     return posixpath.join(posixpath.normpath(str(directory)), "jetstream")
 
 

@@ -220,8 +220,8 @@ dangers:
   elements: str
 store:
   description: >-
-    JetStream's store, with C(directory), its C(store_dir), C(before), the version that ran last on it, null where none
-    is known, and C(needs_copy), whether it has to be copied before the server starts.
+    JetStream's store, with C(directory), its C(store_dir), null where a variable gives it, C(before), the version that
+    ran last on it, null where none is known, and C(needs_copy), whether it has to be copied before the server starts.
   returned: success
   type: dict
 """
@@ -388,7 +388,7 @@ def _check_room(config: Mapping[str, t.Any], server: Answering | None) -> None:
     canonical = options.canonical(config)
     directory = plan.store_directory(canonical)
     shown = ((server.varz.get("jetstream") or {}).get("config") or {}).get("store_dir") if server else None
-    if not health.meant_jetstream(canonical) or shown == directory:
+    if directory is None or not health.meant_jetstream(canonical) or shown == directory:
         return
     there = next(path for path in (Path(directory), *Path(directory).parents) if path.is_dir())
     space = os.statvfs(there)
@@ -449,9 +449,10 @@ def _store(
     """
     version, config = params["version"], options.canonical(meant)
     before = next((each for each in versions if store.needs_copy(each, version)), next(iter(versions), None))
+    named = plan.store_directory(config)
     # a relative path begins where both systemd and the process runtime start the server
-    directory = Path("/", plan.store_directory(config)).parent
-    found = {"directory": str(directory), "before": before, "needs_copy": False}
+    directory = Path("/", named).parent if named else None
+    found = {"directory": str(directory) if directory else None, "before": before, "needs_copy": False}
     if before is None or not health.meant_jetstream(config) or not store.needs_copy(before, version):
         return found
     if params["runtime"] == "docker":
@@ -461,12 +462,22 @@ def _store(
             raise ObstacleError(danger.refusal)
         return found
     # on the way back there is nothing better
-    if not params["store_copy"] and "all" not in params["accept"] and store.is_downgrade(before, version):
-        raise ObstacleError(store.downgrade_refusal(before, version))
-    if params["store_copy"] and params["copies"]:
+    goes_back = "all" in params["accept"]
+    if not params["store_copy"]:
+        if store.is_downgrade(before, version) and not goes_back:
+            raise ObstacleError(store.downgrade_refusal(before, version))
+        return found
+    if directory is None:
+        if goes_back:
+            return found
+        raise ObstacleError(
+            f"jetstream.store_dir: a variable gives it, so the store of {before} can't be found to be copied before "
+            f"{version} starts on it. Give the path itself, or set nats_server_store_copy to false."
+        )
+    if params["copies"]:
         copies = Path(params["copies"])
         store.check(store.plan(directory, copies, before), copies)
-    return {**found, "needs_copy": params["store_copy"]}
+    return {**found, "needs_copy": True}
 
 
 def _answering(meant: Mapping[str, t.Any], *configs: dict[str, t.Any] | str | None) -> Answering | None:

@@ -259,6 +259,7 @@ STORE = {"store_dir": "/s", "max_mem": 512_000_000, "max_file": 5_000_000_000}
             {"other_store": "jetstream.store_dir: /t/jetstream, and 3 streams with 400 messages are in /s/jetstream;"},
         ),
         ({"store_dir": "/s", "jetstream": True}, HELD, {}),
+        ({"jetstream": {"store_dir": {"$variable": "STORE"}}}, HELD, {}),
         ({"jetstream": True}, HELD, {"other_store": "jetstream.store_dir: /tmp/nats/jetstream"}),
         ({"jetstream": {"store_dir": "/t"}}, {**HELD, "streams": 0}, {}),
         ({}, HELD, {"no_jetstream": "jetstream: off, and it holds 3 streams with 400 messages"}),

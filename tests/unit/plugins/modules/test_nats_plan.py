@@ -416,6 +416,16 @@ def test_the_store_is_named_wherever_the_configuration_has_it(
     assert planned == {"directory": directory.format(root=host.root), "before": "2.10.7", "needs_copy": True}
 
 
+def test_a_store_that_a_variable_names_can_not_be_copied(host: Host) -> None:
+    config = "jetstream { store_dir: $STORE }"
+    result = host.plan(config, version="2.9.25", ran_last="2.10.7")
+    assert result["failed"]
+    assert "jetstream.store_dir: a variable gives it" in result["msg"]
+    assert "nats_server_store_copy" in result["msg"]
+    assert host.plan(config, version="2.10.29", ran_last="2.10.7")["store"]["directory"] is None
+    assert host.plan(config, version="2.9.25", ran_last="2.10.7", accept=["all"])["store"]["needs_copy"] is False
+
+
 def test_the_copy_of_a_store_needs_room(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "_SMALLEST_MARGIN", 1 << 60)
     monkeypatch.setattr(store, "_can_reflink", lambda *_arguments: False)
