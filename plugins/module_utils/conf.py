@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from ansible_collections.rosey.nats.plugins.module_utils import options, units
-from ansible_collections.rosey.nats.plugins.module_utils.options import HIDDEN, INCLUDE, SPACES, VARIABLE
+from ansible_collections.rosey.nats.plugins.module_utils.options import HIDDEN, INCLUDE, SPACES, VARIABLE, is_reference
 
 Path = options.Path
 Include = Callable[[str], str]
@@ -71,7 +71,7 @@ def render(config: Mapping[str, t.Any], *, header: str = "") -> str:
         lines.append("")
     previous_is_block = False
     for position, (key, value) in enumerate(config.items()):
-        is_block = isinstance(value, Mapping) and not _is_reference(value)
+        is_block = isinstance(value, Mapping) and not is_reference(value)
         if position and (is_block or previous_is_block):
             lines.append("")
         lines.extend(_setting_lines(key, value, ()))
@@ -796,7 +796,7 @@ def _setting_lines(key: t.Any, value: t.Any, path: Path) -> Iterator[str]:
             yield f"include {_delimited(file, (*path, key))}"
         return
     first, *rest = _value_lines(value, (*path, key))
-    separator = " " if isinstance(value, Mapping) and not _is_reference(value) else ": "
+    separator = " " if isinstance(value, Mapping) and not is_reference(value) else ": "
     yield f"{_key_text(key, path)}{separator}{first}"
     yield from rest
 
@@ -804,7 +804,7 @@ def _setting_lines(key: t.Any, value: t.Any, path: Path) -> Iterator[str]:
 def _value_lines(value: t.Any, path: Path) -> list[str]:
     if len(path) > _DEEPEST:
         raise ConfError(None, f"{_dotted(path[:3])}: more than {_DEEPEST} blocks and lists stand inside each other")
-    if isinstance(value, Mapping) and not _is_reference(value):
+    if isinstance(value, Mapping) and not is_reference(value):
         inner = [line for key, entry in value.items() for line in _setting_lines(key, entry, path)]
         return _enclosed("{", inner, "}")
     if isinstance(value, list | tuple):
@@ -883,10 +883,6 @@ def _delimited(text: t.Any, path: Path) -> str:
     raise ConfError(None, f"{_dotted(path)}: a name cannot hold a NUL character or both kinds of quotes")
 
 
-def _is_reference(value: t.Any) -> bool:
-    return isinstance(value, Mapping) and len(value) == 1 and VARIABLE in value
-
-
 def _is_readable_variable(name: str) -> bool:
     return bool(name and _BARE_TEXT.fullmatch(name)) and not name.startswith(_BCRYPT)
 
@@ -896,7 +892,7 @@ def _describe(value: t.Any) -> str:
         return "null; leave the option out"
     if isinstance(value, int | float):
         return "a number of this size"
-    return "this name of a variable" if _is_reference(value) else f"a value of type {type(value).__name__}"
+    return "this name of a variable" if is_reference(value) else f"a value of type {type(value).__name__}"
 
 
 def _dotted(path: Path) -> str:

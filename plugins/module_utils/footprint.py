@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ansible_collections.rosey.nats.plugins.module_utils import options
+from ansible_collections.rosey.nats.plugins.module_utils import options, units
 
 ALL_ADDRESSES = "0.0.0.0"  # noqa: S104  # not bound here: the server's own default (server/const.go, DEFAULT_HOST)
 
@@ -150,7 +150,7 @@ def stop(config: Mapping[str, t.Any]) -> Stop:
     """
     known = options.canonical(config)
     if any(block in known for block in _PEER_BLOCKS):
-        return Stop("USR2", options.lame_duck_duration(known) // 1_000_000_000 + _SECONDS_TO_END)
+        return Stop("USR2", options.lame_duck_duration(known) // units.DURATION_UNITS["s"] + _SECONDS_TO_END)
     return Stop("INT", 3 * _SECONDS_TO_END)
 
 

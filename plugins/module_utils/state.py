@@ -752,7 +752,9 @@ def _with_whole_content(entry: Entry, before: bytes) -> Entry:
     try:
         match entry.state:
             case State.SECTION if not splice.HAS_YAML:
-                raise StateError(f"{entry.path}: {missing_required_lib('PyYAML')} Debian has it as python3-yaml.")
+                raise StateError(
+                    f"{entry.path}: {missing_required_lib('PyYAML')} Debian has it as {system.PACKAGES['yaml']}."
+                )
             case State.SECTION if entry.content:
                 content = splice.put(before, entry.key, entry.content)
             case State.SECTION:

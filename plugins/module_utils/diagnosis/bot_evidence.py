@@ -25,7 +25,7 @@ from ansible_collections.rosey.nats.plugins.module_utils.diagnosis import eviden
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.evidence import Unit
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.tree import NotSeenError, attempt, seen
 from ansible_collections.rosey.nats.plugins.module_utils.service import RunCommand
-from ansible_collections.rosey.nats.plugins.module_utils.system import Account
+from ansible_collections.rosey.nats.plugins.module_utils.system import PACKAGES, Account
 
 try:
     import yaml
@@ -133,7 +133,7 @@ class File:
     def mapping(self) -> Mapping[str, t.Any]:
         """Read it as YAML; BrokenError, NotSeenError."""
         if not HAS_YAML:
-            raise NotSeenError(str(self.path), "this host's Python has no PyYAML", "install python3-yaml there")
+            raise NotSeenError(str(self.path), "this host's Python has no PyYAML", f"install {PACKAGES['yaml']} there")
         try:
             content = yaml.safe_load(self.content or b"")
         except yaml.MarkedYAMLError as error:
@@ -311,7 +311,9 @@ def _forbidden(path: Path, account: Account | None) -> Path | None:
 
 def _told(url: str) -> Answer:
     if not monitoring.HAS_REQUESTS:
-        raise NotSeenError("what the bot tells", "this host's Python has no requests", "install python3-requests there")
+        raise NotSeenError(
+            "what the bot tells", "this host's Python has no requests", f"install {PACKAGES['requests']} there"
+        )
     try:
         return monitoring.Reader(url, bot_health.BOT, timeout=evidence.SECONDS).ask(url, any_status=True)[1]
     except monitoring.MonitoringError as error:

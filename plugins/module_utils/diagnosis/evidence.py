@@ -187,7 +187,9 @@ def monitor(url: str | None) -> monitoring.Monitor:
         )
     if not monitoring.HAS_REQUESTS:
         raise NotSeenError(
-            "the monitoring endpoint", "this host's Python has no requests", "install python3-requests there"
+            "the monitoring endpoint",
+            "this host's Python has no requests",
+            f"install {system.PACKAGES['requests']} there",
         )
     try:
         return monitoring.Monitor(url, timeout=SECONDS)
