@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from ansible_collections.rosey.nats.plugins.module_utils import bot_health, greeting, health, monitoring
+from ansible_collections.rosey.nats.plugins.module_utils import bot_health, greeting, health, lost_streams, monitoring
 from ansible_collections.rosey.nats.plugins.module_utils.gate import Finding, Severity
 from ansible_collections.rosey.nats.plugins.module_utils.monitoring import Answer, MonitoringError
 from ansible_collections.rosey.nats.plugins.module_utils.service import Service
@@ -121,12 +121,17 @@ class Connected:
     server_id: str
 
 
+# Why there is no comparison, as an error.
+Streams = lost_streams.Comparison | lost_streams.NotComparedError | MonitoringError
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """A host at one moment; what gave no answer has its error.
 
     answers: those of the monitoring endpoint, by name. connected: why not, as text. told, held: as a Snapshot of
-    bot_health has them. no_bot: why there is no bot to look at; empty where there is one.
+    bot_health has them. no_bot: why there is no bot to look at; empty where there is one. streams: beside those that
+    were proven, None where nothing was or they are not compared.
     """
 
     answers: Mapping[str, Answer | MonitoringError]
@@ -136,6 +141,7 @@ class Snapshot:
     held: Mapping[str, Collection[str]] | MonitoringError | None = None
     bot_service: Service | str | None = None
     no_bot: str = ""
+    streams: Streams | None = None
 
     def answer(self, endpoint: str) -> Answer:
         """Give an answer of the server; MonitoringError where there is none."""
@@ -245,6 +251,8 @@ def _made(name: str, kind: Kind, snapshot: Snapshot, expectation: Expectation, l
         text, value = reading.summary, reading.value
     except MonitoringError as error:
         status, text, value, remedy = kind.unanswered, f"no answer at {error.url}: {error.cause}", None, error.remedy
+    except lost_streams.NotComparedError as error:
+        status, text, value, remedy = Status.UNKNOWN, str(error), None, error.remedy
     except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
         # only some fields of an answer are checked when it is read
         status, text, value = Status.UNKNOWN, "the answer of the server is none that nats-server gives", None
@@ -278,10 +286,36 @@ def _read(well: str, findings: Iterable[Finding], value: float | None = None) ->
     return Reading(_named(found) or well, value, found)
 
 
-def _named(found: Sequence[Finding]) -> str:
-    said = [f"{finding.what}: expected {finding.expected}, found {finding.found}" for finding in found[:_MOST_NAMED]]
-    said += [f"and {len(found) - _MOST_NAMED} more"] if len(found) > _MOST_NAMED else []
+def _named(found: Sequence[Finding], most: int = _MOST_NAMED) -> str:
+    said = [f"{finding.what}: expected {finding.expected}, found {finding.found}" for finding in found[:most]]
+    said += [f"and {len(found) - most} more"] if len(found) > most else []
     return "; ".join(said)
+
+
+# What was there when it was last proven
+
+
+# A name is what a person looks for, but a line has an end.
+_MOST_STREAMS_NAMED = 10
+
+
+def _streams(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
+    found = snapshot.streams
+    if found is None or expectation.jetstream is False:
+        return None
+    if isinstance(found, Exception):
+        raise found
+    remedy = lost_streams.remedy(found)
+    findings = [
+        *(
+            Finding(f"stream {lost_streams.named(each.stream)}", lost_streams.holding(each.stream), str(each), remedy)
+            for each in found.lost
+        ),
+        *(replace(each, what=monitoring.excerpt(each.what)) for each in found.others),
+    ]
+    said = f"{found.there} of {found.count} streams of {found.time} there"
+    named = _named(findings, _MOST_STREAMS_NAMED)
+    return Reading(f"{said}; {named}" if named else said, float(len(found.lost)), tuple(findings))
 
 
 # The server
@@ -487,6 +521,7 @@ def _plugins(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
 
 
 KINDS: dict[str, Kind] = {
+    "streams": Kind("the streams that the last proven state had", _streams),
     "service": Kind("what runs the server", _service),
     "server": Kind("what the server says of itself, at /varz and /healthz", _server, unanswered=Status.CRITICAL),
     "connection": Kind(
@@ -587,7 +622,7 @@ class Observer:
     """Looks once.
 
     bot_monitor: of the server that the bot is connected to, None where what plugins hold is not looked at. service,
-    bot_service, no_bot: as a Snapshot has them.
+    bot_service, no_bot: as a Snapshot has them. record: of the streams, None where they are not compared.
     """
 
     monitor: monitoring.Monitor
@@ -597,6 +632,7 @@ class Observer:
     service: Service | str | None = None
     bot_service: Service | str | None = None
     no_bot: str = ""
+    record: lost_streams.Record | None = None
 
     def look(self) -> Snapshot:
         """Give the present state."""
@@ -608,9 +644,21 @@ class Observer:
             bot_service=self.bot_service,
             no_bot=self.no_bot,
         )
+        snapshot = replace(snapshot, streams=self._streams(snapshot))
         if self.bot is None or self.no_bot:
             return snapshot
         return replace(snapshot, told=bot_health.ask(self.bot), held=self._held(snapshot))
+
+    def _streams(self, snapshot: Snapshot) -> Streams | None:
+        if self.record is None or self.expectation.jetstream is False:
+            return None
+        try:
+            proven = lost_streams.read(self.record.releases)
+            if proven is None:
+                return None
+            return self.record.compare(proven, snapshot.answer("healthz"), snapshot.answer("jsz"))
+        except (lost_streams.NotComparedError, MonitoringError) as error:
+            return error
 
     def _held(self, snapshot: Snapshot) -> Mapping[str, Collection[str]] | MonitoringError | None:
         if self.bot_monitor is None:

@@ -202,6 +202,14 @@ def judge(snapshot: Snapshot, expectation: Expectation) -> Judgement:
     )
 
 
+def is_starting(healthz: Answer) -> bool:
+    """Tell whether a server is on its way through its start, so that JetStream may not have taken up its streams yet.
+
+    The monitoring endpoint answers before that (server/server.go, readyForConnections).
+    """
+    return any(_NOT_READY in finding.found for finding in health_findings(healthz))
+
+
 def started_anew(judgement: Judgement, before: str, now: str) -> Judgement:
     """Judge a server that had proven itself and is another process by now. before, now: the ids of the two."""
     finding = Finding(
@@ -745,6 +753,7 @@ def _without_value(value: re.Match[str]) -> str:
     return known or ("" if values else HIDDEN)
 
 
+_NOT_READY = "failed to be ready for connections"
 _PROCESS_NAME = "nats-server"
 _CONNECT_SECONDS = 1.0
 

@@ -8,9 +8,11 @@ What the endpoint answers is in server/monitor.go of nats-server 2.10.7.
 
 from __future__ import annotations
 
+import codecs
 import http.client
 import json
 import queue
+import re
 import socket
 import ssl
 import threading
@@ -188,23 +190,21 @@ class Reader:
         self, url: str, query: Mapping[str, str | int] | None = None, *, any_status: bool = False
     ) -> tuple[int, Answer]:
         """Ask once; give the HTTP status and the object. any_status: the object counts whatever the status."""
-        status, location, body = self._fetch(url, query or {})
-        if status in _REDIRECTS:
-            cause = f"HTTP status {status}, a redirect to {process.redact(location)}; expected an answer"
-            raise MonitoringError(url, cause, self._advice.address)
+        body = bytearray()
+        status = self._fetch(url, query or {}, body.extend)
         remedy = _remedy_of_status(status, self._advice)
         if status != http.HTTPStatus.OK and not any_status:
-            raise MonitoringError(url, f"HTTP status {status}{_said(body)}", remedy)
-        return status, _parsed(url, status, body, remedy)
+            raise MonitoringError(url, f"HTTP status {status}{_said(bytes(body))}", remedy)
+        return status, _parsed(url, status, bytes(body), remedy)
 
-    def _fetch(self, url: str, query: Mapping[str, str | int]) -> tuple[int, str, bytes]:
-        """Give status, location and body. A thread does it, for nothing else bounds the time of a whole answer."""
-        outcome: queue.SimpleQueue[tuple[int, str, bytes] | Exception] = queue.SimpleQueue()
+    def _fetch(self, url: str, query: Mapping[str, str | int], take: Callable[[bytes], object]) -> int:
+        """Give the status, and the body piece by piece to take. A thread does it, to bound the whole answer's time."""
+        outcome: queue.SimpleQueue[tuple[int, str] | Exception] = queue.SimpleQueue()
         timeout, session = self.timeout, self._session
 
         def fetch() -> None:
             try:
-                outcome.put(_exchange(session, url, query, timeout))
+                outcome.put(_exchange(session, url, query, timeout, take))
             except Exception as error:  # it is raised again below, in the thread that waits for it
                 outcome.put(error)
 
@@ -220,7 +220,11 @@ class Reader:
             raise MonitoringError(url, *_explain(found, url, timeout, self._advice)) from found
         if isinstance(found, Exception):
             raise found
-        return found
+        status, location = found
+        if status in _REDIRECTS:
+            cause = f"HTTP status {status}, a redirect to {process.redact(location)}; expected an answer"
+            raise MonitoringError(url, cause, self._advice.address)
+        return status
 
     def _new_session(self) -> requests.Session:
         session = requests.Session()
@@ -259,6 +263,34 @@ class Monitor(Reader):
         With details the server always answers 200, so the verdict is in the body.
         """
         return {"errors": [], **self._ask("healthz", {"details": "true"}, any_status=True)}
+
+    def account_ids(self) -> list[str]:
+        """Name the accounts that have JetStream, by their ids."""
+        details = self._ask("jsz", {"accounts": 1, "limit": _EVERYTHING}).get("account_details") or []
+        found = [detail.get("id") or detail.get("name") for detail in details if isinstance(detail, dict)]
+        named = [each for each in found if isinstance(each, str)]
+        if len(named) < len(details):
+            raise MonitoringError(self._url("jsz"), "an account has no name")
+        return sorted(named)
+
+    def account_streams(self, account: str, take: Callable[[Answer], object]) -> Answer | None:
+        """Give one account's details, and its streams to take, one by one, so that they are never held all at once.
+
+        None where there is no such account by now; then nothing that take was given is of it. limit and offset of /jsz
+        are of accounts, so that the streams of one come in a single answer (server/monitor.go, Jsz).
+        """
+        url = self._url("jsz")
+        split = ListSplitter("stream_detail", take)
+        status = self._fetch(url, {"acc": account, "streams": 1, "consumers": 1, "config": 1}, split.feed)
+        remedy = _remedy_of_status(status, self._advice)
+        rest = split.rest().encode()
+        if status != http.HTTPStatus.OK:
+            raise MonitoringError(url, f"HTTP status {status}{_said(rest)}", remedy)
+        details = _parsed(url, status, rest, remedy).get("account_details") or []
+        # Asked for an account that it does not have, the server tells of all that it has.
+        if len(details) != 1 or account not in (details[0].get("id"), details[0].get("name")):
+            return None
+        return t.cast("Answer", details[0])
 
     def write_log_line(self) -> None:
         """Make the server write LOG_LINE to its log, a harmless warning, and wait until it has."""
@@ -345,6 +377,64 @@ class Monitor(Reader):
         return f"{self.url}/{endpoint}"
 
 
+class ListSplitter:
+    """Takes the lists of one name out of a JSON text that comes in pieces, item by item.
+
+    take: gets each item, an object. What is left, with the lists empty, is small.
+    """
+
+    def __init__(self, name: str, take: Callable[[Answer], object]) -> None:
+        # A quote within a text is escaped, so that no text can hold this.
+        self._start = re.compile(rf'"{name}"\s*:\s*\[')
+        self._take = take
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        self._items = json.JSONDecoder()
+        self._kept: list[str] = []
+        self._text = ""
+        self._in_list = False
+        self._enough = 0
+
+    def feed(self, piece: bytes) -> None:
+        """Take the next piece of the text."""
+        self._text += self._decode(piece)
+        # What takes many pieces is not looked through again for each of them.
+        if len(self._text) >= self._enough:
+            self._split()
+
+    def rest(self) -> str:
+        """Give what is left once all pieces are there."""
+        self._split()
+        return "".join(self._kept) + self._text
+
+    def _split(self) -> None:
+        while self._next_item() if self._in_list else self._next_list():
+            pass
+
+    def _next_list(self) -> bool:
+        start = self._start.search(self._text)
+        if start is None:
+            self._enough = 2 * len(self._text)
+            return False
+        self._kept.append(self._text[: start.end()])
+        self._text, self._enough = self._text[start.end() :], 0
+        self._in_list = True
+        return True
+
+    def _next_item(self) -> bool:
+        self._text = self._text.lstrip(" \t\r\n,")
+        if self._text.startswith("]"):
+            self._in_list, self._enough = False, 0
+            return True
+        try:
+            item, end = self._items.raw_decode(self._text)
+        except (ValueError, RecursionError):
+            self._enough = 2 * len(self._text)
+            return False
+        self._text, self._enough = self._text[end:], 0
+        self._take(item)
+        return True
+
+
 def _failures() -> tuple[type[Exception], ...]:
     """Name what the libraries raise, older and newer ones, where the other side does not answer as it should."""
     return (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError)
@@ -369,18 +459,24 @@ def routed_servers(routez: Answer) -> dict[str, str]:
 
 
 def _exchange(
-    session: requests.Session, url: str, query: Mapping[str, str | int], timeout: float
-) -> tuple[int, str, bytes]:
+    session: requests.Session,
+    url: str,
+    query: Mapping[str, str | int],
+    timeout: float,
+    take: Callable[[bytes], object],
+) -> tuple[int, str]:
+    """Give status and location, and the body piece by piece to take."""
     with session.get(url, params=query, timeout=timeout, allow_redirects=False, stream=True) as response:
-        body = bytearray()
+        size = 0
         for piece in response.iter_content(_PIECE):
-            body += piece
-            if len(body) > _LARGEST_ANSWER:
+            size += len(piece)
+            if size > _LARGEST_ANSWER:
                 raise MonitoringError(url, f"the answer has more than {_LARGEST_ANSWER} bytes")
+            take(piece)
         announced = response.headers.get("Content-Length", "")
-        if announced.isdecimal() and len(body) < int(announced):
-            raise http.client.IncompleteRead(bytes(body), int(announced) - len(body))
-        return response.status_code, response.headers.get("Location", ""), bytes(body)
+        if announced.isdecimal() and size < int(announced):
+            raise http.client.IncompleteRead(b"", int(announced) - size)
+        return response.status_code, response.headers.get("Location", "")
 
 
 def _checked_url(url: str, remedy: str) -> str:

@@ -8,26 +8,12 @@ from __future__ import annotations
 import json
 import posixpath
 import typing as t
-from collections.abc import Callable, Iterator, Mapping, Set
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Set
 
 from ansible_collections.rosey.nats.plugins.module_utils import conf, gate, health, options
 from ansible_collections.rosey.nats.plugins.module_utils.action import Action, Reason
 
 _DEFAULT_STORE = "/tmp/nats"  # noqa: S108  # not written here: the server's own default (server/jetstream.go)
-
-
-@dataclass(frozen=True)
-class Danger:
-    """What a change would cut off or lose. name: the word with which a user accepts it. what: a sentence."""
-
-    name: str
-    what: str
-
-    @property
-    def refusal(self) -> str:
-        """What it is, and how to do it all the same."""
-        return f"{self.what}. Set nats_server_accept: [{self.name}] to do it all the same."
 
 
 def reasons(
@@ -43,90 +29,16 @@ def reasons(
     return tuple(_reasons(old, new, shown))
 
 
-def concerns_store(after: Mapping[str, t.Any], varz: Mapping[str, t.Any]) -> bool:
-    """Tell whether a change may concern what JetStream holds, so that dangers() needs /jsz."""
-    config = options.canonical(after)
-    running = varz.get("jetstream")
-    if not running:
-        return False
-    shown = running.get("config") or {}
-    limits = {"max_storage": _limit(config, "max_file"), "max_memory": _limit(config, "max_mem")}
-    is_same = all(limit is None or limit == shown.get(name) for name, limit in limits.items())
-    return not (is_same and health.meant_jetstream(config) and store_directory(config) == shown.get("store_dir"))
-
-
-def dangers(
-    after: Mapping[str, t.Any], varz: Mapping[str, t.Any], jsz: Mapping[str, t.Any] | None
-) -> tuple[Danger, ...]:
-    """Name what a running server would cut off or lose with another configuration.
-
-    Where credentials change the server cuts off who no longer has them, which is what was meant.
-    """
-    config = options.canonical(after)
-    found = ((name, check(config, varz, jsz or {})) for name, check in DANGERS.items())
-    return tuple(Danger(name, what) for name, what in found if what)
-
-
-def _fewer_connections(config: Mapping[str, t.Any], varz: Mapping[str, t.Any], _jsz: Mapping[str, t.Any]) -> str:
-    limit, connected = config.get("max_connections"), varz["connections"]
-    if not isinstance(limit, int) or not 0 < limit < connected:
-        return ""
-    return (
-        f"max_connections: {limit}, and {connected} clients are connected; expected at least {connected}, "
-        f"else the server cuts off {connected - limit} of them at random"
-    )
-
-
-def _smaller_store(config: Mapping[str, t.Any], _varz: Mapping[str, t.Any], jsz: Mapping[str, t.Any]) -> str:
-    said = []
-    for option, name in (("max_file", "storage"), ("max_mem", "memory")):
-        limit, held = _limit(config, option), jsz.get(name, 0)
-        if limit is not None and 0 <= limit < held:
-            said.append(
-                f"jetstream.{option}: {limit} bytes, and JetStream holds {held} bytes there; expected at least {held}, "
-                "else it takes no more messages and may not bring back all streams"
-            )
-    return "; ".join(said)
-
-
-def _other_store(config: Mapping[str, t.Any], _varz: Mapping[str, t.Any], jsz: Mapping[str, t.Any]) -> str:
-    held, meant = (jsz.get("config") or {}).get("store_dir"), store_directory(config)
-    if not (jsz.get("streams") and health.meant_jetstream(config)) or meant in (None, held):
-        return ""
-    return (
-        f"jetstream.store_dir: {meant}, and {_streams(jsz)} are in {held}; expected that directory, "
-        "else the server begins with none of them"
-    )
-
-
-def _no_jetstream(config: Mapping[str, t.Any], _varz: Mapping[str, t.Any], jsz: Mapping[str, t.Any]) -> str:
-    if not jsz.get("streams") or health.meant_jetstream(config):
-        return ""
-    return f"jetstream: off, and it holds {_streams(jsz)}; expected on, else no client reaches them"
-
-
-def _streams(jsz: Mapping[str, t.Any]) -> str:
-    return f"{jsz['streams']} streams with {jsz['messages']} messages"
-
-
-# The word with which a user accepts it, and what says whether a change is one; "" where it is none.
-DANGERS: dict[str, Callable[[Mapping[str, t.Any], Mapping[str, t.Any], Mapping[str, t.Any]], str]] = {
-    "fewer_connections": _fewer_connections,
-    "smaller_store": _smaller_store,
-    "other_store": _other_store,
-    "no_jetstream": _no_jetstream,
-}
-
-
-def _block(config: Mapping[str, t.Any]) -> Mapping[str, t.Any]:
+def jetstream_block(config: Mapping[str, t.Any]) -> Mapping[str, t.Any]:
+    """Give the block jetstream of a canonical configuration, empty where it has none."""
     block = config.get("jetstream")
     return block if isinstance(block, Mapping) else {}
 
 
-def _limit(config: Mapping[str, t.Any], name: str) -> int | None:
+def store_limit(config: Mapping[str, t.Any], name: str) -> int | None:
     """Give the bytes of a limit of JetStream; None where the configuration leaves it to the server."""
     option = options.find(("jetstream", name))
-    value = _block(config).get(name)
+    value = jetstream_block(config).get(name)
     limit = options.effective(option, value) if option and value is not None else None
     return limit if isinstance(limit, int) else None
 
@@ -136,7 +48,7 @@ def store_directory(config: Mapping[str, t.Any]) -> str | None:
 
     None where a variable gives it, whose value only the server knows.
     """
-    directory = _block(config).get("store_dir") or config.get("store_dir") or _DEFAULT_STORE
+    directory = jetstream_block(config).get("store_dir") or config.get("store_dir") or _DEFAULT_STORE
     if options.is_reference(directory):
         return None
     return posixpath.join(posixpath.normpath(str(directory)), "jetstream")

@@ -311,6 +311,15 @@ def read(pid: int) -> Process | None:
     return Process(pid, uid, Path(executable), tuple(map(os.fsdecode, command)), started)
 
 
+def environment(process: Process) -> dict[str, str]:
+    """Give the environment that a process was started with; empty where this user may not see it."""
+    try:
+        text = (_PROC / str(process.pid) / "environ").read_bytes().decode(errors="surrogateescape")
+    except OSError:
+        return {}
+    return dict(line.split("=", 1) for line in text.split("\0") if "=" in line)
+
+
 def config_file(server: Process) -> Path | None:
     """Give the configuration file that a nats-server was started with; None where its command line names none."""
     named = config_argument(server.command)

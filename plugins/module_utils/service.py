@@ -81,6 +81,27 @@ def look_up(name: str, run_command: RunCommand) -> Service:
     )
 
 
+class Manager:
+    """Has systemd do something with a service. run_command: AnsibleModule's."""
+
+    def __init__(self, name: str, run_command: RunCommand) -> None:
+        self._unit, self._run = f"{name}.service", run_command
+
+    def do(self, verb: str) -> None:
+        """Start, stop, reload or enable it; ServiceError, with systemd's own words."""
+        self._call(verb, self._unit)
+
+    def read_units(self) -> None:
+        """Let systemd read its units again; ServiceError."""
+        self._call("daemon-reload")
+
+    def _call(self, *words: str) -> None:
+        status, said, error = self._run(["systemctl", *words])
+        if status:
+            words_of_systemd = process.redact((error or said).strip())
+            raise ServiceError(f"systemctl {' '.join(words)} failed: {words_of_systemd}")
+
+
 def is_failing(unit: Mapping[str, str]) -> bool:
     """Tell by its ActiveState, SubState and NRestarts whether a service has ended with an error, perhaps repeatedly."""
     # on its way through another attempt it is in none of these two states

@@ -21,11 +21,22 @@ import typing as t
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils import archive, conf, monitoring, options, process, system
+from ansible_collections.rosey.nats.plugins.module_utils import (
+    archive,
+    asset_changes,
+    asset_reading,
+    assets,
+    conf,
+    monitoring,
+    options,
+    process,
+    system,
+)
+from ansible_collections.rosey.nats.plugins.module_utils.assets import Assets, Key
 
 # The server keeps its data in this directory of its store_dir (server/jetstream.go, JetStreamStoreDir).
 DATA = "jetstream"
@@ -74,7 +85,11 @@ class Stream:
 
 @dataclass(frozen=True)
 class Copy:
-    """A whole copy. files, bytes: of its data. streams: those in it, with their numbers if these were told."""
+    """A whole copy. files, bytes: of its data. streams: those in it, with their numbers if these were told.
+
+    release: the one that the host left, None where it had none. held: what the server had at its stop, None where that
+    is not known.
+    """
 
     path: Path
     from_version: str
@@ -83,6 +98,8 @@ class Copy:
     files: int
     bytes: int
     streams: tuple[Stream, ...]
+    release: str | None = None
+    held: Assets | None = field(default=None, repr=False)
 
     @property
     def data(self) -> Path:
@@ -91,7 +108,8 @@ class Copy:
 
     def as_result(self) -> dict[str, t.Any]:
         """Give it as a module does."""
-        return {**asdict(self), "path": str(self.path), "streams": [asdict(stream) for stream in self.streams]}
+        shown = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "held"}
+        return {**shown, "path": str(self.path), "streams": [asdict(stream) for stream in self.streams]}
 
 
 @dataclass(frozen=True)
@@ -152,6 +170,12 @@ def minor(version: str) -> tuple[int, int]:
     return int(first), int(second)
 
 
+def patch(version: str) -> int:
+    """Give the number of a version within its line; StoreError."""
+    minor(version)
+    return int(version.split(".")[2].split("-", maxsplit=1)[0])
+
+
 def needs_copy(from_version: str, to_version: str) -> bool:
     """Say whether the store is to be copied before to_version starts on what from_version wrote: another line."""
     return minor(from_version) != minor(to_version)
@@ -181,21 +205,16 @@ def streams_of(entries: Iterable[Mapping[str, t.Any]]) -> tuple[Stream, ...]:
 
 def ask_streams(monitor: monitoring.Monitor) -> tuple[Stream, ...]:
     """Ask a server for its streams that are kept in files; MonitoringError. None where JetStream is off."""
-    found = []
-    for account in monitor.read("jsz", details=True).get("account_details", []):
-        for detail in account.get("stream_detail") or []:
-            try:
-                if detail["config"]["storage"] == "file":
-                    state = {
-                        name: int(detail["state"][name]) for name in ("messages", "bytes", "first_seq", "last_seq")
-                    }
-                    # The id names the account's directory in the store; the name may be a tag for people.
-                    found.append(Stream(account.get("id") or account["name"], detail["name"], **state))
-            except (KeyError, TypeError, ValueError) as error:
-                raise monitoring.MonitoringError(
-                    f"{monitor.url}/jsz", "a stream has no name, state or storage"
-                ) from error
-    return tuple(sorted(found, key=lambda stream: stream.key))
+    return streams_of_assets(asset_reading.ask(monitor))
+
+
+def streams_of_assets(found: Assets) -> tuple[Stream, ...]:
+    """Give what a copy tells of streams: those that are kept in files."""
+    return tuple(
+        Stream(each.account, each.name, each.messages, each.bytes, each.first_seq, each.last_seq)
+        for each in found.in_order()
+        if each.storage != assets.MEMORY
+    )
 
 
 def read_streams(data: Path) -> tuple[Stream, ...]:
@@ -236,6 +255,21 @@ def _number(count: int | None) -> str:
     return f"{count} message{'' if count == 1 else 's'}"
 
 
+def missed(copy: Copy, now: Assets) -> dict[Key, str]:
+    """Say of each stream of a copy that is missing by now, or has lost messages, what there is; none where all is well.
+
+    What a stream was let go by its own limits, or was given since, is nothing that is missing.
+    """
+    if copy.held is None:
+        return {stream.key: f"{stream}: none" for stream in copy.streams if stream.key not in now.streams}
+    lost = asset_changes.losses(copy.held, now, asset_changes.Doing.OTHER)
+    return {
+        loss.stream.key: f"{loss.stream}: {loss.finding.found}"
+        for loss in lost
+        if loss.consumer is None and loss.stream.storage != assets.MEMORY
+    }
+
+
 # Copies
 
 
@@ -265,7 +299,7 @@ def plan(store: Path, copies: Path, from_version: str) -> Plan:
         files = [path for path, status in inventory.items() if stat.S_ISREG(status.st_mode)]
         if not files:
             return Plan(reason=f"{data} holds no file, so there is nothing to copy")
-        users = tuple(_users(store, inventory.values()))
+        users = _users(store, inventory.values())
         present = next((copy for copy in list_copies(copies)[0] if copy.from_version == from_version), None)
         if present and _is_same(inventory, _inventory(present.data)):
             return Plan(reason=f"{present.path} already holds what is in {data}", present=present, users=users)
@@ -300,7 +334,16 @@ def check_unused(found: Plan, store: Path) -> None:
         )
 
 
-def foreseen(copies: Path, found: Plan, from_version: str, to_version: str, streams: Sequence[Stream] = ()) -> Copy:
+def foreseen(
+    copies: Path,
+    found: Plan,
+    from_version: str,
+    to_version: str,
+    streams: Sequence[Stream] = (),
+    *,
+    release: str | None = None,
+    held: Assets | None = None,
+) -> Copy:
     """Give the copy that make() would make now."""
     now = datetime.now(UTC)
     return Copy(
@@ -311,18 +354,31 @@ def foreseen(copies: Path, found: Plan, from_version: str, to_version: str, stre
         files=found.files,
         bytes=found.size,
         streams=tuple(streams),
+        release=release,
+        held=held,
     )
 
 
 def make(
-    store: Path, copies: Path, found: Plan, *, from_version: str, to_version: str, streams: Sequence[Stream]
+    store: Path,
+    copies: Path,
+    found: Plan,
+    *,
+    from_version: str,
+    to_version: str,
+    streams: Sequence[Stream],
+    release: str | None = None,
+    held: Assets | None = None,
 ) -> Copy:
     """Copy the store's data. found: what plan() said; streams: what the server had, told before its stop. StoreError.
+
+    release, held: as a Copy has them.
 
     Whatever fails, or cuts it off, leaves no copy and the store as it was.
     """
     data = store / DATA
-    copy = foreseen(copies, found, from_version, to_version, streams or read_streams(data))
+    known = streams or read_streams(data)
+    copy = foreseen(copies, found, from_version, to_version, known, release=release, held=held)
     with _explained(copies, f"copying {data} there"):
         work = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=copies))
         try:
@@ -335,6 +391,54 @@ def make(
             shutil.rmtree(work, ignore_errors=True)
             raise
     return copy
+
+
+def bring_back(store: Path, copy: Copy, keys: Iterable[Key]) -> Path | None:
+    """Put streams of a copy into a store that nobody uses. What stands in their place is set aside; gives where.
+
+    Each stream has a directory of its own (server/jetstream.go), so that the others stay as they are. StoreError.
+    """
+    data, now = store / DATA, datetime.now(UTC).strftime(_TIME_IN_NAME)
+    aside = store / f"{DATA}-replaced-{now}"
+    wanted = [Path(account, "streams", name) for account, name in keys]
+    present = [path for path in wanted if (copy.data / path).is_dir()]
+    with _explained(data, "bringing back what was copied"):
+        _check_room_for(data, [copy.data / path for path in present])
+        for path in present:
+            _make_directories_like(data, path.parent, copy.data.stat())
+            # the server takes a name with a full stop for a stream that is half deleted, and removes it
+            work = data / path.parent / f"{_TEMPORARY}{path.name}"
+            shutil.rmtree(work, ignore_errors=True)
+            _copy_tree(copy.data / path, work, reflink=True)
+            _flush([work, *work.rglob("*")])
+            if (data / path).exists():
+                _make_directories_like(aside, path.parent, copy.data.stat())
+                (data / path).rename(aside / path)
+            work.rename(data / path)
+            _flush([data / path.parent])
+    return aside if aside.exists() else None
+
+
+def _make_directories_like(top: Path, path: Path, status: os.stat_result) -> None:
+    """Make the directories of a path that are missing, the top among them, with this owner and mode."""
+    for directory in (top, *(top / above for above in reversed([path, *path.parents][:-1]))):
+        if not directory.is_dir():
+            directory.mkdir(0o700)
+            _set_metadata(directory, status)
+            _flush([directory.parent])
+
+
+def _check_room_for(data: Path, sources: Iterable[Path]) -> None:
+    """Raise StoreError where there is no room for these directories beside what there is."""
+    needed = sum(status.st_blocks for source in sources for status in _inventory(source).values()) * _BLOCK
+    there = next(path for path in (data, *data.parents) if path.is_dir())
+    space = os.statvfs(there)
+    free = space.f_bavail * space.f_frsize
+    if free < needed:
+        raise StoreError(
+            f"{data}: {free} bytes are free; expected {needed} for the streams that are brought back; make room there, "
+            "and roll back again"
+        )
 
 
 def superfluous(copies: Sequence[Copy], keep: int) -> list[Copy]:
@@ -403,11 +507,13 @@ def _read_facts(path: Path) -> Copy:
         files=facts["files"],
         bytes=facts["bytes"],
         streams=streams_of(facts["streams"]),
+        release=facts.get("release"),
+        held=assets.from_table(facts["held"]) if facts.get("held") else None,
     )
 
 
 def _write_facts(copy: Copy, path: Path) -> None:
-    facts = {"format": _FORMAT, **copy.as_result()}
+    facts = {"format": _FORMAT, **copy.as_result(), "held": assets.as_table(copy.held) if copy.held else None}
     del facts["path"]
     path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     path.chmod(0o600)
@@ -555,7 +661,18 @@ def _explained(path: Path, doing: str) -> Iterator[None]:
 # Who uses it
 
 
-def _users(store: Path, inventory: Iterable[os.stat_result]) -> Iterator[str]:
+def users(store: Path) -> tuple[str, ...]:
+    """Name who has a store's data in use; StoreError."""
+    data = store / DATA
+    with _explained(data, "looking at it"):
+        return _users(store, _inventory(data).values()) if data.is_dir() else ()
+
+
+def _users(store: Path, inventory: Iterable[os.stat_result]) -> tuple[str, ...]:
+    return tuple(_named_users(store, inventory))
+
+
+def _named_users(store: Path, inventory: Iterable[os.stat_result]) -> Iterator[str]:
     """Name the processes that have a file of the store open, and every nats-server that runs on it."""
     # By device and inode, since another path may lead to the same file in a container.
     inodes = {(status.st_dev, status.st_ino) for status in inventory}
@@ -581,22 +698,21 @@ def _runs_on(running: process.Process, store: Path) -> bool:
         return False
     place = _PROC / str(running.pid)
     with suppress(OSError, ValueError):
-        named = _flag(running.command, _STORE_FLAG) or _configured_store(running.command, place)
+        named = _flag(running.command, _STORE_FLAG) or _configured_store(running, place)
         return bool(named) and _seen(place, named).samefile(store)
     return False
 
 
-def _configured_store(command: Sequence[str], place: Path) -> str:
+def _configured_store(running: process.Process, place: Path) -> str:
     """Give the store_dir of the configuration that a server was started with; OSError, ValueError."""
-    file = _flag(command, _CONFIG_FLAG)
+    file = _flag(running.command, _CONFIG_FLAG)
     if not file:
         return ""
     config = _seen(place, file)
-    environment = (place / "environ").read_bytes().decode(errors="surrogateescape").split("\0")
     parsed = options.canonical(
         conf.parse(
             config.read_text(encoding="utf-8", errors="surrogateescape"),
-            variables=dict(line.split("=", 1) for line in environment if "=" in line),
+            variables=process.environment(running),
             include=lambda name: (config.parent / name).read_text(encoding="utf-8", errors="surrogateescape"),
         )
     )

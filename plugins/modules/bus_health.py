@@ -11,8 +11,8 @@ short_description: Look once at the health of the event bus on a host
 version_added: 0.1.0
 author: Rosey-Robot Team (@rosey-robot)
 description:
-  - Looks once at the server, JetStream, connections, subscriptions, routes, the bot and its plugins, and gives a check
-    with a status for each.
+  - Looks once at the streams that there were, the server, JetStream, connections, subscriptions, routes, the bot and
+    its plugins, and gives a check with a status for each.
   - It never stops at a failure. What gave no answer is a check that is critical or unknown, and the others are made.
   - The names of the checks are those of C(nats server check) and of its performance data, where it has the check.
 extends_documentation_fragment:
@@ -37,6 +37,18 @@ options:
   client_url:
     description: Where clients connect to the server, such as V(nats://localhost:4222). Without it that is not tried.
     type: str
+  releases:
+    description:
+      - The directory of M(rosey.nats.nats_release), where the host keeps which streams JetStream had when it was last
+        proven. A stream of these that is gone is critical.
+      - The module needs to read it. Without it, and before anything was proven, streams are not compared.
+    type: path
+  local_files:
+    description:
+      - Whether the server's store is on the host where the module runs. Set it to V(false) for a server in a container
+        or on another host, of whose lost streams can't be told whether their files still stand.
+    type: bool
+    default: true
   service:
     description: The name of the server's service under systemd.
     type: str
@@ -171,6 +183,7 @@ EXAMPLES = r"""
     jetstream: true
     client_url: nats://localhost:4222
     service: nats
+    releases: /var/lib/rosey-nats
     bot:
       home: /opt/rosey-bot
       service: cytube-bot
@@ -228,9 +241,11 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.rosey.nats.plugins.module_utils import (
+    asset_reading,
     bot_health,
     checks,
     health,
+    lost_streams,
     monitoring,
     process,
     service,
@@ -340,7 +355,15 @@ def observer_of(params: Given, expectation: checks.Expectation, run_command: ser
         service=look_up_if_named(params, server_of(params)),
         bot_service=found,
         no_bot=bot_health.why_no_bot(bot, found) if bot else "",
+        record=record_of(params) if params["releases"] else None,
     )
+
+
+def record_of(params: Given) -> lost_streams.Record:
+    """Make what compares the streams with those that were proven; MonitoringError where the URL can't be one."""
+    timeout = max(params["timeout"], asset_reading.SECONDS)
+    monitor = monitoring.connect({**params, "timeout": timeout})
+    return lost_streams.Record(Path(params["releases"]), monitor, params["local_files"])
 
 
 def main() -> None:
@@ -353,6 +376,8 @@ def main() -> None:
             "jetstream": {"type": "raw"},
             "cluster": {"type": "bool", "default": False},
             "client_url": {"type": "str"},
+            "releases": {"type": "path"},
+            "local_files": {"type": "bool", "default": True},
             "service": {"type": "str"},
             "process": {"type": "dict", "options": PROCESS},
             "bot": {"type": "dict", "options": BOT, "mutually_exclusive": [("service", "process")]},

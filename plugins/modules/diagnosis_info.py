@@ -66,6 +66,13 @@ options:
         description: Which nats-server it is meant to be.
         type: str
         default: ""
+      releases:
+        description:
+          - The directory of M(rosey.nats.nats_release), where the host keeps which streams JetStream had when it was
+            last proven. Those of them that are gone come first, as V(streams_hidden) where their files still stand and
+            as V(streams_gone) otherwise.
+          - Without it, and where the server does not run, streams are not compared.
+        type: path
   bot:
     description: The bot, as it was meant. Without it there is nothing to see for V(bot), V(plugin) and V(latency).
     type: dict
@@ -195,6 +202,7 @@ EXAMPLES = r"""
       binary: /usr/local/bin/nats-server
       config_file: /etc/nats/nats-server.conf
       pid_file: /var/lib/nats/nats-server.pid
+      releases: /var/lib/rosey-nats
   become: true
   register: diagnosis
 
@@ -293,6 +301,7 @@ _SERVER = {
     "pid_file": {"type": "path", "required": True},
     "monitoring_url": {"type": "str"},
     "version": {"type": "str", "default": ""},
+    "releases": {"type": "path"},
 }
 _BOT = {
     "environment": {"type": "str", "required": True, "choices": ["development", "staging", "production"]},
@@ -333,6 +342,7 @@ def server_of(params: Mapping[str, t.Any]) -> server_evidence.Described:
         config_file=Path(server["config_file"]),
         pid_file=Path(server["pid_file"]),
         monitoring_url=server["monitoring_url"],
+        releases=Path(server["releases"]) if server["releases"] else None,
     )
 
 

@@ -74,6 +74,26 @@ options:
       - The file with the number of the server's process, where no service manager runs it.
       - Where the server does not answer and that process has ended, waiting ends.
     type: path
+  releases:
+    description:
+      - The directory of M(rosey.nats.nats_release), where the host keeps what JetStream held when it was last proven.
+      - With it, the module writes down there what there is by now, once all is proven and nothing is missing.
+    type: path
+  deploying:
+    description:
+      - Whether a deployment is at work. What it has seen of JetStream in O(releases) is then compared with what there
+        is. A stream or consumer that is gone is an error, and so is what a restart or a reload has lost of one.
+      - Messages that somebody else has removed meanwhile are a warning.
+    type: bool
+    default: false
+  data:
+    description: The directory C(jetstream) of the C(store_dir) of the server that ran before, with O(deploying).
+    type: path
+  accepted:
+    description: What the change was allowed to lose, as RV(rosey.nats.nats_plan#module:accepted) has it.
+    type: list
+    elements: str
+    default: []
   memory_limit:
     description:
       - The bytes of memory that the server may use at most. More is an error.
@@ -237,7 +257,7 @@ gate_passed_seconds:
 
 import time
 import typing as t
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -245,13 +265,20 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.rosey.nats.plugins.module_utils import (
     archive,
+    asset_gate,
+    asset_record,
+    asset_watch,
+    assets,
     conf,
+    dangers,
     gate,
     health,
     monitoring,
     process,
+    sealed,
     service,
 )
+from ansible_collections.rosey.nats.plugins.module_utils.asset_changes import Accepted, Doing
 
 ARGUMENTS = {
     **monitoring.ARGUMENTS,
@@ -267,6 +294,10 @@ ARGUMENTS = {
     },
     "service": {"type": "str"},
     "pid_file": {"type": "path"},
+    "releases": {"type": "path"},
+    "deploying": {"type": "bool", "default": False},
+    "data": {"type": "path"},
+    "accepted": {"type": "list", "elements": "str", "default": []},
     "wait": {"type": "float", "default": 30.0},
     "soak": {"type": "float", "default": 0.0},
     "memory_limit": {"type": "int"},
@@ -281,7 +312,7 @@ _WARNING_LIMITS = {"slow_consumers": 0, "connections": 90}
 class Outcome:
     """How the waiting ended; times in seconds, None for what did not happen. snapshot: of the last answer.
 
-    lost: the server had proven itself, and then no longer did.
+    lost: the server had proven itself, and then no longer did. missing: it has, but not all that it held is there.
     """
 
     judgement: health.Judgement
@@ -289,6 +320,7 @@ class Outcome:
     first_answer: float | None
     passed: float | None
     lost: bool = False
+    missing: bool = False
 
 
 def prove(
@@ -355,7 +387,7 @@ def result_of(outcome: Outcome, expectation: health.Expectation) -> dict[str, t.
         result["server"] = {"id": varz["server_id"], "name": varz["server_name"], "version": varz["version"]}
         result["mark"] = asdict(health.mark(varz, expectation.log_file))
         result["first_answer_seconds"] = round(outcome.first_answer, 4)
-    if outcome.passed is not None and not outcome.lost:
+    if outcome.passed is not None and judgement.passed:
         result["gate_passed_seconds"] = round(outcome.passed, 4)
     return result
 
@@ -367,7 +399,11 @@ def failure(outcome: Outcome, url: str, wait: float, last_words: str | None, jou
     """
     judgement = outcome.judgement
     who = f"nats-server at {url}"
-    said = gate.failure(who, wait, judgement.summary, judgement.findings, lost=outcome.lost)
+    if outcome.missing:
+        heading = f"{who} has proven what was meant, but not all that JetStream held is there: {judgement.summary}."
+        said = "\n".join([heading, *(f"- {finding}." for finding in judgement.findings)])
+    else:
+        said = gate.failure(who, wait, judgement.summary, judgement.findings, lost=outcome.lost)
     said += f"\nIts log ends with: {last_words}" if last_words else ""
     return f"{said}\nThe journal ends with: {journal}" if journal else said
 
@@ -405,6 +441,46 @@ def expectation_of(params: Mapping[str, t.Any]) -> health.Expectation:
         local_files=params["local_files"],
         thresholds=thresholds,
     )
+
+
+def prove_assets(
+    params: Mapping[str, t.Any], outcome: Outcome, expectation: health.Expectation, *, check_mode: bool
+) -> Outcome:
+    """Add what is missing of JetStream's assets to what a server has proven, and keep what there is.
+
+    MonitoringError, ReleaseError.
+    """
+    is_proven = outcome.judgement.passed
+    # what is wrong otherwise may have come of what is missing
+    if params["releases"] is None or outcome.snapshot is None or not (is_proven or params["deploying"]):
+        return outcome
+    book = asset_record.Book(Path(params["releases"]))
+    words = set(params["accepted"])
+    seen = book.checkpoint() if params["deploying"] else asset_record.Checkpoint()
+    if seen.doing is Doing.RESTART and seen.after is None and not check_mode:
+        data = Path(params["data"]) if params["data"] else None
+        asset_watch.Watch(book, log_file=expectation.log_file, data=data).note_after(params["url"])
+        seen = book.checkpoint()
+    now = asset_watch.ask(params["url"])
+    found = [loss.finding for loss in asset_gate.losses(seen, now, dangers.accepting(words))]
+    if is_proven and gate.passed(found) and not check_mode:
+        # the way back, which accepts all, gives up nothing
+        keep(book, now, dangers.accepting(words - {dangers.ALL}), anew=params["deploying"])
+    return with_findings(outcome, found)
+
+
+def keep(book: asset_record.Book, now: assets.Assets, given_up: Accepted, *, anew: bool) -> None:
+    """Keep what has been proven to be there. anew: also where only numbers differ; ReleaseError."""
+    before = book.proven()
+    known = asset_gate.known_from_now_on(before.assets if before else None, now, given_up)
+    if anew or before is None or before.assets.names() != known.names():
+        book.prove(asset_record.proven_now(known))
+
+
+def with_findings(outcome: Outcome, findings: Sequence[gate.Finding]) -> Outcome:
+    """Add findings to what came of the waiting; with an error among them it has not passed."""
+    judgement = replace(outcome.judgement, findings=gate.errors_first([*outcome.judgement.findings, *findings]))
+    return replace(outcome, judgement=judgement, missing=outcome.judgement.passed and not judgement.passed)
 
 
 def main() -> None:
@@ -450,6 +526,13 @@ def main() -> None:
         soak=params["soak"],
         is_hopeless=attempts.is_hopeless if attempts else lambda: has_ended(params["pid_file"]),
     )
+    try:
+        outcome = prove_assets(params, outcome, expectation, check_mode=module.check_mode)
+    except monitoring.MonitoringError as error:
+        finding = gate.Finding("jetstream", f"all streams at {error.url}", error.cause, error.remedy)
+        outcome = with_findings(outcome, [finding])
+    except sealed.ReleaseError as error:
+        module.fail_json(msg=f"releases: what JetStream holds can't be kept: {error}")
     result = result_of(outcome, expectation)
     if not outcome.judgement.passed:
         silent = outcome.snapshot is None and params["local_files"]

@@ -82,14 +82,47 @@ options:
       - What a change may cut off or lose. The module fails, with figures, where the running server shows that a change
         would do something else of that kind.
       - V(fewer_connections) accepts an option C(max_connections) below the number of clients that are connected.
-      - V(smaller_store) accepts a C(max_file) or C(max_mem) below what JetStream holds.
-      - V(other_store) accepts another C(store_dir) while there are streams.
+      - V(memory_assets) accepts that a restart ends streams and consumers in memory. They can't be copied.
+      - V(added_cluster) accepts that a single server that holds streams is made one of a cluster, which deletes them.
+      - V(other_server_name) accepts another C(server_name) in a cluster, which takes it for a new server.
+      - V(older_version) accepts that an older minor version starts on what only a newer one keeps.
+      - V(rotated_key) accepts another encryption key beside the previous one, by which consumers are lost.
+      - V(converted_streams) accepts that compressed streams are encrypted anew, by which messages are lost.
+      - V(first_sequence) accepts a restart of a version that empties streams with C(first_seq).
+      - V(replicated_streams) accepts that streams with several replicas are not taken up by a server without a cluster.
+      - V(other_cluster) accepts that the server leaves its cluster, or that this is given another name.
+      - V(other_store) accepts another C(store_dir), or one that does not hold the streams that there are.
+      - V(other_key) accepts that streams which are encrypted can't be read any more.
+      - V(other_account) accepts that clients no longer reach an account's streams, or come to another account.
+      - V(smaller_store) accepts a limit of files below what streams reserve.
+      - V(smaller_limits) accepts other limits below what streams and consumers ask for.
       - V(no_jetstream) accepts that JetStream is turned off while there are streams.
-      - V(uncopied_store) accepts that another minor version starts on the store of a container, which can't be copied.
+      - V(gone_streams) accepts that streams are gone which there were when the host was last proven.
+      - Where one of these destroys or hides what is kept in files and is accepted, the store is copied first.
+      - V(uncopied_store) accepts that the store of a container is not copied where it would have to be.
       - V(all) accepts all of these, as going back does when a deployment failed.
     type: list
     elements: str
-    choices: [all, fewer_connections, smaller_store, other_store, no_jetstream, uncopied_store]
+    choices:
+      - all
+      - fewer_connections
+      - memory_assets
+      - added_cluster
+      - other_server_name
+      - older_version
+      - rotated_key
+      - converted_streams
+      - first_sequence
+      - replicated_streams
+      - other_cluster
+      - other_store
+      - other_key
+      - other_account
+      - smaller_store
+      - smaller_limits
+      - no_jetstream
+      - gone_streams
+      - uncopied_store
     default: []
 extends_documentation_fragment:
   - rosey.nats.entries
@@ -214,14 +247,35 @@ release:
       type: list
       elements: str
 dangers:
-  description: What the change cuts off or loses, a sentence each, all of it accepted in O(accept).
+  description: What the change cuts off or loses, a sentence each, accepted in O(accept), and what stops writes.
   returned: success
   type: list
   elements: str
+accepted:
+  description:
+    - The words of O(accept) that this change makes use of, as M(rosey.nats.nats_health) takes them in
+      O(rosey.nats.nats_health#module:accepted).
+  returned: success
+  type: list
+  elements: str
+assets:
+  description: How much JetStream holds, null where nobody can tell.
+  returned: success
+  type: dict
+  contains:
+    streams: {description: The number of streams., type: int}
+    consumers: {description: The number of consumers., type: int}
+    messages: {description: "The number of messages, null where it is not known.", type: int}
+    bytes: {description: "The bytes of these, likewise.", type: int}
+log_file:
+  description: The log of the server, null where it has none.
+  returned: success
+  type: str
 store:
   description: >-
-    JetStream's store, with C(directory), its C(store_dir), null where a variable gives it, C(before), the version that
-    ran last on it, null where none is known, and C(needs_copy), whether it has to be copied before the server starts.
+    JetStream's store, with C(directory), its C(store_dir), and C(data) in that, null where a variable gives it,
+    C(before), the version that ran last on it, null where none is known, C(needs_copy), whether it has to be copied
+    before the server starts, and C(back), the copy that was made as the host left O(release), null where there is none.
   returned: success
   type: dict
 """
@@ -233,11 +287,17 @@ import pwd
 import typing as t
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils import (
     archive,
+    asset_gate,
+    asset_record,
+    asset_watch,
+    assets,
     conf,
+    dangers,
     entries,
     footprint,
     health,
@@ -271,7 +331,7 @@ class ObstacleError(Exception):
 class Answering:
     """A running server that answers, and where.
 
-    varz, jsz: what it shows, of JetStream only where that may change. mark: how it is, to prove a reload later.
+    varz, jsz: what it shows; jsz is None where it does not tell. mark: how it is, to prove a reload later.
     """
 
     url: str
@@ -280,8 +340,149 @@ class Answering:
     mark: health.Mark
 
 
-def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dict[str, t.Any]:
-    """Look at the host and give the module's result; ObstacleError where the deployment can't be done."""
+@dataclass(frozen=True)
+class Observation:
+    """What the module gives: its result, and what is to be warned of."""
+
+    result: dict[str, t.Any]
+    warnings: list[str]
+
+
+@dataclass(frozen=True)
+class _Risks:
+    """What a change could destroy or hide. accept: the words that were given."""
+
+    situation: dangers.Situation
+    dangers: tuple[dangers.Danger, ...]
+    accept: frozenset[str]
+
+    @property
+    def refusals(self) -> list[str]:
+        """Give what is refused, a sentence each."""
+        return [
+            danger.refusal
+            for danger in self.dangers
+            if danger.kind is not dangers.Kind.STOPS_WRITES and not {danger.name, dangers.ALL} & self.accept
+        ]
+
+    @property
+    def accepted(self) -> list[str]:
+        """Give the words for what is going to happen, with ALL where that was given."""
+        found = [danger.name for danger in self.dangers if danger.kind is not dangers.Kind.STOPS_WRITES]
+        return [*found, *({dangers.ALL} & self.accept)]
+
+    @property
+    def copied_for(self) -> list[str]:
+        """Give why the store is copied first, though its version stays, a sentence each; nothing on the way back."""
+        if dangers.ALL in self.accept:
+            return []
+        lossy = (dangers.Kind.DESTROYS, dangers.Kind.HIDES)
+        found = [each.what for each in self.dangers if each.kind in lossy and each.copied and each.name in self.accept]
+        if dangers.converts(self.situation):
+            found.append("jetstream: the server encrypts its store anew, and could not read it with the present key")
+        return found
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What is known of a host's configurations, to look at JetStream.
+
+    ran: what the server runs, or ran, with, as text; None where that is not known. versions: of which one ran last.
+    """
+
+    params: Mapping[str, t.Any]
+    running: process.Process | None
+    server: Answering | None
+    ran: dict[str, t.Any] | str | None
+    meant: Mapping[str, t.Any]
+    versions: Sequence[str]
+
+    @cached_property
+    def before(self) -> dict[str, t.Any] | None:
+        """What the server runs, or ran, with, as far as it can be read."""
+        return options.canonical(self._resolved(self.ran)) if isinstance(self.ran, dict) else None
+
+    def data(self) -> Path | None:
+        """Give where the server that runs, or ran, keeps its streams; None where that is not known, or a container."""
+        if self.params["runtime"] == "docker":
+            return None
+        shown = (
+            ((self.server.varz.get("jetstream") or {}).get("config") or {}).get("store_dir") if self.server else None
+        )
+        if shown:
+            return Path(shown)
+        had_store = self.before is not None and health.meant_jetstream(self.before)
+        return self._directory(self.before if had_store and self.before else self.after)
+
+    def held(self, data: Path | None) -> assets.Assets | None:
+        """Give what JetStream holds; None where nobody can tell."""
+        answers = self.server is not None and self.server.jsz is not None and not self.server.jsz.get("disabled")
+        return asset_watch.look(self.server.url if self.server and answers else None, data)
+
+    @cached_property
+    def after(self) -> dict[str, t.Any]:
+        """What the server is to run with."""
+        return options.canonical(self._resolved(self.meant))
+
+    def situation(self, action: Action, held: assets.Assets | None, data: Path | None) -> dangers.Situation:
+        """Give what the dangers are judged by."""
+        return dangers.Situation(
+            after=self.after,
+            action=action,
+            before=self.before,
+            held=held,
+            stored=self._stored(action, held, data),
+            proven=self._proven,
+            varz=self.server.varz if self.server else {},
+            ran=self.versions,
+            version=self.params["version"],
+        )
+
+    @cached_property
+    def _proven(self) -> assets.Assets | None:
+        if not self.params["releases"]:
+            return None
+        proven = asset_record.Book(Path(self.params["releases"])).proven()
+        return proven.assets if proven else None
+
+    def _stored(self, action: Action, held: assets.Assets | None, data: Path | None) -> assets.Assets | None:
+        """Read what stands where the server to come looks for its streams, where that is asked for."""
+        directory = None if self.params["runtime"] == "docker" else self._directory(self.after)
+        if directory is None:
+            return None
+        starts = action in (Action.START, Action.RESTART) or directory != data
+        is_missed = self._proven is not None and held is not None and any(asset_gate.gone(self._proven, held))
+        if not is_missed and not (starts and held):
+            return assets.of([])
+        if self.server is None and directory == data and held is not None:
+            return held
+        return asset_watch.look(None, directory) or assets.of([])
+
+    def _directory(self, config: Mapping[str, t.Any]) -> Path | None:
+        named = plan.store_directory(config)
+        # a relative path begins where both systemd and the process runtime start the server
+        return Path("/", named) if named else None
+
+    def _resolved(self, config: Mapping[str, t.Any]) -> Mapping[str, t.Any]:
+        """Put in what other files and the server's environment say, as far as that is known now."""
+        environment = process.environment(self.running) if self.running else {}
+        texts = {entry["path"]: entry["content"] or entry["secret_content"] for entry in self.params["entries"]}
+        directory = Path(self.params["config_file"]).parent
+
+        def include(name: str) -> str:
+            path = Path(os.path.normpath(directory / name))
+            return str(texts.get(str(path)) or path.read_text(encoding="utf-8"))
+
+        for variables in (environment, None):
+            try:
+                return conf.parse(conf.render(config), variables=variables, include=include)
+            except (OSError, ValueError, conf.ConfError):
+                continue
+        return config
+
+
+def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Observation:
+    """Look at the host and give what a deployment means for it; ObstacleError where it can't be done."""
     architecture = archive.find_architecture(platform.machine())
     checksum = _checksum(params, architecture)
     changes = state.compare(params["entries"])
@@ -301,15 +502,25 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dic
         *_server_reasons(params, found, binary, server),
         *_config_reasons(params, present, loaded, meant, server),
     ]
-    before = [server.varz["version"]] if server else _versions(params, recorded)
     # Whether a container runs is for Docker's own module to find out.
     started = found.running or (params["runtime"] == "docker" and present is not None)
-    action = least(reasons) if started else Action.START
-    dangers = plan.dangers(meant, server.varz, server.jsz) if started and server else ()
-    refused = [danger.refusal for danger in dangers if not {danger.name, "all"} & {*params["accept"]}]
-    if refused:
-        raise ObstacleError("\n".join(refused))
-    return {
+    before = [server.varz["version"]] if server else _versions(params, recorded)
+    known = _Known(params, found.running, server, loaded if loaded is not None else present, meant, before)
+    data = known.data()
+    held = known.held(data)
+
+    def risks(action: Action) -> _Risks:
+        situation = known.situation(action, held, data)
+        return _Risks(situation, dangers.find(situation), frozenset(params["accept"]))
+
+    asked = risks(least(reasons) if started else Action.START)
+    if asked.copied_for and asked.situation.action is not Action.START:
+        # a store is only copied while nobody writes to it
+        reasons.append(Reason("store", "in use", "copied first", Action.RESTART))
+        asked = risks(Action.RESTART)
+    if asked.refusals:
+        raise ObstacleError("\n".join(asked.refusals))
+    result = {
         "architecture": architecture.name,
         "archive": archive.release_name(params["version"], architecture),
         "packages": system.missing_packages(["requests"]),
@@ -325,11 +536,15 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dic
         "service": found.as_result(),
         "mark": asdict(server.mark) if server else None,
         "monitoring_url": server.url if server else None,
-        "action": str(action),
+        "action": str(asked.situation.action),
         "reasons": [str(reason) for reason in reasons] if started else [],
-        "dangers": [danger.what for danger in dangers],
-        "store": _store(params, meant, before),
+        "dangers": [danger.what for danger in asked.dangers],
+        "accepted": asked.accepted,
+        "assets": held.counts() if held else None,
+        "log_file": options.canonical(meant).get("log_file"),
+        "store": _store(params, data, before, asked),
     }
+    return Observation(result, [danger.what for danger in asked.dangers if danger.kind is dangers.Kind.STOPS_WRITES])
 
 
 def _checksum(params: Mapping[str, t.Any], architecture: archive.Architecture) -> str | None:
@@ -441,34 +656,37 @@ def _versions(params: Mapping[str, t.Any], recorded: release.Part | None) -> lis
 
 
 def _store(
-    params: Mapping[str, t.Any], meant: Mapping[str, t.Any], versions: Sequence[str]
+    params: Mapping[str, t.Any], data: Path | None, versions: Sequence[str], risks: _Risks
 ) -> dict[str, str | bool | None]:
     """Tell whether JetStream's store has to be copied; ObstacleError where it would have to be and is not.
 
-    versions: those of which one ran last. In doubt the store is that of the one that asks for a copy.
+    data: where it is. versions: those of which one ran last. In doubt the store is that of the one that asks for a
+    copy.
     """
-    version, config = params["version"], options.canonical(meant)
-    before = next((each for each in versions if store.needs_copy(each, version)), next(iter(versions), None))
-    named = plan.store_directory(config)
-    # a relative path begins where both systemd and the process runtime start the server
-    directory = Path("/", named).parent if named else None
-    found = {"directory": str(directory) if directory else None, "before": before, "needs_copy": False}
-    if before is None or not health.meant_jetstream(config) or not store.needs_copy(before, version):
+    version, config = params["version"], risks.situation.after
+    other = next((each for each in versions if store.needs_copy(each, version)), None)
+    before = other or next(iter(versions), None)
+    found = {
+        "directory": str(data.parent) if data else None,
+        "data": str(data) if data else None,
+        "before": before,
+        "needs_copy": False,
+        "back": _copy_to_bring_back(params),
+    }
+    if not (risks.copied_for or (other and health.meant_jetstream(config))):
         return found
+    why = risks.copied_for or [f"nats_server_version is {version}, and {before} ran here"]
     if params["runtime"] == "docker":
-        what = f"nats_server_version is {version}, and {before} ran here in a container, whose store can't be copied"
-        danger = plan.Danger(UNCOPIED_STORE, f"{what}; a way back to an older minor version can silently lose messages")
-        if not {danger.name, "all"} & {*params["accept"]}:
+        what = f"{'; '.join(why)}; the store of a container can't be copied"
+        danger = dangers.Danger(UNCOPIED_STORE, dangers.Kind.CUTS_OFF, what, copied=False)
+        if not {danger.name, dangers.ALL} & risks.accept:
             raise ObstacleError(danger.refusal)
         return found
-    # on the way back there is nothing better
-    goes_back = "all" in params["accept"]
     if not params["store_copy"]:
-        if store.is_downgrade(before, version) and not goes_back:
-            raise ObstacleError(store.downgrade_refusal(before, version))
         return found
-    if directory is None:
-        if goes_back:
+    if data is None:
+        # on the way back there is nothing better
+        if dangers.ALL in risks.accept:
             return found
         raise ObstacleError(
             f"jetstream.store_dir: a variable gives it, so the store of {before} can't be found to be copied before "
@@ -476,8 +694,16 @@ def _store(
         )
     if params["copies"]:
         copies = Path(params["copies"])
-        store.check(store.plan(directory, copies, before), copies)
-    return {**found, "needs_copy": True}
+        store.check(store.plan(data.parent, copies, before or version), copies)
+    return {**found, "before": before or version, "needs_copy": True}
+
+
+def _copy_to_bring_back(params: Mapping[str, t.Any]) -> str | None:
+    """Give the copy of the store that was made as the host left the release that it goes back to."""
+    if not params["release"] or not params["copies"]:
+        return None
+    copies, _damaged = store.list_copies(Path(params["copies"]))
+    return next((str(copy.path) for copy in copies if copy.release == params["release"]["id"]), None)
 
 
 def _answering(meant: Mapping[str, t.Any], *configs: dict[str, t.Any] | str | None) -> Answering | None:
@@ -494,7 +720,10 @@ def _answering(meant: Mapping[str, t.Any], *configs: dict[str, t.Any] | str | No
             varz = monitor.varz()
         except monitoring.MonitoringError:
             continue
-        jsz = monitor.jsz() if plan.concerns_store(meant, varz) else None
+        try:
+            jsz = monitor.jsz()
+        except monitoring.MonitoringError:
+            jsz = None
         mark = health.mark(varz, log_file and Path(log_file))
         return Answering(url, health.with_jetstream(varz, jsz), jsz, mark)
     return None
@@ -609,7 +838,7 @@ def main() -> None:
             "accept": {
                 "type": "list",
                 "elements": "str",
-                "choices": ["all", *plan.DANGERS, UNCOPIED_STORE],
+                "choices": [dangers.ALL, *dangers.WORDS, UNCOPIED_STORE],
                 "default": [],
             },
         },
@@ -617,7 +846,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        found = observe(module.params, module.run_command)
+        observation = observe(module.params, module.run_command)
+        found = observation.result
         if module.params["releases"]:
             given = module.params
             found["release"] = release.observe(Path(given["releases"]), ["server"], given["settings"], given["entries"])
@@ -633,6 +863,8 @@ def main() -> None:
         store.StoreError,
     ) as error:
         module.fail_json(msg=str(error))
+    for warning in observation.warnings:
+        module.warn(warning)
     module.exit_json(changed=False, **found)
 
 

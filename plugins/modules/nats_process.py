@@ -70,6 +70,7 @@ options:
     default: 30
 extends_documentation_fragment:
   - rosey.nats.entries.working
+  - rosey.nats.assets
 seealso:
   - module: rosey.nats.nats_binary
   - module: rosey.nats.nats_health
@@ -138,6 +139,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.rosey.nats.plugins.module_utils import (
+    asset_watch,
     conf,
     footprint,
     lease,
@@ -145,6 +147,7 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
     process,
     sealed,
 )
+from ansible_collections.rosey.nats.plugins.module_utils.asset_changes import Doing
 
 # How long the server may take to listen; one that recovers a large store longer is left to the gate.
 _START_SECONDS = 10
@@ -193,6 +196,7 @@ class Control:
         self._output = Path(given["output"] or process.output_file(pid_file)).absolute()
         self._signal = signal.Signals[f"SIG{given['stop_signal']}"]
         self._stop_seconds = given["stop_timeout"]
+        self._watch = asset_watch.watch_of(given)
         self.killed = False
         self.running = process.find(self._server)
 
@@ -237,6 +241,8 @@ class Control:
         process.check_files(self._server, self._output)
         if self.running:
             self._stop()
+        else:
+            self._look(Doing.RESTART)
         self.running = process.start(
             self._server,
             self._output,
@@ -245,17 +251,31 @@ class Control:
             secrets=meant.secrets,
             seconds=_START_SECONDS,
         )
+        if self._watch:
+            self._watch.after(lambda: process.find(self._server) is None)
         return action
 
     def _stop(self) -> None:
         if self._check_mode:
             return
+        self._look(Doing.RESTART)
         with process.hold(self._server) as held:
             if held:
                 self.killed = process.stop(held, self._server, self._signal, self._stop_seconds)
+        if self._watch:
+            self._watch.stopped()
+
+    def _look(self, doing: Doing) -> None:
+        """Keep what JetStream holds, before that may change; ReleaseError becomes the error of this module."""
+        if self._watch:
+            try:
+                self._watch.before(doing, runs=self.running is not None)
+            except sealed.ReleaseError as error:
+                raise process.ProcessError(str(error)) from error
 
     def _reload(self) -> str:
         if not self._check_mode:
+            self._look(Doing.RELOAD)
             with process.hold(self._server) as held:
                 if held is None:
                     raise process.ProcessError("the server ended before it could be told to reload")
@@ -296,6 +316,7 @@ def main() -> None:
             "stop_signal": {"type": "str", "choices": ["INT", "USR2"], "default": "INT"},
             "stop_timeout": {"type": "int", "default": 30},
             "releases": {"type": "path"},
+            **asset_watch.ARGUMENTS,
         },
         supports_check_mode=True,
     )

@@ -83,6 +83,16 @@ options:
     description: With O(state=begun), how long to wait for a module of an earlier run that is still at work.
     type: int
     default: 60
+  monitoring_url:
+    description:
+      - With O(state=begun), the monitoring endpoint of the server that runs. It is asked for its streams. They are kept
+        in O(releases), so that it can be proven in the end that they are still there.
+    type: str
+  data:
+    description:
+      - With O(state=begun), the directory C(jetstream) of the server's C(store_dir), which is read where no server
+        answers.
+    type: path
   parts:
     description:
       - With O(state=recorded), what the host has. A part that is not given is kept as the current release has it.
@@ -289,7 +299,14 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils import entries, lease, release, sealed
+from ansible_collections.rosey.nats.plugins.module_utils import (
+    asset_record,
+    asset_watch,
+    entries,
+    lease,
+    release,
+    sealed,
+)
 
 
 def begin(given: Mapping[str, t.Any], claim: lease.Claim, check_mode: bool) -> dict[str, t.Any]:
@@ -306,6 +323,9 @@ def begin(given: Mapping[str, t.Any], claim: lease.Claim, check_mode: bool) -> d
     else:
         acquired = lease.acquire(directory, claim, **asked)
         idle = lease.wait_idle(directory, given["idle_seconds"])
+    if not check_mode and idle.ended:
+        observed = asset_watch.look(given["monitoring_url"], Path(given["data"]) if given["data"] else None)
+        asset_record.Book(directory).begin(observed)
     if not idle.ended:
         lease.end(directory, claim)
         raise sealed.ReleaseError(
@@ -358,7 +378,11 @@ def point(given: Mapping[str, t.Any], claim: lease.Claim, check_mode: bool) -> d
 def end(given: Mapping[str, t.Any], claim: lease.Claim, check_mode: bool) -> dict[str, t.Any]:
     """Give the lease back; ReleaseError."""
     directory = Path(given["releases"])
-    return {"ended": lease.holds(lease.look(directory), claim) if check_mode else lease.end(directory, claim)}
+    if check_mode:
+        return {"ended": lease.holds(lease.look(directory), claim)}
+    if lease.holds(lease.look(directory), claim):
+        asset_record.Book(directory).end()
+    return {"ended": lease.end(directory, claim)}
 
 
 _DOINGS = {"begun": begin, "recorded": record, "current": point, "ended": end}
@@ -390,6 +414,8 @@ def main() -> None:
             "lease_seconds": {"type": "int", "default": 1800},
             "take_over": {"type": "bool", "default": False},
             "idle_seconds": {"type": "int", "default": 60},
+            "monitoring_url": {"type": "str"},
+            "data": {"type": "path"},
             "parts": entries.PARTS_SPEC,
             "plan": {"type": "list", "elements": "str", "default": []},
             "gates": {"type": "list", "elements": "str", "default": []},

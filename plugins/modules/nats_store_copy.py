@@ -53,13 +53,43 @@ options:
     description: How many copies to keep. The newest of each O(from_version) always stays.
     type: int
     default: 2
+  release:
+    description: With O(state=copied), the release of M(rosey.nats.nats_release) that the host leaves, if any.
+    type: str
+  copy:
+    description:
+      - The copy that is meant, as RV(copies[].path) names it.
+      - Required with O(state=compared) and O(state=restored).
+    type: path
+  missed:
+    description:
+      - The streams to be brought back, as RV(missed) gives them.
+      - Required with O(state=restored).
+    type: list
+    elements: dict
+    suboptions:
+      account:
+        description: The account.
+        type: str
+        required: true
+      name:
+        description: The name of the stream.
+        type: str
+        required: true
+      found:
+        description: What there is of it.
+        type: str
   state:
     description:
+      - V(compared) says which streams of O(copy) are missing by now, or have lost messages. Nothing is changed. A
+        server at O(monitoring_url) is waited for until it is ready, for some seconds.
+      - V(restored) puts the streams that O(missed) names from O(copy) into O(store). The server has to be stopped. What
+        stands in their place is set aside, and the other streams stay as they are.
       - V(copied) copies the store, unless a copy that O(from_version) left already holds the same. The server has to be
         stopped.
       - V(reported) lists the copies and says what was written since. Nothing is changed.
     type: str
-    choices: [copied, reported]
+    choices: [copied, reported, compared, restored]
     default: copied
   streams:
     description:
@@ -90,7 +120,7 @@ options:
         type: int
   monitoring_url:
     description:
-      - The monitoring endpoint to ask for O(streams), with O(state=reported).
+      - The monitoring endpoint to ask for O(streams), with O(state=reported) and O(state=compared).
       - Ask it before the stop, and hand RV(streams) to O(state=copied) after it.
     type: str
 requirements:
@@ -216,9 +246,23 @@ streams:
   returned: with O(state=reported)
   type: list
   elements: dict
+missed:
+  description: The streams of O(copy) that are missing by now, or have lost messages.
+  returned: with O(state=compared)
+  type: list
+  elements: dict
+  contains:
+    account: {description: The account., type: str, sample: $G}
+    name: {description: The stream., type: str, sample: CHAT}
+    found: {description: What there is of it., type: str, sample: none}
+aside:
+  description: Where that stands now which the streams of the copy have replaced. Null where there was nothing.
+  returned: with O(state=restored)
+  type: str
+  sample: /var/lib/nats/jetstream-replaced-20251118T100000Z
 since:
   description: What became of the streams since the copy was made. Null without such a copy or without streams.
-  returned: with O(state=reported)
+  returned: with O(state=reported) and O(state=restored)
   type: dict
   contains:
     path:
@@ -258,13 +302,21 @@ since:
 """
 
 import typing as t
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.rosey.nats.plugins.module_utils import lease, monitoring, sealed, store
+from ansible_collections.rosey.nats.plugins.module_utils import (
+    asset_record,
+    asset_watch,
+    assets,
+    lease,
+    monitoring,
+    sealed,
+    store,
+)
 
 
 def copied(given: Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
@@ -294,6 +346,8 @@ def _copied(given: Mapping[str, t.Any], source: Path, copies: Path, *, check_mod
             from_version=given["from_version"],
             to_version=given["to_version"],
             streams=store.streams_of(given["streams"] or ()),
+            release=given["release"],
+            held=_noted(given).before,
         )
         after.insert(0, made)
     elif not found.reason:
@@ -317,6 +371,51 @@ def _copied(given: Mapping[str, t.Any], source: Path, copies: Path, *, check_mod
         "copies": [copy.as_result() for copy in after],
         "diff": {"before": _names(before), "after": _names(after)},
     }
+
+
+def compared(given: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Say which streams of a copy are missing; StoreError."""
+    copy = _copy_of(given)
+    now = asset_watch.look_when_ready(given["monitoring_url"], Path(given["store"]) / store.DATA)
+    found = store.missed(copy, now or assets.of([]))
+    return {
+        "changed": False,
+        "missed": [{"account": account, "name": name, "found": said} for (account, name), said in found.items()],
+        "copies": [copy.as_result()],
+    }
+
+
+def restored(given: Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
+    """Bring streams of a copy back; StoreError, ReleaseError."""
+    copy, source = _copy_of(given), Path(given["store"])
+    keys = [(each["account"], each["name"]) for each in given["missed"]]
+    observed = _noted(given).observed
+    before = () if observed is None else store.streams_of_assets(observed)
+    aside = None
+    if not check_mode:
+        with lease.working(given["releases"]):
+            store.check_unused(store.Plan(users=store.users(source)), source)
+            aside = store.bring_back(source, copy, keys)
+    return {
+        "changed": bool(keys),
+        "aside": str(aside) if aside else None,
+        "since": _since(copy, before),
+        "copies": [copy.as_result()],
+    }
+
+
+def _copy_of(given: Mapping[str, t.Any]) -> store.Copy:
+    found = next(
+        (each for each in store.list_copies(Path(given["copies"]))[0] if str(each.path) == given["copy"]), None
+    )
+    if found is None:
+        raise store.StoreError(f"copy: {given['copy']} is no whole copy in {given['copies']}; name one of these")
+    return found
+
+
+def _noted(given: Mapping[str, t.Any]) -> asset_record.Checkpoint:
+    """Give what the deployment at work has seen; nothing where none is."""
+    return asset_record.Book(Path(given["releases"])).checkpoint() if given["releases"] else asset_record.Checkpoint()
 
 
 def reported(given: Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -352,12 +451,20 @@ def _names(copies: Sequence[store.Copy]) -> str:
     return "".join(f"{copy.path}\n" for copy in copies)
 
 
+_DOINGS: dict[str, Callable[[Mapping[str, t.Any], bool], dict[str, t.Any]]] = {
+    "copied": lambda given, check_mode: copied(given, check_mode=check_mode),
+    "reported": lambda given, _check_mode: reported(given),
+    "compared": lambda given, _check_mode: compared(given),
+    "restored": lambda given, check_mode: restored(given, check_mode=check_mode),
+}
+
+
 def fault(given: Mapping[str, t.Any]) -> str:
     """Say what is wrong with the parameters; empty when nothing is. StoreError for what is no version."""
     for name in ("from_version", "to_version"):
         if given[name] is not None:
             store.minor(given[name])
-    if given["state"] == "copied" and not Path(given["store"]).is_absolute():
+    if given["state"] != "reported" and not Path(given["store"]).is_absolute():
         return (
             f"store is {given['store']!r}; expected an absolute path, the server's store_dir, since a store that is "
             "looked for elsewhere is not copied; give it"
@@ -381,7 +488,18 @@ def main() -> None:
             "from_version": {"type": "str"},
             "to_version": {"type": "str"},
             "keep": {"type": "int", "default": 2},
-            "state": {"type": "str", "choices": ["copied", "reported"], "default": "copied"},
+            "state": {"type": "str", "choices": list(_DOINGS), "default": "copied"},
+            "release": {"type": "str"},
+            "copy": {"type": "path"},
+            "missed": {
+                "type": "list",
+                "elements": "dict",
+                "options": {
+                    "account": {"type": "str", "required": True},
+                    "name": {"type": "str", "required": True},
+                    "found": {"type": "str"},
+                },
+            },
             "streams": {
                 "type": "list",
                 "elements": "dict",
@@ -397,7 +515,11 @@ def main() -> None:
             "monitoring_url": {"type": "str"},
             "releases": {"type": "path"},
         },
-        required_if=[("state", "copied", ("store", "from_version", "to_version"))],
+        required_if=[
+            ("state", "copied", ("store", "from_version", "to_version")),
+            ("state", "compared", ("store", "copy")),
+            ("state", "restored", ("store", "copy", "missed")),
+        ],
         mutually_exclusive=[("streams", "monitoring_url")],
         supports_check_mode=True,
     )
@@ -410,7 +532,7 @@ def main() -> None:
         for damaged in store.list_copies(Path(given["copies"]).absolute())[1]:
             module.warn(damaged)
         check_mode = bool(module.check_mode)
-        result = copied(given, check_mode=check_mode) if given["state"] == "copied" else reported(given)
+        result = _DOINGS[given["state"]](given, check_mode)
     except (sealed.ReleaseError, store.StoreError, monitoring.MonitoringError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)

@@ -33,6 +33,7 @@ SECRETS = f"{ENVIRONMENT}/secrets.env"
 PLUGINS = f"{ENVIRONMENT}/plugins"  # quotes.yaml and trivia.yaml
 PLUGIN_LOGS = f"{HOME}/logs/plugins"
 CLIENT = "rosey-bot-dev"  # the bot's connection; the plugins' are rosey-bot-dev-quotes and rosey-bot-dev-trivia
+STREAM = "KEPT"  # which the last deployment has proven
 LOGIN = {"user": "rosey", "password": "spoon$and'fork"}
 
 VARIABLES: Variables = {
@@ -43,6 +44,19 @@ VARIABLES: Variables = {
         "bot_plugins_declared"
     ],
 }
+
+ADD_STREAM = f"""
+{PYTHON} - <<'END'
+import asyncio, nats
+async def main():
+    client = await nats.connect("nats://127.0.0.1:4222", **{LOGIN!r})
+    stream = client.jetstream()
+    await stream.add_stream(name="{STREAM}", subjects=["kept"], max_bytes=1 << 20)
+    await stream.publish("kept", b"kept")
+    await client.close()
+asyncio.run(main())
+END
+"""
 
 # What a breakage leaves running is a unit whose name begins so: it ends with the breakage.
 BACKGROUND = "systemd-run --quiet --collect --unit=breakage-"
@@ -171,6 +185,9 @@ class Ground:
         self.run(
             f"python3 /root/rosey-bot.pyz --environment development --owner rosey --port 8000 --systemd --home {HOME}"
         )
+        said = self.container.play()
+        assert said.startswith("exit 0"), said
+        self.run(ADD_STREAM)
         said = self.container.play()
         assert said.startswith("exit 0"), said
         self.run(SAVE)

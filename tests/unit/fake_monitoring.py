@@ -58,6 +58,32 @@ BOT: dict[str, Any] = {
 }
 IDENTITY = {"server_id": SERVER_ID, "now": "2026-11-23T19:56:43Z"}
 JSZ = {**IDENTITY, "streams": 0, "consumers": 0, "messages": 0, "bytes": 0}
+
+
+def jsz_of(*accounts: Mapping[str, Any]) -> Callable[[dict[str, str]], dict[str, Any]]:
+    """Answer /jsz as the server does: all accounts without details, or the one that is asked for with them."""
+
+    def answer(query: dict[str, str]) -> dict[str, Any]:
+        if "acc" not in query:
+            bare = [{name: value for name, value in each.items() if name != "stream_detail"} for each in accounts]
+            return {**JSZ, "account_details": bare if "accounts" in query else None}
+        wanted = [each for each in accounts if query["acc"] in (each["name"], each.get("id"))]
+        return {**JSZ, "account_details": wanted or list(accounts)}
+
+    return answer
+
+
+def stream_detail(name: str, messages: int, **config: Any) -> dict[str, Any]:
+    """Give a stream as /jsz shows it."""
+    state = {"messages": messages, "bytes": 10 * messages, "first_seq": 1, "last_seq": messages}
+    return {
+        "name": name,
+        "created": STARTED,
+        "state": state,
+        "config": {"storage": "file", "num_replicas": 1, "retention": "limits", **config},
+    }
+
+
 ANSWERS: dict[str, Any] = {
     "/varz": VARZ,
     "/jsz": JSZ,

@@ -25,7 +25,9 @@ import nats
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from ansible_collections.rosey.nats.plugins.module_utils import asset_reading, asset_record
 from ansible_collections.rosey.nats.plugins.module_utils.checks import KINDS
+from ansible_collections.rosey.nats.plugins.module_utils.monitoring import Monitor
 from ansible_collections.rosey.nats.tests.integration.conftest import QUOTES, ROOT, Deployment, merged
 from ansible_collections.rosey.nats.tests.integration.live import Live
 
@@ -121,7 +123,7 @@ def test_machines_get_nothing_else(inventory: Callable[..., Path], tmp_path: Pat
     families = list(text_string_to_metric_families(look(hosts, "prometheus", **also).out))
     assert {family.name for family in families} >= {"rosey_nats_check_status_code", "rosey_nats_check_plugins"}
     (line,) = look(hosts, "nagios", **also).out.splitlines()
-    assert line.startswith(f"NATS OK - 1 host, {len(KINDS)} ok | 'here connection'=")
+    assert line.startswith(f"NATS OK - 1 host, {len(KINDS)} ok | 'here streams'=0 'here connection'=")
 
 
 BEYOND = -1
@@ -186,6 +188,48 @@ def test_no_host_at_all_is_unknown(tmp_path: Path, form: str, status: int) -> No
     assert looked.status == status
     if form == "nagios":
         assert looked.out == "NATS UNKNOWN - 0 hosts, nothing was looked at\n"
+
+
+def test_a_stream_deleted_by_hand_since_the_last_deployment_is_named_first(
+    bot_deployment: Deployment, inventory: Callable[..., Path]
+) -> None:
+    hosts = inventory(here={})
+    book = asset_record.Book(bot_deployment.directory / "root" / "var" / "lib" / "rosey-nats")
+    proven = book.proven()
+
+    async def change(*, add: bool) -> None:
+        client = await nats.connect(f"nats://127.0.0.1:{bot_deployment.port}")
+        if add:
+            await client.jetstream().add_stream(name="HISTORY", subjects=["history"])
+            await client.jetstream().publish("history", b"kept")
+        else:
+            await client.jetstream().delete_stream("HISTORY")
+        await client.close()
+
+    try:
+        asyncio.run(change(add=True))
+        there = asset_reading.ask(Monitor(f"http://127.0.0.1:{bot_deployment.monitoring_port}"))
+        # as the gate of a deployment that passes writes it down
+        book.prove(asset_record.proven_now(there))
+        assert look(hosts, "json").hosts == {"here": {}}
+        asyncio.run(change(add=False))
+        looked = look(hosts, "json")
+        assert (looked.status, looked.hosts) == (2, {"here": {"streams": "critical"}})
+        first = json.loads(looked.out)["hosts"][0]["checks"][0]
+        assert (first["name"], first["value"]) == ("streams", 1)
+        assert (
+            "there; stream HISTORY: expected with 1 message, found none; its files are gone from /" in first["summary"]
+        )
+        assert f"or from a copy in {bot_deployment.directory}/root/var/lib/rosey-nats/stores; where" in first["remedy"]
+        assert """site.yml -e '{"nats_server_accept": ["gone_streams"]}'""" in first["remedy"]
+        table = look(hosts, "table")
+        rows = [line.strip() for line in table.out.splitlines() if line.strip().startswith("here | ")]
+        assert rows[0].startswith("here | streams ")
+        assert "- here: streams is critical: the files are gone: restore them from a backup" in table.out
+        nagios = look(hosts, "nagios")
+        assert (nagios.status, nagios.out.startswith("NATS CRITICAL - here: streams critical, ")) == (2, True)
+    finally:
+        book.prove(proven or asset_record.proven_now(there))
 
 
 NEW = {"bot_plugins_declared": [QUOTES, {"name": "new", "subscriptions": ["commands.new"]}]}

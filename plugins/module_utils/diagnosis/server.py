@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils import footprint, health, options, process
+from ansible_collections.rosey.nats.plugins.module_utils import footprint, health, lost_streams, options, process
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.evidence import Step, Unit
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.server_evidence import (
     STORE,
@@ -37,14 +37,65 @@ from ansible_collections.rosey.nats.plugins.module_utils.system import Account
 
 def diagnosis(evidence: Evidence) -> Diagnosis:
     """Say why the server does not start."""
+    # What is lost comes before what does not run as it should.
+    first = () if evidence.streams is None else (STREAMS,)
     if evidence.described.container:
-        return diagnose(Symptom.SERVER, _IN_A_CONTAINER, evidence)
+        return diagnose(Symptom.SERVER, (*_IN_A_CONTAINER, *first), evidence)
+    unit = () if evidence.unit is None else (UNIT,)
     questions = RUNNING if evidence.runs else DOWN
-    return diagnose(Symptom.SERVER, questions if evidence.unit is None else (UNIT, *questions), evidence)
+    return diagnose(Symptom.SERVER, (*first, *unit, *questions), evidence)
 
 
 def _cause(name: str, cause: str, *evidence: str, remedy: str, confidence: Confidence = Confidence.CERTAIN) -> Cause:
     return Cause(Symptom.SERVER, name, cause, evidence, remedy, confidence)
+
+
+# What it had
+
+
+_MOST_STREAMS = 5
+# What the server says as it leaves out a stream (server/jetstream.go, EnableJetStream).
+_LEFT_OUT = re.compile(
+    rf"{lost_streams.RECREATING}|Error decrypting|Error unmarshalling stream|Missing stream metafile"
+)
+
+
+def _ask_streams(evidence: Evidence) -> Iterator[Cause]:
+    found = None if evidence.streams is None else seen(evidence.streams)
+    if found is None or not found.lost:
+        return
+    # Where JetStream is off, nobody tells where the store is.
+    hidden = [each for each in found.lost if found.is_off or each.files is lost_streams.Files.STAND]
+    gone = [each for each in found.lost if each not in hidden]
+    if hidden:
+        yield _cause(
+            "streams_hidden",
+            f"the server does not show {_counted(hidden)} that it had at {found.time}, "
+            f"{'since JetStream is off' if found.is_off else 'though the files still stand'}",
+            *_told(hidden),
+            *_lines(evidence, _LEFT_OUT),
+            remedy=f"{lost_streams.remedy_of_off() if found.is_off else lost_streams.remedy_of_hidden()}"
+            f" ({_restart(evidence)}); {lost_streams.MEANT}",
+        )
+    if gone:
+        yield _cause(
+            "streams_gone",
+            f"the server has no more {_counted(gone)} that it had at {found.time}",
+            *_told(gone),
+            remedy=f"{lost_streams.remedy_of_gone(found.releases)}; {lost_streams.MEANT}",
+        )
+
+
+def _counted(lost: list[lost_streams.Lost]) -> str:
+    return f"{len(lost)} stream{'' if len(lost) == 1 else 's'}"
+
+
+def _told(lost: list[lost_streams.Lost]) -> Iterator[str]:
+    for each in lost[:_MOST_STREAMS]:
+        had = lost_streams.holding(each.stream)
+        yield f"stream {lost_streams.named(each.stream)}: {had} then, now {each}"
+    if len(lost) > _MOST_STREAMS:
+        yield f"and {len(lost) - _MOST_STREAMS} more"
 
 
 # The unit
@@ -626,18 +677,28 @@ def _health_causes(evidence: Evidence) -> Iterator[Cause]:
 
 
 def _ask_store(evidence: Evidence) -> Iterator[Cause]:
-    own = f"[{evidence.pid}] "
-    lines = [line for line in seen(evidence.log).splitlines() if line.startswith(own) and _STORE_TROUBLE.search(line)]
+    seen(evidence.log)
+    lines = _lines(evidence, _STORE_TROUBLE)
     if lines:
         yield _cause(
             "store_damaged",
             "the server left out a part of JetStream's store that it could not read",
-            *(line.partition("] ")[2] for line in lines[:3]),
+            *lines,
             remedy="put back a copy of what it names (/var/lib/rosey-nats/stores has those of upgrades) while the "
             "server is stopped; without one, remove it and make the stream anew",
         )
 
 
+def _lines(evidence: Evidence, pattern: re.Pattern[str]) -> list[str]:
+    """Give what the process wrote into its log, as far as that can be read, a few lines at most."""
+    if isinstance(evidence.log, NotSeenError):
+        return []
+    own = f"[{evidence.pid}] "
+    found = [line for line in evidence.log.splitlines() if line.startswith(own) and pattern.search(line)]
+    return [line.partition("] ")[2] for line in found[:_MOST_LINES]]
+
+
+_MOST_LINES = 3
 _STORE_TROUBLE = re.compile(r"checksums? do(?:es)? not match|[Ee]rror recovering|corrupt|Error unmarshalling .*meta")
 
 
@@ -660,6 +721,7 @@ _NEEDS: tuple[Question[Evidence], ...] = (
     Question("ports free or its own", _ask_ports),
     Question("addresses", _ask_addresses),
 )
+STREAMS: Question[Evidence] = Question("streams that were there when it was last proven", _ask_streams)
 UNIT: Question[Evidence] = Question("unit", _ask_unit)
 DOWN: tuple[Question[Evidence], ...] = (
     *_NEEDS,

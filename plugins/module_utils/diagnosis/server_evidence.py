@@ -17,15 +17,17 @@ from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils import (
     archive,
+    asset_reading,
     conf,
     footprint,
+    lost_streams,
     monitoring,
     process,
     system,
 )
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis import evidence
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.evidence import Step, Unit
-from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.tree import NotSeenError, attempt
+from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.tree import NotSeenError, attempt, seen
 from ansible_collections.rosey.nats.plugins.module_utils.service import RunCommand
 from ansible_collections.rosey.nats.plugins.module_utils.system import Account
 
@@ -39,7 +41,8 @@ class Described:
     """What was meant, as the role describes it.
 
     service: empty where it is a process of its own, whose number is in pid_file. container: that it runs in, if any.
-    account, group: who runs it.
+    account, group: who runs it. releases: where the host keeps what it held when it was last proven, None where that is
+    not compared.
     """
 
     service: str
@@ -50,6 +53,7 @@ class Described:
     config_file: Path
     pid_file: Path
     monitoring_url: str | None
+    releases: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,8 @@ class Evidence:
     empty then. tested: None where it was not tried. taken: who holds its addresses. absent: its
     hosts that are not this one's, and why. pid, state: of its process, as proc(5) writes it, 0 where there is none.
     log: the end of its log file, without secrets. monitor: asks it; a server that has not answered is not waited for
-    again. available: the bytes of memory that are left.
+    again. available: the bytes of memory that are left. streams: beside those that were proven, None where nothing was
+    or none can be compared.
     """
 
     described: Described
@@ -129,6 +134,7 @@ class Evidence:
     log: str | NotSeenError = ""
     health: Answer | NotSeenError = field(default_factory=dict)
     available: int | None = None
+    streams: lost_streams.Comparison | NotSeenError | None = None
 
     @property
     def runs(self) -> bool:
@@ -170,6 +176,8 @@ def look(described: Described, run_command: RunCommand) -> Evidence:
     url = described.monitoring_url or _monitoring_url(known)
     monitor = attempt(lambda: evidence.monitor(url))
     health = attempt(lambda: evidence.ask_server(monitor, "healthz"))
+    asked = health if isinstance(health, NotSeenError) else monitor
+    has_streams = described.releases is not None and (pid or described.container)
     testable = binary.is_tried and not binary.fault and config is not None
     return Evidence(
         described=described,
@@ -178,7 +186,7 @@ def look(described: Described, run_command: RunCommand) -> Evidence:
         config_file=config_file,
         account=account,
         config=config,
-        monitor=health if isinstance(health, NotSeenError) else monitor,
+        monitor=asked,
         fault=fault,
         tested=attempt(lambda: _try(binary.path, config_file, account)) if account and testable else None,
         places=attempt(lambda: tuple(_places(known, config_file, unit))),
@@ -189,6 +197,7 @@ def look(described: Described, run_command: RunCommand) -> Evidence:
         log=attempt(lambda: process.redact(evidence.end_of_log(known, _WINDOW))),
         health=health,
         available=_available(),
+        streams=attempt(lambda: _streams(described, asked, health)) if has_streams else None,
     )
 
 
@@ -348,6 +357,26 @@ def _pid(described: Described, unit: Unit | NotSeenError | None, config: Mapping
         return next((each.pids[0] for each in serving), 0)
     except OSError:
         return 0
+
+
+def _streams(
+    described: Described, asked: monitoring.Monitor | NotSeenError, healthz: Answer | NotSeenError
+) -> lost_streams.Comparison | None:
+    """Compare the streams with those that were proven; None where none were. NotSeenError."""
+    if described.releases is None:
+        return None
+    try:
+        # What was never proven needs no server that answers.
+        proven = lost_streams.read(described.releases)
+        if proven is None:
+            return None
+        patient = monitoring.Monitor(seen(asked).url, timeout=asset_reading.SECONDS)
+        record = lost_streams.Record(described.releases, patient, local_files=not described.container)
+        return record.compare(proven, seen(healthz), evidence.ask_server(asked, "jsz"))
+    except lost_streams.NotComparedError as error:
+        raise NotSeenError(error.what, error.why, error.remedy) from error
+    except monitoring.MonitoringError as error:
+        raise NotSeenError(f"what the server tells at {error.url}", error.cause, error.remedy) from error
 
 
 def _state(pid: int) -> str:

@@ -50,6 +50,17 @@ async def main():
 asyncio.run(main())
 END
 """
+# Of the streams that a deployment has proven, the ground has one; see ground.py.
+DELETE = f"""
+{ground.PYTHON} - <<'END'
+import asyncio, nats
+async def main():
+    client = await nats.connect("nats://127.0.0.1:4222", **{ground.LOGIN!r})
+    await client.jetstream().delete_stream("{ground.STREAM}")
+    await client.close()
+asyncio.run(main())
+END
+"""
 
 BREAKAGES = [
     Breakage(
@@ -326,6 +337,26 @@ BREAKAGES = [
         make=f"{STREAM}{STOP}; echo '{{' > $(find {STORE} -path '*HISTORY/meta.inf'); {RESTART}",
         neighbour="store of root",
         touches="store",
+        hides=False,
+    ),
+    Breakage(
+        name="stream deleted by hand",
+        cause="streams_gone",
+        says=f"stream {ground.STREAM}: with 1 message",
+        make=DELETE,
+        neighbour="stream hidden by a lower limit",
+        # only a server that runs can lose it, so that it goes with nothing else
+        touches="service",
+        hides=False,
+        sample=True,
+    ),
+    Breakage(
+        name="stream hidden by a lower limit",
+        cause="streams_hidden",
+        says=f'Error recreating stream "{ground.STREAM}"',
+        make=f"sed -i 's/max_file: .*/max_file: 4096/' {CONFIG}; {RESTART}",
+        neighbour="stream deleted by hand",
+        touches="service",
         hides=False,
     ),
     Breakage(

@@ -15,7 +15,14 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.rosey.nats.plugins.module_utils import bot_health, checks, monitoring
+from ansible_collections.rosey.nats.plugins.module_utils import (
+    asset_record,
+    assets,
+    bot_health,
+    checks,
+    lost_streams,
+    monitoring,
+)
 from ansible_collections.rosey.nats.plugins.module_utils.checks import (
     KINDS,
     Check,
@@ -89,6 +96,15 @@ MEANT = Expectation(
     ),
     bot_service="cytube-bot.service",
 )
+KEPT = assets.Stream("$G", "HISTORY", created="2026-11-23T19:56:42Z", storage="file", messages=12, last_seq=12)
+PROVEN = asset_record.Proven("2026-11-26T11:43:13Z", assets.of([KEPT, replace(KEPT, name="EVENTS", messages=1)]))
+
+
+def compared(*streams: assets.Stream, data: Path | None = None, **changes: Any) -> lost_streams.Comparison:
+    """Compare these streams with two that were proven."""
+    return lost_streams.compare(Path("/releases"), PROVEN, assets.of(streams), data, **changes)
+
+
 WELL = Snapshot(
     answers=HEALTHY,
     connected=Connected(0.001, SERVER_ID),
@@ -96,6 +112,7 @@ WELL = Snapshot(
     told=bot_health.Told(200, BOT),
     held={"rosey-bot-prod": (), "rosey-bot-prod-quotes": (QUOTE, ADD)},
     bot_service=SERVICE,
+    streams=compared(*PROVEN.assets.streams.values()),
 )
 SILENT = MonitoringError("http://h:8222/varz", "connection refused, nothing listens there", "start it")
 
@@ -251,7 +268,7 @@ def test_what_is_wrong_has_its_check_and_no_other(
 
 
 def test_a_server_that_does_not_answer_is_critical_and_the_rest_is_made() -> None:
-    found = made(replace(WELL, answers=dict.fromkeys(checks.ENDPOINTS, SILENT), held=SILENT))
+    found = made(replace(WELL, answers=dict.fromkeys(checks.ENDPOINTS, SILENT), held=SILENT, streams=SILENT))
     assert list(found) == list(KINDS)
     well = {"service", "connection", "bot_service", "bot", "bot_errors"}
     unknown = dict.fromkeys(KINDS.keys() - well - {"server"}, Status.UNKNOWN)
@@ -281,7 +298,7 @@ def test_an_answer_that_no_server_gives_is_unknown(answers: dict[str, Any], expe
 def test_what_a_host_does_not_have_has_no_check() -> None:
     bare = Snapshot(HEALTHY)
     names = set(made(bare, Expectation()))
-    assert KINDS.keys() - names == {"service", "connection", "bot_service", "bot", "bot_errors", "plugins"}
+    assert KINDS.keys() - names == {"streams", "service", "connection", "bot_service", "bot", "bot_errors", "plugins"}
     absent = Snapshot(HEALTHY, no_bot="no bot is installed at /opt/rosey-bot")
     found = made(absent, replace(MEANT, service=None, client_url=None))
     assert {"bot_service", "bot_errors", "plugins"}.isdisjoint(found)
@@ -308,6 +325,79 @@ def test_what_the_bot_need_not_tell_is_nothing_wrong() -> None:
     found = made(replace(WELL, told=told))
     assert not_well(found) == {}
     assert found["bot_errors"].value is None
+
+
+MEANT_SO = 'where that was meant: site.yml -e \'{"nats_server_accept": ["gone_streams"]}\''
+ANEW = replace(KEPT, created="2026-11-27T00:00:00Z", messages=3, last_seq=3)
+
+
+def test_streams_that_are_gone_come_first_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "$G" / "streams" / "HISTORY").mkdir(parents=True)
+    found = made(replace(WELL, streams=compared(data=tmp_path)))
+    assert next(iter(found)) == "streams"
+    assert not_well(found) == {"streams": Status.CRITICAL}
+    check = found["streams"]
+    assert check.value == 2
+    assert check.summary == (
+        "0 of 2 streams of 2026-11-26T11:43:13Z there; "
+        f"stream EVENTS: expected with 1 message, found none; its files are gone from {tmp_path}/$G/streams/EVENTS; "
+        f"stream HISTORY: expected with 12 messages, found none; its files stand in {tmp_path}/$G/streams/HISTORY"
+    )
+    assert check.remedy == (
+        'where the files still stand: look in the log of the server for "Error recreating stream" or "Error '
+        'decrypting", undo what was changed, such as a key or a limit, and restart it; where the files are gone: '
+        f"restore them from a backup, or from a copy in /releases/stores; {MEANT_SO}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("streams", "status", "said", "remedy"),
+    [
+        (compared(*PROVEN.assets.streams.values()), Status.OK, "2 of 2 streams of 2026-11-26T11:43:13Z there", ""),
+        (
+            compared(KEPT),
+            Status.CRITICAL,
+            "none; whether its files stand is not known",
+            "where the files still stand: ",
+        ),
+        (compared(KEPT, is_off=True), Status.CRITICAL, "stream EVENTS", "JetStream is off: turn it on as it was"),
+        (compared(KEPT, data=Path("/nowhere")), Status.CRITICAL, "gone from /nowhere", "the files are gone: restore"),
+        (lost_streams.NotComparedError("/f", "it can't be read", "run as root"), Status.UNKNOWN, "/f: it", "run as"),
+        (SILENT, Status.UNKNOWN, "no answer at http://h:8222/varz", "start it"),
+    ],
+)
+def test_streams_have_a_status(
+    streams: lost_streams.Comparison | Exception, status: Status, said: str, remedy: str
+) -> None:
+    check = made(replace(WELL, streams=streams))["streams"]
+    assert (check.status, check.value is None) == (status, status is Status.UNKNOWN)
+    assert said in check.summary
+    assert check.remedy.startswith(remedy)
+
+
+def test_what_else_is_missing_of_streams_is_a_warning() -> None:
+    check = made(replace(WELL, streams=compared(ANEW, replace(KEPT, name="EVENTS", messages=0))))["streams"]
+    assert (check.status, check.value) == (Status.WARNING, 0)
+    assert check.summary.startswith(
+        "2 of 2 streams of 2026-11-26T11:43:13Z there; stream HISTORY: expected last sequence 12, "
+    )
+    assert "EVENTS" not in check.summary
+
+
+def test_many_streams_that_are_gone_stay_one_line() -> None:
+    many = assets.of(replace(KEPT, name=f"s{number:02}") for number in range(15))
+    proven = asset_record.Proven(PROVEN.time, many)
+    found = lost_streams.compare(Path("/releases"), proven, assets.of([]), None)
+    summary = made(replace(WELL, streams=found))["streams"].summary
+    assert all(f"stream s{number:02}: " in summary for number in range(10))
+    assert summary.endswith("; and 5 more")
+    assert "\n" not in summary
+
+
+def test_streams_are_not_missed_where_jetstream_was_meant_to_be_off() -> None:
+    off = replace(having(jsz={"disabled": True, "config": {}}), streams=compared(is_off=True))
+    assert "streams" not in made(off, replace(MEANT, jetstream=False))
+    assert made(off)["streams"].status is Status.CRITICAL
 
 
 def test_jetstream_that_was_not_meant_and_is_off_is_well() -> None:
@@ -474,6 +564,32 @@ def test_what_plugins_hold_is_asked_of_the_server_that_the_bot_is_connected_to()
             found = look(monitoring.Monitor(other.url)).held
             assert isinstance(found, MonitoringError)
             assert (found.url, said in found.cause) == (f"{other.url}/connz", True)
+
+
+STARTING = {"errors": [{"error": "failed to be ready for connections after 1ms: startup did not complete"}]}
+
+
+def test_streams_are_asked_for_once_and_only_where_some_were_proven(tmp_path: Path) -> None:
+    def look(url: str, **given: Any) -> Snapshot:
+        record = lost_streams.Record(tmp_path, monitoring.Monitor(url, timeout=5))
+        return observer(url, record=record, **given).look()
+
+    with fake_monitoring({"/jsz": {**JSZ, "config": {"store_dir": str(tmp_path)}}}) as fake:
+        assert look(fake.url).streams is None
+        assert len(fake.asked) == len(checks.ENDPOINTS)
+        asset_record.Book(tmp_path).prove(PROVEN)
+        fake.asked.clear()
+        found = look(fake.url).streams
+        assert isinstance(found, lost_streams.Comparison)
+        assert [each.files for each in found.lost] == [lost_streams.Files.GONE] * 2
+        assert [path for path, _query in fake.asked] == [*(f"/{name}" for name in checks.ENDPOINTS), "/jsz"]
+        assert look(fake.url, expectation=Expectation(jetstream=False)).streams is None
+        fake.answers["/healthz"] = {"status": "error", **STARTING}
+        found = look(fake.url).streams
+        assert isinstance(found, lost_streams.NotComparedError)
+        assert "may not have taken up its streams yet" in found.why
+        fake.answers["/varz"] = Reply(b"", status=500)
+        assert isinstance(look(fake.url).streams, MonitoringError)
 
 
 def test_a_bot_that_is_not_there_is_not_asked() -> None:

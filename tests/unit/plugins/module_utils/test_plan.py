@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ansible_collections.rosey.nats.plugins.module_utils import conf, options, plan
 from ansible_collections.rosey.nats.plugins.module_utils.action import Action, least
 from ansible_collections.rosey.nats.plugins.module_utils.options import ANY_NAME, OPTIONS, Form, Kind, Option
-from ansible_collections.rosey.nats.tests.unit.fake_monitoring import JSZ, VARZ
+from ansible_collections.rosey.nats.tests.unit.fake_monitoring import VARZ
 
 Config = dict[str, Any]
 
@@ -233,62 +233,3 @@ def test_what_the_server_shows_counts_more_than_its_file(
     before: Config, after: Config, varz: Config, expected: list[str]
 ) -> None:
     assert [str(reason) for reason in plan.reasons(before, after, {**VARZ, **varz})] == expected
-
-
-HELD = {**JSZ, "streams": 3, "messages": 400, "storage": 1000, "memory": 500, "config": {"store_dir": "/s/jetstream"}}
-STORE = {"store_dir": "/s", "max_mem": 512_000_000, "max_file": 5_000_000_000}
-
-
-@pytest.mark.parametrize(
-    ("after", "jsz", "expected"),
-    [
-        ({"max_connections": 4}, None, {"fewer_connections": "max_connections: 4, and 5 clients are connected"}),
-        ({"max_connections": 5}, None, {}),
-        ({"max_connections": 0}, None, {}),
-        ({"max_connections": -1}, None, {}),
-        ({"max_connections": {"$variable": "MOST"}}, None, {}),
-        ({"authorization": {"token": "new"}, "jetstream": STORE}, HELD, {}),
-        ({"jetstream": STORE}, HELD, {}),
-        ({"jetstream": {**STORE, "max_file": 1000}}, HELD, {}),
-        ({"jetstream": {**STORE, "max_file": 999}}, HELD, {"smaller_store": "jetstream.max_file: 999 bytes, and"}),
-        ({"jetstream": {**STORE, "max_mem": 499}}, HELD, {"smaller_store": "jetstream.max_mem: 499 bytes"}),
-        ({"jetstream": {"store_dir": "/s/"}}, HELD, {}),
-        (
-            {"jetstream": {"store_dir": "/t"}},
-            HELD,
-            {"other_store": "jetstream.store_dir: /t/jetstream, and 3 streams with 400 messages are in /s/jetstream;"},
-        ),
-        ({"store_dir": "/s", "jetstream": True}, HELD, {}),
-        ({"jetstream": {"store_dir": {"$variable": "STORE"}}}, HELD, {}),
-        ({"jetstream": True}, HELD, {"other_store": "jetstream.store_dir: /tmp/nats/jetstream"}),
-        ({"jetstream": {"store_dir": "/t"}}, {**HELD, "streams": 0}, {}),
-        ({}, HELD, {"no_jetstream": "jetstream: off, and it holds 3 streams with 400 messages"}),
-        ({"jetstream": {**STORE, "enabled": False}}, HELD, {"no_jetstream": "jetstream: off"}),
-        ({}, {**HELD, "streams": 0}, {}),
-        ({}, None, {}),
-    ],
-)
-def test_a_danger_is_named_with_its_figures(after: Config, jsz: Config | None, expected: dict[str, str]) -> None:
-    found = {danger.name: danger for danger in plan.dangers(after, VARZ, jsz)}
-    assert found.keys() == expected.keys()
-    for name, danger in found.items():
-        assert danger.what.startswith(expected[name])
-        assert danger.refusal.endswith(f". Set nats_server_accept: [{name}] to do it all the same.")
-
-
-@pytest.mark.parametrize(
-    ("after", "varz", "expected"),
-    [
-        ({"jetstream": STORE}, {}, False),
-        ({"jetstream": {"store_dir": "/s"}}, {}, False),
-        ({"jetstream": {**STORE, "max_file": "1G"}}, {}, True),
-        ({"jetstream": {**STORE, "max_mem": "1G"}}, {}, True),
-        ({"jetstream": {"store_dir": "/t"}}, {}, True),
-        ({"jetstream": {**STORE, "enabled": False}}, {}, True),
-        ({}, {}, True),
-        ({}, {"jetstream": {}}, False),
-        ({"jetstream": STORE}, {"jetstream": {"stats": {}}}, True),
-    ],
-)
-def test_jsz_is_asked_only_where_the_store_may_change(after: Config, varz: Config, *, expected: bool) -> None:
-    assert plan.concerns_store(after, {**VARZ, **varz}) is expected

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import process
+from ansible_collections.rosey.nats.plugins.module_utils import assets, process
+from ansible_collections.rosey.nats.plugins.module_utils.asset_record import Book, Proven
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import (
     BOT,
     IDENTITY,
@@ -132,6 +133,22 @@ def test_what_plugins_hold_is_asked_where_it_is_told_to(ask: Ask, fake: FakeMoni
 def test_jetstream_is_meant_as_the_configuration_says_it(ask: Ask, jetstream: Any, expected: dict[str, str]) -> None:
     assert statuses(ask(jetstream=jetstream)) == expected
     assert statuses(ask()) == {}
+
+
+def test_streams_are_compared_with_those_that_were_proven(ask: Ask, fake: FakeMonitoring, tmp_path: Path) -> None:
+    def streams(**given: Any) -> tuple[str, str]:
+        (check,) = (check for check in ask(releases=str(tmp_path), **given)["checks"] if check["name"] == "streams")
+        return check["status"], check["summary"]
+
+    assert ask(releases=str(tmp_path))["summary"] == ask()["summary"]
+    proven = assets.of([assets.Stream("$G", "HISTORY", storage="file", messages=12)])
+    Book(tmp_path).prove(Proven("2026-11-26T11:43:13Z", proven))
+    assert ask()["status"] == "ok"
+    fake.answers["/jsz"] = {**fake.answers["/jsz"], "config": {"max_memory": 10, "max_storage": 10, "store_dir": "/s"}}
+    lost = "0 of 1 streams of 2026-11-26T11:43:13Z there; stream HISTORY: expected with 12 messages, found none; "
+    assert streams() == ("critical", f"{lost}its files are gone from /s/$G/streams/HISTORY")
+    assert streams(local_files=False) == ("critical", f"{lost}whether its files stand is not known")
+    assert ask(releases=str(tmp_path))["checks"][0]["name"] == "streams"
 
 
 def test_a_process_that_is_gone_is_critical(ask: Ask, tmp_path: Path) -> None:

@@ -5,18 +5,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import nats
 import pytest
 
+from ansible_collections.rosey.nats.plugins.module_utils import asset_reading, asset_record
+from ansible_collections.rosey.nats.plugins.module_utils.monitoring import Monitor
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import IDENTITY, fake_monitoring
 
 ModuleResult = dict[str, Any]
@@ -45,9 +50,33 @@ class Server:
     def pid_file(self) -> Path:
         return self.directory / "nats-server.pid"
 
+    @property
+    def releases(self) -> Path:
+        return self.directory / "releases"
+
+    @contextmanager
+    def run(self) -> Iterator[None]:
+        """Run it, once it takes clients."""
+        process = subprocess.Popen([self.binary, "-c", self.config], stderr=subprocess.DEVNULL)
+        try:
+            deadline = time.monotonic() + 10
+            while not takes_clients(self.port):
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            yield
+        finally:
+            process.terminate()
+            process.wait()
+
     def diagnose(self, *symptoms: str, **arguments: Any) -> ModuleResult:
-        server = {"binary": str(self.binary), "config_file": str(self.config), "pid_file": str(self.pid_file)}
+        files = {"binary": self.binary, "config_file": self.config, "pid_file": self.pid_file}
+        server = {name: str(path) for name, path in {**files, "releases": self.releases}.items()}
         return self.run_module("diagnosis_info", symptoms=list(symptoms or ("server",)), server=server, **arguments)
+
+
+def takes_clients(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture
@@ -101,6 +130,52 @@ def test_a_server_that_runs_has_no_cause(running: Server, check_mode: bool) -> N
     assert (names(result), result["changed"], result["symptoms"]) == ([], False, ["server"])
     assert "health of the server" in result["healthy"]
     assert result["report"] == [f"healthy: {', '.join(result['healthy'])}"]
+
+
+def test_streams_that_were_proven_and_are_gone_come_first(server: Server, free_port: Callable[[], int]) -> None:
+    """One that a client has deleted, and one that the server leaves out when it starts with a lower limit."""
+
+    async def change(*, add: bool) -> None:
+        client = await nats.connect(f"nats://127.0.0.1:{server.port}")
+        stream = client.jetstream()
+        if add:
+            await stream.add_stream(name="DELETED", subjects=["deleted"])
+            await stream.add_stream(name="HIDDEN", subjects=["hidden"], max_bytes=1 << 20)
+            await stream.publish("hidden", b"kept")
+        else:
+            await stream.delete_stream("DELETED")
+        await client.close()
+
+    monitoring_port = free_port()
+
+    def configure(max_file: str) -> None:
+        jetstream = f'jetstream {{ store_dir: "{server.directory}/store", max_mem: 8M, max_file: {max_file} }}'
+        log = f'log_file: "{server.directory}/nats-server.log"'
+        server.configure(f"http_port: {monitoring_port}", f'pid_file: "{server.pid_file}"', log, jetstream)
+
+    configure("2M")
+    with server.run():
+        asyncio.run(change(add=True))
+        there = asset_reading.ask(Monitor(f"http://127.0.0.1:{monitoring_port}"))
+        assert names(server.diagnose()) == []
+        asset_record.Book(server.releases).prove(asset_record.proven_now(there))
+        result = server.diagnose()
+        assert names(result) == []
+        assert result["healthy"][0] == "streams that were there when it was last proven"
+        asyncio.run(change(add=False))
+        (gone,) = server.diagnose()["causes"]
+        assert (gone["name"], gone["confidence"]) == ("streams_gone", "certain")
+        assert f"its files are gone from {server.directory}/store/jetstream/$G/streams/DELETED" in gone["evidence"][0]
+    configure("512K")
+    with server.run():
+        found = server.diagnose("server", "bot")
+        hidden = found["causes"][0]
+        assert names(found)[:2] == ["streams_hidden", "streams_gone"]
+        assert "stream HIDDEN: with 1 message then, now none; its files stand in " in hidden["evidence"][0]
+        assert 'Error recreating stream "HIDDEN": ' in hidden["evidence"][1]
+    configure("2M")
+    with server.run():
+        assert names(server.diagnose()) == ["streams_gone"]
 
 
 def test_a_server_that_does_not_run_is_told(server: Server) -> None:

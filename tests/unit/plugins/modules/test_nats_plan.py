@@ -23,6 +23,15 @@ from ansible_collections.rosey.nats.plugins.module_utils import release, store
 from ansible_collections.rosey.nats.plugins.modules import nats_plan
 
 DANGERS = ["fewer_connections", "smaller_store", "other_store", "no_jetstream"]
+
+
+def stored(directory: Path | str | None, before: str | None, *, needs_copy: bool) -> dict[str, Any]:
+    """Give what the module tells of a store in this directory."""
+    data = None if directory is None else f"{directory}/jetstream"
+    told = {"directory": None if directory is None else str(directory), "data": data, "back": None}
+    return {**told, "before": before, "needs_copy": needs_copy}
+
+
 RunModule = Callable[..., dict[str, Any]]
 
 
@@ -391,9 +400,12 @@ def test_on_the_way_back_an_older_version_starts_without_a_copy_where_none_is_ma
     (host.root / "store").mkdir()
     (host.root / "nats-server").symlink_to(host.root / "lib" / "2.10.7" / "nats-server")
     asked = {"version": "2.9.25", "store_copy": False}
+    # nobody can tell that such a stream has nothing that only the newer version reads
+    (host.root / "store" / "jetstream" / "$G" / "streams" / "CHAT").mkdir(parents=True)
     assert "can silently lose" in host.plan(host.store(), **asked)["msg"]
-    planned = host.plan(host.store(), **asked, accept=["all"])["store"]
-    assert planned == {"directory": str(host.root / "store"), "before": "2.10.7", "needs_copy": False}
+    for word in ("all", "older_version"):
+        planned = host.plan(host.store(), **asked, accept=[word])["store"]
+        assert planned == stored(host.root / "store", "2.10.7", needs_copy=False)
 
 
 @pytest.mark.parametrize(
@@ -413,7 +425,7 @@ def test_the_store_is_named_wherever_the_configuration_has_it(
     monkeypatch.chdir(host.root)
     (host.root / "store").mkdir()
     planned = host.plan(config.format(root=host.root), version="2.9.25", ran_last="2.10.7")["store"]
-    assert planned == {"directory": directory.format(root=host.root), "before": "2.10.7", "needs_copy": True}
+    assert planned == stored(directory.format(root=host.root), "2.10.7", needs_copy=True)
 
 
 def test_a_store_that_a_variable_names_can_not_be_copied(host: Host) -> None:
@@ -448,7 +460,7 @@ def test_a_link_to_what_is_no_version_tells_nothing(host: Host) -> None:
     (host.root / "store").mkdir()
     (host.root / "nats-server").symlink_to(host.root / "lib" / "current" / "nats-server")
     planned = host.plan(host.store())["store"]
-    assert planned == {"directory": str(host.root / "store"), "before": None, "needs_copy": False}
+    assert planned == stored(host.root / "store", None, needs_copy=False)
 
 
 @pytest.mark.parametrize(
@@ -501,28 +513,43 @@ def test_jetstream_that_a_reload_turned_on_and_off_needs_nothing_more(
     ("config", "name", "figures"),
     [
         (
-            "{monitoring}jetstream {{ store_dir: {root}/store, max_mem: 64M, max_file: 1K }}",
+            "{monitoring}jetstream {{ store_dir: {root}/store, max_mem: 64M, max_file: 0 }}",
             "smaller_store",
-            "1000 bytes",
+            "0 bytes",
         ),
-        ("{monitoring}jetstream {{ store_dir: {root}/other }}", "other_store", "1 streams with 3 messages"),
-        ("{monitoring}", "no_jetstream", "1 streams with 3 messages"),
+        ("{monitoring}jetstream {{ store_dir: {root}/other }}", "other_store", "1 stream with 3 messages (kept)"),
+        ("{monitoring}", "no_jetstream", "1 stream with 3 messages (kept)"),
+        (
+            "{monitoring}{store}server_name: n\ncluster {{ name: c, port: {other}, routes: [nats://h:{other}] }}",
+            "added_cluster",
+            "1 stream with 3 messages (kept)",
+        ),
+        (
+            "{monitoring}{store}accounts {{ APP {{ users: [{{user: u, password: p}}], jetstream: enabled }} }}",
+            "other_account",
+            "1 stream with 3 messages (kept)",
+        ),
     ],
 )
 def test_what_would_be_lost_is_refused_unless_it_is_accepted(
-    monitored: Host, config: str, name: str, figures: str
+    monitored: Host, free_port: Callable[[], int], config: str, name: str, figures: str
 ) -> None:
     (monitored.root / "other").mkdir()
-    config = config.format(monitoring=monitored.monitoring, root=monitored.root)
+    config = config.format(
+        monitoring=monitored.monitoring, store=monitored.store(), root=monitored.root, other=free_port()
+    )
     refused = monitored.plan(config)
     assert refused["failed"]
     assert figures in refused["msg"]
-    assert f"Set nats_server_accept: [{name}] to do it all the same." in refused["msg"]
+    assert f"Set nats_server_accept: [{name}] to do it all the same; the store is copied first." in refused["msg"]
     assert monitored.plan(config, accept=[other for other in DANGERS if other != name])["failed"]
     accepted = monitored.plan(config, accept=[name])
     assert "failed" not in accepted
-    (danger,) = accepted["dangers"]
-    assert figures in danger
+    assert figures in accepted["dangers"][0]
+    assert accepted["accepted"] == [name]
+    # a store is only copied while nobody writes to it
+    assert accepted["store"] == stored(monitored.root / "store", "2.10.7", needs_copy=True)
+    assert accepted["action"] == "restart"
 
 
 def test_clients_that_would_be_cut_off_are_counted(monitored: Host) -> None:
@@ -563,6 +590,53 @@ def test_another_version_is_seen_by_what_the_server_says(monitored: Host, runtim
     assert len(result["reasons"]) == 1
 
 
+def test_what_stops_writes_is_warned_of(monitored: Host) -> None:
+    small = f"jetstream {{ store_dir: {monitored.root}/store, max_mem: 64M, max_file: 1K }}"
+    planned = monitored.plan(monitored.monitoring + small)
+    assert (planned["action"], planned["accepted"]) == ("restart", [])
+    assert planned["dangers"][0] in str(planned["warnings"])
+    assert "jetstream.max_file: 1000 bytes, and 3" in planned["dangers"][0]
+    assert planned["store"]["needs_copy"] is False
+
+
+def test_what_there_is_is_counted(monitored: Host) -> None:
+    planned = monitored.plan(monitored.monitoring + monitored.store())
+    assert {**planned["assets"], "bytes": 0} == {"streams": 1, "consumers": 0, "messages": 3, "bytes": 0}
+    assert planned["action"] == "nothing"
+
+
+def test_a_link_that_leads_elsewhere_is_another_store_and_a_spelling_is_none(monitored: Host) -> None:
+    store_dir = monitored.root / "store"
+    (monitored.root / "same").symlink_to(store_dir)
+    (monitored.root / "empty").mkdir()
+    (monitored.root / "elsewhere").symlink_to(monitored.root / "empty")
+
+    def plan(directory: str) -> dict[str, Any]:
+        block = f'jetstream {{ store_dir: "{directory}", max_mem: 64M, max_file: 128M }}'
+        return monitored.plan(monitored.monitoring + block)
+
+    for spelling in (f"{store_dir}/", f"{monitored.root}/./store", f"{monitored.root}/same"):
+        assert plan(spelling)["dangers"] == []
+    assert "other_store" in plan(f"{monitored.root}/elsewhere")["msg"]
+    # the same text, and another disk where it leads
+    store_dir.rename(monitored.root / "unmounted")
+    store_dir.mkdir()
+    refused = monitored.plan(monitored.monitoring + monitored.store() + "server_name: another")
+    assert "1 stream with 3 messages (kept) are not there" in refused["msg"]
+
+
+def test_a_variable_and_an_include_are_looked_through(
+    monitored: Host, nats_server: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (monitored.root / "part.conf").write_text(f"jetstream {{ store_dir: {monitored.root}/other }}\n")
+    (monitored.root / "other").mkdir()
+    assert "other_store" in monitored.plan(f"{monitored.monitoring}include part.conf\n")["msg"]
+    block = f"STORE: {monitored.root}/other\njetstream {{ store_dir: $STORE }}\n"
+    assert "other_store" in monitored.plan(monitored.monitoring + block)["msg"]
+    unknown = monitored.plan(monitored.monitoring + "jetstream { store_dir: $NOWHERE_SET }")["msg"]
+    assert "only the server's environment gives it" in unknown
+
+
 def test_it_is_known_where_the_running_server_answers(monitored: Host, free_port: Callable[[], int]) -> None:
     before = f"http://127.0.0.1:{monitored.monitoring.split()[1]}"
     moved = f"http_port: {free_port()}\nhttp_base_path: /nats\n" + monitored.store()
@@ -578,14 +652,11 @@ def test_a_container_with_streams_is_guarded_too(monitored: Host) -> None:
 def test_the_store_of_a_container_is_not_copied_and_so_guarded(monitored: Host, version: str) -> None:
     config = monitored.monitoring + monitored.store()
     refused = monitored.plan(config, runtime="docker", version=version)["msg"]
-    assert (
-        f"nats_server_version is {version}, and 2.10.7 ran here in a container, whose store can't be copied" in refused
-    )
+    assert f"nats_server_version is {version}, and 2.10.7 ran here; the store of a container can't be copied" in refused
     assert "Set nats_server_accept: [uncopied_store] to do it all the same" in refused
     for accept in ("uncopied_store", "all"):
         planned = monitored.plan(config, runtime="docker", version=version, accept=[accept])
-        found = {"directory": str(monitored.root / "store"), "before": "2.10.7", "needs_copy": False}
-        assert planned["store"] == found
+        assert planned["store"] == stored(None, "2.10.7", needs_copy=False)
 
 
 def test_what_was_proven_is_never_shown(monitored: Host) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.rosey.nats.plugins.module_utils import store
-from ansible_collections.rosey.nats.tests.unit.fake_monitoring import JSZ, fake_monitoring
+from ansible_collections.rosey.nats.tests.unit.fake_monitoring import fake_monitoring, jsz_of, stream_detail
 
 RunModule = Callable[..., dict[str, Any]]
 CHAT = {"account": "$G", "name": "CHAT", "messages": 10, "bytes": 900, "first_seq": 1, "last_seq": 10}
@@ -145,10 +145,10 @@ def test_the_report_says_what_was_written_since(host: Host) -> None:
 def test_the_report_asks_the_server(host: Host) -> None:
     host.write("hello")
     host.copy(streams=[CHAT])
-    detail = {"name": "CHAT", "config": {"storage": "file"}, "state": {**CHAT, "last_seq": 12, "messages": 12}}
-    with fake_monitoring({"/jsz": {**JSZ, "account_details": [{"name": "$G", "stream_detail": [detail]}]}}) as server:
+    account = {"name": "$G", "stream_detail": [stream_detail("CHAT", 12)]}
+    with fake_monitoring({"/jsz": jsz_of(account)}) as server:
         result = host.report(to_version="2.10.7", monitoring_url=server.url)
-    assert result["streams"] == [{**CHAT, "messages": 12, "last_seq": 12}]
+    assert result["streams"] == [{**CHAT, "messages": 12, "bytes": 120, "last_seq": 12}]
     assert result["since"]["lines"] == ["CHAT: 2 messages written since the copy"]
 
 

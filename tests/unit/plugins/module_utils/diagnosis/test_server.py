@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import process
+from ansible_collections.rosey.nats.plugins.module_utils import assets, lost_streams, process
+from ansible_collections.rosey.nats.plugins.module_utils.asset_record import Proven
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis import server
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.evidence import Step, Unit
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.server_evidence import (
@@ -346,3 +347,78 @@ def test_of_a_container_only_what_the_server_says_counts() -> None:
     cause = first(replace(contained, health=GONE))
     assert (cause.name, cause.confidence) == ("not_seen", Confidence.POSSIBLE)
     assert "docker logs nats-dev" in cause.remedy
+
+
+KEPT_STREAM = assets.Stream("$G", "HISTORY", created="2026-11-23T19:56:42Z", storage="file", messages=12)
+RECREATED = '  Error recreating stream "HISTORY": insufficient storage resources available (10047)'
+
+
+def lost(data: Path | None, *, is_off: bool = False, names: tuple[str, ...] = ("HISTORY",)) -> Evidence:
+    """Give a healthy server that has lost these streams."""
+    proven = Proven("2026-11-26T11:43:13Z", assets.of(replace(KEPT_STREAM, name=name) for name in names))
+    found = lost_streams.compare(Path("/releases"), proven, assets.of([]), data, is_off=is_off)
+    return replace(HEALTHY, streams=found)
+
+
+def test_streams_that_are_there_are_told_as_healthy() -> None:
+    found = server.diagnosis(lost(None, names=()))
+    assert found.causes == ()
+    assert found.healthy[0] == "streams that were there when it was last proven"
+
+
+def test_lost_streams_are_named_first_whatever_else_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "$G" / "streams" / "KEPT").mkdir(parents=True)
+    evidence = replace(
+        lost(tmp_path, names=("HISTORY", "KEPT")),
+        unit=Unit("nats", {**PROPERTIES, "LoadState": "masked"}),
+        places=(CONFIG, LOG, replace(KEPT, free_bytes=0)),
+        log=f'[6] 2026/11/26 [WRN]   Error recreating stream "OLD"\n[7] 2026/11/26 [WRN] {RECREATED}',
+    )
+    hidden, gone, *others = server.diagnosis(evidence).causes
+    assert [cause.name for cause in (hidden, gone, *others)] == [
+        "streams_hidden",
+        "streams_gone",
+        "unit_masked",
+        "disk_full",
+    ]
+    assert {cause.confidence for cause in (hidden, gone)} == {Confidence.CERTAIN}
+    assert hidden.cause == (
+        "the server does not show 1 stream that it had at 2026-11-26T11:43:13Z, though the files still stand"
+    )
+    assert hidden.evidence == (
+        f"stream KEPT: with 12 messages then, now none; its files stand in {tmp_path}/$G/streams/KEPT",
+        f"2026/11/26 [WRN] {RECREATED}",
+    )
+    assert "restart it (systemctl restart nats); where that was meant: site.yml -e " in hidden.remedy
+    assert gone.cause == "the server has no more 1 stream that it had at 2026-11-26T11:43:13Z"
+    assert "restore them from a backup, or from a copy in /releases/stores; where that was meant" in gone.remedy
+
+
+def test_streams_are_hidden_where_jetstream_is_off() -> None:
+    (cause,) = server.diagnosis(lost(None, is_off=True)).causes
+    assert (cause.name, cause.confidence) == ("streams_hidden", Confidence.CERTAIN)
+    assert "since JetStream is off" in cause.cause
+    assert cause.remedy.startswith("JetStream is off: turn it on as it was")
+
+
+def test_of_many_lost_streams_a_few_are_named() -> None:
+    (cause,) = server.diagnosis(lost(None, names=tuple("ABCDEFG"))).causes
+    assert cause.name == "streams_gone"
+    assert cause.evidence[5:] == ("and 2 more",)
+
+
+def test_streams_that_could_not_be_compared_are_told_last_and_once() -> None:
+    found = server.diagnosis(replace(HEALTHY, streams=GONE, health=GONE))
+    assert [(cause.name, cause.confidence) for cause in found.causes] == [("not_seen", Confidence.POSSIBLE)]
+    assert found.healthy[0] == "unit"
+
+
+def test_a_log_that_could_not_be_read_does_not_hide_lost_streams(tmp_path: Path) -> None:
+    (tmp_path / "$G" / "streams" / "HISTORY").mkdir(parents=True)
+    assert first(replace(lost(tmp_path), log=GONE)).name == "streams_hidden"
+
+
+def test_streams_of_a_server_in_a_container_are_missed_too() -> None:
+    contained = replace(lost(None), described=replace(DESCRIBED, container="nats-dev"), unit=None)
+    cause = first(contained)
+    assert (cause.name, "whether its files stand is not known" in cause.evidence[0]) == ("streams_gone", True)

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import os
 import pwd
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import monitoring
+from ansible_collections.rosey.nats.plugins.module_utils import asset_record, assets, lost_streams, monitoring
+from ansible_collections.rosey.nats.plugins.module_utils.asset_record import Book, proven_now
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis import server_evidence
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.server_evidence import Described
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.tree import NotSeenError
@@ -60,3 +62,29 @@ def test_a_server_that_has_not_answered_is_not_asked_again(tmp_path: Path) -> No
     seen = server_evidence.look(described(tmp_path, monitoring_url=fake.url), lambda _words: (1, "", ""))
     assert isinstance(seen.monitor, NotSeenError)
     assert seen.monitor is seen.health
+
+
+def test_streams_are_compared_where_some_were_proven(tmp_path: Path) -> None:
+    def streams(container: str = "nats-dev") -> lost_streams.Comparison | NotSeenError | None:
+        meant = replace(described(tmp_path, monitoring_url=fake.url), container=container, releases=tmp_path)
+        return server_evidence.look(meant, lambda _words: (1, "", "")).streams
+
+    with fake_monitoring() as fake:
+        assert streams() is None
+        Book(tmp_path).prove(proven_now(assets.of([assets.Stream("$G", "HISTORY", storage="file")])))
+        found = streams()
+        assert isinstance(found, lost_streams.Comparison)
+        assert [lost.stream.name for lost in found.lost] == ["HISTORY"]
+        # a server that does not run shows nothing
+        assert streams(container="") is None
+        fake.answers["/healthz"] = {"status": "error", "errors": [{"error": "failed to be ready for connections"}]}
+        found = streams()
+        assert isinstance(found, NotSeenError)
+        assert found.what == f"{fake.url}/healthz"
+    found = streams()
+    assert isinstance(found, NotSeenError)
+    assert "refused" in found.why
+    (tmp_path / asset_record.PROVEN).write_text("no JSON")
+    found = streams()
+    assert isinstance(found, NotSeenError)
+    assert found.what == f"{tmp_path}/assets.json"
