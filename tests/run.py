@@ -30,6 +30,8 @@ SERVER = ENVIRONMENT / "nats-server"
 # Other versions, for what a change of version does: a later one of the same line, and one of an older line.
 NEWER, OLDER = ENVIRONMENT / "nats-server-newer", ENVIRONMENT / "nats-server-older"
 NEWER_VERSION, OLDER_VERSION = "2.10.29", "2.9.25"
+# The line after it, for what its features leave in a store.
+NEXT, NEXT_VERSION = ENVIRONMENT / "nats-server-next", "2.11.4"
 SCENARIOS = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
 KILL_PHASES = ("first", "reload", "version")
 NEEDS_OF_A_SCENARIO = {"rollback": ("servers",)}
@@ -103,6 +105,7 @@ PARTS = (
     preparation("servers", [build_line(NEWER, NEWER_VERSION), build_line(OLDER, OLDER_VERSION)], "environment"),
     # The long ones start first.
     pytest_part("deployment", "tests/deployment", "server"),
+    pytest_part("assets-sample", "-s -m sample tests/assets", "servers"),
     Part(
         "sanity",
         (Command(("python", "-m", "tests.sanity", ".venv-test/sanity"), ".venv-test/sanity/**/output/junit/*.xml"),),
@@ -119,6 +122,8 @@ PARTS = (
 )
 # Only when they are asked for.
 EXTRA_PARTS = (
+    preparation("next-server", [build_line(NEXT, NEXT_VERSION)], "environment"),
+    pytest_part("assets", "-s tests/assets", "servers", "next-server", patience=4 * 3600),
     pytest_part("faults", "tests/faults", "images", "server", "servers", patience=4 * 3600),
     pytest_part("diagnosis", "tests/diagnosis", "images", "server", patience=4 * 3600),
     pytest_part("agreement", "-s tests/integration/test_agreement.py", "server", patience=4 * 3600),
@@ -129,7 +134,8 @@ EXTRA_PARTS = (
     Part(
         "bench",
         tuple(
-            Command(("env", "PYTHONPATH=collections", "python", f"bench/{name}.py")) for name in ("run", "disturbance")
+            Command(("env", "PYTHONPATH=collections", "python", f"bench/{name}.py"))
+            for name in ("run", "disturbance", "streams")
         ),
         ("images", "server"),
         patience=3600,
@@ -165,6 +171,7 @@ def environment() -> dict[str, str]:
         "NATS_SERVER_BINARY": str(SERVER),
         "NATS_SERVER_BINARY_NEWER": str(NEWER),
         "NATS_SERVER_BINARY_OLDER": str(OLDER),
+        "NATS_SERVER_BINARY_NEXT": str(NEXT),
     }
 
 

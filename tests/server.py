@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Versions that the role does not pin.
 MODULE_SUMS = {
     "2.10.29": "h1:IJ8TrZaiMZUrPGavMvP7hNAE9lYnHTThuthpwlsdlbc=",
+    "2.11.4": "h1:oQhvy6He6ER926sGqIKBKuYHH4BGnUQCNb0Y5Qa+M54=",
     "2.9.25": "h1:USQ91yDrsRohuEAW8vJpal7Z9p+EWTGk53wchamzqFo=",
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: nats_service
 short_description: Run nats-server as a service of systemd, and see what becomes of its data
-version_added: 0.2.0
+version_added: 0.1.0
 author: Rosey-Robot Team (@rosey-robot)
 description:
   - Starts, stops, reloads and restarts the service, as M(ansible.builtin.systemd_service) does.
@@ -24,7 +24,7 @@ attributes:
     description: Shows whether the service runs, before and after.
     support: full
 options:
-  name:
+  service:
     description: The name of the service.
     type: str
     required: true
@@ -32,7 +32,8 @@ options:
     description:
       - V(started) starts it, also where systemd counts as started what it tries again and again.
       - V(stopped) stops it. A service that is not there does not run.
-      - V(reloaded) makes it read its configuration again. Whether it accepted that is for M(rosey.nats.nats_health).
+      - V(reloaded) makes it read its configuration again, and starts it where it does not run. Whether it accepted that
+        is for M(rosey.nats.nats_health).
       - V(restarted) stops it where it runs, and starts it.
       - V(enabled) only sees that it starts with the host, where O(enabled) says so.
     type: str
@@ -56,7 +57,7 @@ seealso:
 EXAMPLES = r"""
 - name: Restart the server, and keep what its streams were
   rosey.nats.nats_service:
-    name: nats
+    service: nats
     state: restarted
     releases: /var/lib/rosey-nats
     monitoring_url: http://127.0.0.1:8222
@@ -88,11 +89,10 @@ class Control:
 
     def __init__(self, given: Mapping[str, t.Any], run_command: service.RunCommand) -> None:
         """Look at the service; ServiceError."""
-        self._name = given["name"]
-        self._systemd = service.Manager(given["name"], run_command)
+        self._systemd = service.Manager(given["service"], run_command)
         self._watch = asset_watch.watch_of(given)
-        self._attempts = service.Attempts(given["name"], run_command)
-        self.found = service.look_up(given["name"], run_command)
+        self._attempts = service.Attempts(given["service"], run_command)
+        self.found = service.look_up(given["service"], run_command)
 
     def plan(self, state: str, enabled: bool | None) -> str:
         """Say what has to be done for a state."""
@@ -100,7 +100,7 @@ class Control:
             return "enabled" if enabled and not self.found.enabled else "none"
         if state == "stopped":
             return "stopped" if self.found.exists and (self.found.running or self.found.failing) else "none"
-        return state
+        return "started" if state == "reloaded" and not self.found.running else state
 
     def act(self, action: str, *, enabled: bool | None, daemon_reload: bool) -> None:
         """Do it, also where this process is killed meanwhile; ProcessError, ReleaseError, ServiceError."""
@@ -108,7 +108,7 @@ class Control:
             self._systemd.read_units()
         if enabled:
             self._systemd.do("enable")
-        if action == "reloaded" and self.found.running:
+        if action == "reloaded":
             self._before(Doing.RELOAD)
             self._systemd.do("reload")
         elif action == "stopped":
@@ -142,7 +142,7 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "name": {"type": "str", "required": True},
+            "service": {"type": "str", "required": True},
             "state": {
                 "type": "str",
                 "choices": ["started", "stopped", "reloaded", "restarted", "enabled"],

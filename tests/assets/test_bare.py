@@ -215,8 +215,34 @@ def rows() -> Iterator[list[Row]]:
     print(f"{len(found)} trials, {sum(row.seconds for row in found):.0f} seconds in all")
 
 
+# One of each kind, of those that take a second or less.
+SAMPLE = {
+    "cluster: name, listen, routes to nobody [restart]",
+    "restart: a stream in memory [restart]",
+    "restart: a mem_storage durable consumer on a file stream [restart]",
+    "restart: a stream with first_seq, its first message still there [restart]",
+    "accounts: users of $G moved into APP with jetstream [reload]",
+    "accounts: APP (jetstream) declared, a user stays in $G [later]",
+    "account max_file below reserved [later]",
+    "max_file below held [restart]",
+    "key added [restart]",
+    "key removed [restart]",
+    "store_dir: another directory [restart]",
+    "store: an empty directory in its place [restart]",
+    "jetstream removed [restart]",
+    "2.10.7 -> 2.9.25: compressed [restart]",
+    "domain changed [restart]",
+    "server_name changed [restart]",
+}
+
 CASES = [
-    pytest.param(change, how, expected, id=f"{change.name} [{how}]")
+    pytest.param(
+        change,
+        how,
+        expected,
+        id=(name := f"{change.name} [{how}]"),
+        marks=[pytest.mark.sample] if name in SAMPLE else [],
+    )
     for change in changes.ALL
     for how, expected in change.classes.items()
 ]

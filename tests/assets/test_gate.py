@@ -17,6 +17,8 @@ from ansible_collections.rosey.nats.plugins.module_utils import asset_changes, a
 from ansible_collections.rosey.nats.tests.assets.clients import Clients
 from ansible_collections.rosey.nats.tests.assets.ground import ANYBODY, Hold, Server, fill
 
+pytestmark = pytest.mark.sample
+
 RunModule = Callable[..., dict[str, Any]]
 
 TIMES = 1000
