@@ -32,7 +32,7 @@ _MOMENT = timedelta(seconds=1)
 _RESTORED = re.compile(r"Restored ([\d,]+) messages for stream '(.+) > ([^\s>]+)' in ")
 
 # Says whether it was accepted that a stream, or one of its consumers, goes.
-Accepted = Callable[[Stream, Consumer | None], bool]
+Accepted: t.TypeAlias = "Callable[[Stream, Consumer | None], bool]"
 
 
 class Doing(StrEnum):

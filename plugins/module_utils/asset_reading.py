@@ -21,21 +21,27 @@ def ask(monitor: monitoring.Monitor) -> assets.Assets:
     found: list[assets.Stream] = []
     calls: dict[str, int] = {}
     for account in monitor.account_ids():
-        streams: list[assets.Stream] = []
-
-        def take(detail: monitoring.Answer, of: str = account, to: list[assets.Stream] = streams) -> None:
-            try:
-                to.append(_stream(of, detail))
-            except (AttributeError, KeyError, TypeError, ValueError) as error:
-                raise monitoring.MonitoringError(
-                    f"{monitor.url}/jsz", f"a stream of account {monitoring.excerpt(of)} has no name, state or config"
-                ) from error
-
-        detail = monitor.account_streams(account, take)
+        streams, detail = _ask_account(monitor, account)
         if detail is not None:
             found += streams
             calls[account] = _number((detail.get("api") or {}).get("total", 0))
     return assets.of(found, calls)
+
+
+def _ask_account(monitor: monitoring.Monitor, account: str) -> tuple[list[assets.Stream], monitoring.Answer | None]:
+    streams: list[assets.Stream] = []
+
+    def take(detail: monitoring.Answer) -> None:
+        try:
+            streams.append(_stream(account, detail))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            named = monitoring.excerpt(account)
+            raise monitoring.MonitoringError(
+                f"{monitor.url}/jsz", f"a stream of account {named} has no name, state or config"
+            ) from error
+
+    detail = monitor.account_streams(account, take)
+    return streams, detail
 
 
 def _stream(account: str, detail: monitoring.Answer) -> assets.Stream:

@@ -122,7 +122,7 @@ class Connected:
 
 
 # Why there is no comparison, as an error.
-Streams = lost_streams.Comparison | lost_streams.NotComparedError | MonitoringError
+Streams: t.TypeAlias = "lost_streams.Comparison | lost_streams.NotComparedError | MonitoringError"
 
 
 @dataclass(frozen=True)

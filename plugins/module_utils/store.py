@@ -441,10 +441,15 @@ def _check_room_for(data: Path, sources: Iterable[Path]) -> None:
         )
 
 
-def superfluous(copies: Sequence[Copy], keep: int) -> list[Copy]:
-    """Give the copies beyond `keep`, from copies that come newest first; never the newest of a from_version."""
+def superfluous(copies: Sequence[Copy], keep: int, needed: Collection[str | None] = ()) -> list[Copy]:
+    """Give the copies beyond `keep`, from copies that come newest first.
+
+    Never the newest of a from_version, nor the newest of a release that is needed, to go back to.
+    """
     newest = {copy.from_version: copy for copy in reversed(copies)}
-    return [copy for copy in copies[keep:] if newest[copy.from_version] is not copy]
+    of_release = {copy.release: copy for copy in reversed(copies) if copy.release in needed}
+    kept = [*newest.values(), *of_release.values()]
+    return [copy for copy in copies[keep:] if not any(copy is each for each in kept)]
 
 
 def remove(copies: Iterable[Copy]) -> None:

@@ -353,7 +353,7 @@ class _Risks:
     """What a change could destroy or hide. accept: the words that were given."""
 
     situation: dangers.Situation
-    dangers: tuple[dangers.Danger, ...]
+    found: tuple[dangers.Danger, ...]
     accept: frozenset[str]
 
     @property
@@ -361,14 +361,14 @@ class _Risks:
         """Give what is refused, a sentence each."""
         return [
             danger.refusal
-            for danger in self.dangers
+            for danger in self.found
             if danger.kind is not dangers.Kind.STOPS_WRITES and not {danger.name, dangers.ALL} & self.accept
         ]
 
     @property
     def accepted(self) -> list[str]:
         """Give the words for what is going to happen, with ALL where that was given."""
-        found = [danger.name for danger in self.dangers if danger.kind is not dangers.Kind.STOPS_WRITES]
+        found = [danger.name for danger in self.found if danger.kind is not dangers.Kind.STOPS_WRITES]
         return [*found, *({dangers.ALL} & self.accept)]
 
     @property
@@ -377,7 +377,7 @@ class _Risks:
         if dangers.ALL in self.accept:
             return []
         lossy = (dangers.Kind.DESTROYS, dangers.Kind.HIDES)
-        found = [each.what for each in self.dangers if each.kind in lossy and each.copied and each.name in self.accept]
+        found = [each.what for each in self.found if each.kind in lossy and each.copied and each.name in self.accept]
         if dangers.converts(self.situation):
             found.append("jetstream: the server encrypts its store anew, and could not read it with the present key")
         return found
@@ -538,13 +538,13 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Obs
         "monitoring_url": server.url if server else None,
         "action": str(asked.situation.action),
         "reasons": [str(reason) for reason in reasons] if started else [],
-        "dangers": [danger.what for danger in asked.dangers],
+        "dangers": [danger.what for danger in asked.found],
         "accepted": asked.accepted,
         "assets": held.counts() if held else None,
         "log_file": options.canonical(meant).get("log_file"),
         "store": _store(params, data, before, asked),
     }
-    return Observation(result, [danger.what for danger in asked.dangers if danger.kind is dangers.Kind.STOPS_WRITES])
+    return Observation(result, [danger.what for danger in asked.found if danger.kind is dangers.Kind.STOPS_WRITES])
 
 
 def _checksum(params: Mapping[str, t.Any], architecture: archive.Architecture) -> str | None:

@@ -50,7 +50,9 @@ options:
       - Required with O(state=copied).
     type: str
   keep:
-    description: How many copies to keep. The newest of each O(from_version) always stays.
+    description:
+      - How many copies to keep. The newest of each O(from_version) always stays, and so does the newest of the current
+        release in O(releases) and of the one before.
     type: int
     default: 2
   release:
@@ -314,6 +316,7 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
     assets,
     lease,
     monitoring,
+    release,
     sealed,
     store,
 )
@@ -352,7 +355,7 @@ def _copied(given: Mapping[str, t.Any], source: Path, copies: Path, *, check_mod
         after.insert(0, made)
     elif not found.reason:
         after.insert(0, store.foreseen(copies, found, given["from_version"], given["to_version"]))
-    superfluous = store.superfluous(after, given["keep"])
+    superfluous = store.superfluous(after, given["keep"], _needed(given))
     if not check_mode:
         store.remove(superfluous)
     after = [copy for copy in after if copy not in superfluous]
@@ -411,6 +414,14 @@ def _copy_of(given: Mapping[str, t.Any]) -> store.Copy:
     if found is None:
         raise store.StoreError(f"copy: {given['copy']} is no whole copy in {given['copies']}; name one of these")
     return found
+
+
+def _needed(given: Mapping[str, t.Any]) -> list[str]:
+    """Name the releases that the host may go back to next: the one that it leaves, and the one before."""
+    if given["releases"] is None:
+        return []
+    found = release.Store(Path(given["releases"])).listing()
+    return [record.id for record in (found.current, found.previous()) if record]
 
 
 def _noted(given: Mapping[str, t.Any]) -> asset_record.Checkpoint:

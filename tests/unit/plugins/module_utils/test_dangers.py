@@ -50,16 +50,17 @@ def users(account: str, *names: str, **more: Any) -> Config:
 def find(
     after: Config,
     *streams: Stream,
-    before: Config | None = ON,
+    before: Config | str | None = "on",
     action: Action = Action.RESTART,
     stored: tuple[Stream, ...] | None = (),
     proven: tuple[Stream, ...] | None = None,
     **others: Any,
 ) -> dict[str, dangers.Danger]:
+    ran_with = ON if isinstance(before, str) else before
     situation = dangers.Situation(
         after=options.canonical(after),
         action=action,
-        before=None if before is None else options.canonical(before),
+        before=None if ran_with is None else options.canonical(ran_with),
         held=assets.of(streams),
         stored=None if stored is None else assets.of(stored or streams),
         proven=None if proven is None else assets.of(proven),
