@@ -12,7 +12,7 @@ import re
 import typing as t
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from ansible_collections.rosey.nats.plugins.module_utils.assets import (
@@ -21,7 +21,6 @@ from ansible_collections.rosey.nats.plugins.module_utils.assets import (
     Assets,
     Consumer,
     Key,
-    Limits,
     Stream,
 )
 from ansible_collections.rosey.nats.plugins.module_utils.gate import Finding, Severity
@@ -155,7 +154,7 @@ def _missing(was: Stream, now: Stream, restored: int | None, doing: Doing, was_a
         return 0
     if doing is Doing.RESTART and restored is not None:
         # What became of them later is the clients' doing, and only age takes messages away while a stream is taken up.
-        return 0 if _ages(was.limits) else max(0, was.messages - restored)
+        return 0 if _ages(was, now) else max(0, was.messages - restored)
     if now.messages is None or now.messages >= was.messages or _lets_go(was, now):
         return 0
     if doing is not Doing.OTHER and was_asked_for():
@@ -163,14 +162,19 @@ def _missing(was: Stream, now: Stream, restored: int | None, doing: Doing, was_a
     return was.messages - now.messages
 
 
-def _ages(limits: Limits | None) -> bool:
-    return limits is None or limits.max_age > 0
+def _ages(was: Stream, now: Stream) -> bool:
+    """Tell whether a message of a stream may have become too old. The first one goes first."""
+    limits = now.limits or was.limits
+    if limits is None or limits.max_age <= 0:
+        return limits is None
+    first = moment(was.first_time) if was.first_time else None
+    return first is None or first + timedelta(microseconds=limits.max_age // 1000) <= datetime.now(UTC) + _MOMENT
 
 
 def _lets_go(was: Stream, now: Stream) -> bool:
     """Tell whether a stream may have let messages go by itself."""
     limits = now.limits or was.limits
-    if limits is None or limits.max_age > 0:
+    if limits is None or _ages(was, now):
         return True
     if limits.retention != LIMITS:
         # A work queue lets go of what a consumer has acknowledged; interest also goes with the consumers.

@@ -21,7 +21,7 @@ def losses(seen: Checkpoint, now: Assets, accepted: Accepted) -> tuple[Loss, ...
     found: list[Loss] = []
     latest = seen.observed
     if seen.before is not None and seen.doing is not None:
-        if latest is not None:
+        if latest is not None and latest is not seen.before:
             found += asset_changes.losses(latest, seen.before, Doing.OTHER)
         # A reload has no moment at which it is done, so the gate's own look is the one after it.
         latest = seen.after or now

@@ -58,6 +58,7 @@ def _stream(account: str, detail: monitoring.Answer) -> assets.Stream:
         first_seq=_number(state["first_seq"]),
         last_seq=_number(state["last_seq"]),
         limits=assets.limits_of(config),
+        first_time=state.get("first_ts"),
         consumers=tuple(
             _consumer(each, in_memory=storage == assets.MEMORY) for each in detail.get("consumer_detail") or ()
         ),

@@ -27,7 +27,8 @@ _LOOKS = ("observed", "before", "after")
 class Checkpoint:
     """What a deployment has seen. None where it has not looked.
 
-    observed: as it began. before: right before the server was stopped, or told to reload; doing: which of the two.
+    observed: as it began. before: right before the server was first stopped, or told to reload; doing: which of the
+    two; stops: how often it was.
     log_size: the bytes that its log had then. settled: what it had at its very end is known. after: right
     after it was ready again. restored: how many messages of each stream the server took up at that start, as its log
     says.
@@ -38,6 +39,7 @@ class Checkpoint:
     doing: Doing | None = None
     log_size: int = 0
     settled: bool = False
+    stops: int = 0
     after: Assets | None = None
     restored: Mapping[Key, int] | None = None
 
@@ -78,14 +80,19 @@ class Book:
                 doing=Doing(doing) if doing else None,
                 log_size=int(body.get("log_size", 0)),
                 settled=bool(body.get("settled")),
+                stops=int(body.get("stops", 0)),
                 restored=None if restored is None else {(row[0], row[1]): int(row[2]) for row in restored},
             )
         except (AttributeError, KeyError, IndexError, TypeError, ValueError):
             return Checkpoint()
 
-    def begin(self, observed: Assets | None) -> None:
-        """Begin a checkpoint; ReleaseError."""
-        self._put(Checkpoint(observed=observed))
+    def begin(self, observed: Assets | None, *, anew: bool = False) -> None:
+        """Begin a checkpoint; ReleaseError.
+
+        One that is there is of a deployment that was cut off, and goes on, since nobody has judged it. anew: without.
+        """
+        seen = Checkpoint() if anew else self.checkpoint()
+        self._put(seen if seen.observed is not None else replace(seen, observed=observed))
 
     def note(self, **seen: t.Any) -> None:
         """Add what was seen to the checkpoint, by the names of its fields; ReleaseError."""
@@ -99,7 +106,8 @@ class Book:
         looks = {name: getattr(checkpoint, name) for name in _LOOKS}
         body: dict[str, t.Any] = {name: assets.as_table(look) for name, look in looks.items() if look is not None}
         doing = None if checkpoint.doing is None else str(checkpoint.doing)
-        body |= {"doing": doing, "log_size": checkpoint.log_size, "settled": checkpoint.settled}
+        body |= {"doing": doing, "log_size": checkpoint.log_size}
+        body |= {"settled": checkpoint.settled, "stops": checkpoint.stops}
         if checkpoint.restored is not None:
             body["restored"] = [[*key, count] for key, count in sorted(checkpoint.restored.items())]
         self._write(_CHECKPOINT, body)

@@ -58,32 +58,40 @@ class Watch:
     log_file: Path | None = None
     data: Path | None = None
 
-    def before(self, doing: Doing, *, runs: bool) -> None:
+    def before(self, doing: Doing) -> None:
         """Look right before the server is stopped or reloaded; ReleaseError where that can't be kept.
 
-        runs: whether it does. What was seen as it was stopped earlier in the deployment stays.
+        Of several stops in one deployment the first counts: what was seen before it stays.
         """
-        if not runs and self.book.checkpoint().before is not None:
-            return
-        self.book.note(
-            before=look(self.url, self.data),
-            doing=doing,
-            log_size=system.size(self.log_file) if self.log_file else 0,
-            settled=not runs,
-            after=None,
-            restored=None,
-        )
+        seen = self.book.checkpoint()
+        if seen.before is None:
+            self._note_before(doing, settled=False)
+        else:
+            # clients had it in between, so that what the log says of a start is not all
+            self.book.note(stops=seen.stops + 1, settled=False, after=None, restored=None)
+
+    def before_start(self) -> None:
+        """Look before a server is started that does not run; it is started whatever can't be read or kept."""
+        with suppress(OSError, ValueError, sealed.ReleaseError):
+            if self.book.checkpoint().before is None:
+                self._note_before(Doing.RESTART, settled=True)
 
     def stopped(self) -> None:
         """Look at the store of the server that has just ended: what clients still did before its end is in it.
 
-        Whatever can't be read or kept: the server is to be started.
+        The server is started whatever can't be read or kept.
         """
-        seen = self.book.checkpoint().before
-        if seen is None or self.data is None or not self.data.is_dir():
-            return
-        with suppress(OSError, sealed.ReleaseError):
-            self.book.note(before=at_rest(seen, asset_store.read(self.data)), settled=True)
+        with suppress(OSError, ValueError, sealed.ReleaseError):
+            seen = self.book.checkpoint()
+            if seen.before is not None and seen.stops == 1 and self.data is not None and self.data.is_dir():
+                self.book.note(before=at_rest(seen.before, asset_store.read(self.data)), settled=True)
+
+    def _note_before(self, doing: Doing, *, settled: bool) -> None:
+        log_size = system.size(self.log_file) if self.log_file else 0
+        before = look(self.url, self.data)
+        self.book.note(
+            before=before, doing=doing, stops=1, log_size=log_size, settled=settled, after=None, restored=None
+        )
 
     def after(self, is_hopeless: Callable[[], bool] = lambda: False) -> None:
         """Look as soon as the server is ready, where it is within READY_SECONDS. What fails is left to the gate."""
@@ -92,21 +100,22 @@ class Watch:
         with suppress(monitoring.MonitoringError, sealed.ReleaseError):
             monitor = monitoring.Monitor(self.next_url, timeout=_ANSWER_SECONDS)
             if _is_ready(monitor, is_hopeless):
-                self.note_after(self.next_url)
+                url = self.next_url
+                self.note_after(lambda: ask(url))
 
-    def note_after(self, url: str) -> None:
+    def note_after(self, ask_server: Callable[[], Assets]) -> None:
         """Keep what a server holds that has just become ready; MonitoringError, ReleaseError."""
         # first, so that a file that is gone since, as its messages are, is told by the server's count
         blocks = self._blocks()
-        found = ask(url)
+        found = ask_server()
         seen = (replace(each, blocks=blocks.get(each.key)) for each in found.in_order())
         self.book.note(after=assets.of(seen, found.api_calls), restored=self._restored())
 
     def _blocks(self) -> dict[assets.Key, int | None]:
         """Count the files that have a stream's messages: a server counts what was in a missing one until it is read."""
-        if self.data is None or not self.data.is_dir():
-            return {}
         with suppress(OSError):
+            if self.data is None or not self.data.is_dir():
+                return {}
             return {key: each.blocks for key, each in asset_store.read(self.data).streams.items()}
         return {}
 
@@ -146,25 +155,37 @@ def ask(url: str) -> Assets:
 def look(url: str | None, data: Path | None) -> Assets | None:
     """Give the assets of a server that answers, or else of its store; None where neither can be had.
 
-    A server that has just been started is waited for until it has taken up its streams, at most READY_SECONDS.
+    A server that has just been started is waited for until it has taken up its streams, at most READY_SECONDS; one that
+    is still on its way has none that count.
     """
     if url is not None and monitoring.HAS_REQUESTS:
         with suppress(monitoring.MonitoringError):
-            monitor = monitoring.Monitor(url, timeout=_ANSWER_SECONDS)
-            _wait(lambda: not health.is_starting(monitor.healthz()))
-            return ask(url)
-    if data is not None and data.is_dir():
-        with suppress(OSError):
+            if has_started(url, READY_SECONDS, answers=True):
+                return ask(url)
+    with suppress(OSError):
+        if data is not None and data.is_dir():
             return asset_store.read(data)
     return None
 
 
-def look_when_ready(url: str | None, data: Path | None) -> Assets | None:
-    """Give the assets of a server once it is ready, waiting at most READY_SECONDS; else as look() does."""
-    if url is not None and monitoring.HAS_REQUESTS:
-        with suppress(monitoring.MonitoringError):
-            _is_ready(monitoring.Monitor(url, timeout=_ANSWER_SECONDS), lambda: False)
-    return look(url, data)
+def has_started(url: str, seconds: float, *, answers: bool = False) -> bool:
+    """Wait until a server has taken up its streams, healthy or not, at most so long; says whether it has.
+
+    answers: one that does not answer at all is not waited for.
+    """
+    monitor = monitoring.Monitor(url, timeout=monitoring.TIMEOUT)
+    started = False
+
+    def has_ended() -> bool:
+        nonlocal started
+        try:
+            started = not health.is_starting(monitor.healthz())
+        except monitoring.MonitoringError:
+            return answers
+        return started
+
+    _wait(has_ended, seconds)
+    return started
 
 
 def at_rest(seen: Assets, stored: Assets) -> Assets:
@@ -207,11 +228,11 @@ def _is_ready(monitor: monitoring.Monitor, is_hopeless: Callable[[], bool]) -> b
             return is_hopeless()
         return ready
 
-    _wait(has_ended)
+    _wait(has_ended, READY_SECONDS)
     return ready
 
 
-def _wait(has_ended: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + READY_SECONDS
+def _wait(has_ended: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
     while not has_ended() and time.monotonic() < deadline:
         time.sleep(_PAUSE)

@@ -65,7 +65,8 @@ class Stream:
 
     account: its id, which names its directory in the store. created: as of a Consumer. storage: FILE or MEMORY.
     encrypted: it is kept encrypted, so that a store without its server tells its name and bytes alone. blocks: how
-    many files have its messages, which only the store tells.
+    many files have its messages, which only the store tells. first_time: when its first message came, which only a
+    server tells.
     """
 
     account: str
@@ -81,6 +82,7 @@ class Stream:
     consumers: tuple[Consumer, ...] = ()
     encrypted: bool = False
     blocks: int | None = None
+    first_time: str | None = None
 
     @property
     def key(self) -> Key:
@@ -162,7 +164,18 @@ def _sum(numbers: Iterable[int | None]) -> int | None:
 
 # As text
 
-_STREAM = ("created", "storage", "replicas", "messages", "bytes", "first_seq", "last_seq", "encrypted", "blocks")
+_STREAM = (
+    "created",
+    "storage",
+    "replicas",
+    "messages",
+    "bytes",
+    "first_seq",
+    "last_seq",
+    "encrypted",
+    "blocks",
+    "first_time",
+)
 
 
 def as_table(assets: Assets) -> dict[str, t.Any]:

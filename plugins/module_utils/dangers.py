@@ -60,9 +60,9 @@ class Danger:
 
     @property
     def _then(self) -> str:
-        if self.kind not in (Kind.DESTROYS, Kind.HIDES):
-            return ""
-        return "; the store is copied first" if self.copied else "; what is in memory can't be copied"
+        if self.copied:
+            return "; the store is copied first"
+        return "; what is in memory can't be copied" if self.kind is Kind.DESTROYS else ""
 
 
 @dataclass(frozen=True)
@@ -106,13 +106,13 @@ class Situation:
 class _Row:
     """A danger. find: says what it is, "" where a change is none. copied: as Danger has it.
 
-    concerns: of which streams and consumers it accepts the loss.
+    concerns: of which streams and consumers it accepts the loss, by the configuration that the server is given.
     """
 
     kind: Kind
     find: Callable[[Situation], str]
     copied: bool = True
-    concerns: Accepted = lambda _stream, _consumer: True
+    concerns: Callable[[Mapping[str, t.Any], Stream, Consumer | None], bool] = lambda _config, _stream, _consumer: True
 
 
 def find(situation: Situation) -> tuple[Danger, ...]:
@@ -121,13 +121,13 @@ def find(situation: Situation) -> tuple[Danger, ...]:
     return tuple(Danger(name, row.kind, what, row.copied) for name, row, what in found if what)
 
 
-def accepting(names: Iterable[str]) -> Accepted:
-    """Say which losses are accepted with these words; ALL accepts every one."""
-    words = set(names)
+def accepting(names: Iterable[str], config: Mapping[str, t.Any]) -> Accepted:
+    """Say which losses are accepted with these words; ALL accepts every one. config: that the server is given."""
+    words, known = set(names), options.canonical(config)
     rows = [row for name, row in DANGERS.items() if name in words and row.kind in (Kind.DESTROYS, Kind.HIDES)]
 
     def accepted(stream: Stream, consumer: Consumer | None) -> bool:
-        return ALL in words or any(row.concerns(stream, consumer) for row in rows)
+        return ALL in words or any(row.concerns(known, stream, consumer) for row in rows)
 
     return accepted
 
@@ -148,7 +148,7 @@ def _fewer_connections(situation: Situation) -> str:
 # What a start destroys or hides
 
 
-def _is_in_memory(stream: Stream, consumer: Consumer | None) -> bool:
+def _is_in_memory(_config: Mapping[str, t.Any], stream: Stream, consumer: Consumer | None) -> bool:
     return stream.storage == MEMORY or (consumer is not None and consumer.in_memory)
 
 
@@ -244,8 +244,7 @@ def _in_cluster(situation: Situation, take: Callable[[Mapping[str, t.Any]], t.An
 
 def _other_store(situation: Situation) -> str:
     meant = plan.store_directory(situation.after)
-    is_other = situation.before is not None and plan.store_directory(situation.before) != meant
-    if not (situation.files and health.meant_jetstream(situation.after) and (situation.starts or is_other)):
+    if not (situation.files and takes_up_store(situation.action, situation.before, situation.after)):
         return ""
     if situation.stored is None:
         if situation.before is None or _store_text(situation.before) == _store_text(situation.after):
@@ -263,12 +262,21 @@ def _other_store(situation: Situation) -> str:
     )
 
 
+def takes_up_store(action: Action, before: Mapping[str, t.Any] | None, after: Mapping[str, t.Any]) -> bool:
+    """Tell whether a server takes streams up from a store: at its start, and where a reload has it look elsewhere."""
+    if not health.meant_jetstream(after):
+        return False
+    is_other = before is not None and plan.store_directory(before) != plan.store_directory(after)
+    return action in (Action.START, Action.RESTART) or is_other
+
+
 def _store_text(config: Mapping[str, t.Any]) -> str:
     return str(plan.jetstream_block(config).get("store_dir") or config.get("store_dir"))
 
 
 def _no_jetstream(situation: Situation) -> str:
-    if not situation.streams or health.meant_jetstream(situation.after):
+    was_off = situation.before is not None and not health.meant_jetstream(situation.before)
+    if not situation.streams or was_off or health.meant_jetstream(situation.after):
         return ""
     return f"jetstream: off, and it holds {_counted(situation.streams)}; expected on, else no client reaches them"
 
@@ -629,6 +637,18 @@ def _first_sequence(situation: Situation) -> str:
     )
 
 
+def _is_compressed(stream: Stream) -> bool:
+    return stream.limits is None or stream.limits.compressed
+
+
+def _has_first_sequence(stream: Stream) -> bool:
+    return stream.limits is None or stream.limits.first_seq > 0
+
+
+def _has_interest(stream: Stream) -> bool:
+    return stream.limits is None or stream.limits.retention == INTEREST
+
+
 # In words
 
 
@@ -648,25 +668,48 @@ def _listed(names: Iterable[str]) -> str:
 
 
 DANGERS: dict[str, _Row] = {
-    "fewer_connections": _Row(Kind.CUTS_OFF, _fewer_connections),
+    "fewer_connections": _Row(Kind.CUTS_OFF, _fewer_connections, copied=False),
     "memory_assets": _Row(Kind.DESTROYS, _memory_assets, copied=False, concerns=_is_in_memory),
     "added_cluster": _Row(Kind.DESTROYS, _added_cluster),
     "other_server_name": _Row(Kind.DESTROYS, _other_server_name),
-    "older_version": _Row(Kind.DESTROYS, _older_version),
-    "rotated_key": _Row(Kind.DESTROYS, _rotated_key),
-    "converted_streams": _Row(Kind.DESTROYS, _converted_streams),
-    "first_sequence": _Row(Kind.DESTROYS, _first_sequence),
+    "older_version": _Row(
+        Kind.DESTROYS,
+        _older_version,
+        concerns=lambda _config, stream, _consumer: _is_compressed(stream) or _has_first_sequence(stream),
+    ),
+    "rotated_key": _Row(
+        Kind.DESTROYS,
+        _rotated_key,
+        concerns=lambda _config, stream, consumer: consumer is not None or _has_interest(stream),
+    ),
+    "converted_streams": _Row(
+        Kind.DESTROYS, _converted_streams, concerns=lambda _config, stream, _consumer: _is_compressed(stream)
+    ),
+    "first_sequence": _Row(
+        Kind.DESTROYS, _first_sequence, concerns=lambda _config, stream, _consumer: _has_first_sequence(stream)
+    ),
     "replicated_streams": _Row(
-        Kind.DESTROYS, _replicated_streams, concerns=lambda stream, _consumer: (stream.replicas or 1) > 1
+        Kind.DESTROYS, _replicated_streams, concerns=lambda _config, stream, _consumer: (stream.replicas or 1) > 1
     ),
     "other_cluster": _Row(Kind.HIDES, _other_cluster),
     "other_store": _Row(Kind.HIDES, _other_store),
     "other_key": _Row(Kind.HIDES, _other_key),
-    "other_account": _Row(Kind.HIDES, _other_account),
-    "smaller_store": _Row(Kind.HIDES, _smaller_store),
-    "smaller_limits": _Row(Kind.HIDES, _smaller_limits),
+    "other_account": _Row(
+        Kind.HIDES,
+        _other_account,
+        concerns=lambda config, stream, _consumer: not _has_jetstream(config, stream.account),
+    ),
+    "smaller_store": _Row(
+        Kind.HIDES, _smaller_store, concerns=lambda _config, stream, _consumer: stream.storage != MEMORY
+    ),
+    "smaller_limits": _Row(
+        Kind.HIDES,
+        _smaller_limits,
+        concerns=lambda config, stream, _consumer: bool(_beyond_limits(config, [stream])),
+    ),
     "no_jetstream": _Row(Kind.HIDES, _no_jetstream),
-    "gone_streams": _Row(Kind.HIDES, _gone_streams, copied=False),
+    # what is gone already is no loss of the change
+    "gone_streams": _Row(Kind.HIDES, _gone_streams, copied=False, concerns=lambda _config, _stream, _consumer: False),
     "full_store": _Row(Kind.STOPS_WRITES, _full_store),
 }
 """All dangers, by the word that accepts them, in the order in which they are told."""

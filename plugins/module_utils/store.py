@@ -21,17 +21,15 @@ import typing as t
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils import (
     archive,
     asset_changes,
-    asset_reading,
     assets,
     conf,
-    monitoring,
     options,
     process,
     system,
@@ -186,26 +184,12 @@ def is_downgrade(from_version: str, to_version: str) -> bool:
     return minor(to_version) < minor(from_version)
 
 
-def downgrade_refusal(from_version: str, to_version: str) -> str:
-    """Say why an older line does not start on the store of a newer one without a copy."""
-    return (
-        f"nats_server_version is {to_version}, and {from_version} ran here; an older minor version can silently lose "
-        "messages that a newer one stored (2.10 to 2.9 lost 554 of 560); expected a copy of the store first; leave "
-        "nats_server_store_copy on"
-    )
-
-
 # Streams
 
 
 def streams_of(entries: Iterable[Mapping[str, t.Any]]) -> tuple[Stream, ...]:
     """Make streams from mappings with the names of Stream's fields."""
     return tuple(sorted((Stream(**entry) for entry in entries), key=lambda stream: stream.key))
-
-
-def ask_streams(monitor: monitoring.Monitor) -> tuple[Stream, ...]:
-    """Ask a server for its streams that are kept in files; MonitoringError. None where JetStream is off."""
-    return streams_of_assets(asset_reading.ask(monitor))
 
 
 def streams_of_assets(found: Assets) -> tuple[Stream, ...]:
@@ -258,7 +242,7 @@ def _number(count: int | None) -> str:
 def missed(copy: Copy, now: Assets) -> dict[Key, str]:
     """Say of each stream of a copy that is missing by now, or has lost messages, what there is; none where all is well.
 
-    What a stream was let go by its own limits, or was given since, is nothing that is missing.
+    A stream that has gone beyond the copy stays as it is: what it lacks was let go since, and what it has is newer.
     """
     if copy.held is None:
         return {stream.key: f"{stream}: none" for stream in copy.streams if stream.key not in now.streams}
@@ -266,8 +250,18 @@ def missed(copy: Copy, now: Assets) -> dict[Key, str]:
     return {
         loss.stream.key: f"{loss.stream}: {loss.finding.found}"
         for loss in lost
-        if loss.consumer is None and loss.stream.storage != assets.MEMORY
+        if loss.consumer is None and loss.stream.storage != assets.MEMORY and not _is_beyond(loss.stream, now)
     }
+
+
+def _is_beyond(was: assets.Stream, now: Assets) -> bool:
+    is_now = now.streams.get(was.key)
+    return (
+        is_now is not None
+        and is_now.last_seq is not None
+        and was.last_seq is not None
+        and is_now.last_seq > was.last_seq
+    )
 
 
 # Copies
@@ -439,6 +433,21 @@ def _check_room_for(data: Path, sources: Iterable[Path]) -> None:
             f"{data}: {free} bytes are free; expected {needed} for the streams that are brought back; make room there, "
             "and roll back again"
         )
+
+
+def tie(copy: Copy, release: str | None, held: Assets | None) -> Copy:
+    """Say of a copy that is there which release the host leaves with it, None where none may go back to it; StoreError.
+
+    held: as a Copy has it; without, what is known of it stays.
+    """
+    tied = replace(copy, release=release, held=held or copy.held)
+    with _explained(copy.path, "noting the release in it"):
+        work = copy.path / f"{_TEMPORARY}{FACTS}"
+        _write_facts(tied, work)
+        _flush([work])
+        work.rename(copy.path / FACTS)
+        _flush([copy.path])
+    return tied
 
 
 def superfluous(copies: Sequence[Copy], keep: int, needed: Collection[str | None] = ()) -> list[Copy]:

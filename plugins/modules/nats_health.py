@@ -89,6 +89,12 @@ options:
   data:
     description: The directory C(jetstream) of the C(store_dir) of the server that ran before, with O(deploying).
     type: path
+  restarted:
+    description:
+      - With O(deploying), whether the server was restarted without a look right before its stop, as a container is.
+        What there was as the deployment began stands for that.
+    type: bool
+    default: false
   accepted:
     description: What the change was allowed to lose, as RV(rosey.nats.nats_plan#module:accepted) has it.
     type: list
@@ -266,6 +272,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.rosey.nats.plugins.module_utils import (
     archive,
     asset_gate,
+    asset_reading,
     asset_record,
     asset_watch,
     assets,
@@ -297,6 +304,7 @@ ARGUMENTS = {
     "releases": {"type": "path"},
     "deploying": {"type": "bool", "default": False},
     "data": {"type": "path"},
+    "restarted": {"type": "bool", "default": False},
     "accepted": {"type": "list", "elements": "str", "default": []},
     "wait": {"type": "float", "default": 30.0},
     "soak": {"type": "float", "default": 0.0},
@@ -457,15 +465,28 @@ def prove_assets(
     book = asset_record.Book(Path(params["releases"]))
     words = set(params["accepted"])
     seen = book.checkpoint() if params["deploying"] else asset_record.Checkpoint()
+    monitor = monitoring.connect({**params, "timeout": asset_reading.SECONDS})
     if seen.doing is Doing.RESTART and seen.after is None and not check_mode:
         data = Path(params["data"]) if params["data"] else None
-        asset_watch.Watch(book, log_file=expectation.log_file, data=data).note_after(params["url"])
+        asset_watch.Watch(book, log_file=expectation.log_file, data=data).note_after(lambda: asset_reading.ask(monitor))
         seen = book.checkpoint()
-    now = asset_watch.ask(params["url"])
-    found = [loss.finding for loss in asset_gate.losses(seen, now, dangers.accepting(words))]
+    if seen.before is None and params["restarted"]:
+        # nobody has looked right before the stop, as of a container
+        seen = replace(seen, before=seen.observed, doing=Doing.RESTART)
+    now = asset_reading.ask(monitor)
+    config = read_config(Path(params["config_file"])) if params["config_file"] else {}
+    accepted = dangers.accepting(words, config)
+    found = [loss.finding for loss in asset_gate.losses(seen, now, accepted)]
     if is_proven and gate.passed(found) and not check_mode:
         # the way back, which accepts all, gives up nothing
-        keep(book, now, dangers.accepting(words - {dangers.ALL}), anew=params["deploying"])
+        meant = dangers.accepting(words - {dangers.ALL}, config)
+        there = seen.observed.streams if seen.observed else now.streams
+
+        def given_up(stream: assets.Stream, consumer: assets.Consumer | None) -> bool:
+            is_gone = "gone_streams" in words and stream.key not in there
+            return is_gone or meant(stream, consumer)
+
+        keep(book, now, given_up, anew=params["deploying"])
     return with_findings(outcome, found)
 
 

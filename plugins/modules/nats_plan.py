@@ -64,7 +64,7 @@ options:
   store_copy:
     description:
       - Whether the deployment copies JetStream's store before another minor version starts on it.
-      - Without a copy an older minor version is refused, since it can lose what a newer one stored.
+      - It is copied, too, before a change that was accepted in O(accept) and could destroy or hide what is in it.
     type: bool
     default: true
   copies:
@@ -76,6 +76,11 @@ options:
     description:
       - The version that ran last on JetStream's store, where the caller has seen it and no server answers.
       - Without it both the version that O(link) leads to and the one that was last proven count.
+    type: str
+  back:
+    description:
+      - With O(release), the copy of the store from which what is missing is brought back, as RV(store) has it. An empty
+        text means none. Without it, that is the newest copy that was made as the host left that release.
     type: str
   accept:
     description:
@@ -273,7 +278,8 @@ log_file:
   type: str
 store:
   description: >-
-    JetStream's store, with C(directory), its C(store_dir), and C(data) in that, null where a variable gives it,
+    JetStream's store, with C(directory), its C(store_dir), and C(data) in that, C(next), that of the server to come,
+    each null where only the server's environment gives it or it is in a container,
     C(before), the version that ran last on it, null where none is known, C(needs_copy), whether it has to be copied
     before the server starts, and C(back), the copy that was made as the host left O(release), null where there is none.
   returned: success
@@ -350,11 +356,17 @@ class Observation:
 
 @dataclass(frozen=True)
 class _Risks:
-    """What a change could destroy or hide. accept: the words that were given."""
+    """What a change could destroy or hide.
+
+    accept: the words that were given. back: the copy from which what is missing is brought back. returns: whether the
+    host goes back to a release.
+    """
 
     situation: dangers.Situation
     found: tuple[dangers.Danger, ...]
     accept: frozenset[str]
+    back: str | None
+    returns: bool
 
     @property
     def refusals(self) -> list[str]:
@@ -362,7 +374,11 @@ class _Risks:
         return [
             danger.refusal
             for danger in self.found
-            if danger.kind is not dangers.Kind.STOPS_WRITES and not {danger.name, dangers.ALL} & self.accept
+            if danger.kind is not dangers.Kind.STOPS_WRITES
+            and not {danger.name, dangers.ALL} & self.accept
+            and not (danger.copied and self.back)
+            # going back may be the cure, and is kept from nobody by what is gone already
+            and not (danger.name == "gone_streams" and self.returns)
         ]
 
     @property
@@ -374,7 +390,7 @@ class _Risks:
     @property
     def copied_for(self) -> list[str]:
         """Give why the store is copied first, though its version stays, a sentence each; nothing on the way back."""
-        if dangers.ALL in self.accept:
+        if dangers.ALL in self.accept or self.back or self.situation.action is Action.NOTHING:
             return []
         lossy = (dangers.Kind.DESTROYS, dangers.Kind.HIDES)
         found = [each.what for each in self.found if each.kind in lossy and each.copied and each.name in self.accept]
@@ -411,6 +427,8 @@ class _Known:
         )
         if shown:
             return Path(shown)
+        if not any(config and health.meant_jetstream(config) for config in (self.before, self.after)):
+            return None
         had_store = self.before is not None and health.meant_jetstream(self.before)
         return self._directory(self.before if had_store and self.before else self.after)
 
@@ -450,7 +468,7 @@ class _Known:
         directory = None if self.params["runtime"] == "docker" else self._directory(self.after)
         if directory is None:
             return None
-        starts = action in (Action.START, Action.RESTART) or directory != data
+        starts = dangers.takes_up_store(action, self.before, self.after)
         is_missed = self._proven is not None and held is not None and any(asset_gate.gone(self._proven, held))
         if not is_missed and not (starts and held):
             return assets.of([])
@@ -505,16 +523,20 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Obs
     # Whether a container runs is for Docker's own module to find out.
     started = found.running or (params["runtime"] == "docker" and present is not None)
     before = [server.varz["version"]] if server else _versions(params, recorded)
-    known = _Known(params, found.running, server, loaded if loaded is not None else present, meant, before)
+    # what is in a file that the server has not read yet is nothing that it runs with
+    unread = loaded is None and _unread(Path(params["config_file"]), present, server) is not None
+    ran = None if unread else loaded if loaded is not None else present
+    known = _Known(params, found.running, server, ran, meant, before)
     data = known.data()
     held = known.held(data)
+    back = _copy_to_bring_back(params)
 
     def risks(action: Action) -> _Risks:
         situation = known.situation(action, held, data)
-        return _Risks(situation, dangers.find(situation), frozenset(params["accept"]))
+        return _Risks(situation, dangers.find(situation), frozenset(params["accept"]), back, bool(params["release"]))
 
     asked = risks(least(reasons) if started else Action.START)
-    if asked.copied_for and asked.situation.action is not Action.START:
+    if asked.copied_for and asked.situation.action is Action.RELOAD:
         # a store is only copied while nobody writes to it
         reasons.append(Reason("store", "in use", "copied first", Action.RESTART))
         asked = risks(Action.RESTART)
@@ -668,10 +690,11 @@ def _store(
     before = other or next(iter(versions), None)
     found = {
         "directory": str(data.parent) if data else None,
+        "next": _next_directory(params, risks.situation.after),
         "data": str(data) if data else None,
         "before": before,
         "needs_copy": False,
-        "back": _copy_to_bring_back(params),
+        "back": risks.back,
     }
     if not (risks.copied_for or (other and health.meant_jetstream(config))):
         return found
@@ -698,10 +721,18 @@ def _store(
     return {**found, "before": before or version, "needs_copy": True}
 
 
+def _next_directory(params: Mapping[str, t.Any], config: Mapping[str, t.Any]) -> str | None:
+    """Give the store_dir of the server to come; None where that is not known, or in a container."""
+    named = None if params["runtime"] == "docker" else plan.store_directory(config)
+    return str(Path("/", named).parent) if named else None
+
+
 def _copy_to_bring_back(params: Mapping[str, t.Any]) -> str | None:
     """Give the copy of the store that was made as the host left the release that it goes back to."""
-    if not params["release"] or not params["copies"]:
+    if not params["release"] or not params["copies"] or params["runtime"] == "docker":
         return None
+    if params["back"] is not None:
+        return str(params["back"]) or None
     copies, _damaged = store.list_copies(Path(params["copies"]))
     return next((str(copy.path) for copy in copies if copy.release == params["release"]["id"]), None)
 
@@ -835,6 +866,7 @@ def main() -> None:
             "store_copy": {"type": "bool", "default": True},
             "copies": {"type": "path"},
             "ran_last": {"type": "str"},
+            "back": {"type": "str"},
             "accept": {
                 "type": "list",
                 "elements": "str",

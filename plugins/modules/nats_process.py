@@ -241,8 +241,8 @@ class Control:
         process.check_files(self._server, self._output)
         if self.running:
             self._stop()
-        else:
-            self._look(Doing.RESTART)
+        elif self._watch:
+            self._watch.before_start()
         self.running = process.start(
             self._server,
             self._output,
@@ -269,7 +269,7 @@ class Control:
         """Keep what JetStream holds, before that may change; ReleaseError becomes the error of this module."""
         if self._watch:
             try:
-                self._watch.before(doing, runs=self.running is not None)
+                self._watch.before(doing)
             except sealed.ReleaseError as error:
                 raise process.ProcessError(str(error)) from error
 

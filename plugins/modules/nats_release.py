@@ -93,6 +93,12 @@ options:
       - With O(state=begun), the directory C(jetstream) of the server's C(store_dir), which is read where no server
         answers.
     type: path
+  anew:
+    description:
+      - With O(state=begun), whether what the deployment has seen of JetStream so far is judged, and begins anew. What a
+        run has seen that was cut off goes on otherwise.
+    type: bool
+    default: false
   parts:
     description:
       - With O(state=recorded), what the host has. A part that is not given is kept as the current release has it.
@@ -325,7 +331,11 @@ def begin(given: Mapping[str, t.Any], claim: lease.Claim, check_mode: bool) -> d
         idle = lease.wait_idle(directory, given["idle_seconds"])
     if not check_mode and idle.ended:
         observed = asset_watch.look(given["monitoring_url"], Path(given["data"]) if given["data"] else None)
-        asset_record.Book(directory).begin(observed)
+        try:
+            asset_record.Book(directory).begin(observed, anew=given["anew"])
+        except sealed.ReleaseError:
+            lease.end(directory, claim)
+            raise
     if not idle.ended:
         lease.end(directory, claim)
         raise sealed.ReleaseError(
@@ -416,6 +426,7 @@ def main() -> None:
             "idle_seconds": {"type": "int", "default": 60},
             "monitoring_url": {"type": "str"},
             "data": {"type": "path"},
+            "anew": {"type": "bool", "default": False},
             "parts": entries.PARTS_SPEC,
             "plan": {"type": "list", "elements": "str", "default": []},
             "gates": {"type": "list", "elements": "str", "default": []},

@@ -109,7 +109,8 @@ class Control:
         if enabled:
             self._systemd.do("enable")
         if action == "reloaded":
-            self._before(Doing.RELOAD)
+            if self._watch:
+                self._watch.before(Doing.RELOAD)
             self._systemd.do("reload")
         elif action == "stopped":
             self._stop()
@@ -126,16 +127,15 @@ class Control:
             self._watch.after(self._attempts.is_hopeless)
 
     def _stop(self) -> None:
-        self._before(Doing.RESTART)
+        if self._watch and self.found.running:
+            self._watch.before(Doing.RESTART)
+        elif self._watch:
+            self._watch.before_start()
         # what systemd starts again and again has to be stopped as well, else it joins that attempt
         if self.found.exists:
             self._systemd.do("stop")
         if self._watch and self.found.running:
             self._watch.stopped()
-
-    def _before(self, doing: Doing) -> None:
-        if self._watch:
-            self._watch.before(doing, runs=self.found.running is not None)
 
 
 def main() -> None:

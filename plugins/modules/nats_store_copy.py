@@ -61,8 +61,12 @@ options:
   copy:
     description:
       - The copy that is meant, as RV(copies[].path) names it.
-      - Required with O(state=compared) and O(state=restored).
+      - Required with O(state=compared), O(state=restored) and O(state=served).
     type: path
+  wait:
+    description: With O(state=compared), the seconds that the server may take to be on.
+    type: float
+    default: 30.0
   missed:
     description:
       - The streams to be brought back, as RV(missed) gives them.
@@ -83,15 +87,17 @@ options:
         type: str
   state:
     description:
-      - V(compared) says which streams of O(copy) are missing by now, or have lost messages. Nothing is changed. A
-        server at O(monitoring_url) is waited for until it is ready, for some seconds.
+      - V(compared) says which streams of O(copy) are missing by now, or have lost messages. One that has gone beyond
+        the copy is none of these. Nothing is changed. The server at O(monitoring_url) is waited for until it has taken
+        up its streams.
       - V(restored) puts the streams that O(missed) names from O(copy) into O(store). The server has to be stopped. What
         stands in their place is set aside, and the other streams stay as they are.
+      - V(served) lets no later return come back to O(copy).
       - V(copied) copies the store, unless a copy that O(from_version) left already holds the same. The server has to be
         stopped.
       - V(reported) lists the copies and says what was written since. Nothing is changed.
     type: str
-    choices: [copied, reported, compared, restored]
+    choices: [copied, reported, compared, restored, served]
     default: copied
   streams:
     description:
@@ -313,7 +319,6 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.rosey.nats.plugins.module_utils import (
     asset_record,
     asset_watch,
-    assets,
     lease,
     monitoring,
     release,
@@ -353,6 +358,8 @@ def _copied(given: Mapping[str, t.Any], source: Path, copies: Path, *, check_mod
             held=_noted(given).before,
         )
         after.insert(0, made)
+    elif made and given["release"] and not check_mode:
+        made = store.tie(made, given["release"], _noted(given).before)
     elif not found.reason:
         after.insert(0, store.foreseen(copies, found, given["from_version"], given["to_version"]))
     superfluous = store.superfluous(after, given["keep"], _needed(given))
@@ -378,9 +385,13 @@ def _copied(given: Mapping[str, t.Any], source: Path, copies: Path, *, check_mod
 
 def compared(given: Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Say which streams of a copy are missing; StoreError."""
-    copy = _copy_of(given)
-    now = asset_watch.look_when_ready(given["monitoring_url"], Path(given["store"]) / store.DATA)
-    found = store.missed(copy, now or assets.of([]))
+    copy, url = _copy_of(given), given["monitoring_url"]
+    if not asset_watch.has_started(url, given["wait"]):
+        raise store.StoreError(
+            f"{url}: the server has not taken up its streams within {given['wait']:g} seconds, so that nobody can tell "
+            f"what is missing of {copy.path}; look at its log"
+        )
+    found = store.missed(copy, asset_watch.ask(url))
     return {
         "changed": False,
         "missed": [{"account": account, "name": name, "found": said} for (account, name), said in found.items()],
@@ -405,6 +416,15 @@ def restored(given: Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any
         "since": _since(copy, before),
         "copies": [copy.as_result()],
     }
+
+
+def served(given: Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
+    """Let no later return come back to a copy; StoreError."""
+    copy = _copy_of(given)
+    changed = copy.release is not None
+    if changed and not check_mode:
+        copy = store.tie(copy, None, None)
+    return {"changed": False, "copies": [copy.as_result()]}
 
 
 def _copy_of(given: Mapping[str, t.Any]) -> store.Copy:
@@ -434,7 +454,7 @@ def reported(given: Mapping[str, t.Any]) -> dict[str, t.Any]:
     copies, _damaged = store.list_copies(Path(given["copies"]).absolute())
     streams: Sequence[store.Stream] | None = None
     if given["monitoring_url"]:
-        streams = store.ask_streams(monitoring.Monitor(given["monitoring_url"]))
+        streams = store.streams_of_assets(asset_watch.ask(given["monitoring_url"]))
     elif given["streams"] is not None:
         streams = store.streams_of(given["streams"])
     wanted = given["to_version"]
@@ -467,6 +487,7 @@ _DOINGS: dict[str, Callable[[Mapping[str, t.Any], bool], dict[str, t.Any]]] = {
     "reported": lambda given, _check_mode: reported(given),
     "compared": lambda given, _check_mode: compared(given),
     "restored": lambda given, check_mode: restored(given, check_mode=check_mode),
+    "served": lambda given, check_mode: served(given, check_mode=check_mode),
 }
 
 
@@ -475,7 +496,7 @@ def fault(given: Mapping[str, t.Any]) -> str:
     for name in ("from_version", "to_version"):
         if given[name] is not None:
             store.minor(given[name])
-    if given["state"] != "reported" and not Path(given["store"]).is_absolute():
+    if given["state"] in ("copied", "restored") and not Path(given["store"]).is_absolute():
         return (
             f"store is {given['store']!r}; expected an absolute path, the server's store_dir, since a store that is "
             "looked for elsewhere is not copied; give it"
@@ -502,6 +523,7 @@ def main() -> None:
             "state": {"type": "str", "choices": list(_DOINGS), "default": "copied"},
             "release": {"type": "str"},
             "copy": {"type": "path"},
+            "wait": {"type": "float", "default": 30.0},
             "missed": {
                 "type": "list",
                 "elements": "dict",
@@ -528,7 +550,8 @@ def main() -> None:
         },
         required_if=[
             ("state", "copied", ("store", "from_version", "to_version")),
-            ("state", "compared", ("store", "copy")),
+            ("state", "compared", ("copy", "monitoring_url")),
+            ("state", "served", ("copy",)),
             ("state", "restored", ("store", "copy", "missed")),
         ],
         mutually_exclusive=[("streams", "monitoring_url")],

@@ -73,8 +73,8 @@ class Host:
         assert "failed" not in result, result
         return result
 
-    def begin(self) -> None:
-        asset_record.Book(self.releases).begin(asset_watch.look(self.url, self.data))
+    def begin(self, *, anew: bool = True) -> None:
+        asset_record.Book(self.releases).begin(asset_watch.look(self.url, self.data), anew=anew)
 
     def gate(self, **given: Any) -> dict[str, Any]:
         return self._run_module(
@@ -160,12 +160,25 @@ def test_what_a_hand_takes_between_stop_and_start_is_named(host: Host, hand: str
     assert host.known() == {"PLAIN", "BLOCKS"}
 
 
-def test_what_was_given_up_is_forgotten(host: Host) -> None:
+def test_what_was_given_up_is_forgotten_and_nothing_else_excused(host: Host) -> None:
+    Clients(host.server.port).once("STREAM.DELETE.PLAIN")
     host.begin()
-    host.hand(f'rm -r "{host.streams}/PLAIN"'.replace("$G", r"\$G"))
-    host.run("restarted")
+    assert host.gate()["passed"]
+    assert host.known() == {"PLAIN", "BLOCKS"}
     assert host.gate(accepted=["gone_streams"])["passed"]
     assert host.known() == {"BLOCKS"}
+    host.begin()
+    host.hand(f'rm -r "{host.streams}/BLOCKS"'.replace("$G", r"\$G"))
+    host.run("restarted")
+    assert "stream BLOCKS" in host.gate(accepted=["gone_streams", "first_sequence"])["msg"]
+
+
+def test_a_run_that_was_cut_off_after_its_restart_is_judged_by_the_next(host: Host) -> None:
+    host.begin()
+    host.hand(f'rm -r "{host.streams}/PLAIN/obs/reader"'.replace("$G", r"\$G"))
+    host.run("restarted")
+    host.begin(anew=False)
+    assert "consumer reader of stream PLAIN" in host.gate()["msg"]
 
 
 def test_a_reload_is_looked_at_in_the_same_way(host: Host) -> None:
@@ -203,7 +216,7 @@ def test_what_lives_by_itself_is_never_a_loss(host: Host) -> None:
     worst = []
     with Clients(host.server.port) as clients:
         for _time in range(TIMES):
-            book.begin(asset_watch.look(host.url, host.data))
+            book.begin(asset_watch.look(host.url, host.data), anew=True)
             now = asset_watch.ask(host.url)
             worst += asset_gate.losses(book.checkpoint(), now, asset_changes.nothing_accepted)
         assert clients.are_busy()

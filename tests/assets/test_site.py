@@ -290,6 +290,26 @@ def test_a_cluster_is_not_added_to_a_server_that_holds_streams(host: Host) -> No
     assert host.see(change.who).lacks(before) == ""
 
 
+def test_a_copy_serves_one_return_and_no_later_one(host: Host) -> None:
+    """What was let go long since does not come back, and what is newer stays, when a later deployment fails."""
+    change = Row("cluster: name, listen, routes to nobody", "added_cluster").of()
+    before = hold(host, change)
+    accepted = host.play(change.before, change.after, nats_server_accept=["added_cluster"])
+    assert outcome(accepted) == "failed its gate, and went back"
+    assert "brought back from" in accepted
+    assert host.see(change.who).lacks(before) == ""
+    Clients(host.server.port).once("STREAM.PURGE.PLAIN")
+    Clients(host.server.port).once("STREAM.DELETE.COMPRESSED")
+    fill(host.server, changes.ANYBODY, [Hold("NEW", messages=50, consumer=None)])
+    left = host.see(change.who)
+    failed = host.play({"max_pending": 60_000_000}, bot_config_gate="always", nats_server_accept=["gone_streams"])
+    assert outcome(failed) == "failed its gate, and went back"
+    assert "brought back" not in failed
+    back = host.see(change.who)
+    assert back.lacks(left) == ""
+    assert len(back.messages) == len(left.messages)
+
+
 @pytest.mark.sample
 def test_a_stream_that_somebody_deleted_is_named_until_that_is_accepted(host: Host) -> None:
     assert host.play().startswith("exit 0")

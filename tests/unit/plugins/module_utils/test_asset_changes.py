@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -40,6 +41,9 @@ def told(before: Assets, after: Assets, doing: Doing, **more: Any) -> list[tuple
     ]
 
 
+YOUNG = replace(
+    limited(max_age=365 * 24 * 3600 * 1_000_000_000), first_time=datetime.now(UTC).isoformat().replace("+00:00", "Z")
+)
 # doing, before, after, how many messages the log says were taken up, what is found
 TABLE = [
     (Doing.RESTART, CHAT, CHAT, None, ""),
@@ -61,6 +65,10 @@ TABLE = [
     (Doing.RESTART, CHAT, chat(messages=400), 200, "found 200 messages fewer"),
     (Doing.RESTART, limited(max_age=1), limited(max_age=1), 200, ""),
     (Doing.RESTART, limited(retention="workqueue"), limited(retention="workqueue"), 200, "200 messages fewer"),
+    # nothing can have aged where the first message is younger than that
+    (Doing.RESTART, YOUNG, YOUNG, 200, "200 messages fewer"),
+    (Doing.RELOAD, YOUNG, replace(YOUNG, messages=200), None, "200 messages fewer"),
+    (Doing.RESTART, replace(YOUNG, first_time="2020-01-01T00:00:00Z"), YOUNG, 200, ""),
     (Doing.RELOAD, CHAT, chat(messages=400), 200, ""),
     # what a stream lets go by itself
     (Doing.RESTART, limited(max_age=1), replace(limited(max_age=1), messages=0, first_seq=401), None, ""),

@@ -37,7 +37,10 @@ def test_a_checkpoint_grows_and_ends(book: asset_record.Book) -> None:
     assert book.checkpoint() == asset_record.Checkpoint(
         CHAT, CHAT, Doing.RESTART, 5, settled=True, after=assets.of([]), restored={("$G", "CHAT"): 4}
     )
-    book.begin(None)
+    # one that was cut off goes on
+    book.begin(assets.of([]))
+    assert book.checkpoint().observed == book.checkpoint().before == CHAT
+    book.begin(None, anew=True)
     assert book.checkpoint() == asset_record.Checkpoint()
     book.end()
     book.end()

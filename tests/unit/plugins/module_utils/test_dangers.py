@@ -142,6 +142,7 @@ def find(
         ({}, (CHAT,), {}, {"no_jetstream": "jetstream: off, and it holds 1 stream with 400 messages (CHAT)"}),
         ({"jetstream": {**STORE, "enabled": False}}, (CHAT,), {"action": Action.RELOAD}, {"no_jetstream": ""}),
         ({}, (), {}, {}),
+        ({}, (CHAT,), {"before": {}}, {}),
         # limits
         ({"jetstream": {**STORE, "max_file": 999}}, (CHAT,), {}, {"full_store": "max_file: 999 bytes, and 1000 bytes"}),
         ({"jetstream": {**STORE, "max_file": 1000}}, (CHAT,), {}, {}),
@@ -315,6 +316,7 @@ def test_a_danger_is_named_with_its_figures(
     for name, danger in found.items():
         assert expected[name] in danger.what
         assert f". Set nats_server_accept: [{name}] to do it all the same" in danger.refusal
+        assert danger.refusal.endswith("; the store is copied first.") is danger.copied
 
 
 def test_a_refusal_says_what_becomes_of_the_store() -> None:
@@ -341,13 +343,29 @@ def test_what_is_held_is_listed_and_counted() -> None:
         (["memory_assets"], LEFT, LEFT.consumers[0], True),
         (["replicated_streams"], CHAT, None, False),
         (["replicated_streams"], THREE, None, True),
+        (["first_sequence"], CHAT, None, False),
+        (["first_sequence"], FROM_1000, None, True),
+        (["older_version", "converted_streams"], CHAT, None, False),
+        (["older_version"], SMALL, None, True),
+        (["converted_streams"], SMALL, None, True),
+        (["rotated_key"], CHAT, None, False),
+        (["rotated_key"], CHAT, CHAT.consumers[0], True),
+        (["smaller_store"], CHAT, None, True),
+        (["smaller_store"], CACHE, None, False),
+        (["smaller_limits"], CHAT, None, False),
+        (["smaller_limits"], BUSY, None, True),
+        (["other_account"], CHAT, None, False),
+        (["other_account"], APP, None, True),
+        # what was gone before is no loss of a change
+        (["gone_streams"], CHAT, None, False),
         (["fewer_connections", "full_store", "uncopied_store", "unknown"], CHAT, None, False),
     ],
 )
 def test_a_word_accepts_the_loss_of_what_it_is_about(
     words: list[str], stream: Stream, consumer: Consumer | None, *, expected: bool
 ) -> None:
-    assert dangers.accepting(words)(stream, consumer) is expected
+    config = {"jetstream": {**STORE, "limits": {"duplicate_window": "1m"}}}
+    assert dangers.accepting(words, config)(stream, consumer) is expected
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,13 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import monitoring, process, store
-from ansible_collections.rosey.nats.tests.unit.fake_monitoring import JSZ, fake_monitoring, jsz_of, stream_detail
+from ansible_collections.rosey.nats.plugins.module_utils import assets, process, store
 
 VERSIONS = {"from_version": "2.10.7", "to_version": "2.9.25"}
 CHAT = store.Stream("$G", "CHAT", messages=10, bytes=900, first_seq=1, last_seq=10)
@@ -114,39 +114,37 @@ def test_a_line_is_a_pair_of_numbers() -> None:
         store.minor("latest")
 
 
-def test_the_refusal_names_both_versions_and_the_way_out() -> None:
-    assert store.downgrade_refusal("2.10.7", "2.9.25") == (
-        "nats_server_version is 2.9.25, and 2.10.7 ran here; an older minor version can silently lose messages that a "
-        "newer one stored (2.10 to 2.9 lost 554 of 560); expected a copy of the store first; leave "
-        "nats_server_store_copy on"
-    )
+def test_a_copy_tells_of_streams_in_files() -> None:
+    found = assets.of([assets.Stream("$G", "CHAT", messages=5, bytes=50, first_seq=1, last_seq=5)])
+    memory = assets.Stream("$G", "RAM", storage=assets.MEMORY)
+    both = assets.of([*found.in_order(), memory])
+    assert store.streams_of_assets(both) == (store.Stream("$G", "CHAT", 5, 50, 1, 5),)
 
 
-def test_the_streams_in_files_are_asked_for() -> None:
-    accounts = [
-        {"name": "tag", "id": "B", "stream_detail": [stream_detail("S", 3), stream_detail("RAM", 4, storage="memory")]},
-        {"name": "$G", "stream_detail": [stream_detail("CHAT", 5)]},
-        {"name": "empty", "stream_detail": None},
-    ]
-    with fake_monitoring({"/jsz": jsz_of(*accounts)}) as server:
-        found = store.ask_streams(monitoring.Monitor(server.url))
-    assert found == (store.Stream("$G", "CHAT", 5, 50, 1, 5), store.Stream("B", "S", 3, 30, 1, 3))
+def copy_of(*streams: assets.Stream) -> store.Copy:
+    return store.Copy(Path("/c"), "2.10.7", "2.10.7", "2025", 1, 1, (), "r", assets.of(streams))
 
 
-@pytest.mark.parametrize("answer", [{**JSZ, "disabled": True}, {**JSZ, "account_details": None}])
-def test_a_server_without_streams_has_none(answer: dict[str, Any]) -> None:
-    with fake_monitoring({"/jsz": answer}) as server:
-        assert store.ask_streams(monitoring.Monitor(server.url)) == ()
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        ({"messages": 5, "last_seq": 5}, False),
+        (None, True),
+        ({"messages": 2, "last_seq": 2}, True),
+        ({"messages": 1, "last_seq": 5}, True),
+        # it was let go since, and what there is is newer
+        ({"messages": 1, "last_seq": 6}, False),
+        ({"messages": 6, "last_seq": 6}, False),
+    ],
+)
+def test_only_what_is_not_beyond_a_copy_is_missed(now: dict[str, int] | None, *, expected: bool) -> None:
+    was = assets.Stream("$G", "S", messages=5, last_seq=5, limits=assets.Limits())
+    there = [] if now is None else [replace(was, **now)]
+    assert bool(store.missed(copy_of(was), assets.of(there))) is expected
 
 
-@pytest.mark.parametrize("part", ["name", "config", "state"])
-def test_half_a_stream_is_an_error(part: str) -> None:
-    broken = {name: value for name, value in stream_detail("S", 3).items() if name != part}
-    with (
-        fake_monitoring({"/jsz": jsz_of({"name": "$G", "stream_detail": [broken]})}) as server,
-        pytest.raises(monitoring.MonitoringError, match=r"a stream of account \$G has no name, state or config"),
-    ):
-        store.ask_streams(monitoring.Monitor(server.url))
+def test_what_was_in_memory_is_in_no_copy() -> None:
+    assert store.missed(copy_of(assets.Stream("$G", "S", storage=assets.MEMORY, messages=5)), assets.of([])) == {}
 
 
 @pytest.mark.parametrize(

