@@ -80,7 +80,7 @@ def _ask_streams(evidence: Evidence) -> Iterator[Cause]:
     if gone:
         yield _cause(
             "streams_gone",
-            f"the server has no more {_counted(gone)} that it had at {found.time}",
+            f"gone since {found.time}, {_counted(gone)}",
             *_told(gone),
             remedy=f"{lost_streams.remedy_of_gone(found.releases)}; {lost_streams.MEANT}",
         )

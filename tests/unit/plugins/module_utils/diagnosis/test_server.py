@@ -390,7 +390,7 @@ def test_lost_streams_are_named_first_whatever_else_is_wrong(tmp_path: Path) -> 
         f"2026/11/26 [WRN] {RECREATED}",
     )
     assert "restart it (systemctl restart nats); where that was meant: site.yml -e " in hidden.remedy
-    assert gone.cause == "the server has no more 1 stream that it had at 2026-11-26T11:43:13Z"
+    assert gone.cause == "gone since 2026-11-26T11:43:13Z, 1 stream"
     assert "restore them from a backup, or from a copy in /releases/stores; where that was meant" in gone.remedy
 
 
