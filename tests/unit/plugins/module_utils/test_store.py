@@ -532,3 +532,72 @@ def test_a_crash_while_an_old_copy_is_removed_leaves_no_half_copy(source: Path, 
     assert store.list_copies(copies) == ([], [])
     store.clear(store.leftovers(copies))
     assert list(copies.iterdir()) == []
+
+
+def stream_in(data: Path, name: str, text: str) -> Path:
+    """Make the directory of a stream, with a file in it."""
+    messages = data / "$G" / "streams" / name / "msgs"
+    messages.mkdir(parents=True)
+    (messages / "1.blk").write_text(text)
+    return messages / "1.blk"
+
+
+def test_streams_are_brought_back_and_what_stands_there_is_set_aside(tmp_path: Path) -> None:
+    source, copies = tmp_path / "source", tmp_path / "copies"
+    data = source / store.DATA
+    kept, lost, gone = (stream_in(data, name, f"old {name}") for name in ("KEPT", "LOST", "GONE"))
+    copies.mkdir()
+    copy = copy_now(source, copies)
+    kept.write_text("newer")
+    lost.write_text("anew")
+    shutil.rmtree(gone.parents[1])
+    aside = store.bring_back(source, copy, [("$G", "LOST"), ("$G", "GONE"), ("APP", "NOT IN IT")])
+    assert [path.read_text() for path in (kept, lost, gone)] == ["newer", "old LOST", "old GONE"]
+    assert aside is not None
+    assert (aside / "$G" / "streams" / "LOST" / "msgs" / "1.blk").read_text() == "anew"
+    assert [path.name for path in (aside / "$G" / "streams").iterdir()] == ["LOST"]
+    assert sorted(path.name for path in (data / "$G" / "streams").iterdir()) == ["GONE", "KEPT", "LOST"]
+    # the copy itself is as it was, to be brought back again
+    assert (copy.data / "$G" / "streams" / "LOST" / "msgs" / "1.blk").read_text() == "old LOST"
+
+
+def test_streams_are_brought_back_into_a_store_that_is_not_there(tmp_path: Path) -> None:
+    source, copies = tmp_path / "source", tmp_path / "copies"
+    lost = stream_in(source / store.DATA, "LOST", "old")
+    copies.mkdir()
+    copy = copy_now(source, copies)
+    shutil.rmtree(source / store.DATA)
+    assert store.bring_back(source, copy, [("$G", "LOST")]) is None
+    assert lost.read_text() == "old"
+
+
+def test_bringing_back_needs_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, copies = tmp_path / "source", tmp_path / "copies"
+    lost = stream_in(source / store.DATA, "LOST", "old")
+    copies.mkdir()
+    copy = copy_now(source, copies)
+    lost.write_text("anew")
+    full = os.statvfs_result((4096, 4096, 100, 0, 0, 0, 0, 0, 0, 255))
+    monkeypatch.setattr(store.os, "statvfs", lambda _path: full)
+    with pytest.raises(store.StoreError, match="0 bytes are free; expected "):
+        store.bring_back(source, copy, [("$G", "LOST")])
+    assert lost.read_text() == "anew"
+
+
+def test_a_copy_is_tied_to_a_release_and_freed(source: Path, copies: Path) -> None:
+    copy = copy_now(source, copies)
+    tied = store.tie(copy, "20260131T120000Z-3f2a9c", assets.of([assets.Stream("$G", "CHAT")]))
+    assert store.list_copies(copies) == ([tied], [])
+    freed = store.tie(tied, None, None)
+    (found,), _damaged = store.list_copies(copies)
+    assert found == freed
+    assert (found.release, found.held) == (None, tied.held)
+
+
+def test_the_copy_of_a_release_to_go_back_to_stays(source: Path, copies: Path) -> None:
+    copy = copy_now(source, copies)
+    made = [
+        replace(copy, path=copies / str(number), release=each) for number, each in enumerate(("r3", "r2", "r1", "r1"))
+    ]
+    assert store.superfluous(made, 1) == made[1:]
+    assert store.superfluous(made, 1, ["r1", "r2"]) == [made[3]]
