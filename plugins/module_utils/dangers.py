@@ -62,7 +62,7 @@ class Danger:
     def _then(self) -> str:
         if self.copied:
             return "; the store is copied first"
-        return "; what is in memory can't be copied" if self.kind is Kind.DESTROYS else ""
+        return "; what is in memory can't be copied" if self.name == "memory_assets" else ""
 
 
 @dataclass(frozen=True)

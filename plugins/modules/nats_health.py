@@ -77,7 +77,8 @@ options:
   releases:
     description:
       - The directory of M(rosey.nats.nats_release), where the host keeps what JetStream held when it was last proven.
-      - With it, the module writes down there what there is by now, once all is proven and nothing is missing.
+      - With it, and not in check mode, the module writes down there what there is by now, once it has passed. A stream
+        that was known and is gone stays known until its loss is accepted.
     type: path
   deploying:
     description:

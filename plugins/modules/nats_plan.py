@@ -258,8 +258,8 @@ dangers:
   elements: str
 accepted:
   description:
-    - The words of O(accept) that this change makes use of, as M(rosey.nats.nats_health) takes them in
-      O(rosey.nats.nats_health#module:accepted).
+    - The words for what is going to happen, whether given in O(accept) or excused by a copy that is brought back, and
+      V(all) where that was given, as M(rosey.nats.nats_health) takes them.
   returned: success
   type: list
   elements: str
@@ -292,7 +292,7 @@ import platform
 import pwd
 import typing as t
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -359,7 +359,7 @@ class _Risks:
     """What a change could destroy or hide.
 
     accept: the words that were given. back: the copy from which what is missing is brought back. returns: whether the
-    host goes back to a release.
+    host goes back to a release. copies: whether the store can be copied, and is to be.
     """
 
     situation: dangers.Situation
@@ -367,12 +367,13 @@ class _Risks:
     accept: frozenset[str]
     back: str | None
     returns: bool
+    copies: bool
 
     @property
     def refusals(self) -> list[str]:
         """Give what is refused, a sentence each."""
         return [
-            danger.refusal
+            replace(danger, copied=danger.copied and self.copies).refusal
             for danger in self.found
             if danger.kind is not dangers.Kind.STOPS_WRITES
             and not {danger.name, dangers.ALL} & self.accept
@@ -390,10 +391,10 @@ class _Risks:
     @property
     def copied_for(self) -> list[str]:
         """Give why the store is copied first, though its version stays, a sentence each; nothing on the way back."""
-        if dangers.ALL in self.accept or self.back or self.situation.action is Action.NOTHING:
+        if dangers.ALL in self.accept or self.situation.action is Action.NOTHING:
             return []
-        lossy = (dangers.Kind.DESTROYS, dangers.Kind.HIDES)
-        found = [each.what for each in self.found if each.kind in lossy and each.copied and each.name in self.accept]
+        # what came since the copy that is brought back may be hidden on the way as well
+        found = [each.what for each in self.found if each.copied and (self.back or each.name in self.accept)]
         if dangers.converts(self.situation):
             found.append("jetstream: the server encrypts its store anew, and could not read it with the present key")
         return found
@@ -530,10 +531,13 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Obs
     data = known.data()
     held = known.held(data)
     back = _copy_to_bring_back(params)
+    copies = params["store_copy"] and params["runtime"] != "docker"
 
     def risks(action: Action) -> _Risks:
         situation = known.situation(action, held, data)
-        return _Risks(situation, dangers.find(situation), frozenset(params["accept"]), back, bool(params["release"]))
+        return _Risks(
+            situation, dangers.find(situation), frozenset(params["accept"]), back, bool(params["release"]), copies
+        )
 
     asked = risks(least(reasons) if started else Action.START)
     if asked.copied_for and asked.situation.action is Action.RELOAD:

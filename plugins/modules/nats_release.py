@@ -95,8 +95,8 @@ options:
     type: path
   anew:
     description:
-      - With O(state=begun), whether what the deployment has seen of JetStream so far is judged, and begins anew. What a
-        run has seen that was cut off goes on otherwise.
+      - With O(state=begun), whether to forget what the deployment has seen of JetStream so far, and to look anew.
+        Without it, what a run has seen that was cut off goes on.
     type: bool
     default: false
   parts:

@@ -30,7 +30,7 @@ options:
     required: true
   state:
     description:
-      - V(started) starts it, also where systemd counts as started what it tries again and again.
+      - V(started) starts it where it does not run, or where systemd tries that again and again.
       - V(stopped) stops it. A service that is not there does not run.
       - V(reloaded) makes it read its configuration again, and starts it where it does not run. Whether it accepted that
         is for M(rosey.nats.nats_health).
@@ -100,6 +100,9 @@ class Control:
             return "enabled" if enabled and not self.found.enabled else "none"
         if state == "stopped":
             return "stopped" if self.found.exists and (self.found.running or self.found.failing) else "none"
+        is_well = self.found.running is not None and not self.found.failing
+        if state == "started" and is_well:
+            return "enabled" if enabled and not self.found.enabled else "none"
         return "started" if state == "reloaded" and not self.found.running else state
 
     def act(self, action: str, *, enabled: bool | None, daemon_reload: bool) -> None:

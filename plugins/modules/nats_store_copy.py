@@ -7,14 +7,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: nats_store_copy
-short_description: Copy JetStream's store before another version of nats-server starts on it
+short_description: Copy JetStream's store before a change that could cost what is in it, and bring that back
 version_added: 0.1.0
 author: Rosey-Robot Team (@rosey-robot)
 description:
   - An older minor version of nats-server can silently lose messages that a newer one stored. A copy brings them back.
   - A copy is a directory of O(copies) with the data as the server kept it, and C(copy.json) with the facts. It takes
     its name only when it is whole and on the disk. What a run leaves that was cut off, the next one removes.
-  - To go back, stop the server, and rename C(jetstream) of the copy to C(jetstream) of O(store).
+  - To bring streams back, see with V(compared) what is missing, stop the server, hand RV(missed) to V(restored), and
+    start the server.
 attributes:
   check_mode:
     description: >-
@@ -28,7 +29,7 @@ options:
   store:
     description:
       - The C(store_dir) of the server, an absolute path. The server keeps its data in C(jetstream) in it.
-      - Required with O(state=copied).
+      - Required with O(state=copied) and O(state=restored).
     type: path
   copies:
     description:
@@ -161,6 +162,22 @@ EXAMPLES = r"""
     to_version: 2.9.25
     streams: "{{ before.streams }}"
 
+- name: See what is missing of a copy
+  rosey.nats.nats_store_copy:
+    state: compared
+    copies: /var/lib/rosey-nats/stores
+    copy: /var/lib/rosey-nats/stores/2.10.7-20251118T100000Z
+    monitoring_url: http://127.0.0.1:8222
+  register: compared
+
+- name: Bring it back, while the server is stopped
+  rosey.nats.nats_store_copy:
+    state: restored
+    store: /var/lib/nats
+    copies: /var/lib/rosey-nats/stores
+    copy: /var/lib/rosey-nats/stores/2.10.7-20251118T100000Z
+    missed: "{{ compared.missed }}"
+
 - name: Say what going back to 2.10 would lose
   rosey.nats.nats_store_copy:
     copies: /var/lib/rosey-nats/stores
@@ -262,7 +279,7 @@ missed:
   contains:
     account: {description: The account., type: str, sample: $G}
     name: {description: The stream., type: str, sample: CHAT}
-    found: {description: What there is of it., type: str, sample: none}
+    found: {description: What there is of it., type: str, sample: "CHAT: none"}
 aside:
   description: Where that stands now which the streams of the copy have replaced. Null where there was nothing.
   returned: with O(state=restored)

@@ -112,7 +112,7 @@ def cases() -> Iterator[Any]:
         yield pytest.param(change, id=change.name, marks=[pytest.mark.sample] if has_all else [])
 
 
-@pytest.mark.parametrize("change", cases())
+@pytest.mark.parametrize("change", list(cases()))
 def test_the_plan_knows_what_the_bare_server_does(change: Change, server: Server, run_module: RunModule) -> None:
     host = Host(server, change, run_module)
     host.start()

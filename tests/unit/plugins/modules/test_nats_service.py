@@ -69,6 +69,8 @@ def systemd(tmp_path: Path, run_module: RunModule, monkeypatch: pytest.MonkeyPat
             "started",
             ["daemon-reload", "enable nats.service", "start nats.service"],
         ),
+        (RUNNING, "started", {}, "none", []),
+        (DISABLED, "started", {"enabled": True}, "enabled", ["enable nats.service"]),
         (RUNNING, "reloaded", {}, "reloaded", ["reload nats.service"]),
         (STOPPED, "reloaded", {}, "started", ["stop nats.service", "start nats.service"]),
         (RUNNING, "stopped", {}, "stopped", ["stop nats.service"]),
