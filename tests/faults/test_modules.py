@@ -253,28 +253,34 @@ ROWS = [
         sample=True,
     ),
     Row(
-        "max_file below what is stored",
+        "max_file that leaves no stream any room",
         "nats_plan",
-        ("jetstream.max_file: 10 bytes", "smaller_store"),
-        Wanted(config={"jetstream": {"store_dir": "{directory}/store", "max_file": 10}}),
+        ("jetstream.max_file: 0 bytes", "smaller_store"),
+        Wanted(config={"jetstream": {"store_dir": "{directory}/store", "max_file": 0}}),
     ),
     Row(
         "another store_dir",
         "nats_plan",
-        ("store_dir", "1 streams with", "other_store"),
+        ("store_dir", "1 stream with", "other_store"),
         Wanted(config={"jetstream": {"store_dir": "{directory}/other"}}),
     ),
     Row(
         "JetStream off with streams",
         "nats_plan",
-        ("jetstream: off", "1 streams with", "no_jetstream"),
+        ("jetstream: off", "1 stream with", "no_jetstream"),
         Wanted(config={"jetstream": None}),
     ),
     Row(
-        "older minor version without a copy",
+        "a cluster beside streams, without a copy",
         "nats_plan",
-        ("2.9.25", "2.10.7", "copy"),
-        Wanted(version="2.9.25", plan={"store_copy": False}),
+        ("cluster: added to a single server that holds 1 stream with", "added_cluster"),
+        Wanted(
+            config={
+                "server_name": "alone",
+                "cluster": {"name": "c", "listen": "127.0.0.1:16222", "routes": ["nats://127.0.0.1:16223"]},
+            },
+            plan={"store_copy": False},
+        ),
         sample=True,
     ),
     Row(
