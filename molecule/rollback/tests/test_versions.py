@@ -51,13 +51,6 @@ def test_a_newer_version_and_back(deploy: Play, play: Play, rosey: Any) -> None:
     assert rosey.varz("version") == "2.10.7"
 
 
-def test_an_older_minor_version_is_refused_without_a_copy(deploy: Play, rosey: Any) -> None:
-    before = rosey.varz("server_id")
-    said = deploy(limit=HOST, succeeds=False, nats_server_store_copy=False, **OLDER)
-    assert "can silently lose" in said
-    assert rosey.varz("server_id") == before
-
-
 def test_the_way_back_names_the_copy_and_what_was_written_since(deploy: Play, play: Play, rosey: Any) -> None:
     # 2.9 does not know the option
     deploy(limit=HOST, server={"log_max_num": None}, **OLDER)
