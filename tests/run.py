@@ -105,7 +105,7 @@ PARTS = (
     preparation("servers", [build_line(NEWER, NEWER_VERSION), build_line(OLDER, OLDER_VERSION)], "environment"),
     # The long ones start first.
     pytest_part("deployment", "tests/deployment", "server"),
-    pytest_part("assets-sample", "-s -m sample tests/assets", "servers"),
+    pytest_part("assets-sample", "-s -m sample tests/assets", "server", "servers"),
     Part(
         "sanity",
         (Command(("python", "-m", "tests.sanity", ".venv-test/sanity"), ".venv-test/sanity/**/output/junit/*.xml"),),
@@ -114,7 +114,7 @@ PARTS = (
     pytest_part("watching", "tests/watching", "images", "server"),
     pytest_part("faults-sample", "tests/faults -m sample", "server", "servers"),
     pytest_part("diagnosis-sample", "-m sample tests/diagnosis", "images", "server"),
-    pytest_part("kill-sample", "-s tests/kill/test_sample.py", "servers"),
+    pytest_part("kill-sample", "-s tests/kill/test_sample.py", "server", "servers"),
     *(scenario_part(name) for name in SCENARIOS),
     pytest_part("unit", "tests/unit", "server"),
     Part("lint", tuple(Command(tuple(line.split())) for line in LINTERS)),
@@ -123,7 +123,7 @@ PARTS = (
 # Only when they are asked for.
 EXTRA_PARTS = (
     preparation("next-server", [build_line(NEXT, NEXT_VERSION)], "environment"),
-    pytest_part("assets", "-s tests/assets", "servers", "next-server", patience=4 * 3600),
+    pytest_part("assets", "-s tests/assets", "server", "servers", "next-server", patience=4 * 3600),
     pytest_part("faults", "tests/faults", "images", "server", "servers", patience=4 * 3600),
     pytest_part("diagnosis", "tests/diagnosis", "images", "server", patience=4 * 3600),
     pytest_part("agreement", "-s tests/integration/test_agreement.py", "server", patience=4 * 3600),
