@@ -35,7 +35,7 @@ options:
       - V(reloaded) makes it read its configuration again, and starts it where it does not run. Whether it accepted that
         is for M(rosey.nats.nats_health).
       - V(restarted) stops it where it runs, and starts it.
-      - V(enabled) only sees that it starts with the host, where O(enabled) says so.
+      - V(enabled) only sees that it starts with the host, or does not, as O(enabled) says.
     type: str
     choices: [started, stopped, reloaded, restarted, enabled]
     required: true
@@ -69,7 +69,7 @@ EXAMPLES = r"""
 RETURN = r"""
 action:
   description: What was done, or would be in check mode, one of V(none), V(started), V(stopped), V(reloaded),
-    V(restarted) and V(enabled).
+    V(restarted), V(enabled) and V(disabled).
   returned: success
   type: str
   sample: restarted
@@ -96,13 +96,16 @@ class Control:
 
     def plan(self, state: str, enabled: bool | None) -> str:
         """Say what has to be done for a state."""
+        at_boot = "none"
+        if enabled is not None and enabled != self.found.enabled:
+            at_boot = "enabled" if enabled else "disabled"
         if state == "enabled":
-            return "enabled" if enabled and not self.found.enabled else "none"
+            return at_boot
         if state == "stopped":
-            return "stopped" if self.found.exists and (self.found.running or self.found.failing) else "none"
+            return "stopped" if self.found.exists and (self.found.running or self.found.failing) else at_boot
         is_well = self.found.running is not None and not self.found.failing
         if state == "started" and is_well:
-            return "enabled" if enabled and not self.found.enabled else "none"
+            return at_boot
         return "started" if state == "reloaded" and not self.found.running else state
 
     def act(self, action: str, *, enabled: bool | None, daemon_reload: bool) -> None:
@@ -111,13 +114,15 @@ class Control:
             self._systemd.read_units()
         if enabled:
             self._systemd.do("enable")
+        elif enabled is False and self.found.enabled:
+            self._systemd.do("disable")
         if action == "reloaded":
             if self._watch:
                 self._watch.before(Doing.RELOAD)
             self._systemd.do("reload")
         elif action == "stopped":
             self._stop()
-        elif action not in ("none", "enabled"):
+        elif action not in ("none", "enabled", "disabled"):
             process.outlive(self._restart)
 
     def _restart(self) -> None:

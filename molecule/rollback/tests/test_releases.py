@@ -153,6 +153,17 @@ def test_the_next_deployment_brings_nats_back(deploy: Play, rosey: Any) -> None:
     assert rosey.answers()
 
 
+def test_a_server_that_is_stopped_with_it_stays_away_until_the_next_deployment(
+    play: Play, deploy: Play, rosey: Any
+) -> None:
+    play("rollback", rollback_to="legacy", rollback_stop_nats=True)
+    server = rosey.host.service("nats")
+    assert (server.is_running, server.is_enabled) == (False, False)
+    deploy(server={"max_connections": 60})
+    assert (server.is_running, server.is_enabled) == (True, True)
+    assert rosey.answers()
+
+
 def test_a_bot_that_can_not_run_without_gets_its_section_back(
     play: Play, rosey: Any, by_hand: Callable[[str, str], None]
 ) -> None:

@@ -77,6 +77,10 @@ def systemd(tmp_path: Path, run_module: RunModule, monkeypatch: pytest.MonkeyPat
         (FAILING, "stopped", {}, "stopped", ["stop nats.service"]),
         (STOPPED, "stopped", {}, "none", []),
         (ABSENT, "stopped", {}, "none", []),
+        # one that is to stay away does not come back with the host
+        (RUNNING, "stopped", {"enabled": False}, "stopped", ["disable nats.service", "stop nats.service"]),
+        (STOPPED, "stopped", {"enabled": False}, "disabled", ["disable nats.service"]),
+        (ABSENT, "stopped", {"enabled": False}, "none", []),
         (DISABLED, "enabled", {"enabled": True}, "enabled", ["enable nats.service"]),
         (RUNNING, "enabled", {}, "none", []),
     ],
