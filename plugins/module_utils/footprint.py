@@ -116,7 +116,8 @@ def monitoring_url(config: Mapping[str, t.Any]) -> str | None:
         if endpoint.purpose == "monitoring":
             scheme = endpoint.option.partition("_")[0]
             host = "127.0.0.1" if _is_wildcard(endpoint.host) else endpoint.host
-            base = str(options.canonical(config).get("http_base_path", "")).strip("/")
+            # as the server cleans it (server/opts.go, normalizeBasePath)
+            base = posixpath.normpath(f"/{options.canonical(config).get('http_base_path', '')}").strip("/")
             return f"{scheme}://{_in_url(host)}:{endpoint.port}" + (f"/{base}" if base else "")
     return None
 

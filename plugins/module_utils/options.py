@@ -16,6 +16,7 @@ from __future__ import annotations
 import base64
 import binascii
 import difflib
+import ipaddress
 import json
 import posixpath
 import re
@@ -106,6 +107,9 @@ class Format(StrEnum):
     """What a text has to look like; FORMATS says it in words and checks it."""
 
     ADDRESS = auto()
+    HOST = auto()
+    ADVERTISED = auto()
+    BASE_PATH = auto()
     URL = auto()
     SUBJECT = auto()
     DESTINATION = auto()
@@ -260,6 +264,9 @@ _STORAGE_SIZE = Form(Kind.STORAGE_SIZE)
 _DURATION = Form(Kind.DURATION)
 _TEXT = Form(Kind.TEXT)
 _FILE = Form(Kind.TEXT, format=Format.FILE)
+_HOST = Form(Kind.TEXT, format=Format.HOST, stage=Stage.START)
+_ADVERTISED = Form(Kind.TEXT, format=Format.ADVERTISED, stage=Stage.START)
+_BASE_PATH = Form(Kind.TEXT, format=Format.BASE_PATH, stage=Stage.START)
 _URL = Form(Kind.TEXT, format=Format.URL)
 _SUBJECT_UNCHECKED = Form(Kind.TEXT, format=Format.SUBJECT, stage=Stage.START)
 _PASSWORD = Form(Kind.TEXT, format=Format.PASSWORD, stage=Stage.START)
@@ -342,10 +349,10 @@ OPTIONS: tuple[Option, ...] = (
     *_of(
         "top",
         _row("listen", *_LISTEN, varz="host+port", unit=Unit.ADDRESS, note="instead of host and port"),
-        _row("client_advertise", _TEXT, log="Reload: client_advertise = {}"),
+        _row("client_advertise", _ADVERTISED, log="Reload: client_advertise = {}"),
         _row("port", _PORT, varz="port", zero_is_default=True, note="-1 takes a free port"),
         _row("server_name", _TEXT, varz="server_name", zero_is_default=True),
-        _row("host", _TEXT, aliases="net", varz="host", zero_is_default=True),
+        _row("host", _HOST, aliases="net", varz="host", zero_is_default=True),
         _row("debug", _BOOLEAN, log="Reloaded: debug = {}", effect=Effect.DEBUG_LINES),
         _row("trace", _BOOLEAN, log="Reloaded: trace = {}", effect=Effect.TRACE_LINES),
         _row(
@@ -371,7 +378,7 @@ OPTIONS: tuple[Option, ...] = (
         _row("https", *_LISTEN, varz="http_host+https_port", unit=Unit.ADDRESS),
         _row("http_port", _PORT, aliases="monitor_port", varz="http_port"),
         _row("https_port", _PORT, varz="https_port"),
-        _row("http_base_path", _TEXT, varz="http_base_path"),
+        _row("http_base_path", _BASE_PATH, varz="http_base_path"),
         _row("cluster", _block("cluster"), note="a reload can neither add nor remove it"),
         _row("gateway", _block("gateway")),
         _row("leafnodes", _block("leafnodes"), aliases="leaf"),
@@ -594,7 +601,7 @@ OPTIONS: tuple[Option, ...] = (
         _row("name", _TEXT, varz="cluster.name", zero_is_default=True, log="Reloaded: cluster"),
         _row("listen", *_LISTEN, varz="cluster.addr+cluster.cluster_port", unit=Unit.ADDRESS),
         _row("port", _PORT, varz="cluster.cluster_port"),
-        _row("host", _TEXT, aliases="net", varz="cluster.addr", zero_is_default=True),
+        _row("host", _HOST, aliases="net", varz="cluster.addr", zero_is_default=True),
         _row("authorization", _AUTHORIZATION_OF_ROUTES, log="Reloaded: cluster"),
         _row(
             "routes",
@@ -606,7 +613,7 @@ OPTIONS: tuple[Option, ...] = (
             log="Reloaded: cluster routes",
         ),
         _row("tls", _block("tls"), log="Reloaded: cluster"),
-        _row("advertise", _TEXT, aliases="cluster_advertise", log="Reloaded: cluster"),
+        _row("advertise", _ADVERTISED, aliases="cluster_advertise", log="Reloaded: cluster"),
         _row("no_advertise", _BOOLEAN, log="Reloaded: cluster"),
         _row("connect_retries", _INTEGER, log="Reloaded: cluster"),
         _row("permissions", _block("permissions", without=("allow_responses",)), log="Reloaded: cluster"),
@@ -624,12 +631,12 @@ OPTIONS: tuple[Option, ...] = (
         "leafnodes",
         _row("listen", *_LISTEN, varz="leaf.host+leaf.port", unit=Unit.ADDRESS),
         _row("port", _PORT, varz="leaf.port"),
-        _row("host", _TEXT, aliases="net", varz="leaf.host", zero_is_default=True),
+        _row("host", _HOST, aliases="net", varz="leaf.host", zero_is_default=True),
         _row("authorization", _block("leafnodes.authorization")),
         _row("remotes", _list(_block("leafnodes.remote"))),
         _row("reconnect", _INTEGER, aliases="reconnect_delay reconnect_interval", note="seconds"),
         _row("tls", _TLS_OF_CLIENTS),
-        _row("advertise", _TEXT, aliases="leafnode_advertise"),
+        _row("advertise", _ADVERTISED, aliases="leafnode_advertise"),
         _row("no_advertise", _BOOLEAN),
         _row("min_version", Form(Kind.TEXT, format=Format.LEAFNODE_VERSION), aliases="minimum_version"),
         _row("compression", *_COMPRESSION, log="Reloaded: LeafNode compression settings"),
@@ -746,8 +753,8 @@ OPTIONS: tuple[Option, ...] = (
         "websocket",
         _row("listen", *_LISTEN, varz="websocket.host+websocket.port", unit=Unit.ADDRESS),
         _row("port", _PORT, varz="websocket.port"),
-        _row("host", _TEXT, aliases="net", varz="websocket.host", zero_is_default=True),
-        _row("advertise", _TEXT, varz="websocket.advertise"),
+        _row("host", _HOST, aliases="net", varz="websocket.host", zero_is_default=True),
+        _row("advertise", _ADVERTISED, varz="websocket.advertise"),
         _row("no_tls", _BOOLEAN, varz="websocket.no_tls"),
         _row("tls", _TLS_OF_CLIENTS),
         _row("same_origin", _BOOLEAN, varz="websocket.same_origin"),
@@ -790,7 +797,7 @@ OPTIONS: tuple[Option, ...] = (
         "mqtt",
         _row("listen", *_LISTEN, varz="mqtt.host+mqtt.port", unit=Unit.ADDRESS),
         _row("port", _PORT, varz="mqtt.port"),
-        _row("host", _TEXT, aliases="net", varz="mqtt.host", zero_is_default=True),
+        _row("host", _HOST, aliases="net", varz="mqtt.host", zero_is_default=True),
         _row("tls", _TLS_OF_CLIENTS, reloadable=True),
         _row("authorization", _block("client_authorization"), aliases="authentication"),
         _row("no_auth_user", _TEXT, varz="mqtt.no_auth_user"),
@@ -827,10 +834,10 @@ OPTIONS: tuple[Option, ...] = (
         _row("name", _TEXT, varz="gateway.name"),
         _row("listen", *_LISTEN, varz="gateway.host+gateway.port", unit=Unit.ADDRESS),
         _row("port", _PORT, varz="gateway.port"),
-        _row("host", _TEXT, aliases="net", varz="gateway.host", zero_is_default=True),
+        _row("host", _HOST, aliases="net", varz="gateway.host", zero_is_default=True),
         _row("authorization", _AUTHORIZATION_OF_SERVERS),
         _row("tls", _block("tls")),
-        _row("advertise", _TEXT, varz="gateway.advertise"),
+        _row("advertise", _ADVERTISED, varz="gateway.advertise"),
         _row("connect_retries", _INTEGER, varz="gateway.connect_retries"),
         _row("gateways", _list(_block("gateway.remote")), any_order=True),
         _row("reject_unknown_cluster", _BOOLEAN, aliases="reject_unknown", varz="gateway.reject_unknown"),
@@ -1072,12 +1079,42 @@ class FormatRule:
 
 
 _ADDRESS = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*):(?P<port>[+-]?[0-9]+)", re.DOTALL)
+_ADVERTISED_ADDRESS = re.compile(r"(?:\[(?P<inside>[^\[\]]*)\]|(?P<host>[^:\[\]]*))(?::(?P<port>[+-]?[0-9]+))?")
+_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?", re.ASCII)
+_LONGEST_NAME = 253
+_BASE_PATH_TEXT = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=:@/]*")
 _BCRYPT_START = re.compile(r"\$2[abxy]\$[0-9]{2}\$")
 _BCRYPT = re.compile(r"\$2[abxy]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
 _LEAFNODE_VERSION = re.compile(r"v?([0-9]+)\.?([0-9]+)?\.?([0-9]+)?", re.ASCII)
 _RESOLVER_IN_MEMORY = re.compile(r"MEM|MEMORY", re.IGNORECASE)
 _RESOLVER_URL = re.compile(r"URL(?:\(\"?([^\s\"]*)\"?\s*\))?", re.IGNORECASE)
 _KEY_BYTES_AT_LEAST = 4
+
+
+def _is_ip_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_host_of_socket(text: str) -> bool:
+    """Tell whether Go listens on the text, or asks for it as a name (net/dnsclient.go, isDomainName); "" is none."""
+    if not text or _is_ip_address(text):
+        return True
+    name = text.removesuffix(".")
+    is_name = all(map(_LABEL.fullmatch, name.split("."))) and len(name) <= _LONGEST_NAME
+    return is_name and re.search("[A-Za-z_]", name) is not None
+
+
+def _is_advertised(text: str) -> bool:
+    """Tell what server/util.go, parseHostPort, reads, with a host and a port that clients can use."""
+    match = _ADVERTISED_ADDRESS.fullmatch(text)
+    if not text or match is None:
+        return not text
+    host = match["host"] if match["inside"] is None else match["inside"]
+    return bool(host) and _is_host_of_socket(host) and not _faults((_PORT,), int(match["port"] or 0))
 
 
 def _is_destination(text: str) -> bool:
@@ -1171,6 +1208,28 @@ FORMATS: dict[Format, FormatRule] = {
         'an address with a port, such as "127.0.0.1:4222"',
         "write host:port",
         "127.0.0.1:4222",
+    ),
+    Format.HOST: FormatRule(
+        _is_host_of_socket,
+        "is no host",
+        'an address or a name alone, such as "127.0.0.1", "::1" or "localhost"',
+        "write it without brackets, and the port as the option port",
+        "127.0.0.1",
+    ),
+    Format.ADVERTISED: FormatRule(
+        _is_advertised,
+        "is no host to advertise",
+        'a host, or one with a port, such as "nats.example.org:4222" or "[2001:db8::1]:4222"',
+        "write host:port, with brackets around an IPv6 address",
+        "nats.example.org:4222",
+    ),
+    # The server takes any text, and is then asked in vain: what follows ? or # is no part of a path.
+    Format.BASE_PATH: FormatRule(
+        lambda text: _BASE_PATH_TEXT.fullmatch(text) is not None,
+        "is no path of a URL",
+        'a path of letters, digits and slashes, such as "/nats"',
+        "remove ?, #, % and blanks",
+        "/nats",
     ),
     Format.URL: FormatRule(
         _is_url,
@@ -2182,12 +2241,14 @@ def _check_tls(config: Config) -> Iterator[Problem]:
         yield _start_problem(("websocket",), None, "needs certificates", wanted, remedy)
 
 
-def _check_ports_of_addresses(config: Config) -> Iterator[Problem]:
-    """The server reads any number in an address; the bounds of a port are those that the table has for one alone."""
+def _check_addresses(config: Config) -> Iterator[Problem]:
+    """The server reads any host and number in an address; both have to be what the table has for each alone."""
     for path, option, value in leaves(config):
         meaning = effective(option, value) if option.unit is Unit.ADDRESS and isinstance(value, str) else None
         if isinstance(meaning, tuple) and _faults((_PORT,), meaning[-1]):
             yield _start_problem(path, value, "has no port", f"a port that is {_expected(_PORT)}", "correct the port")
+        if isinstance(meaning, tuple) and _faults((_HOST,), meaning[0] or ""):
+            yield _start_problem(path, value, "has no host", FORMATS[Format.HOST].expected, "correct the host")
 
 
 def _check_ocsp_peer(config: Config) -> Iterator[Problem]:
@@ -2510,7 +2571,7 @@ def _is_exported(account: Config, kind: str, subject: str, to: str) -> bool:
 
 # Conflicts are there whatever an included file adds; omissions may be made good by it.
 _CONFLICTS: tuple[Callable[[Config], Iterator[Problem]], ...] = (
-    _check_ports_of_addresses,
+    _check_addresses,
     _check_monitoring,
     _check_lame_duck,
     _check_max_pending,

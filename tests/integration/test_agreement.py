@@ -82,8 +82,10 @@ subjects = st.builds(
     st.lists(tokens | st.just("*"), min_size=1, max_size=3),
     st.sampled_from([[], ["*"], [">"]]),
 )
-hosts = st.sampled_from(["127.0.0.1", "localhost", "[::1]", "bus.example.com", ""])
-addresses = st.builds(lambda host, port: f"{host}:{port}", hosts, st.integers(-1, 65535))
+hosts = st.sampled_from(["127.0.0.1", "localhost", "::1", "bus.example.com", ""])
+addresses = st.builds(
+    lambda host, port: f"[{host}]:{port}" if ":" in host else f"{host}:{port}", hosts, st.integers(-1, 65535)
+)
 urls = st.builds(
     lambda scheme, user, host, port, path: f"{scheme}://{user}{host}{port}{path}",
     st.sampled_from(["nats", "nats-route", "tls", "ws"]),
@@ -100,6 +102,9 @@ def _public_keys(prefix: int) -> Values:
 
 FORMATS: dict[Format, Values] = {
     Format.ADDRESS: addresses,
+    Format.HOST: hosts,
+    Format.ADVERTISED: addresses.filter(lambda text: not text.startswith(":")),
+    Format.BASE_PATH: st.from_regex(r"/?[a-z]{0,4}(/[a-z0-9._~-]{1,4})?", fullmatch=True),
     Format.URL: urls,
     Format.SUBJECT: subjects,
     Format.DESTINATION: st.one_of(words, words, st.sampled_from(["to.$1", "to.{{wildcard(1)}}"])),

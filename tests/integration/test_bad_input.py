@@ -37,6 +37,9 @@ CONFIG_ROWS: dict[str, tuple[Variables, list[str]]] = {
     "wrong kind": ({"port": "banana"}, ["here", "port", "banana"]),
     "size with a space": ({"max_payload": "1 MB"}, ["here", "max_payload", "1 MB", "1MB"]),
     "duration without unit": ({"ping_interval": 120}, ["here", "ping_interval", "120", "unit"]),
+    "host in brackets": ({"host": "[::1]"}, ["here", 'host: "[::1]" is no host', "brackets"]),
+    "host with a port": ({"host": "127.0.0.1:14222"}, ["here", 'host: "127.0.0.1:14222" is no host']),
+    "base path with a query": ({"http_base_path": "/a?b"}, ["here", 'http_base_path: "/a?b" is no path of a URL']),
     "two monitoring ports": ({"https_port": 8443}, ["here", "http_port", "https_port"]),
     "grace not below duration": (
         {"lame_duck_duration": "30s", "lame_duck_grace_period": "30s"},

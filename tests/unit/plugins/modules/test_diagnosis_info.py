@@ -202,7 +202,7 @@ def test_a_server_that_runs_is_found_without_its_number(running: Server) -> None
         ('log_file: "/nowhere/at/all/nats.log"', "path_missing", "/nowhere/at/all"),
         ('include "gone.conf"', "configuration_invalid", "gone.conf"),
         ("host: 192.0.2.7", "address_absent", "192.0.2.7"),
-        ('host: "nats..local"', "address_absent", "nats..local"),
+        ('host: "nats..local"', "configuration_refused", "nats..local"),
         (f"authorization {{ user: rosey, password: {PASSWORD}, nonsense: 1 }}", "configuration_invalid", "nonsense"),
     ],
 )
