@@ -11,16 +11,16 @@ from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.rosey.nats.plugins.module_utils import options
+from ansible_collections.rosey.nats.plugins.module_utils import footprint, options
 
 
 def nats_merge(base: t.Any, *over: t.Any) -> dict[str, t.Any]:
-    """Lay configurations of nats-server on another, each on the result of those before."""
+    """Lay configurations of nats-server on another, each on the result of those before, and write paths in one way."""
     for position, config in enumerate((base, *over), start=1):
         if not isinstance(config, Mapping):
             found = type(config).__name__
             raise AnsibleFilterError(f"nats_merge: a mapping of options was expected at place {position}, not {found}")
-    return functools.reduce(options.merge, over, options.merge(base, {}))
+    return footprint.one_spelling(functools.reduce(options.merge, over, options.merge(base, {})))
 
 
 class FilterModule:

@@ -11,6 +11,7 @@ import typing as t
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import PurePosixPath
 
 from ansible_collections.rosey.nats.plugins.module_utils import options, units
 
@@ -137,6 +138,25 @@ def paths(config: Mapping[str, t.Any]) -> Iterator[Path]:
         need = _NEEDS.get(str(path[-1]))
         if need and isinstance(value, str):
             yield Path(".".join(str(part) for part in path), value, need)
+
+
+def one_spelling(config: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Give the configuration with each path written in one way: no slash twice or at the end, no part that is a dot.
+
+    The server compares a path as text (server/reload.go, diffOptions), and so refuses to reload another spelling of
+    store_dir. Parts that go up stay, since a link on the way gives them another meaning.
+    """
+    return {name: _one_spelling((name,), value) for name, value in config.items()}
+
+
+def _one_spelling(path: options.Path, value: t.Any) -> t.Any:
+    if isinstance(value, Mapping):
+        return {name: _one_spelling((*path, name), each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_one_spelling((*path, place), each) for place, each in enumerate(value)]
+    option = options.find(path)
+    is_path = isinstance(value, str) and value and option is not None and option.name in _NEEDS
+    return str(PurePosixPath(value)) if is_path else value
 
 
 def writable_directories(config: Mapping[str, t.Any]) -> tuple[str, ...]:

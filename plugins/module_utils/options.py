@@ -574,7 +574,7 @@ OPTIONS: tuple[Option, ...] = (
         "auth_callout",
         _row("issuer", _ACCOUNT_KEY),
         _row("account", _TEXT, aliases="acc"),
-        _row("auth_users", _list(_TEXT, minimum=1), aliases="users", any_order=True),
+        _row("auth_users", _list(_TEXT, minimum=1), aliases="users"),
         _row("xkey", Form(Kind.TEXT, format=Format.CURVE_KEY), aliases="key"),
     ),
     *_of(
@@ -1532,7 +1532,6 @@ _READERS: dict[Unit, Callable[[Any], Any]] = {
     Unit.URL_HOSTS: lambda value: [value] if isinstance(value, str) else list(value),
     Unit.REMOTE_HOSTS: lambda value: [value] if isinstance(value, str) else list(value),
     Unit.LOWER_CASE: lambda value: str(value).strip(SPACES).lower(),
-    Unit.STORE_DIR: posixpath.normpath,
 }
 
 
@@ -1549,7 +1548,7 @@ def expected(option: Option, value: Any) -> Any:
         case Unit.REMOTE_HOSTS:
             return sorted(_with_port(_host(url)) for url in meaning)
         case Unit.STORE_DIR:
-            return posixpath.join(meaning, "jetstream")
+            return posixpath.join(posixpath.normpath(meaning), "jetstream")
     return meaning
 
 

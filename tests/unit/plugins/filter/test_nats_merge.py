@@ -27,6 +27,10 @@ def test_one_alone_becomes_canonical() -> None:
     assert nats_merge({"NET": "127.0.0.1", "max_conn": None}) == {"host": "127.0.0.1"}
 
 
+def test_a_path_gets_one_spelling() -> None:
+    assert nats_merge({"jetstream": {"store_dir": "/srv/bus//var/"}}) == {"jetstream": {"store_dir": "/srv/bus/var"}}
+
+
 @pytest.mark.parametrize("configs", [([],), ({}, "text"), ({}, {}, None)])
 def test_what_is_no_mapping_is_refused(configs: tuple[t.Any, ...]) -> None:
     with pytest.raises(AnsibleFilterError, match=rf"a mapping of options was expected at place {len(configs)}, not"):

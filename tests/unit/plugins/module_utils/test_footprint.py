@@ -120,3 +120,29 @@ def test_paths_say_what_has_to_be_there() -> None:
         ("tls.key_file", "/etc/nats/server.key", footprint.Need.FILE),
     }
     assert footprint.writable_directories(config) == ("/var/lib/nats", "/var/log/nats")
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"store_dir": "/var/lib/nats/"}, {"store_dir": "/var/lib/nats"}),
+        ({"jetstream": {"store": "/srv//bus/./nats//"}}, {"jetstream": {"store": "/srv/bus/nats"}}),
+        ({"log_file": "//var/log/nats.log"}, {"log_file": "//var/log/nats.log"}),
+        (
+            {"leafnodes": {"remotes": [{"creds": "/a//b"}], "tls": {"cert_file": "./c"}}},
+            {"leafnodes": {"remotes": [{"creds": "/a/b"}], "tls": {"cert_file": "c"}}},
+        ),
+        # a link may stand before what goes up
+        ({"pid_file": "/run/link/../nats.pid"}, {"pid_file": "/run/link/../nats.pid"}),
+        # no paths
+        *(
+            (config, config)
+            for config in (
+                {"mappings": {"log_file": "a//b"}, "log_file": "", "server_name": "a//"},
+                {"store_dir": {"$variable": "HOME"}, "http_base_path": "/nats/", "accounts": ["a//"]},
+            )
+        ),
+    ],
+)
+def test_a_path_has_one_spelling(config: Config, expected: Config) -> None:
+    assert footprint.one_spelling(config) == expected

@@ -429,7 +429,7 @@ SHOWN = [
     ("ping_interval", "2m", 120_000_000_000, 120_000_000_000, {"ping_interval": 120_000_000_000}),
     ("jetstream.max_mem", "2G", 2_000_000_000, 2_000_000_000, {"jetstream": {"config": {"max_memory": 2_000_000_000}}}),
     ("jetstream.max_mem", "+2G", 2 << 30, 2 << 30, {"jetstream": {"config": {"max_memory": 2 << 30}}}),
-    ("jetstream.store_dir", "/a/", "/a", "/a/jetstream", {"jetstream": {"config": {"store_dir": "/a/jetstream"}}}),
+    ("jetstream.store_dir", "/a/", "/a/", "/a/jetstream", {"jetstream": {"config": {"store_dir": "/a/jetstream"}}}),
     (
         "jetstream.sync_interval",
         "Always",

@@ -46,6 +46,19 @@ Config = dict[str, Any]
         ({"jetstream": {"store_dir": "/s", "max_file": "1G"}}, {}, Action.RELOAD, None),
         ({}, {"jetstream": {"store_dir": "/s", "domain": "d"}}, Action.RESTART, None),
         ({"jetstream": {"store_dir": "/s"}}, {"jetstream": {}}, Action.RESTART, None),
+        # the server compares a path, and these names, as they are written
+        (
+            {"jetstream": {"store_dir": "/s"}},
+            {"jetstream": {"store_dir": "/s/"}},
+            Action.RESTART,
+            ["jetstream.store_dir: /s -> /s/ (restart)"],
+        ),
+        (
+            {"authorization": {"auth_callout": {"auth_users": ["u", "v"]}}},
+            {"authorization": {"auth_callout": {"auth_users": ["v", "u"]}}},
+            Action.RESTART,
+            None,
+        ),
         ({}, {"leafnodes": {"compression": "on"}}, Action.RESTART, None),
         ({"gateway": {}}, {"gateway": {"tls": {"cert_file": "/c"}}}, Action.RESTART, None),
         (
