@@ -52,8 +52,9 @@ class Path:
 
     @property
     def required(self) -> str:
-        """The path that has to be on the host."""
-        return posixpath.dirname(self.path) if self.need is Need.PARENT else self.path
+        """The path that has to be on the host. A relative one begins at the root, where the server is started."""
+        path = posixpath.join("/", self.path)
+        return posixpath.dirname(path) if self.need is Need.PARENT else path
 
 
 @dataclass(frozen=True)

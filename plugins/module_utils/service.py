@@ -14,7 +14,10 @@ from ansible_collections.rosey.nats.plugins.module_utils import process
 
 RunCommand = Callable[..., tuple[int, str, str]]
 
-_PROPERTIES = ("LoadState", "UnitFileState", "MainPID", "ActiveState", "SubState", "NRestarts", "NeedDaemonReload")
+_PROPERTIES = (
+    *("LoadState", "UnitFileState", "MainPID", "ActiveState", "SubState", "NRestarts", "NeedDaemonReload"),
+    "SupplementaryGroups",
+)
 _ENABLED = ("enabled", "enabled-runtime")
 _LAST_LINES = 5
 # What a shell gives for a program that is not there.
@@ -33,7 +36,7 @@ class Service:
 
     enabled: it starts with the host. running: its process, None where none runs. failing: it has ended with an error,
     and systemd starts it again until it gives up; from then on it refuses to start it for others too, for a while.
-    unread: systemd has not read its unit since that was written.
+    unread: systemd has not read its unit since that was written. groups: those that its unit gives it beside its own.
     """
 
     exists: bool
@@ -41,6 +44,7 @@ class Service:
     running: process.Process | None
     failing: bool = False
     unread: bool = False
+    groups: tuple[str, ...] = ()
 
     def as_result(self) -> dict[str, bool | int | None]:
         """Give it as a module does."""
@@ -78,6 +82,7 @@ def look_up(name: str, run_command: RunCommand) -> Service:
         running=process.read(int(unit["MainPID"])),
         failing=is_failing(unit),
         unread=unit["NeedDaemonReload"] == "yes",
+        groups=tuple(unit.get("SupplementaryGroups", "").split()),
     )
 
 

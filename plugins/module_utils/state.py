@@ -33,7 +33,15 @@ from pathlib import Path
 
 from ansible.module_utils.basic import missing_required_lib
 
-from ansible_collections.rosey.nats.plugins.module_utils import conf, environment_file, options, sealed, splice, system
+from ansible_collections.rosey.nats.plugins.module_utils import (
+    access,
+    conf,
+    environment_file,
+    options,
+    sealed,
+    splice,
+    system,
+)
 
 
 class State(StrEnum):
@@ -112,6 +120,7 @@ _NOUNS = {
 # What a section that somebody else wrote by hand may hold, in a comment too.
 _MAY_BE_SECRET = re.compile(rb"(?i)pass|token|secret|seed|://[^\s/]*@")
 _LEAVE = -1  # chown(2): this id stays as it is
+_UNKNOWN = -2  # of an account that the host does not have, and that nobody asks about
 _NO_ID = 2**32 - 1  # which is -1 in the 32 bits of an id
 _SHORTEST_SECRET_PART = 8  # characters; hiding fewer would cut common words and so betray that the secret holds them
 _VALIDATE_SECONDS = 60
@@ -188,6 +197,10 @@ class Repair:
     skipped: frozenset[Path]
     closed: frozenset[Path]
 
+    def covers(self, path: Path) -> bool:
+        """Tell whether what stands at a path is repaired."""
+        return self.directory in path.parents and path not in self.skipped and self.closed.isdisjoint(path.parents)
+
 
 @dataclass(frozen=True)
 class Change:
@@ -262,6 +275,44 @@ def look(entries: Iterable[Mapping[str, t.Any]]) -> Look:
 def compare(entries: Iterable[Mapping[str, t.Any]]) -> list[Change]:
     """Give the changes alone, see `look`."""
     return look(entries).changes
+
+
+def outcome(changes: Iterable[Change], account: system.Account) -> access.Outcome:
+    """Give what stands where once these changes are made. account: one that may be made before them."""
+    at = {Path(os.path.realpath(change.entry.path)): change for change in changes if change.entry.state != State.LINK}
+    repairs = [change for change in at.values() if change.repair]
+
+    def found(path: Path, now: access.Step | None) -> access.Step | None:
+        if path in at:
+            return _step_of(at[path], now, account)
+        repairing = next((each for each in repairs if each.repair and each.repair.covers(path)), None)
+        return _owned_by(repairing, now, account) if repairing and now else now
+
+    return found
+
+
+def _step_of(change: Change, now: access.Step | None, account: system.Account) -> access.Step | None:
+    entry = change.entry
+    if entry.state == State.ABSENT:
+        return None
+    kind = now.kind if now else _FORMATS[entry.state]
+    step = access.Step(entry.path, "", kind, os.geteuid(), os.getegid(), change.mode, bool(now and now.has_acl))
+    return _owned_by(change, step, account)
+
+
+def _owned_by(change: Change, step: access.Step, account: system.Account) -> access.Step:
+    """Give what a path belongs to another by a change; an account that is not there yet has no number."""
+    owner, group = change.entry.owner, change.entry.group
+    uid, gid = change.uid, change.gid
+    if f"user {owner}" in change.unknown:
+        uid = account.uid if owner == account.name else _UNKNOWN
+    if f"group {group}" in change.unknown:
+        gid = account.gid if group == account.group else _UNKNOWN
+    uid, gid = (
+        before if number == _LEAVE and name is None else number
+        for number, name, before in ((uid, owner, step.uid), (gid, group, step.gid))
+    )
+    return dataclasses.replace(step, uid=uid, gid=gid, owner=f"{system.user_name(uid)}:{system.group_name(gid)}")
 
 
 def diff(changes: Iterable[Change]) -> list[dict[str, t.Any]]:

@@ -11,7 +11,7 @@ import importlib.util
 import os
 import pwd
 import typing as t
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +45,33 @@ def account(name: str, group: str = "", others: Iterable[str] = ()) -> Account:
     gid = _gid(group) if group else user.pw_gid
     groups = frozenset({*os.getgrouplist(user.pw_name, gid), *map(_gid, others)})
     return Account(user.pw_name, group_name(gid), user.pw_uid, gid, groups)
+
+
+def account_to_be(name: str, group: str = "", others: Iterable[str] = ()) -> Account:
+    """Look up an account as `account` does; what the host does not have yet gets the number NO_ID, which owns nothing.
+
+    others: those of them that the host does not have are left out.
+    """
+    known = [each for each in others if _number(_gid, each) != NO_ID]
+    try:
+        return account(name, group, known)
+    except KeyError:
+        uid, gid = _number(_uid, name), _number(_gid, group or name)
+        return Account(name, group or name, uid, gid, frozenset({gid, *map(_gid, known)}))
+
+
+NO_ID = -1
+
+
+def _number(look_up: Callable[[str], int], name: str) -> int:
+    try:
+        return look_up(name)
+    except KeyError:
+        return NO_ID
+
+
+def _uid(name: str) -> int:
+    return pwd.getpwnam(name).pw_uid
 
 
 def _gid(group: str) -> int:

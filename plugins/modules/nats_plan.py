@@ -297,6 +297,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils import (
+    access,
     archive,
     asset_gate,
     asset_record,
@@ -482,14 +483,27 @@ class _Known:
         # a relative path begins where both systemd and the process runtime start the server
         return Path("/", named) if named else None
 
-    def _resolved(self, config: Mapping[str, t.Any]) -> Mapping[str, t.Any]:
-        """Put in what other files and the server's environment say, as far as that is known now."""
+    @cached_property
+    def paths(self) -> list[footprint.Path]:
+        """What the server to come reads and writes."""
+        included: list[str] = []
+        config = self._resolved(self.meant, included)
+        read = (("config_file", self.params["config_file"]), *(("include", each) for each in dict.fromkeys(included)))
+        return [*(footprint.Path(*each, footprint.Need.FILE) for each in read), *footprint.paths(config)]
+
+    def _resolved(self, config: Mapping[str, t.Any], included: list[str] | None = None) -> Mapping[str, t.Any]:
+        """Put in what other files and the server's environment say, as far as that is known now.
+
+        included: takes the paths of the files.
+        """
         environment = process.environment(self.running) if self.running else {}
         texts = {entry["path"]: entry["content"] or entry["secret_content"] for entry in self.params["entries"]}
         directory = Path(self.params["config_file"]).parent
 
         def include(name: str) -> str:
             path = Path(os.path.normpath(directory / name))
+            if included is not None:
+                included.append(str(path))
             return str(texts.get(str(path)) or path.read_text(encoding="utf-8"))
 
         for variables in (environment, None):
@@ -512,10 +526,6 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Obs
     recorded = _recorded(params["releases"])
     loaded = _loaded(recorded, params["config_file"])
     server = _answering(meant, loaded, present)
-    if params["runtime"] != "docker":
-        _check_paths(meant, params["entries"])
-        _check_ports(meant, found.running)
-        _check_room(meant, server)
     reasons = [
         *_restart_reasons(found, binary, changes, params["entries"]),
         *_server_reasons(params, found, binary, server),
@@ -528,6 +538,10 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Obs
     unread = loaded is None and _unread(Path(params["config_file"]), present, server) is not None
     ran = None if unread else loaded if loaded is not None else present
     known = _Known(params, found.running, server, ran, meant, before)
+    if params["runtime"] != "docker":
+        _check_access(params, known.paths, changes, found)
+        _check_ports(meant, found.running)
+        _check_room(meant, server)
     data = known.data()
     held = known.held(data)
     back = _copy_to_bring_back(params)
@@ -606,14 +620,20 @@ def _meant(params: Mapping[str, t.Any]) -> dict[str, t.Any]:
     raise ObstacleError(f"entries has no {params['config_file']}, which config_file names. Add its entry.")
 
 
-def _check_paths(config: Mapping[str, t.Any], entries: Iterable[Mapping[str, t.Any]]) -> None:
-    made = {entry["path"] for entry in entries if entry["state"] != state.State.ABSENT}
-    for path in footprint.paths(config):
-        if path.required not in made and not Path(path.required).exists():
-            raise ObstacleError(
-                f"{path.option}: {path.path}: this host has no {path.required}, and nats-server needs {path.need}. "
-                "Create it, or name one that is there."
-            )
+def _check_access(
+    params: Mapping[str, t.Any],
+    paths: Iterable[footprint.Path],
+    changes: Sequence[state.Change],
+    found: service.Service,
+) -> None:
+    """Refuse what the account that runs the server can't read or write, as the host will be by then."""
+    account = system.account_to_be(params["user"] or "", params["group"] or "", found.groups)
+    try:
+        faults = access.faults(paths, account, state.outcome(changes, account))
+    except OSError as error:
+        raise ObstacleError(f"{error.filename}: it can't be looked at: {error.strerror}. Run with become.") from error
+    if faults:
+        raise ObstacleError("\n".join(fault.refusal for fault in faults))
 
 
 def _check_ports(config: Mapping[str, t.Any], running: process.Process | None) -> None:

@@ -94,15 +94,15 @@ ROWS = [
     ),
     Row(
         "log where the service can't write",
-        ("/root/nats.log", "permission denied"),
+        ("log_file: /root/nats.log: nats may not pass /root", "Mend it: chmod o+x /root; or name another place"),
         {"nats_server_config": {"log_file": "/root/nats.log"}},
-        restarts=True,
+        story="",
     ),
     Row(
         "store that is read-only",
-        ("Can't start JetStream: ",),
+        ("jetstream.store_dir: /srv/readonly: the file system of /srv/readonly is mounted read-only",),
         store("/srv/readonly"),
-        restarts=True,
+        story="",
     ),
     Row(
         "store that is full",
@@ -114,10 +114,13 @@ ROWS = [
     ),
     Row(
         "store that is another's",
-        ("Can't start JetStream: storage directory is not",),
+        (
+            "jetstream.store_dir: /srv/others: nats may not write to /srv/others",
+            "Mend it: chown -R nats:nats /srv/others",
+        ),
         store("/srv/others"),
         breaks="mkdir -p /srv/others; chmod 700 /srv/others",
-        restarts=True,
+        story="",
     ),
     Row(
         "binary that only tests",
