@@ -55,12 +55,13 @@ class Kind(StrEnum):
 class Stage(StrEnum):
     """Who finds a fault.
 
-    CHECK: ``nats-server -t`` refuses the configuration. START: it accepts it, and the server then fails to start, or
-    starts and does something else than what was meant.
+    CHECK: ``nats-server -t`` refuses the configuration. START: it accepts it, and the server then fails to start.
+    RUN: nobody has to, and where the server starts it does something else than what was meant.
     """
 
     CHECK = "check"
     START = "start"
+    RUN = "run"
 
 
 class Evidence(StrEnum):
@@ -110,6 +111,7 @@ class Format(StrEnum):
     HOST = auto()
     ADVERTISED = auto()
     BASE_PATH = auto()
+    DOMAIN = auto()
     URL = auto()
     SUBJECT = auto()
     DESTINATION = auto()
@@ -220,7 +222,7 @@ class Place:
 class Relation(StrEnum):
     """How options of one block depend on each other."""
 
-    NEEDS = "needs"  # the first needs the second
+    NEEDS = "needs"  # the first needs one of the others
     NEEDS_ALWAYS = "needs_always"  # the block needs each
     NEEDS_ONE = "needs_one"  # the block needs one of them
     EXCLUDES = "excludes"  # the first excludes each of the others
@@ -264,12 +266,13 @@ _STORAGE_SIZE = Form(Kind.STORAGE_SIZE)
 _DURATION = Form(Kind.DURATION)
 _TEXT = Form(Kind.TEXT)
 _FILE = Form(Kind.TEXT, format=Format.FILE)
-_HOST = Form(Kind.TEXT, format=Format.HOST, stage=Stage.START)
-_ADVERTISED = Form(Kind.TEXT, format=Format.ADVERTISED, stage=Stage.START)
-_BASE_PATH = Form(Kind.TEXT, format=Format.BASE_PATH, stage=Stage.START)
+# A host is tried only where a port makes the server listen.
+_HOST = Form(Kind.TEXT, format=Format.HOST, stage=Stage.RUN)
+_ADVERTISED = Form(Kind.TEXT, format=Format.ADVERTISED, stage=Stage.RUN)
+_BASE_PATH = Form(Kind.TEXT, format=Format.BASE_PATH, stage=Stage.RUN)
 _URL = Form(Kind.TEXT, format=Format.URL)
-_SUBJECT_UNCHECKED = Form(Kind.TEXT, format=Format.SUBJECT, stage=Stage.START)
-_PASSWORD = Form(Kind.TEXT, format=Format.PASSWORD, stage=Stage.START)
+_SUBJECT_UNCHECKED = Form(Kind.TEXT, format=Format.SUBJECT, stage=Stage.RUN)
+_PASSWORD = Form(Kind.TEXT, format=Format.PASSWORD, stage=Stage.RUN)
 _PERMISSION = Form(Kind.TEXT, format=Format.PERMISSION)
 _ACCOUNT_KEY = Form(Kind.TEXT, format=Format.ACCOUNT_KEY)
 _PORT = Form(Kind.INTEGER, minimum=-1, maximum=65535, stage=Stage.START)
@@ -299,7 +302,7 @@ _AUTHORIZATION_OF_SERVERS = _block("authorization", without=("token", "users", "
 _AUTHORIZATION_OF_ROUTES = _block("authorization", without=("token", "users", "auth_callout", "default_permissions"))
 _COMPRESSION_MODE = _choice(
     *("on", "enabled", "true", "off", "disabled", "false", "not supported", "not_supported", "accept"),
-    *("auto", "s2_auto", "fast", "s2_fast", "better", "s2_better", "best", "s2_best"),
+    *("auto", "s2_auto", "fast", "s2_fast", "better", "s2_better", "best", "s2_best", ""),
     stage=Stage.START,
 )
 _COMPRESSION = (_COMPRESSION_MODE, _BOOLEAN, _block("compression"))
@@ -520,12 +523,12 @@ OPTIONS: tuple[Option, ...] = (
             varz="jetstream.config.max_storage",
             with_block=True,
         ),
-        _row("domain", _TEXT, varz="jetstream.config.domain"),
+        _row("domain", Form(Kind.TEXT, format=Format.DOMAIN, stage=Stage.START), varz="jetstream.config.domain"),
         _row("enabled", _BOOLEAN, aliases="enable", reloadable=True, varz="jetstream.config", unit=Unit.ENABLED),
         _row("encryption_key", _TEXT, aliases="key ek", secret=True),
         _row("prev_encryption_key", _TEXT, aliases="prev_key prev_ek", secret=True),
         _row("cipher", _choice("chacha", "chachapoly", "aes")),
-        _row("extension_hint", _choice("will_extend", "no_extend", "", stage=Stage.START)),
+        _row("extension_hint", _choice("will_extend", "no_extend", "", stage=Stage.RUN)),
         _row("limits", _block("jetstream.limits")),
         _row("unique_tag", _TEXT, varz="jetstream.config.unique_tag", unit=Unit.LOWER_CASE),
         _row("max_outstanding_catchup", _STORAGE_SIZE),
@@ -689,7 +692,7 @@ OPTIONS: tuple[Option, ...] = (
         _row("ws_no_masking", _BOOLEAN, aliases="websocket_no_masking"),
         _row(
             "jetstream_cluster_migrate",
-            Form(Kind.BOOLEAN, choices=("true",), stage=Stage.START),
+            Form(Kind.BOOLEAN, choices=("true",), stage=Stage.RUN),
             aliases="js_cluster_migrate",
             unchecked=True,
             note="any value turns it on, false too",
@@ -1042,26 +1045,29 @@ RULES: tuple[Rule, ...] = (
     Rule("tls", Relation.NEEDS, ("cert_file", "key_file")),
     Rule("tls", Relation.NEEDS, ("key_file", "cert_file")),
     Rule("mapping", Relation.NEEDS_ALWAYS, ("weight",)),
-    Rule("mapping", Relation.NEEDS_ALWAYS, ("destination",), Stage.START),
+    Rule("mapping", Relation.NEEDS_ALWAYS, ("destination",), Stage.RUN),
     Rule("latency", Relation.NEEDS_ALWAYS, ("subject",)),
     Rule("export", Relation.EXCLUDES, ("stream", "service", "response_type", "latency"), reason="a stream has none"),
-    Rule("export", Relation.EXCLUDES, ("stream", "response_threshold"), Stage.START, reason="a stream has none"),
-    Rule("export", Relation.NEEDS_ONE, ("stream", "service"), Stage.START),
+    Rule("export", Relation.EXCLUDES, ("stream", "response_threshold"), Stage.RUN, reason="a stream has none"),
+    Rule("export", Relation.NEEDS_ONE, ("stream", "service"), Stage.RUN),
     Rule("import", Relation.EXCLUDES, ("stream", "service"), reason="an import is one or the other"),
-    Rule("import", Relation.EXCLUDES, ("prefix", "to"), Stage.START, reason="a subject is renamed in one way"),
-    Rule("import", Relation.NEEDS_ONE, ("stream", "service"), Stage.START),
+    Rule("import", Relation.EXCLUDES, ("prefix", "to"), Stage.RUN, reason="a subject is renamed in one way"),
+    Rule("import", Relation.NEEDS_ONE, ("stream", "service"), Stage.RUN),
     Rule("import.source", Relation.NEEDS_ALWAYS, ("account", "subject")),
     Rule("resolver", Relation.NEEDS_ALWAYS, ("type",)),
-    Rule("gateway", Relation.NEEDS_ALWAYS, ("name",), Stage.START),
-    Rule("gateway", Relation.NEEDS_ONE, ("port", "listen"), Stage.START),
+    # Without a name and a port there is no gateway, and nobody looks at what is to be reached through it.
+    Rule("gateway", Relation.NEEDS, ("port", "name"), Stage.START),
+    Rule("gateway", Relation.NEEDS, ("listen", "name"), Stage.START),
+    Rule("gateway", Relation.NEEDS, ("name", "port", "listen"), Stage.START),
+    Rule("gateway", Relation.NEEDS, ("gateways", "name"), Stage.RUN),
     Rule("gateway.remote", Relation.NEEDS_ALWAYS, ("name",), Stage.START),
     Rule("gateway.remote", Relation.NEEDS_ONE, ("urls", "url"), Stage.START),
-    Rule("leafnodes.remote", Relation.NEEDS_ALWAYS, ("urls",), Stage.START),
-    Rule("gateway.remote", Relation.EXCLUDES, ("url", "urls"), Stage.START, reason="the last one read wins"),
-    Rule("top", Relation.EXCLUDES, ("http", "http_port"), Stage.START, reason="the last one read wins"),
-    Rule("top", Relation.EXCLUDES, ("https", "https_port"), Stage.START, reason="the last one read wins"),
+    Rule("leafnodes.remote", Relation.NEEDS_ALWAYS, ("urls",), Stage.RUN),
+    Rule("gateway.remote", Relation.EXCLUDES, ("url", "urls"), Stage.RUN, reason="the last one read wins"),
+    Rule("top", Relation.EXCLUDES, ("http", "http_port"), Stage.RUN, reason="the last one read wins"),
+    Rule("top", Relation.EXCLUDES, ("https", "https_port"), Stage.RUN, reason="the last one read wins"),
     *(
-        Rule(block, Relation.EXCLUDES, ("listen", "host", "port"), Stage.START, reason="the last one read wins")
+        Rule(block, Relation.EXCLUDES, ("listen", "host", "port"), Stage.RUN, reason="the last one read wins")
         for block in ("top", "cluster", "leafnodes", "websocket", "mqtt", "gateway")
     ),
 )
@@ -1166,8 +1172,8 @@ def _is_resolver(text: str) -> bool:
 
 
 def _is_url(text: str) -> bool:
-    """Tell whether Go's ``url.Parse`` reads the text, trimmed, as server/opts.go parseURL does."""
-    rest, _mark, fragment = text.strip(SPACES).partition("#")
+    """Tell whether Go's ``url.Parse`` reads the text; server/opts.go, parseURL, trims it before."""
+    rest, _mark, fragment = text.partition("#")
     if re.search(r"[\x00-\x1f\x7f]", rest) or rest.startswith(":"):
         return False
     scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", rest)
@@ -1231,8 +1237,15 @@ FORMATS: dict[Format, FormatRule] = {
         "remove ?, #, % and blanks",
         "/nats",
     ),
+    Format.DOMAIN: FormatRule(
+        lambda text: re.search(r"[ \t\r\n\f.*>]", text) is None,
+        "is no domain of JetStream",
+        "a name without dots, spaces, * and >",
+        "write it with - in place of them",
+        "eu-west",
+    ),
     Format.URL: FormatRule(
-        _is_url,
+        lambda text: _is_url(text.strip(SPACES)),
         "is no URL",
         'a URL, such as "nats://127.0.0.1:6222"',
         "write scheme://host:port",
@@ -1713,8 +1726,13 @@ def _is_list(value: Any) -> bool:
     return isinstance(value, (list, tuple))
 
 
-def _is_given(value: Any) -> bool:
-    """Tell whether a value is more than an unset option: what is false or an empty text changes nothing."""
+def _is_given(value: Any, row: Option) -> bool:
+    """Tell whether a value is more than an unset option: what is false or empty, and a port of 0, changes nothing."""
+    address = _ADDRESS.fullmatch(value) if row.unit is Unit.ADDRESS and isinstance(value, str) else None
+    if _PORT in row.forms and (value == 0 or (address and not int(address["port"]))):
+        return False
+    if _is_list(value) and not value and any(form.format is Format.URL for each in row.forms for form in each.items):
+        return False
     return value is not None and value is not False and value != ""
 
 
@@ -1742,7 +1760,8 @@ def _faults(forms: Sequence[Form], value: Any, path: Path = ()) -> list[_Fault]:
         found.extend(of_this)
     if len(candidates) == 1:
         return found
-    stage = Stage.CHECK if all(fault.stage is Stage.CHECK for fault in found) else Stage.START
+    # The fault is as harmless as that of the form which the server takes most of.
+    stage = max((fault.stage for fault in found), key=list(Stage).index)
     wanted = _join((_expected(form) for form in forms), "or")
     return [replace(found[0], fault="is no value of this option", expected=wanted, stage=stage)]
 
@@ -1898,10 +1917,10 @@ def _problems_of_block(
         if row.name != ANY_NAME and row.name in names:
             first = _dotted((*path, names[row.name]))
             fault = f"is another name of {first}"
-            yield Problem(_dotted(here), "", fault, "an option once", "remove one of them", Stage.START)
+            yield Problem(_dotted(here), "", fault, "an option once", "remove one of them", Stage.RUN)
         names[row.name] = key
         yield from _problems_of_option(row, value, here, without, variables)
-    given = {name for name, key in names.items() if _is_given(config[key])}
+    given = {name for name, key in names.items() if _is_given(config[key], _ROWS[block][name])}
     yield from _problems_of_rules(block, given, path, complete=INCLUDE not in config)
 
 
@@ -1912,7 +1931,7 @@ def _problems_of_option(
     if row.key_format and not FORMATS[row.key_format].accepts(str(path[-1])):
         rule = FORMATS[row.key_format]
         yield Problem(where, "", f"has a name that {rule.fault}", rule.expected, rule.remedy)
-    if row.name in without and _is_given(value):
+    if row.name in without and _is_given(value, row):
         yield Problem(where, "", "is refused at this place", "an option that works here", "remove it")
         return
     if not row.forms:
@@ -1924,7 +1943,7 @@ def _problems_of_option(
     hidden = _bears_secret(row)
     unseen = row.unchecked and not any(_has_type(form, value) for form in row.forms)
     for fault in _faults(row.forms, value):
-        stage = Stage.START if unseen else fault.stage
+        stage = Stage.RUN if unseen else fault.stage
         text = HIDDEN if hidden and not _is_container(fault.value) else _display(fault.value)
         yield Problem(_dotted((*path, *fault.path)), text, fault.fault, fault.expected, fault.remedy, stage)
     for place, item in _blocks_in(value):
@@ -1982,7 +2001,7 @@ def _unknown(block: str, path: Path) -> Problem:
         f"is no option of {_SERVER}",
         f"an option of {where}",
         f"the nearest is {nearest}" if nearest else "remove it",
-        Stage.START if seen else Stage.CHECK,
+        Stage.RUN if seen else Stage.CHECK,
     )
 
 
@@ -2032,8 +2051,9 @@ def _problems_of_rules(block: str, given: set[str], path: Path, *, complete: boo
                 )
         if not complete:
             continue
-        if rule.relation is Relation.NEEDS and first in given and others[0] not in given:
-            yield Problem(_dotted((*path, first)), "", f"needs {others[0]}", "both", f"add {others[0]}", rule.stage)
+        if rule.relation is Relation.NEEDS and first in given and not given & set(others):
+            wanted = _join(others, "or")
+            yield Problem(_dotted((*path, first)), "", f"needs {wanted}", "both", f"add {wanted}", rule.stage)
         if rule.relation is Relation.NEEDS_ALWAYS:
             for name in (name for name in rule.options if name not in given):
                 yield Problem(where, "", f"has no {name}", f"a value for {name}", f"add {name}", rule.stage)
@@ -2057,7 +2077,7 @@ def _text_at(config: Any, *path: str) -> str:
 def meaning_at(config: Config, *path: str, default: int = 0) -> int:
     """Give the number that an option means, of an address its port; the default where it is unset, zero or wrong."""
     option, value = find(path), _at(config, *path)
-    if option is None or value is None or kind_of(option, value) is None:
+    if option is None or value is None or _is_container(value) or kind_of(option, value) is None:
         return default
     meaning = effective(option, value)
     meaning = meaning[-1] if isinstance(meaning, tuple) else meaning
@@ -2100,6 +2120,99 @@ def _users(config: Config) -> Iterator[tuple[Path, Config]]:
             yield ("accounts", name, "users", place), user
 
 
+@dataclass(frozen=True)
+class Listener:
+    """One socket that the server listens with.
+
+    purpose: what it serves, such as "clients". option, host_option: what its port and its host are from, dotted.
+    host, port: as the server takes them, "" for all addresses and -1 for a port that it picks; a reference, or what is
+    no host or port, as it is.
+    """
+
+    purpose: str
+    option: str
+    host_option: str
+    host: Any
+    port: Any
+
+
+_LISTENING = ("", "cluster", "gateway", "leafnodes", "websocket", "mqtt")
+_CLIENTS = "clients"
+_CLIENTS_PORT = 4222
+_WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104  # compared with, not bound
+
+
+def listeners(config: Config) -> Iterator[Listener]:
+    """Give every socket that the server listens with, clients first; server/opts.go, setBaselineOptions.
+
+    config: a canonical one. A port of 0 asks for none, but for clients.
+    """
+    clients = None
+    for block in _LISTENING:
+        values = _at(config, *filter(None, (block,)))
+        for found in _listening(block or _CLIENTS, block, values, "listen", "port"):
+            clients = clients or found
+            yield found
+    for scheme in ("http", "https"):
+        for found in _listening("monitoring", "", config, scheme, f"{scheme}_port"):
+            own = found.option == scheme and found.host
+            yield (
+                found if own or clients is None else replace(found, host=clients.host, host_option=clients.host_option)
+            )
+    for found in _listening("profiling", "", config, "", "prof_port"):
+        yield found if clients is None else replace(found, host=clients.host, host_option=clients.host_option)
+
+
+def _listening(purpose: str, block: str, values: Any, listen: str, port: str) -> Iterator[Listener]:
+    """Give the listener that two options of a block make: one for an address or a port, and one for a port."""
+    if not _is_block(values):
+        return
+    option = listen if listen in values else port
+    value = values.get(option)
+    host_option, host = ("host", values.get("host") or "") if option == port else (option, "")
+    address = _ADDRESS.fullmatch(value) if option == listen and isinstance(value, str) else None
+    if address:
+        host, value = address["host"].strip("[]"), int(address["port"])
+    if not value and purpose == _CLIENTS:
+        value = _CLIENTS_PORT
+    if value:
+        yield Listener(purpose, f"{block}.{option}".lstrip("."), f"{block}.{host_option}".lstrip("."), host, value)
+
+
+def is_wildcard(host: str) -> bool:
+    """Tell whether a host stands for all addresses; Go listens on those of both versions of IP for each of them."""
+    return host in _WILDCARDS
+
+
+def _is_one_address(host: str, other: str) -> bool:
+    """Tell whether two hosts can't both be listened on with one port."""
+    return is_wildcard(host) or is_wildcard(other) or _ip_address(host) == _ip_address(other)
+
+
+def _ip_address(host: str) -> str:
+    text = "127.0.0.1" if host.lower() == "localhost" else host.lower()
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return text
+    return str(getattr(address, "ipv4_mapped", None) or address)
+
+
+def _system_account(config: Config) -> str:
+    return _text_at(config, "system_account") or "$SYS"
+
+
+def _operator_claims(config: Config) -> Config | None:
+    """Give what the operator's JWT says, where the JWT itself stands in the configuration; None else."""
+    text = _text_at(config, "operator")
+    body = text.split(".")[1] if text.startswith("eyJ") and text.count(".") == len("..") else ""
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    except ValueError:
+        return None
+    return _at(claims, "nats") if _is_block(_at(claims, "nats")) else None
+
+
 def _jetstream_is_on(config: Config) -> bool:
     value = _at(config, "jetstream")
     if _is_block(value):
@@ -2109,7 +2222,8 @@ def _jetstream_is_on(config: Config) -> bool:
 
 def _is_unset(config: Config, *path: str) -> bool:
     """Tell whether nothing, not even a reference, stands at the path."""
-    return _at(config, *path[:-1]) is None or not _at(config, *path[:-1]).get(path[-1])
+    block = _at(config, *path[:-1])
+    return not _is_block(block) or not block.get(path[-1])
 
 
 def _start_problem(path: Path, value: Any, fault: str, wanted: str, remedy: str) -> Problem:
@@ -2152,17 +2266,123 @@ def _check_max_pending(config: Config) -> Iterator[Problem]:
         )
 
 
+def _check_listeners(config: Config) -> Iterator[Problem]:
+    """net.Listen: nobody can listen twice on one address. Ports that the server picks are free ones."""
+    taken: list[Listener] = []
+    for each in listeners(config):
+        if _faults((_PORT,), each.port) or is_reference(each.port) or each.port < 0 or not isinstance(each.host, str):
+            continue
+        for other in taken:
+            if each.port == other.port and _is_one_address(each.host, other.host):
+                fault = f"is listened on for {other.purpose} ({other.option}) already"
+                path = tuple(each.option.split("."))
+                yield _start_problem(path, each.port, fault, "a port of its own", "choose another one")
+                break
+        taken.append(each)
+
+
 def _check_clustered_jetstream(config: Config) -> Iterator[Problem]:
-    """server/jetstream.go, validateJetStreamOptions."""
-    if not _jetstream_is_on(config) or not _port_of(config, "cluster"):
+    """server/jetstream.go, validateJetStreamOptions; server/jetstream_cluster.go, enableJetStreamClustering."""
+    peers = [block for block in ("cluster", "gateway") if _port_of(config, block)]
+    if not _jetstream_is_on(config) or not peers:
         return
-    for path in (("server_name",), ("cluster", "name")):
-        if _is_unset(config, *path) and not (path[0] == "cluster" and _text_at(config, "gateway", "name")):
-            yield _start_problem(path, None, "is missing", "a name: JetStream in a cluster needs it", "set it")
-    # server/jetstream_cluster.go, setupMetaGroup
-    if _is_unset(config, "cluster", "routes") and _is_unset(config, "leafnodes", "remotes"):
+    if "cluster" in peers:
+        for path in (("server_name",), ("cluster", "name")):
+            if _is_unset(config, *path) and not (path[0] == "cluster" and _text_at(config, "gateway", "name")):
+                yield _start_problem(path, None, "is missing", "a name: JetStream in a cluster needs it", "set it")
+        if meaning_at(config, "jetstream", "max_outstanding_catchup") < 0:
+            path = ("jetstream", "max_outstanding_catchup")
+            yield _start_problem(
+                path, _at(config, *path), "is negative", "a positive size", "write it without the sign"
+            )
+    if _is_unset(config, "cluster", "routes") and not _extends_a_domain(config):
         expected = "the other servers: JetStream in a cluster needs them"
         yield _start_problem(("cluster", "routes"), None, "is missing", expected, "set it, or set jetstream: null")
+
+
+def _extends_a_domain(config: Config) -> bool:
+    """Tell roughly what server/jetstream.go, canExtendOtherDomain, tells; references are given the benefit of doubt."""
+    for _place, remote in _blocks(config, "leafnodes", "remotes"):
+        account = remote.get("account")
+        if is_reference(account) or account == _system_account(config):
+            denied = _at(remote, "deny_imports")
+            subjects_denied = [denied] if isinstance(denied, str) else _list_at(remote, "deny_imports")
+            return not any(
+                isinstance(subject, str) and subjects.is_valid(subject) and subjects.covers(subject, "$NRG.>")
+                for subject in subjects_denied
+            )
+    return False
+
+
+def _check_jetstream_accounts(config: Config) -> Iterator[Problem]:
+    """server/server.go, Start; server/jetstream.go, EnableJetStream and sufficientResources."""
+    if not _jetstream_is_on(config):
+        return
+    accounts, system = _accounts(config), _system_account(config)
+    wanted, remedy = "JetStream in other accounts alone", "remove it there"
+    if _jetstream_is_on(accounts.get(system, {})):
+        of_system = ("accounts", system, "jetstream")
+        yield _start_problem(of_system, None, f"is on in {system}, the system account", wanted, remedy)
+    if system == "$G" and not accounts:
+        fault = "is the account that JetStream serves"
+        yield _start_problem(("system_account",), system, fault, "an account of its own", "add it to accounts")
+    if _port_of(config, "cluster") or _port_of(config, "gateway") or _extends_a_domain(config):
+        return
+    for name in ("max_mem", "max_file"):
+        reserved = sum(
+            max(0, meaning_at(config, "accounts", account, "jetstream", name))
+            for account, block in accounts.items()
+            if _jetstream_is_on(block)
+        )
+        # Without a size, or with one below zero, the machine's own counts.
+        if _at(config, "jetstream", name) is not None and 0 <= meaning_at(config, "jetstream", name) < reserved:
+            fault = f"is less than the {reserved} bytes that accounts may take together"
+            remedy = "raise it, or lower theirs"
+            size = ("jetstream", name)
+            yield _start_problem(size, _at(config, *size), fault, "as many bytes at least", remedy)
+
+
+def _check_trust(config: Config) -> Iterator[Problem]:
+    """server/jwt.go, validateTrustedOperators; server/server.go, setSystemAccount: accounts have to be signed."""
+    signed = "operator" if not _is_unset(config, "operator") else "trusted_keys"
+    if _is_unset(config, signed):
+        return
+    claims = _operator_claims(config) if signed == "operator" else {}
+    named = _text_at(config, "system_account")
+    known = claims is not None and _is_unset(config, "system_account") and not claims.get("system_account")
+    if signed == "trusted_keys" and (named or "$SYS") in {*_accounts(config), "$G"}:
+        path = ("system_account",) if named else ("accounts", "$SYS")
+        wanted = "an account that comes from a resolver"
+        yield _start_problem(path, None, "is signed by none of trusted_keys", wanted, "remove it")
+    elif known and _jetstream_is_on(config):
+        wanted = f"an account: JetStream beside {signed} needs it"
+        yield _start_problem(("system_account",), None, "is missing", wanted, "set it")
+
+
+def _check_account_keys(config: Config) -> Iterator[Problem]:
+    """server/jwt.go, validateTrustedOperators; server/leafnode.go, validateLeafNode; server/jetstream.go."""
+    if _is_unset(config, "operator"):
+        return
+    remotes = ("leafnodes", "remotes")
+    named: list[tuple[Path, Any]] = [
+        ((*remotes, place, "account"), block.get("account", "")) for place, block in _blocks(config, *remotes)
+    ]
+    account = ("leafnodes", "authorization", "account")
+    if _port_of(config, "leafnodes") and _text_at(config, *account):
+        named.append((account, _at(config, *account)))
+    domains = _at(config, "default_js_domain")
+    named += [(("default_js_domain", name), name) for name in (domains if _is_block(domains) else ())]
+    pinned = _at(config, "resolver_pinned_accounts")
+    keys = [pinned] if isinstance(pinned, str) else _list_at(config, "resolver_pinned_accounts")
+    named += [(("resolver_pinned_accounts", place), key) for place, key in enumerate(keys)]
+    rule = FORMATS[Format.ACCOUNT_KEY]
+    for path, key in named:
+        if isinstance(key, str) and not rule.accepts(key):
+            remedy = "beside an operator accounts have keys for names: copy it"
+            yield _start_problem(path, None, "is no key of an account", rule.expected, remedy)
+    users = ("leafnodes", "authorization", "users")
+    if _blocks(config, *users):
+        yield _start_problem(users, None, "stands beside operator", "users that come from the resolver", "remove it")
 
 
 def _check_no_auth_user(config: Config) -> Iterator[Problem]:
@@ -2177,12 +2397,30 @@ def _check_no_auth_user(config: Config) -> Iterator[Problem]:
 
 
 def _check_system_account(config: Config) -> Iterator[Problem]:
-    """server/server.go, configureAccounts: without operators the account has to be one of the configuration."""
-    name = _text_at(config, "system_account")
-    if name and _is_unset(config, "operator") and name not in {*_accounts(config), "$SYS", "$G"}:
-        yield _start_problem(
-            ("system_account",), name, "names no account", "the name of an account", "add it to accounts"
-        )
+    """server/server.go, configureAccounts and NewServer: the account has to be there, or come from the resolver."""
+    name, path = _text_at(config, "system_account"), ("system_account",)
+    claims = _operator_claims(config) or {}
+    if not name:
+        return
+    if _is_unset(config, "operator"):
+        if name not in {*_accounts(config), "$G"} and (
+            _is_unset(config, "trusted_keys") or _is_unset(config, "resolver")
+        ):
+            remedy = "add it to accounts" if name != "$SYS" else "remove it, the server makes $SYS itself"
+            yield _start_problem(path, name, "names no account", "the name of an account", remedy)
+    elif _keeps_accounts_in_memory(config) and _is_unset(config, "resolver_preload", name):
+        wanted = "the key of an account of resolver_preload"
+        yield _start_problem(path, name, "names no account", wanted, "add it to resolver_preload")
+    if claims.get("system_account") not in (None, "", name):
+        wanted = "the system account of the operator's JWT"
+        yield _start_problem(path, name, "differs from what the operator says", wanted, "remove it")
+
+
+def _keeps_accounts_in_memory(config: Config) -> bool:
+    resolver = _at(config, "resolver")
+    if isinstance(resolver, str):
+        return _RESOLVER_IN_MEMORY.search(resolver) is not None
+    return _text_at(resolver, "type").lower() in ("mem", "memory")
 
 
 def _check_leafnodes(config: Config) -> Iterator[Problem]:
@@ -2216,16 +2454,35 @@ def _check_gateway(config: Config) -> Iterator[Problem]:
         yield _start_problem(("gateway", "name"), gateway, "differs from cluster.name", f'"{cluster}"', remedy)
 
 
+def _check_remote_urls(config: Config) -> Iterator[Problem]:
+    """server/leafnode.go, validateLeafNode."""
+    for place, remote in _blocks(config, "leafnodes", "remotes"):
+        urls = [url.strip(SPACES).lower() for url in _list_at(remote, "urls") if isinstance(url, str)]
+        if len({url.startswith(("ws:", "wss:")) for url in urls}) > 1:
+            path = ("leafnodes", "remotes", place, "urls")
+            wanted = "all with ws:// or wss://, or none"
+            yield _start_problem(path, None, "mixes WebSocket with other connections", wanted, "make two remotes of it")
+
+
 def _check_cluster_accounts(config: Config) -> Iterator[Problem]:
     """server/server.go, validateCluster."""
     accounts = _at(config, "cluster", "accounts")
-    if not _is_list(accounts):
-        return
-    if meaning_at(config, "cluster", "pool_size") < 0:
+    names = [accounts] if isinstance(accounts, str) else _list_at(config, "cluster", "accounts")
+    if names and meaning_at(config, "cluster", "pool_size") < 0:
         path = ("cluster", "pool_size")
         yield _start_problem(path, _at(config, *path), "excludes cluster.accounts", "a positive number", "raise it")
-    if len({str(name) for name in accounts}) < len(accounts):
+    if len({str(name) for name in names}) < len(names):
         yield _start_problem(("cluster", "accounts"), None, "names an account twice", "each once", "remove one")
+
+
+def _check_origins(config: Config) -> Iterator[Problem]:
+    """server/websocket.go, validateWebsocketOptions."""
+    path = ("websocket", "allowed_origins")
+    origins = _at(config, *path)
+    for origin in [origins] if isinstance(origins, str) else _list_at(config, *path):
+        if isinstance(origin, str) and not _is_url(origin) and _port_of(config, "websocket"):
+            wanted = 'the address of a site, such as "https://rosey.example.org"'
+            yield _start_problem(path, origin, "is no origin", wanted, "correct it")
 
 
 def _check_tls(config: Config) -> Iterator[Problem]:
@@ -2247,7 +2504,8 @@ def _check_addresses(config: Config) -> Iterator[Problem]:
         if isinstance(meaning, tuple) and _faults((_PORT,), meaning[-1]):
             yield _start_problem(path, value, "has no port", f"a port that is {_expected(_PORT)}", "correct the port")
         if isinstance(meaning, tuple) and _faults((_HOST,), meaning[0] or ""):
-            yield _start_problem(path, value, "has no host", FORMATS[Format.HOST].expected, "correct the host")
+            expected = FORMATS[Format.HOST].expected
+            yield Problem(_dotted(path), _display(value), "has no host", expected, "correct the host", Stage.RUN)
 
 
 def _check_ocsp_peer(config: Config) -> Iterator[Problem]:
@@ -2299,31 +2557,60 @@ def _check_jwt_cookie(config: Config) -> Iterator[Problem]:
 def _check_default_js_domain(config: Config) -> Iterator[Problem]:
     """server/jetstream.go, validateJetStreamOptions."""
     domains = _at(config, "default_js_domain")
-    if not _is_block(domains) or not _is_unset(config, "operator"):
+    if not _is_block(domains):
         return
     accounts = _accounts(config)
     for name, domain in domains.items():
         path = ("default_js_domain", name)
-        if name == (_text_at(config, "system_account") or "$SYS"):
+        if name == _system_account(config):
             yield _start_problem(path, None, "is the system account", "another account", "remove it")
-        elif name != "$G" and name not in accounts:
+        elif name != "$G" and name not in accounts and _is_unset(config, "operator"):
             yield _start_problem(path, None, "names no account", "the name of an account", "add it to accounts")
         elif domain and _jetstream_is_on(accounts.get(name, {})):
             wanted = "an account without JetStream of its own"
             yield _start_problem(path, None, "has JetStream of its own", wanted, "remove one of them")
+        if isinstance(domain, str) and domain and not subjects.is_valid(f"$JS.{domain}.API.>"):
+            rule = FORMATS[Format.DOMAIN]
+            yield _start_problem(path, domain, rule.fault, rule.expected, rule.remedy)
 
 
 def _check_operator(config: Config) -> Iterator[Problem]:
     """server/jwt.go, validateTrustedOperators."""
     if _is_unset(config, "operator"):
         return
-    if _is_unset(config, "resolver"):
-        # An operator's JWT may bring the address of an account server along.
-        return
+    claims = _operator_claims(config)
+    if claims is not None and _is_unset(config, "resolver") and not claims.get("account_server_url"):
+        wanted = "where the operator's accounts come from"
+        yield _start_problem(("resolver",), None, "is missing", wanted, "set it, such as resolver: MEMORY")
+    kind = _text_at(config, "resolver", "type").lower()
+    unnamed = claims is not None and _is_unset(config, "system_account") and not claims.get("system_account")
+    if kind in _RESOLVERS_WITH_A_DIRECTORY and unnamed and not _jetstream_is_on(config):
+        wanted = f"an account: a {kind} resolver needs it"
+        yield _start_problem(("system_account",), None, "is missing", wanted, "set it")
     for path in (("accounts",), ("authorization", "users"), ("authorization", "auth_callout"), ("trusted_keys",)):
         if not _is_unset(config, *path):
             wanted = "accounts and users that come from the resolver"
             yield _start_problem(path, None, "stands beside operator", wanted, "remove one of them")
+
+
+_RESOLVERS_WITH_A_DIRECTORY = ("cache", "full")
+
+
+def _check_resolver_starts(config: Config) -> Iterator[Problem]:
+    """server/accounts.go, getOperatorKeys; server/server.go, NewServer and configureResolver."""
+    resolver, path = _at(config, "resolver"), ("resolver",)
+    kind = _text_at(config, "resolver", "type").lower()
+    if kind in _RESOLVERS_WITH_A_DIRECTORY and _is_unset(config, "operator"):
+        remedy = "set operator, or take the resolver away"
+        yield _start_problem(path, None, "needs operator", f"the operator of a {kind} resolver's accounts", remedy)
+    if isinstance(resolver, str) and not _keeps_accounts_in_memory(config):
+        match = _RESOLVER_URL.search(resolver)
+        if match and not (match[1] or "").lower().startswith(("http://", "https://")):
+            wanted = "the address of an account server, http:// or https://"
+            yield _start_problem(path, None, "has no address that can be asked", wanted, "correct it")
+        if not _is_unset(config, "resolver_preload"):
+            wanted = "MEMORY, or a resolver with a directory"
+            yield _start_problem(("resolver_preload",), None, "needs another resolver", wanted, "remove one of them")
 
 
 def _check_users(config: Config) -> Iterator[Problem]:
@@ -2384,22 +2671,33 @@ def _meaning(resolver: Config, name: str) -> bool:
 
 
 def _check_compression(config: Config) -> Iterator[Problem]:
-    """server/server.go, validateAndNormalizeCompressionOption."""
-    places: list[tuple[Path, Any]] = [((block, "compression"), _at(config, block, "compression")) for block in _PEERS]
+    """server/server.go, validateAndNormalizeCompressionOption; server/opts.go, setBaselineOptions."""
+    automatic = ("auto", "s2_auto")
+    on = ("on", "enabled", "true")
+    places: list[tuple[Path, Any, tuple[str, ...]]] = [
+        (("cluster", "compression"), _at(config, "cluster", "compression"), automatic),
+        (
+            ("leafnodes", "compression"),
+            _at(config, "leafnodes", "compression"),
+            (*automatic, *on, *([""] if _port_of(config, "leafnodes") else [])),
+        ),
+    ]
     for place, remote in _blocks(config, "leafnodes", "remotes"):
-        places.append((("leafnodes", "remotes", place, "compression"), _at(remote, "compression")))
-    for path, compression in places:
+        of_remote = ("leafnodes", "remotes", place, "compression")
+        places.append((of_remote, _at(remote, "compression"), (*automatic, *on, "")))
+    for path, compression, modes in places:
         thresholds = _list_at(compression, "rtt_thresholds")
-        if _faults((_list(_DURATION),), thresholds):
+        if _faults((_list(_DURATION),), thresholds) or _text_at(compression, "mode").lower() not in modes:
             continue
-        times = [units.duration(text) for text in thresholds if isinstance(text, str)]
+        times = [max(0, units.duration(text)) for text in thresholds if isinstance(text, str)]
         rising = [time for time in times if time > 0]
-        if rising != sorted(rising) or len(times) > _MOST_THRESHOLDS or (times and not rising):
+        while times and not times[-1]:
+            times.pop()
+        if rising != sorted(rising) or len(times) > _MOST_THRESHOLDS or (thresholds and not times):
             wanted = "one to four durations that rise"
             yield _start_problem((*path, "rtt_thresholds"), None, "has durations out of order", wanted, "sort them")
 
 
-_PEERS = ("cluster", "leafnodes")
 _MOST_THRESHOLDS = 4
 _WHOLE_WEIGHT = 100
 
@@ -2419,7 +2717,7 @@ def _problems_of_mapping(path: Path, source: str, mapped: Any) -> Iterator[Probl
     targets = [mapped] if isinstance(mapped, str) else [_text_at(block, "destination") for block in blocks]
     for target in targets:
         if not target:
-            yield _start_problem(path, None, "leads nowhere", "a subject", "add a destination")
+            yield Problem(where, "", "leads nowhere", "a subject", "add a destination", Stage.RUN)
         elif (">" in source.split(".")) != (">" in target.split(".")):
             yield Problem(where, _display(target), "does not match the subject", "> on both sides", "add or remove it")
         # The server takes $0 for no reference where the subject has a wildcard, and for an error where it has none.
@@ -2497,7 +2795,7 @@ def _problems_of_latency(
     if _at(config, "no_system_account") is True:
         # Only when the server happens to read no_system_account first does it notice.
         wanted, remedy = "no_system_account: false", "remove one of them"
-        yield Problem(where, "", "needs the system account", wanted, remedy, Stage.START)
+        yield Problem(where, "", "needs the system account", wanted, remedy, Stage.RUN)
 
 
 def _check_imports(config: Config) -> Iterator[Problem]:
@@ -2571,13 +2869,15 @@ def _is_exported(account: Config, kind: str, subject: str, to: str) -> bool:
 # Conflicts are there whatever an included file adds; omissions may be made good by it.
 _CONFLICTS: tuple[Callable[[Config], Iterator[Problem]], ...] = (
     _check_addresses,
+    _check_listeners,
     _check_monitoring,
     _check_lame_duck,
     _check_max_pending,
     _check_gateway,
+    _check_remote_urls,
     _check_cluster_accounts,
+    _check_origins,
     _check_websocket_and_mqtt_users,
-    _check_operator,
     _check_users,
     _check_store_dir,
     _check_resolver,
@@ -2588,7 +2888,12 @@ _CONFLICTS: tuple[Callable[[Config], Iterator[Problem]], ...] = (
 )
 _OMISSIONS: tuple[Callable[[Config], Iterator[Problem]], ...] = (
     _check_clustered_jetstream,
+    _check_jetstream_accounts,
     _check_no_auth_user,
+    _check_operator,
+    _check_trust,
+    _check_account_keys,
+    _check_resolver_starts,
     _check_system_account,
     _check_leafnodes,
     _check_tls,

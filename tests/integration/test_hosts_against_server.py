@@ -68,7 +68,7 @@ def test_the_table_takes_what_the_server_can_be_reached_with(
     start: Callable[[dict[str, Any]], Live], option: str, value: str, taken: bool
 ) -> None:
     problems = options.problems({option: value})
-    assert all(each.path == option and each.stage is options.Stage.START for each in problems)
+    assert all(each.path == option and each.stage is options.Stage.RUN for each in problems)
     assert (not problems) is taken
     config = {"host": "127.0.0.1", option: value}
     assert can_be_reached(start(config)) is taken

@@ -360,12 +360,14 @@ def _ask_configuration(evidence: Evidence) -> Iterator[Cause]:
     if evidence.config is None:
         return
     found = [] if evidence.fault else options.problems(seen(evidence.config))
-    yield from _refused_at_start(evidence, [str(problem) for problem in found if problem.stage is options.Stage.START])
+    yield from _refused_at_start(
+        evidence, [str(problem) for problem in found if problem.stage is not options.Stage.CHECK]
+    )
     trial = None if isinstance(evidence.tested, NotSeenError) else evidence.tested
     said = ""
     if trial and trial.status and not _is_of_a_path(trial.said, evidence):
         said = f"{evidence.binary.path} -t: {trial.said.splitlines()[-1] if trial.said else trial.status}"
-    by_table = [str(problem) for problem in found if problem.stage is not options.Stage.START]
+    by_table = [str(problem) for problem in found if problem.stage is options.Stage.CHECK]
     if evidence.fault:
         by_table.append(f"{evidence.config_file}: {evidence.fault}")
     if said or by_table:

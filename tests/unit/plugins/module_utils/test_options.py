@@ -25,6 +25,7 @@ for row in options.OPTIONS:
 USER_KEY = options.FORMATS[options.Format.USER_KEY].example
 ACCOUNT_KEY = options.FORMATS[options.Format.ACCOUNT_KEY].example
 VARIABLE = {"$variable": "NAME"}
+OPERATED = {"operator": "o.jwt", "system_account": "A"}
 MARKER = "hunter2marker"
 
 
@@ -636,7 +637,7 @@ GUIDE = {
         {"authorization": {"users": [{"user": "rosey", "password": "$2b$11$" + "a" * 53}, {"nkey": USER_KEY}]}},
         {"authorization": {"token": VARIABLE}, "max_payload": VARIABLE, "jetstream": VARIABLE},
         {"NAME": "a variable's definition", "server_name": VARIABLE},
-        {"$include": "more.conf", "no_auth_user": "there", "https_port": 1, "jetstream": True, "cluster": {"port": 1}},
+        {"$include": "more.conf", "no_auth_user": "there", "https_port": 2, "jetstream": True, "cluster": {"port": 1}},
         {"jetstream": "Enabled"},
         {
             "cluster": {
@@ -649,7 +650,11 @@ GUIDE = {
         {"https_port": 8443, "tls": CERTIFICATES},
         {"authorization": {"users": [{"user": "a"}]}, "no_auth_user": "a"},
         {"accounts": {"S": {"users": [{"user": "a"}]}}, "system_account": "S", "no_auth_user": "a"},
-        {"system_account": "$SYS"},
+        {"system_account": "$SYS", "accounts": {"$SYS": {}}},
+        {"port": 4222, "cluster": {"port": -1}, "gateway": {"name": "g", "port": -1}},
+        {"listen": "127.0.0.1:4222", "http": "127.0.0.2:4222"},
+        {"port": {"$variable": "P"}, "http_port": {"$variable": "P"}},
+        {"gateway": {"port": 0}},
         {"mappings": {"a.*": [{"destination": "b.$1", "weight": "40%"}, {"dest": "c.{{wildcard(1)}}", "weight": 60}]}},
         {"mappings": {"a.>": "b.>", "c": {"destination": "d", "weight": 5}}},
         {
@@ -683,8 +688,11 @@ GUIDE = {
         {"mqtt": {"port": 1883}, "leafnodes": {"remotes": [{"url": "nats://a"}]}},
         {"websocket": {"port": 80, "no_tls": True, "no_auth_user": "a"}, "authorization": {"users": [{"user": "a"}]}},
         {"websocket": {"no_auth_user": "nobody", "jwt_cookie": "c"}},
-        {"resolver": {"type": "full", "dir": "d", "allow_delete": True, "hard_delete": True, "interval": "2m"}},
-        {"resolver": {"type": "CACHE", "dir": "d", "ttl": "1h"}},
+        {
+            **OPERATED,
+            "resolver": {"type": "full", "dir": "d", "allow_delete": True, "hard_delete": True, "interval": "2m"},
+        },
+        {**OPERATED, "resolver": {"type": "CACHE", "dir": "d", "ttl": "1h"}},
         {"operator": "operator.jwt", "resolver": "MEMORY"},
         {"default_js_domain": {"A": "d", "$G": "e"}, "accounts": {"A": {}}},
         {
@@ -761,7 +769,7 @@ def test_the_sentence(config: Config, sentence: str) -> None:
     assert [str(problem) for problem in options.problems(config)] == [sentence]
 
 
-CHECK, START = Stage.CHECK, Stage.START
+CHECK, START, RUN = Stage.CHECK, Stage.START, Stage.RUN
 ACCOUNT = {"accounts": {"A": {}}}
 # The configuration, then the path, the stage and a part of the sentence of its only problem.
 
@@ -790,7 +798,7 @@ FOUND = [
     ({"jetstream": "on"}, "jetstream", CHECK, '"enabled"'),
     ({"jetstream": {"max_mem": "512 M"}}, "jetstream.max_mem", CHECK, "is no size"),
     ({"jetstream": {"cipher": "des"}}, "jetstream.cipher", CHECK, "the nearest is aes"),
-    ({"jetstream": {"extension_hint": "x"}}, "jetstream.extension_hint", START, '"no_extend"'),
+    ({"jetstream": {"extension_hint": "x"}}, "jetstream.extension_hint", RUN, '"no_extend"'),
     ({"jetstream": {"sync_interval": "now"}}, "jetstream.sync_interval", CHECK, '"always"'),
     ({"cluster": {"compression": "s2_fats"}}, "cluster.compression", START, "the nearest is s2_fast"),
     ({"cluster": {"routes": "nats://a:1"}}, "cluster.routes", CHECK, "put it in a list"),
@@ -805,15 +813,15 @@ FOUND = [
     ({"mqtt": {"consumer_replicas": 3}}, "mqtt.consumer_replicas", CHECK, "ignores it"),
     ({"operator": ["a.jwt"]}, "operator", CHECK, "path of a file"),
     ({"accounts": {"$G": {}}}, "accounts.$G", CHECK, "the server's own account"),
-    ({"accounts": "A"}, "accounts", START, "is no"),
+    ({"accounts": "A"}, "accounts", RUN, "is no"),
     ({"accounts": ["A", "A"]}, "accounts.1", CHECK, "stands twice"),
-    ({"authorization": {"timeout": "2s"}}, "authorization.timeout", START, "a number of seconds"),
+    ({"authorization": {"timeout": "2s"}}, "authorization.timeout", RUN, "a number of seconds"),
     ({"mappings": {"a..b": "c"}}, "mappings.a..b", CHECK, "has a name that is no subject"),
     ({5: 1}, "5", CHECK, "is no name"),
     # names
     ({"max_conections": 5}, "max_conections", CHECK, "the nearest is max_connections"),
-    ({"System_Account": "$SYS"}, "System_Account", START, "the nearest is system_account"),
-    ({"resolver": {"type": "mem", "directory": "d"}}, "resolver.directory", START, "is no option"),
+    ({"System_Account": "$SYS"}, "System_Account", RUN, "the nearest is system_account"),
+    ({"resolver": {"type": "mem", "directory": "d"}}, "resolver.directory", RUN, "is no option"),
     ({"qqqqqq": 5}, "qqqqqq", CHECK, "remove it"),
     (
         {"authorization": {"auth_users": ["a"]}},
@@ -821,7 +829,7 @@ FOUND = [
         CHECK,
         "authorization.auth_callout.auth_users",
     ),
-    ({"host": "a", "net": "b"}, "net", START, "is another name of host"),
+    ({"host": "a", "net": "b"}, "net", RUN, "is another name of host"),
     # dependencies within a block
     ({"authorization": {"user": "u", "token": "t"}}, "authorization.token", CHECK, "excludes authorization.user"),
     ({"authorization": {"users": [], "user": "u"}}, "authorization.users", CHECK, "excludes authorization.user"),
@@ -849,14 +857,14 @@ FOUND = [
         "at this place",
     ),
     ({"mappings": {"a": {"destination": "b"}}}, "mappings.a", CHECK, "has no weight"),
-    ({"accounts": {"A": {"exports": [{}]}}}, "accounts.A.exports.0", START, "has neither stream nor service"),
+    ({"accounts": {"A": {"exports": [{}]}}}, "accounts.A.exports.0", RUN, "has neither stream nor service"),
     (
         {"accounts": {"A": {"exports": [{"stream": "a", "service": "b"}]}}},
         "accounts.A.exports.0.stream",
         CHECK,
         "excludes",
     ),
-    ({"accounts": {"A": {"imports": [{}]}}}, "accounts.A.imports.0", START, "has neither stream nor service"),
+    ({"accounts": {"A": {"imports": [{}]}}}, "accounts.A.imports.0", RUN, "has neither stream nor service"),
     (
         {"accounts": {"A": {"exports": [{"service": "s", "latency": {}}]}}},
         "accounts.A.exports.0.latency",
@@ -864,11 +872,34 @@ FOUND = [
         "subject",
     ),
     ({"resolver": {"dir": "d"}}, "resolver", CHECK, "has no type"),
-    ({"gateway": {"port": 1}}, "gateway", START, "has no name"),
-    ({"gateway": {"name": "g"}}, "gateway", START, "has neither port nor listen"),
-    ({"leafnodes": {"remotes": [{}]}}, "leafnodes.remotes.0", START, "has no urls"),
-    ({"listen": 1, "port": 1}, "listen", START, "excludes port"),
-    ({"http": 1, "http_port": 1}, "http", START, "excludes http_port"),
+    ({"gateway": {"port": 1}}, "gateway.port", START, "needs name"),
+    ({"gateway": {"name": "g"}}, "gateway.name", START, "needs port or listen"),
+    ({"gateway": {"name": "g", "listen": "a:0"}}, "gateway.name", START, "needs port or listen"),
+    ({"gateway": {"gateways": [{"name": "g", "url": "nats://a"}]}}, "gateway.gateways", RUN, "needs name"),
+    (
+        {"gateway": {"name": "g", "port": 1, "gateways": [{"name": "b", "urls": []}]}},
+        "gateway.gateways.0",
+        START,
+        "neither urls nor url",
+    ),
+    ({"http_port": 4222}, "http_port", START, "is listened on for clients (port) already"),
+    ({"listen": "127.0.0.1:5", "http": "localhost:5"}, "http", START, "is listened on for clients (listen) already"),
+    ({"host": "::ffff:127.0.0.1", "cluster": {"port": 4222, "host": "127.0.0.1"}}, "cluster.port", START, "already"),
+    ({"cluster": {"listen": "0.0.0.0:5"}, "prof_port": 5}, "prof_port", START, "cluster (cluster.listen)"),
+    ({"leafnodes": {"remotes": [{"urls": ["ws://a", "b"]}]}}, "leafnodes.remotes.0.urls", START, "mixes"),
+    ({"jetstream": {"domain": "eu.west"}}, "jetstream.domain", START, "is no domain"),
+    (
+        {"jetstream": True, "accounts": {"$SYS": {"jetstream": True}}},
+        "accounts.$SYS.jetstream",
+        START,
+        "the system account",
+    ),
+    ({"jetstream": True, "gateway": {"name": "g", "port": 1}}, "cluster.routes", START, "is missing"),
+    ({"system_account": "$SYS"}, "system_account", START, "the server makes $SYS itself"),
+    ({"resolver": {"type": "full", "dir": "d"}}, "resolver", START, "needs operator"),
+    ({"leafnodes": {"remotes": [{}]}}, "leafnodes.remotes.0", RUN, "has no urls"),
+    ({"listen": 1, "port": 1}, "listen", RUN, "excludes port"),
+    ({"http": 1, "http_port": 1}, "http", RUN, "excludes http_port"),
     # dependencies between blocks
     ({"https_port": 8443}, "https_port", START, "needs certificates"),
     ({"lame_duck_grace_period": "3m"}, "lame_duck_grace_period", START, "less than 2m0s"),
@@ -972,21 +1003,31 @@ FOUND = [
         "excludes leafnodes.authorization.user",
     ),
     ({"store_dir": "a", "jetstream": {"store_dir": "a"}}, "store_dir", CHECK, "set as jetstream.store_dir"),
-    ({"resolver": {"type": "full", "dir": "d", "ttl": "1s"}}, "resolver.ttl", CHECK, "refused by a full resolver"),
-    ({"resolver": {"type": "cache", "dir": "d", "interval": "1s"}}, "resolver.interval", CHECK, "a cache resolver"),
     (
-        {"resolver": {"type": "cache", "dir": "d", "hard_delete": False}},
+        {**OPERATED, "resolver": {"type": "full", "dir": "d", "ttl": "1s"}},
+        "resolver.ttl",
+        CHECK,
+        "refused by a full resolver",
+    ),
+    (
+        {**OPERATED, "resolver": {"type": "cache", "dir": "d", "interval": "1s"}},
+        "resolver.interval",
+        CHECK,
+        "a cache resolver",
+    ),
+    (
+        {**OPERATED, "resolver": {"type": "cache", "dir": "d", "hard_delete": False}},
         "resolver.hard_delete",
         CHECK,
         "a cache resolver",
     ),
     (
-        {"resolver": {"type": "full", "dir": "d", "hard_delete": True}},
+        {**OPERATED, "resolver": {"type": "full", "dir": "d", "hard_delete": True}},
         "resolver.hard_delete",
         CHECK,
         "needs allow_delete",
     ),
-    ({"resolver": {"type": "full"}}, "resolver", CHECK, "has no dir"),
+    ({**OPERATED, "resolver": {"type": "full"}}, "resolver", CHECK, "has no dir"),
     (
         {"cluster": {"compression": {"mode": "auto", "rtt_thresholds": ["2ms", "1ms"]}}},
         "cluster.compression.rtt_thresholds",
@@ -996,7 +1037,7 @@ FOUND = [
     ({"mappings": {"a.>": "b"}}, "mappings.a.>", CHECK, "> on both sides"),
     ({"mappings": {"a.*": "b.$2"}}, "mappings.a.*", CHECK, "a wildcard that is not there"),
     ({"mappings": {"a": "b.{{partition(3,1)}}"}}, "mappings.a", CHECK, "a wildcard that is not there"),
-    ({"mappings": {"a": ""}}, "mappings.a", START, "leads nowhere"),
+    ({"mappings": {"a": ""}}, "mappings.a", RUN, "leads nowhere"),
     (
         {"mappings": {"a": [{"dest": "b", "weight": 1}, {"dest": "b", "weight": 2}]}},
         "mappings.a",
@@ -1036,7 +1077,7 @@ FOUND = [
     (
         {"accounts": {"A": {"exports": [{"service": "a", "latency": "b"}]}}, "no_system_account": True},
         "accounts.A.exports.0.latency",
-        START,
+        RUN,
         "needs the system account",
     ),
     (
@@ -1110,7 +1151,7 @@ FOUND = [
     (
         {"leafnodes": {"remotes": [{"url": "nats://a", "jetstream_cluster_migrate": False}]}},
         "leafnodes.remotes.0.jetstream_cluster_migrate",
-        START,
+        RUN,
         "expected true",
     ),
 ]
