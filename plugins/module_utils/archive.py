@@ -22,7 +22,8 @@ import subprocess
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
@@ -285,10 +286,58 @@ def unpack(archive: Path, destination: Path, program: Program = NATS_SERVER) -> 
         raise ArchiveError(f"archive {archive} is damaged: {error}. Fetch it again") from error
 
 
+def architectures_of(
+    archive: Path, version: str, checksums: Mapping[str, Mapping[str, str]], program: Program = NATS_SERVER
+) -> tuple[str, ...]:
+    """Give the architectures for which an archive is the pinned one of this version, before any host has it.
+
+    checksums: the SHA-256 sums, per version and architecture. The binary is looked at, and not run, since it may be for
+    another machine. Raises ArchiveError.
+    """
+    pinned = {
+        each: {architecture: check_sha256(checksum) for architecture, checksum in sums.items()}
+        for each, sums in checksums.items()
+    }
+    release = f"{program.name} {version}"
+    if version not in pinned:
+        raise ArchiveError(f"{release} has no checksum; expected one of {', '.join(sorted(pinned))}")
+    if not archive.is_file():
+        raise ArchiveError(f"archive {archive} is no file; expected the archive of {release}. Bring it there")
+    try:
+        found = sha256(archive)
+        named = tuple(each for each, checksum in pinned[version].items() if checksum == found)
+        if not named:
+            others = [f"{program.name} {each}" for each, sums in pinned.items() if found in sums.values()]
+            is_what = f"it is the one of {others[0]}" if others else _damage(archive)
+            raise ArchiveError(
+                f"archive {archive} is not the one of {release}: its sha256 is {found}, expected "
+                f"{' or '.join(dict.fromkeys(pinned[version].values()))}; {is_what}. Fetch it again, or correct the "
+                "version or the checksum if another archive is meant"
+            )
+        called, made_for = _look_into(archive, program)
+    except OSError as error:
+        raise ArchiveError(f"archive {archive} can't be read: {error.strerror}. Let this user read it") from error
+    if called not in ("", version):
+        raise ArchiveError(
+            f"archive {archive} is of another version: it holds {program.name} {called}, expected {version}. "
+            "Name the archive of that version, or the version of this archive"
+        )
+    fitting = tuple(each for each in named if not made_for or each in made_for)
+    if not fitting:
+        raise ArchiveError(
+            f"archive {archive} is for another architecture: its binary is built for {' or '.join(made_for)}, and its "
+            f"checksum is the one for {', '.join(named)}. Correct the checksums"
+        )
+    return fitting
+
+
 def built_for(binary: Path) -> tuple[str, ...]:
     """Give the names of the architectures whose executable this is; none for what is no ELF file of a supported one."""
     with binary.open("rb") as stream:
-        header = stream.read(_ELF_HEADER)
+        return _built_for(stream.read(_ELF_HEADER))
+
+
+def _built_for(header: bytes) -> tuple[str, ...]:
     if len(header) < _ELF_HEADER or not header.startswith(b"\x7fELF"):
         return ()
     # The byte at 4 is the class, those at 18 the machine; every supported one is little-endian.
@@ -377,8 +426,10 @@ def install(
     verify(archive, checksum)
     binary = binary_path(directory, version, program)
     try:
-        make_directories(binary.parent)
-        with tempfile.TemporaryDirectory(prefix=f"{sealed.temporary_name()}.", dir=directory) as staging:
+        with (
+            _directories(binary.parent),
+            tempfile.TemporaryDirectory(prefix=f"{sealed.temporary_name()}.", dir=directory) as staging,
+        ):
             staged = Path(staging) / program.name
             unpack(archive, staged, program)
             _check_binary(staged, archive, version, architecture, program)
@@ -435,6 +486,20 @@ def make_directories(directory: Path) -> None:
         make_directories(directory.parent)
         directory.mkdir(exist_ok=True)
         directory.chmod(0o755)
+
+
+@contextmanager
+def _directories(directory: Path) -> Iterator[None]:
+    """Make a directory and its missing parents, and take away again what is still empty where the block fails."""
+    missing = [path for path in (directory, *directory.parents) if not path.exists()]
+    try:
+        make_directories(directory)
+        yield
+    except BaseException:
+        for path in missing:
+            with suppress(OSError):
+                path.rmdir()
+        raise
 
 
 def find_toolchain(go: str | None, architecture: Architecture) -> Toolchain:
@@ -565,6 +630,23 @@ def _binary_of(tar: tarfile.TarFile, archive: Path, program: Program) -> tarfile
             f"archive {archive}: its {program.name} says to be {binaries[0].size} bytes, too many for one"
         )
     return binaries[0]
+
+
+def _look_into(archive: Path, program: Program) -> tuple[str, tuple[str, ...]]:
+    """Give the version that the directory in an archive names, and the architectures that its binary is built for.
+
+    Either is empty where that can't be seen. ArchiveError when the archive is damaged or has no such binary.
+    """
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            member = _binary_of(tar, archive, program)
+            # Only what is no regular file gives None.
+            with tar.extractfile(member) or io.BytesIO() as stream:
+                header = stream.read(_ELF_HEADER)
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ArchiveError(f"archive {archive} is damaged: {error}. Fetch it again") from error
+    named = re.match(rf"(?:\./)?{program.name}-v(.+)-linux-[^/-]+/", member.name)
+    return named[1] if named else "", _built_for(header)
 
 
 def _check_binary(binary: Path, archive: Path, version: str, architecture: Architecture, program: Program) -> None:

@@ -49,6 +49,13 @@ options:
     description: The SHA-256 sums of the archive, per architecture. Without them, any verified binary will do.
     type: dict
     default: {}
+  archive_for:
+    description:
+      - The architectures that the archive at hand is for, as releases of nats-server name them. The module fails where
+        the host is of another one and has no such binary yet. Without it, the archive is one for the host.
+    type: list
+    elements: str
+    default: []
   directory:
     description: The directory in which the versions stand side by side.
     type: path
@@ -520,6 +527,7 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Obs
     checksum = _checksum(params, architecture)
     changes = state.compare(params["entries"])
     binary = archive.installed(Path(params["directory"]), params["version"], checksum)
+    _check_archive(params, architecture, binary)
     found = _service(params, run_command)
     meant = _meant(params)
     present = _present(Path(params["config_file"]))
@@ -597,6 +605,17 @@ def _checksum(params: Mapping[str, t.Any], architecture: archive.Architecture) -
             f"expected one of {', '.join(sorted(checksums))}. Add the SHA-256 sum of that archive."
         )
     return str(checksums[architecture.name])
+
+
+def _check_archive(
+    params: Mapping[str, t.Any], architecture: archive.Architecture, binary: archive.Installation
+) -> None:
+    offered = params["archive_for"]
+    if offered and architecture.name not in offered and binary.status is not archive.Status.VERIFIED:
+        raise ObstacleError(
+            f"the archive at hand is for {', '.join(offered)}, and this host is {architecture.name}; expected "
+            f"{archive.release_name(params['version'], architecture)}. Name that one for this host."
+        )
 
 
 def _service(params: Mapping[str, t.Any], run_command: service.RunCommand) -> service.Service:
@@ -881,6 +900,7 @@ def main() -> None:
             "pid_file": {"type": "path"},
             "version": {"type": "str", "required": True},
             "checksums": {"type": "dict", "default": {}},
+            "archive_for": {"type": "list", "elements": "str", "default": []},
             "directory": {"type": "path", "required": True},
             "link": {"type": "path", "required": True},
             "config_file": {"type": "path", "required": True},

@@ -78,8 +78,15 @@ def refused(container: Container, changes: dict[str, Any], expected: list[str]) 
 
 
 def test_a_dry_run_on_a_fresh_host_shows_what_would_be(fresh: Container) -> None:
-    said = fresh.play(None, "--check", "--diff", "-vvvvv")
+    fresh.run("mkdir /opt/rosey-bot")
+    try:
+        said = fresh.play(None, "--check", "--diff", "-vvvvv")
+    finally:
+        fresh.run("rmdir /opt/rosey-bot")
     assert said.startswith("exit 0"), said
+    shown = " ".join(said.split())
+    assert "config.yaml: python3-yaml is not there to read it, so what would change in it is not known" in shown
+    assert "/etc/nats/nats-server.conf: nats-server has not tried it: this host has no " in shown
     assert re.search(r"^\s*\+max_connections: 77$", said, re.MULTILINE), said
     assert re.search(r'^\s*\+\s+token: "?\*{8}"?$', said, re.MULTILINE), said
     assert_secret(fresh, said)
@@ -92,6 +99,13 @@ def test_a_host_without_requests_and_a_package_source(fresh: Container) -> None:
         refused(fresh, {}, ["requests", "python3-requests", "package source", "/usr/bin/python3"])
     finally:
         fresh.run(f"rm {NO_SOURCES}")
+    assert_untouched(fresh)
+
+
+def test_what_stays_of_a_deployment_that_was_refused_is_told(fresh: Container) -> None:
+    said = " ".join(refused(fresh, {"nats_server_link": "/srv"}, ["link /srv is a directory"]).split())
+    assert "was not changed, but for what stays: the packages python3-requests" in said
+    # what may be refused comes before the account
     assert_untouched(fresh)
 
 

@@ -81,10 +81,10 @@ def kept(deployment: Deployment, before: dict[str, Any], files: dict[str, bytes]
     assert asyncio.run(deployment.talk()) == b"still here"
 
 
-def refused(deployment: Deployment, changes: Variables, expected: list[str], **options: Any) -> str:
+def refused(deployment: Deployment, changes: Variables, expected: list[str], *flags: str, **options: Any) -> str:
     """Assert that the role refuses, says all of this, and leaves the server as it was."""
     before, files = deployment.varz(), deployment.files()
-    said = deployment.play(changes, **options)
+    said = deployment.play(changes, *flags, **options)
     assert not said.startswith("exit 0"), said
     assert "Traceback" not in said
     assert not [part for part in expected if part not in said], said
@@ -111,10 +111,14 @@ def test_a_taken_port_is_named_with_its_holder(deployment: Deployment, free_port
         refused(deployment, {"nats_server_config": {"port": port}}, [str(port), str(os.getpid())])
 
 
-def test_a_wrong_checksum_is_refused(deployment: Deployment, tmp_path: Path, nats_server: Path) -> None:
+@pytest.mark.parametrize("flags", [(), ("--check",)], ids=["deployed", "dry run"])
+def test_a_wrong_checksum_is_refused_before_a_host_is_looked_at(
+    deployment: Deployment, tmp_path: Path, nats_server: Path, flags: tuple[str, ...]
+) -> None:
     path = archive_of(tmp_path / "a.tar.gz", "nats-server-v2.10.8-linux-amd64/nats-server", nats_server.read_bytes())
     changes = file_archive(path, "2.10.8", "0" * 64)
-    refused(deployment, changes, ["checksum", "0" * 64])
+    said = refused(deployment, changes, ["here", "nats_server_archive", path, "checksum", "0" * 64], *flags)
+    assert "Observe |" not in said
 
 
 def test_a_truncated_archive_is_refused(deployment: Deployment, tmp_path: Path, nats_server: Path) -> None:

@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import sys
 import tarfile
 from collections.abc import Callable, Mapping
@@ -232,6 +233,73 @@ def test_unpack_of_a_truncated_archive(pack: Pack, tmp_path: Path, kept: int) ->
 def test_built_for(tmp_path: Path, content: bytes, names: tuple[str, ...]) -> None:
     (tmp_path / "binary").write_bytes(content)
     assert archive.built_for(tmp_path / "binary") == names
+
+
+OTHER_SUM = "ab" * 32
+
+
+@pytest.mark.parametrize(
+    ("members", "sums", "found"),
+    [
+        ({f"{STEM}/nats-server": elf(64, 62)}, {"amd64": None, "arm64": OTHER_SUM}, ("amd64",)),
+        ({f"{STEM}/nats-server": elf(64, 183)}, {"amd64": None, "arm64": None}, ("arm64",)),
+        ({f"./{STEM}/nats-server": elf(64, 62)}, {"amd64": None}, ("amd64",)),
+        ({"nats-server": SERVER}, {"amd64": None, "arm64": None}, ("amd64", "arm64")),
+        (
+            {f"{STEM}/nats-server": elf(64, 62)},
+            {"amd64": OTHER_SUM},
+            "is not the one of nats-server 2.10.7: its sha256",
+        ),
+        (
+            {f"{STEM}/nats-server": elf(64, 183)},
+            {"amd64": None},
+            "its binary is built for arm64, and its checksum is the",
+        ),
+        ({"nats-server-v2.10.6-linux-amd64/nats-server": SERVER}, {"amd64": None}, "it holds nats-server 2.10.6, exp"),
+        ({f"{STEM}/README.md": b""}, {"amd64": None}, "expected one file nats-server in it, found 0"),
+        ({f"{STEM}/nats-server": SERVER}, {"amd64": "123"}, "checksum '123' is no SHA-256"),
+    ],
+)
+def test_an_archive_is_known_before_a_host_has_it(
+    pack: Pack, members: Mapping[str, bytes], sums: Mapping[str, str | None], found: tuple[str, ...] | str
+) -> None:
+    path = pack(members)
+    pinned = {VERSION: {each: archive.sha256(path) if text is None else text for each, text in sums.items()}}
+    if isinstance(found, tuple):
+        assert archive.architectures_of(path, VERSION, pinned) == found
+    else:
+        with pytest.raises(archive.ArchiveError, match=re.escape(found)):
+            archive.architectures_of(path, VERSION, pinned)
+
+
+def test_an_archive_of_another_pinned_version_is_named_so(pack: Pack) -> None:
+    path = pack({f"{STEM}/nats-server": SERVER})
+    pinned = {"2.10.8": {"amd64": OTHER_SUM}, VERSION: {"amd64": archive.sha256(path)}}
+    with pytest.raises(
+        archive.ArchiveError, match=r"not the one of nats-server 2\.10\.8.* it is the one of nats-server"
+    ):
+        archive.architectures_of(path, "2.10.8", pinned)
+
+
+def test_an_archive_that_is_cut_short_is_known_before_a_host_has_it(pack: Pack) -> None:
+    path = pack({f"{STEM}/nats-server": os.urandom(5000)})
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(archive.ArchiveError, match="is damaged"):
+        archive.architectures_of(path, VERSION, {VERSION: {"amd64": archive.sha256(path)}})
+
+
+def test_what_is_no_archive_on_the_controller(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "absent"):
+        with pytest.raises(archive.ArchiveError, match=f"archive {path} is no file"):
+            archive.architectures_of(path, VERSION, {VERSION: {"amd64": OTHER_SUM}})
+
+
+def test_install_that_fails_leaves_no_directory(pack: Pack, tmp_path: Path) -> None:
+    path = pack({f"{STEM}/nats-server": b"#!/bin/sh\necho 'nats-server: v2.10.8'\n"})
+    (tmp_path / "kept").mkdir()
+    with pytest.raises(archive.ArchiveError, match="of another version"):
+        install(path, tmp_path / "kept" / "lib")
+    assert everything(tmp_path / "kept") == []
 
 
 def executable(path: Path, content: bytes) -> Path:

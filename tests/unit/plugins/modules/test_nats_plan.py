@@ -193,6 +193,7 @@ def test_a_taken_port_names_its_holder(host: Host) -> None:
         ('include "nowhere.conf"', {}, "nowhere.conf, and nats-server needs a file that the server can read"),
         ('tls { cert_file: "/nowhere/c.pem", key_file: "/nowhere/k.pem" }', {}, "tls.cert_file: /nowhere/c.pem"),
         ("", {"checksums": {"sparc": "0" * 64}}, "expected one of sparc"),
+        ("", {"archive_for": ["arm7"]}, "the archive at hand is for arm7, and this host is "),
         ("", {"entries": []}, "entries has no"),
         ("port: banana", {}, "banana"),
         ("", {"version": "latest"}, "latest"),
