@@ -20,7 +20,15 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from ansible_collections.rosey.nats.plugins.module_utils import bot_health, greeting, health, lost_streams, monitoring
+from ansible_collections.rosey.nats.plugins.module_utils import (
+    bot_health,
+    greeting,
+    health,
+    lost_streams,
+    monitoring,
+    unit_checks,
+    unit_file,
+)
 from ansible_collections.rosey.nats.plugins.module_utils.gate import Finding, Severity
 from ansible_collections.rosey.nats.plugins.module_utils.monitoring import Answer, MonitoringError
 from ansible_collections.rosey.nats.plugins.module_utils.service import Service
@@ -321,14 +329,18 @@ def _streams(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
 # The server
 
 
-def _take_service(found: Service | str | None, name: str | None) -> Reading | None:
-    """Read what runs a program. found: why that is not known, as text."""
+def _take_service(found: Service | str | None, name: str | None, settings: Iterable[str]) -> Reading | None:
+    """Read what runs a program. found: why that is not known, as text. settings: those that no drop-in may change."""
     if name is None or found is None:
         return None
     if isinstance(found, str):
         return _read("", [Finding(name, "what runs it", found, "look at it on the host")])
     findings = []
-    if found.running is None:
+    if found.masked or found.broken:
+        state = f"that it is masked by {found.masked}" if found.masked else f"that systemd says: {found.broken}"
+        remedy = f"systemctl unmask {name}" if found.masked else f"correct it: systemctl cat {name}"
+        findings.append(Finding(name, "a unit that can be started", state, remedy))
+    elif found.running is None:
         state = "nothing that runs" if found.exists else "no such service"
         findings.append(Finding(name, "a process", state, f"start {name}, and look in its log and the journal"))
     elif found.failing:
@@ -336,6 +348,10 @@ def _take_service(found: Service | str | None, name: str | None) -> Reading | No
         findings.append(
             Finding(name, "no failed start", "that it ended and was started again", remedy, Severity.WARNING)
         )
+    for each in unit_file.overrides(found.unit, found.drop_ins, settings):
+        said = f"that {'; '.join(unit_checks.told(each.by))}"
+        remedy = "take that out of the drop-in, or remove the file, and deploy again"
+        findings.append(Finding(name, f"{each.name} as its unit has it", said, remedy, Severity.WARNING))
     if found.exists and not found.enabled:
         remedy = f"enable it: systemctl enable {name}"
         findings.append(Finding(name, "that it starts with the host", "that it does not", remedy, Severity.WARNING))
@@ -344,7 +360,7 @@ def _take_service(found: Service | str | None, name: str | None) -> Reading | No
 
 
 def _service(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
-    return _take_service(snapshot.service, expectation.service)
+    return _take_service(snapshot.service, expectation.service, unit_checks.SERVER_SETTINGS)
 
 
 _NAME_REMEDY = "check that url leads to this server; where it does, deploy it anew"
@@ -478,7 +494,11 @@ def _routes(snapshot: Snapshot, expectation: Expectation) -> Reading:
 
 
 def _bot_service(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
-    return None if snapshot.no_bot else _take_service(snapshot.bot_service, expectation.bot_service)
+    return (
+        None
+        if snapshot.no_bot
+        else _take_service(snapshot.bot_service, expectation.bot_service, unit_checks.BOT_SETTINGS)
+    )
 
 
 def _bot(snapshot: Snapshot, expectation: Expectation) -> Reading | None:

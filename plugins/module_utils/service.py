@@ -5,23 +5,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rosey.nats.plugins.module_utils import process
+from ansible_collections.rosey.nats.plugins.module_utils import hardening, process, unit_file
 
 RunCommand = Callable[..., tuple[int, str, str]]
 
 _PROPERTIES = (
-    *("LoadState", "UnitFileState", "MainPID", "ActiveState", "SubState", "NRestarts", "NeedDaemonReload"),
-    "SupplementaryGroups",
+    *("LoadState", "LoadError", "FragmentPath", "UnitFileState", "NeedDaemonReload"),
+    *("MainPID", "ActiveState", "SubState", "NRestarts", "SupplementaryGroups"),
 )
+_NO_UNIT, _MASKED, _BROKEN = "not-found", "masked", ("bad-setting", "error")
 _ENABLED = ("enabled", "enabled-runtime")
 _LAST_LINES = 5
 # What a shell gives for a program that is not there.
 _NOT_FOUND = 127
+# How systemd-run says that it does not know a setting.
+_UNKNOWN_SETTING = re.compile(r"Unknown assignment: (\w+)=")
+_JOURNAL_LINES = 20
+# Of what systemd says of a unit, this tells why it was not started; that it failed is known.
+_WHY = re.compile(r"(?!Failed with result)(?:Failed|Main process exited|Control process exited|.*Refusing)")
+_MOST_WORDS = 3
 # One restart may have had a cause that is gone; a third attempt meets what the first two met.
 _RESTARTS = 2
 
@@ -37,6 +47,8 @@ class Service:
     enabled: it starts with the host. running: its process, None where none runs. failing: it has ended with an error,
     and systemd starts it again until it gives up; from then on it refuses to start it for others too, for a while.
     unread: systemd has not read its unit since that was written. groups: those that its unit gives it beside its own.
+    masked: the file by which it is masked. broken: why systemd can't use its unit, in its own words. unit, drop_ins:
+    what its unit has, and what is laid over that.
     """
 
     exists: bool
@@ -45,6 +57,10 @@ class Service:
     failing: bool = False
     unread: bool = False
     groups: tuple[str, ...] = ()
+    masked: str = ""
+    broken: str = ""
+    unit: tuple[unit_file.Setting, ...] = ()
+    drop_ins: tuple[unit_file.Setting, ...] = ()
 
     def as_result(self) -> dict[str, bool | int | None]:
         """Give it as a module does."""
@@ -69,21 +85,38 @@ def run_with(module: AnsibleModule) -> RunCommand:
     return run
 
 
-def look_up(name: str, run_command: RunCommand) -> Service:
-    """Ask systemd for a service. run_command: AnsibleModule's. Raises ServiceError."""
+def look_up(name: str, run_command: RunCommand, root: Path = Path("/")) -> Service:
+    """Ask systemd for a service. run_command: AnsibleModule's. root: where units are. Raises ServiceError."""
     show = ["systemctl", "show", f"--property={','.join(_PROPERTIES)}", f"{name}.service"]
     status, said, error = run_command(show)
     if status:
         raise ServiceError(f"systemctl does not answer: {error.strip()}. Choose another runtime than systemd.")
     unit = properties(said)
+    state = unit["LoadState"]
+    try:
+        files = unit_file.look(name, root)
+    except OSError as failure:
+        raise ServiceError(f"{failure.filename}: {failure.strerror}. Run as root.") from failure
     return Service(
-        exists=unit["LoadState"] == "loaded",
+        exists=state not in (_NO_UNIT, _MASKED),
         enabled=unit["UnitFileState"] in _ENABLED,
         running=process.read(int(unit["MainPID"])),
         failing=is_failing(unit),
         unread=unit["NeedDaemonReload"] == "yes",
         groups=tuple(unit.get("SupplementaryGroups", "").split()),
+        # what was written since systemd read the unit counts as well
+        masked=files.masked or (unit.get("FragmentPath") or _MASKED if state == _MASKED else ""),
+        broken=why_broken(f"{name}.service", unit, run_command),
+        unit=files.unit,
+        drop_ins=files.drop_ins,
     )
+
+
+def why_broken(name: str, unit: Mapping[str, str], run_command: RunCommand) -> str:
+    """Give why systemd can't use a unit, in its own words; empty where it can. unit: its properties."""
+    if unit.get("LoadState") not in _BROKEN:
+        return ""
+    return own_words(name, run_command) or unit.get("LoadError") or f"LoadState={unit['LoadState']}"
 
 
 class Manager:
@@ -103,8 +136,11 @@ class Manager:
     def _call(self, *words: str) -> None:
         status, said, error = self._run(["systemctl", *words])
         if status:
-            words_of_systemd = process.redact((error or said).strip())
-            raise ServiceError(f"systemctl {' '.join(words)} failed: {words_of_systemd}")
+            words_of_systemctl = process.redact((error or said).strip())
+            why = own_words(self._unit, self._run)
+            raise ServiceError(
+                f"systemctl {' '.join(words)} failed: {words_of_systemctl}{f' systemd says: {why}.' if why else ''}"
+            )
 
 
 def is_failing(unit: Mapping[str, str]) -> bool:
@@ -139,7 +175,49 @@ class Attempts:
         words = ["--unit", self._name, "--identifier=nats-server", f"--lines={_LAST_LINES}", "--output=cat"]
         since = [f"--since={self._since}"] if self._since.startswith("@") else []
         _status, said, _error = self._run(["journalctl", "--no-pager", "--quiet", *words, *since])
-        return process.redact(said.strip())
+        return process.redact(said.strip()) or own_words(self._name, self._run, self._since)
+
+
+class Trial:
+    """Tries whether systemd can start a service with some settings of a sandbox. It leaves nothing.
+
+    service: whose sandbox it is. run_command: AnsibleModule's.
+    """
+
+    def __init__(self, service: str, run_command: RunCommand) -> None:
+        self._unit, self._run = f"{service}-trial-{os.getpid()}.service", run_command
+        self._unknown: set[str] = set()
+
+    def __call__(self, settings: Sequence[str]) -> str:
+        """Give systemd's words where the settings keep a program from being started, else nothing."""
+        # the account of the service may still be missing
+        base = ["systemd-run", "--wait", "--collect", "--quiet", f"--unit={self._unit}", "--property=User=nobody"]
+        while True:
+            known = [each for each in settings if each.partition("=")[0] not in self._unknown]
+            status, _said, error = self._run([*base, *(f"--property={each}" for each in known), "/bin/true"])
+            unknown = _UNKNOWN_SETTING.search(error)
+            if not unknown:
+                break
+            # an older systemd skips it in a unit's file
+            self._unknown.add(unknown[1])
+        # what systemd-run itself can't do says nothing of the settings
+        return self._words(status) if status and not error.strip() else ""
+
+    def _words(self, status: int) -> str:
+        return own_words(self._unit, self._run) or f"status={status}/{hardening.STEPS.get(status, '?')}"
+
+
+def own_words(unit: str, run_command: RunCommand, since: str = "") -> str:
+    """Give why systemd could not start a unit, in its own words; empty where the journal has none.
+
+    since: a time as journalctl takes it, else all that it has counts.
+    """
+    run_command(["journalctl", "--sync"])
+    words = ["journalctl", "--no-pager", "--quiet", f"--unit={unit}", f"--lines={_JOURNAL_LINES}", "--output=cat"]
+    _status, said, _error = run_command([*words, *([f"--since={since}"] if since.startswith("@") else [])])
+    lines = [line.removeprefix(f"{unit}: ") for line in said.splitlines() if line.startswith(f"{unit}: ")]
+    why = [line for line in lines if _WHY.match(line)]
+    return process.redact("; ".join(dict.fromkeys(why[-_MOST_WORDS:])))
 
 
 def properties(said: str) -> dict[str, str]:

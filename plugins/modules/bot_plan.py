@@ -37,6 +37,11 @@ options:
     description: The name of the service under systemd.
     type: str
     default: cytube-bot
+  owner:
+    description:
+      - The account that the bot's files belong to. The module fails where something that is laid over the unit of the
+        service runs the bot as another. It fails, too, where the service is masked, or systemd can't use its unit.
+    type: str
   command:
     description: With O(runtime=process), what the bot is started with, as M(rosey.nats.bot_process) takes it.
     type: list
@@ -109,6 +114,11 @@ service:
     its starts.
   returned: success
   type: dict
+drop_ins:
+  description: What is laid over the service's unit, by the file, with what it sets.
+  returned: success
+  type: list
+  elements: str
 action:
   description: What a deployment asks of the bot, one of V(nothing), V(restart), V(start).
   returned: success
@@ -158,6 +168,8 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
     splice,
     state,
     system,
+    unit_checks,
+    unit_file,
 )
 from ansible_collections.rosey.nats.plugins.module_utils.action import Action, Reason, least
 from ansible_collections.rosey.nats.plugins.module_utils.entries import SPEC, EntriesModule
@@ -171,6 +183,9 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dic
     installed = Path(params["home"]).is_dir()
     bot = process.Bot(tuple(params["command"]), Path(params["pid_file"])) if params["runtime"] == "process" else None
     found = _service(params, bot, run_command)
+    problems = _unit_problems(params, found) if installed and bot is None else []
+    if problems:
+        raise service.ServiceError("\n".join(problems))
     entries = [each for each in params["entries"] if installed and _is_comparable(each)]
     seen = state.look(entries)
     reasons = [*_command_reasons(bot, found), *_reasons(seen.changes), *_stale_reasons(entries, found.running)]
@@ -180,6 +195,7 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dic
         "changes": [change.as_result() for change in seen.changes],
         "strangers": seen.strangers,
         "service": found.as_result(),
+        "drop_ins": unit_checks.told(found.drop_ins),
         "action": str(_action(installed, found, reasons)),
         "reasons": [str(reason) for reason in reasons] if found.running else [],
     }
@@ -193,6 +209,15 @@ def _service(params: Mapping[str, t.Any], bot: process.Bot | None, run_command: 
     if bot is None:
         return service.look_up(params["service"], run_command)
     return service.Service(exists=bool(bot.command), enabled=True, running=process.find(bot))
+
+
+def _unit_problems(params: Mapping[str, t.Any], found: service.Service) -> list[str]:
+    """Say why the bot's service can't be started as it is meant. Its unit comes with the bot, its account is known."""
+    not_startable = unit_checks.not_startable(params["service"], found)
+    sets_account = any(each.name in unit_checks.BOT_SETTINGS for each in found.drop_ins)
+    meant = [unit_file.Setting("Service", "User", params["owner"])] if params["owner"] else found.unit
+    overridden = unit_checks.overridden("bot_config", meant, found.drop_ins, unit_checks.BOT_SETTINGS)
+    return [*filter(None, [not_startable]), *(overridden if sets_account else [])]
 
 
 def _command_reasons(bot: process.Bot | None, found: service.Service) -> Iterator[Reason]:
@@ -233,6 +258,7 @@ def main() -> None:
             "home": {"type": "path", "required": True},
             "runtime": {"type": "str", "required": True, "choices": ["systemd", "process"]},
             "service": {"type": "str", "default": "cytube-bot"},
+            "owner": {"type": "str"},
             "command": {"type": "list", "elements": "str", "default": []},
             "pid_file": {"type": "path"},
             "releases": {"type": "path"},

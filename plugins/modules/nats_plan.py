@@ -210,6 +210,12 @@ service:
     its starts.
   returned: success
   type: dict
+drop_ins:
+  description: What is laid over the service's unit, by the file, with what it sets.
+  returned: success
+  type: list
+  elements: str
+  sample: ["/etc/systemd/system/nats.service.d/override.conf sets LimitNOFILE=100000"]
 mark:
   description:
     - How the running server was, as M(rosey.nats.nats_health) takes it in O(rosey.nats.nats_health#module:since) to
@@ -314,6 +320,7 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
     dangers,
     entries,
     footprint,
+    hardening,
     health,
     monitoring,
     options,
@@ -325,6 +332,8 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
     state,
     store,
     system,
+    unit_checks,
+    unit_file,
 )
 from ansible_collections.rosey.nats.plugins.module_utils.action import Action, Reason, least
 
@@ -525,10 +534,11 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Obs
     """Look at the host and give what a deployment means for it; ObstacleError where it can't be done."""
     architecture = archive.find_architecture(platform.machine())
     checksum = _checksum(params, architecture)
+    found = _service(params, run_command)
+    _check_startable(params, found)
     changes = state.compare(params["entries"])
     binary = archive.installed(Path(params["directory"]), params["version"], checksum)
     _check_archive(params, architecture, binary)
-    found = _service(params, run_command)
     meant = _meant(params)
     present = _present(Path(params["config_file"]))
     recorded = _recorded(params["releases"])
@@ -546,6 +556,8 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Obs
     unread = loaded is None and _unread(Path(params["config_file"]), present, server) is not None
     ran = None if unread else loaded if loaded is not None else present
     known = _Known(params, found.running, server, ran, meant, before)
+    # what the sandbox hides can't be mended by giving it to the account
+    _check_unit(params, found, known.paths, changes, run_command)
     if params["runtime"] != "docker":
         _check_access(params, known.paths, changes, found)
         _check_ports(meant, found.running)
@@ -582,6 +594,7 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Obs
         "changes": [change.as_result() for change in changes],
         "unit_changed": found.unread or any(_is_unit(change.path) for change in changes),
         "service": found.as_result(),
+        "drop_ins": unit_checks.told(found.drop_ins),
         "mark": asdict(server.mark) if server else None,
         "monitoring_url": server.url if server else None,
         "action": str(asked.situation.action),
@@ -625,6 +638,45 @@ def _service(params: Mapping[str, t.Any], run_command: service.RunCommand) -> se
     if params["runtime"] == "docker":
         return service.Service(exists=True, enabled=True, running=None)
     return service.look_up(params["service"], run_command)
+
+
+def _goes_back(params: Mapping[str, t.Any]) -> bool:
+    """Tell whether the host goes back because a deployment failed: then nothing better can be had than what can be."""
+    return bool(params["release"]) and dangers.ALL in params["accept"]
+
+
+def _check_startable(params: Mapping[str, t.Any], found: service.Service) -> None:
+    """Refuse a service that nothing can start; a unit that is broken is written anew."""
+    if found.masked and not _goes_back(params):
+        raise ObstacleError(unit_checks.not_startable(params["service"], found))
+
+
+def _check_unit(
+    params: Mapping[str, t.Any],
+    found: service.Service,
+    paths: Iterable[footprint.Path],
+    changes: Iterable[state.Change],
+    run_command: service.RunCommand,
+) -> None:
+    """Refuse what systemd would not do with the unit that is meant, and what is laid over it."""
+    texts = [entry["content"] for entry in params["entries"] if _is_unit(entry["path"]) and entry["content"]]
+    if not texts or _goes_back(params):
+        return
+    unit = unit_file.parse(texts[0])
+    whole = [*unit, *found.drop_ins]
+    is_new = found.unread or any(_is_unit(change.path) for change in changes)
+    problems = [*unit_checks.overridden("nats_server", unit, found.drop_ins, unit_checks.SERVER_SETTINGS)]
+    if found.broken and not is_new and not problems:
+        problems.append(str(unit_checks.not_startable(params["service"], found)))
+    needed = [footprint.Path("link", params["link"], footprint.Need.FILE), *paths]
+    problems += unit_checks.out_of_reach(whole, needed, os.path.realpath)
+    # what runs has shown that it can be run
+    if not problems and (is_new or not found.running):
+        trial = service.Trial(params["service"], run_command)
+        faults = hardening.faults(hardening.to_try(whole), trial)
+        problems += filter(None, [unit_checks.not_applied(params["service"], faults)])
+    if problems:
+        raise ObstacleError("\n".join(problems))
 
 
 def _meant(params: Mapping[str, t.Any]) -> dict[str, t.Any]:

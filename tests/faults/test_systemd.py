@@ -64,7 +64,7 @@ def store(directory: str) -> Variables:
 ROWS = [
     Row(
         "unit masked",
-        (f"{UNIT}: a link to /dev/null stands",),
+        (f"nats.service is masked ({UNIT})", "systemctl unmask nats"),
         breaks=f"mv {UNIT} /root/unit; ln -s /dev/null {UNIT}; systemctl daemon-reload",
         mends=f"mv /root/unit {UNIT}; systemctl daemon-reload",
         story="",
@@ -94,7 +94,7 @@ ROWS = [
     ),
     Row(
         "log where the service can't write",
-        ("log_file: /root/nats.log: nats may not pass /root", "Mend it: chmod o+x /root; or name another place"),
+        ("log_file: /root/nats.log: ProtectHome=true of the unit hides /root",),
         {"nats_server_config": {"log_file": "/root/nats.log"}},
         story="",
     ),

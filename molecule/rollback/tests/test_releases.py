@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-import subprocess
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import nats.errors
@@ -42,18 +40,6 @@ def nothing_is_lost(remembered: dict[str, str], rosey: Any, others_edits: Callab
     yield
     assert rosey.stored(500) == remembered["messages"]
     assert others_edits() == remembered["edits"]
-
-
-@pytest.fixture
-def certificate(host: Host, tmp_path: Path) -> dict[str, str]:
-    """Put a certificate where `nats-server -t` reads it, but not the service, which its unit keeps out of /home."""
-    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
-    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days", "1"]
-    subprocess.run([*make, "-keyout", key, "-out", cert], capture_output=True, check=True)
-    key.chmod(0o644)
-    for path in (key, cert):
-        subprocess.run(["docker", "cp", path, f"{host.backend.get_hostname()}:/home/{path.name}"], check=True)
-    return {"cert_file": "/home/cert.pem", "key_file": "/home/key.pem"}
 
 
 @pytest.fixture
@@ -90,10 +76,12 @@ def test_a_change_is_proven_and_recorded(deploy: Play, rosey: Any, remembered: d
 
 
 def test_a_change_that_breaks_the_server_undoes_itself(
-    deploy: Play, rosey: Any, certificate: dict[str, str], remembered: dict[str, str]
+    deploy: Play, rosey: Any, by_hand: Callable[[str, str], None], remembered: dict[str, str]
 ) -> None:
-    websocket = {"host": "127.0.0.1", "port": 8443, "tls": certificate}
-    said = deploy(succeeds=False, server={"max_connections": 70, "websocket": websocket}, nats_server_gate_wait=8)
+    by_hand("nats", f'ExecStartPre=/bin/sh -c "! grep -q another_name {SERVER_CONFIG}"')
+    change = {"max_connections": 70, "server_name": "another_name"}
+    said = deploy(succeeds=False, server=change, nats_server_gate_wait=8)
+    assert "systemd says: Control process exited, code=exited, status=1/FAILURE" in said
     assert f"rosey-rollback is back at release {remembered['second']}, as its gate has proven" in said
     assert rosey.release() == remembered["second"]
     assert rosey.varz("max_connections") == 60

@@ -24,10 +24,12 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
     credentials,
     environment_file,
     footprint,
+    hardening,
     monitoring,
     options,
     process,
     service,
+    unit_checks,
 )
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.bot_evidence import (
     SECTION,
@@ -222,6 +224,15 @@ def _ask_service(evidence: Evidence) -> Iterator[Cause]:
             f"{name} is a link to /dev/null",
             remedy=f"systemctl unmask {evidence.described.service}, then systemctl start {evidence.described.service}",
         )
+    elif unit.broken:
+        yield _cause(
+            "bot_unit_broken",
+            "systemd can't use the unit of the bot's service",
+            f"systemd says: {unit.broken}",
+            *unit_checks.told(unit.files.drop_ins),
+            remedy=f"correct it: systemctl cat {evidence.described.service}, and systemd-analyze verify {name}; then "
+            f"systemctl daemon-reload and {evidence.described.restart}",
+        )
     elif unit["ActiveState"] == "inactive":
         yield _cause(
             "bot_stopped",
@@ -235,7 +246,9 @@ def _ask_service(evidence: Evidence) -> Iterator[Cause]:
 
 def _dying_causes(evidence: Evidence, unit: Unit) -> Iterator[Cause]:
     confidence = Confidence.LIKELY if unit.number("MainPID") else Confidence.CERTAIN
-    last = [f"its last words: {line}" for line in _words(unit)[-1:]]
+    step = hardening.STEPS.get(unit.number("ExecMainStatus"))
+    # systemd tells in two lines what it could not apply, and at which step it gave up
+    last = [f"its last words: {line}" for line in _words(unit)[-2 if step else -1 :]]
     missing = next((found[1] for line in reversed(_words(unit)) if (found := _NO_MODULE.search(line))), None)
     if missing:
         yield _cause(
@@ -252,7 +265,11 @@ def _dying_causes(evidence: Evidence, unit: Unit) -> Iterator[Cause]:
             "the bot ends as it starts, and systemd starts it again",
             f"{evidence.described.service}.service: {unit['Result']}, status {status}{program}",
             *last,
-            remedy="install the bot anew" if program else f"look at the log of the bot: {evidence.described.log}",
+            remedy="install the bot anew"
+            if program
+            else f"take out of its unit what this host can't apply: systemctl edit {evidence.described.service}"
+            if step
+            else f"look at the log of the bot: {evidence.described.log}",
             confidence=confidence,
         )
 

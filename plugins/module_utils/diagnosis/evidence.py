@@ -10,37 +10,43 @@ import os
 import stat
 import typing as t
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils import monitoring, options, process, system
+from ansible_collections.rosey.nats.plugins.module_utils import monitoring, options, process, system, unit_file
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.tree import NotSeenError, seen
-from ansible_collections.rosey.nats.plugins.module_utils.service import RunCommand, properties
+from ansible_collections.rosey.nats.plugins.module_utils.service import RunCommand, properties, why_broken
 from ansible_collections.rosey.nats.plugins.module_utils.system import Account
 
 SECONDS = 3.0
 
 _LINES = 200
 _PROPERTIES = (
-    *("LoadState", "UnitFileState", "ActiveState", "SubState", "Result", "FragmentPath", "NRestarts"),
+    *("LoadState", "LoadError", "UnitFileState", "ActiveState", "SubState", "Result", "FragmentPath", "NRestarts"),
     *("MainPID", "ExecMainPID", "ExecMainCode", "ExecMainStatus", "StateChangeTimestamp"),
     *("ExecStart", "User", "Group", "SupplementaryGroups", "LimitAS", "MemoryMax"),
-    *("ProtectSystem", "ReadWritePaths", "StateDirectory", "LogsDirectory", "RuntimeDirectory"),
+    *("ProtectSystem", "ProtectHome", "PrivateTmp", "ReadWritePaths", "InaccessiblePaths", "TemporaryFileSystem"),
+    *("StateDirectory", "LogsDirectory", "CacheDirectory", "RuntimeDirectory"),
     *("EnvironmentFiles", "PrivateNetwork", "NetworkNamespacePath"),
     *("RestrictAddressFamilies", "IPAddressDeny", "IPAddressAllow"),
 )
-# Of what systemd says in the name of a program that it is about to start, only this tells of the program.
-_ABOUT_TO_START, _NOT_STARTED = "(", "Failed at step"
+# Of what systemd says in the name of a program that it is about to start, only these tell of the program.
+_ABOUT_TO_START, _NOT_STARTED = "(", ("Failed at step", ": Failed to ")
 _ACCESS_LIST = "system.posix_acl_access"
 
 
 @dataclass(frozen=True)
 class Unit:
-    """A service, by the names of systemd's properties. said: what its last process wrote into the journal."""
+    """A service, by the names of systemd's properties.
+
+    said: what its last process wrote into the journal. broken: why systemd can't use the unit, in its own words.
+    """
 
     service: str
     properties: Mapping[str, str]
     said: tuple[str, ...] | NotSeenError = ()
+    broken: str = ""
+    files: unit_file.Files = field(default_factory=unit_file.Files)
 
     def __getitem__(self, name: str) -> str:
         """Give a property; empty where systemd has no such."""
@@ -92,7 +98,14 @@ def ask_systemd(service: str, run_command: RunCommand) -> Unit:
         why = f"systemctl does not answer: {error.strip() or f'exit status {status}'}"
         raise NotSeenError(f"what systemd knows of {name}", why, "see that systemd runs, and run as root")
     found = properties(said)
-    return Unit(service, found, _journal(name, found.get("ExecMainPID", ""), run_command))
+    try:
+        files = unit_file.look(service)
+    except OSError as failure:
+        raise NotSeenError(
+            f"the files of {name}", f"{failure.filename}: {failure.strerror}", "run as root"
+        ) from failure
+    journal = _journal(name, found.get("ExecMainPID", ""), run_command)
+    return Unit(service, found, journal, why_broken(name, found, run_command), files)
 
 
 def _journal(name: str, pid: str, run_command: RunCommand) -> tuple[str, ...] | NotSeenError:
@@ -115,7 +128,7 @@ def read_journal_line(line: str, pid: str) -> str | None:
         return None
     if not isinstance(message, str) or not message.strip() or by != pid or writer == "systemd":
         return None
-    if writer.startswith(_ABOUT_TO_START) and _NOT_STARTED not in message:
+    if writer.startswith(_ABOUT_TO_START) and not any(each in message for each in _NOT_STARTED):
         return None
     return process.redact(message)
 

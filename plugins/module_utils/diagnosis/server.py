@@ -13,7 +13,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils import footprint, health, lost_streams, options, process
+from ansible_collections.rosey.nats.plugins.module_utils import (
+    footprint,
+    hardening,
+    health,
+    lost_streams,
+    options,
+    process,
+    unit_checks,
+    unit_file,
+)
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.evidence import Step, Unit
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.server_evidence import (
     STORE,
@@ -115,11 +124,23 @@ def _ask_unit(evidence: Evidence) -> Iterator[Cause]:
             said,
             remedy=f"systemctl unmask {unit.service}, and deploy again where the unit is gone by now",
         )
-    elif state != "loaded":
+    for each in unit_file.overrides(unit.files.unit, unit.files.drop_ins, unit_checks.SERVER_SETTINGS):
+        yield _cause(
+            "unit_overridden",
+            f"a drop-in changes what {name} is deployed with",
+            *unit_checks.told(each.by),
+            f"{file} has {f'{each.name}={process.redact(each.meant)}' if each.meant else f'no {each.name}'}",
+            remedy="take that out of the drop-in, or remove the file; then systemctl daemon-reload and "
+            f"{_restart(evidence)}",
+            # where the server is down, something else may be why
+            confidence=Confidence.CERTAIN if evidence.runs or unit.broken else Confidence.LIKELY,
+        )
+    if state not in ("masked", "loaded"):
         yield _cause(
             "unit_missing",
             f"systemd has no {name}" if state == "not-found" else f"systemd can't read {name}",
             said,
+            *filter(None, (unit.broken and f"systemd says: {unit.broken}",)),
             remedy=f"deploy again, which writes {file}; then {evidence.start}",
         )
 
@@ -237,9 +258,9 @@ def _faults(place: Place, evidence: Evidence) -> Iterator[tuple[Cause, Path]]:
     blocked = _blocked(place, evidence.account) if evidence.account and place.option != UNIT_OPTION else None
     if blocked and evidence.account:
         yield _forbidden(place, blocked, evidence.account), blocked.step.path
-    if place.need is footprint.Need.FILE or place.option == UNIT_OPTION:
+    if place.option == UNIT_OPTION:
         return
-    if place.read_only:
+    if place.need is not footprint.Need.FILE and place.read_only:
         cause = _cause(
             "path_read_only",
             f"the file system of {place.needed} is mounted read-only",
@@ -247,13 +268,15 @@ def _faults(place: Place, evidence: Evidence) -> Iterator[tuple[Cause, Path]]:
             remedy=f"see why (dmesg, findmnt --target {place.needed}), then mount -o remount,rw",
         )
         yield cause, place.needed
-    elif (missing := _unwritable_in(evidence.unit, place)) is not None:
+    elif (obstacle := _kept_from(evidence.unit, place)) is not None:
+        is_read = place.need is footprint.Need.FILE
         cause = _cause(
             "unit_forbids",
-            f"the unit lets the server write nothing in {place.needed}",
-            f"{place.option} is there, and the unit has {missing}",
-            remedy=f"deploy again, which writes the unit to fit; or add ReadWritePaths={place.needed}: "
-            f"{_edit(evidence)}",
+            f"the unit lets the server {'see' if is_read else 'write'} nothing in {place.needed}",
+            f"{place.option} is there, and {obstacle.directive} of the unit {obstacle.what}",
+            remedy="name another path, or deploy again, which writes the unit to fit and says what can't be"
+            if is_read or not obstacle.directive.startswith("ProtectSystem")
+            else f"deploy again, which writes the unit to fit; or add ReadWritePaths={place.needed}: {_edit(evidence)}",
         )
         yield cause, place.needed
 
@@ -304,23 +327,12 @@ def _is_directory(step: Step) -> bool:
     return step.kind == stat.S_IFDIR
 
 
-# Of these, systemd makes the directories itself and lets the service write to them.
-_OWN_DIRECTORIES = {"StateDirectory": "/var/lib", "LogsDirectory": "/var/log", "RuntimeDirectory": "/run"}
-
-
-# With PrivateTmp a service has a directory of its own there.
-_ALWAYS_WRITABLE = tuple(map(Path, ("/dev", "/proc", "/sys", "/tmp", "/var/tmp")))  # noqa: S108  # nothing is put there
-
-
-def _unwritable_in(unit: Unit | NotSeenError | None, place: Place) -> str | None:
-    """Say which setting of the unit keeps the server from writing there, None where none does."""
-    if not isinstance(unit, Unit) or unit["ProtectSystem"] != "strict":
+def _kept_from(unit: Unit | NotSeenError | None, place: Place) -> hardening.Obstacle | None:
+    """Give what of the unit's sandbox keeps the server from a place."""
+    if not isinstance(unit, Unit):
         return None
-    allowed = [Path(each.lstrip("-+")) for each in unit["ReadWritePaths"].split()]
-    allowed += [Path(base, each) for name, base in _OWN_DIRECTORIES.items() for each in unit[name].split()]
-    if any(place.needed.is_relative_to(each) for each in (*allowed, *_ALWAYS_WRITABLE)):
-        return None
-    return f"ProtectSystem=strict with ReadWritePaths={unit['ReadWritePaths']}"
+    need = footprint.Need.FILE if place.need is footprint.Need.FILE else footprint.Need.DIRECTORY
+    return hardening.obstacle(unit.__getitem__, footprint.Path(place.option, str(place.needed), need))
 
 
 _LEAST_BYTES = 64 * 1024
@@ -517,6 +529,21 @@ def _refused_command_line(evidence: Evidence, unit: Unit) -> Cause | None:
     )
 
 
+def _not_applied(evidence: Evidence, unit: Unit) -> Cause | None:
+    """Tell of a sandbox that the host can't apply: systemd gives up before the program runs."""
+    status = unit.number("ExecMainStatus")
+    if evidence.runs or evidence.account is None or unit["Result"] != "exit-code" or status not in hardening.STEPS:
+        return None
+    return _cause(
+        "sandbox_not_applied",
+        "this host can't apply something of the unit's sandbox, so systemd does not start the server",
+        f"systemd: {_ended(unit)}/{hardening.STEPS[status]}",
+        *(f"systemd says: {line}" for line in dict.fromkeys(_words(unit)[-_MOST_LINES:])),
+        remedy="deploy again with --check, which names the directive, and the nats_server_hardening that the host can "
+        "do; or let the host do it: a container needs SYS_PTRACE or nesting, a kernel user.max_user_namespaces above 0",
+    )
+
+
 def _shown(unit: Unit) -> str:
     """Give what it starts, less what looks like a secret."""
     return process.redact(" ".join(unit.command))
@@ -561,6 +588,7 @@ _ENDINGS: tuple[Callable[[Evidence, Unit], Cause | None], ...] = (
     _memory,
     _killed,
     _refused_command_line,
+    _not_applied,
     _refused,
     _stopped,
 )

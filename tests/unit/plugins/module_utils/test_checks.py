@@ -39,6 +39,7 @@ from ansible_collections.rosey.nats.plugins.module_utils.checks import (
 from ansible_collections.rosey.nats.plugins.module_utils.monitoring import MonitoringError
 from ansible_collections.rosey.nats.plugins.module_utils.process import Process
 from ansible_collections.rosey.nats.plugins.module_utils.service import Service
+from ansible_collections.rosey.nats.plugins.module_utils.unit_file import Setting
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import (
     BOT,
     IDENTITY,
@@ -221,6 +222,24 @@ TOLD = bot_health.Told
             MEANT,
             {"service": "critical"},
             "no such service",
+        ),
+        (
+            replace(WELL, service=replace(SERVICE, exists=False, running=None, masked="/etc/nats.service")),
+            MEANT,
+            {"service": "critical"},
+            "masked by /etc/nats.service",
+        ),
+        (
+            replace(WELL, service=replace(SERVICE, broken="It has no ExecStart=.")),
+            MEANT,
+            {"service": "critical"},
+            "systemd says: It has no ExecStart=.",
+        ),
+        (
+            replace(WELL, service=replace(SERVICE, drop_ins=(Setting("Service", "User", "root", "/x.conf"),))),
+            MEANT,
+            {"service": "warning"},
+            "expected User as its unit has it, found that /x.conf sets User=root",
         ),
         (replace(WELL, service=replace(SERVICE, failing=True)), MEANT, {"service": "warning"}, "started again"),
         (replace(WELL, service=replace(SERVICE, enabled=False)), MEANT, {"service": "warning"}, "it does not"),
@@ -640,3 +659,14 @@ def test_a_name_that_can_be_none_of_a_host_is_no_connection(host: str) -> None:
 
 def test_a_port_that_nobody_listens_at_is_refused(free_port: Callable[[], int]) -> None:
     assert checks.connect(f"nats://127.0.0.1:{free_port()}", 1) == "Connection refused"
+
+
+def test_a_drop_in_that_harms_nothing_is_well() -> None:
+    harmless = replace(SERVICE, drop_ins=(Setting("Service", "Nice", "5", "/x.conf"),))
+    assert not_well(made(replace(WELL, service=harmless, bot_service=harmless), MEANT)) == {}
+
+
+def test_what_the_bot_is_started_with_is_its_own_affair() -> None:
+    own = replace(SERVICE, drop_ins=(Setting("Service", "ExecStart", "/x", "/x.conf"),))
+    assert not_well(made(replace(WELL, bot_service=own), MEANT)) == {}
+    assert not_well(made(replace(WELL, service=own), MEANT)) == {"service": "warning"}

@@ -60,6 +60,12 @@ UNIT = {
 TELLS = {"status": "connected", "nats": {"connected": True, "server": URL, "subjects": 7}}
 CONFIG: dict[str, Any] = {"host": "127.0.0.1", "port": 4222, "authorization": {"users": [{"user": "rosey"}]}}
 
+# systemd 252, as it wrote it
+NOT_APPLIED = (
+    "x.service: Failed to set up user namespacing: EPERM",
+    "x.service: Failed at step USER spawning /x: EPERM",
+)
+
 
 def unit(*said: str, **changes: str) -> Unit:
     return Unit("cytube-bot", {**UNIT, **changes}, said)
@@ -157,7 +163,18 @@ def test_what_nothing_explains_is_said_to_be_so() -> None:
         # its service
         ({"unit": unit(LoadState="not-found")}, "bot_unit_missing", "cytube-bot.service"),
         ({"unit": unit(LoadState="masked")}, "bot_unit_masked", "systemctl unmask cytube-bot"),
+        (
+            {"unit": replace(unit(), broken="It has no ExecStart=.")},
+            "bot_unit_broken",
+            "systemd says: It has no ExecSt",
+        ),
         ({"unit": unit(ActiveState="inactive", MainPID="0"), "running": None}, "bot_stopped", "certain"),
+        (
+            {"unit": unit("x", *NOT_APPLIED, ActiveState="failed", MainPID="0", ExecMainStatus="217")},
+            "bot_dies",
+            "its last words: x.service: Failed to set up user namespacing: EPERM; its last words: x.service: Failed at "
+            "step USER spawning /x: EPERM; take out of its unit what this host can't apply",
+        ),
         (
             {"unit": unit("a", "b", ActiveState="failed", MainPID="0", Result="exit-code", ExecMainStatus="1")},
             "bot_dies",

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import assets, lost_streams, process
+from ansible_collections.rosey.nats.plugins.module_utils import assets, lost_streams, process, unit_file
 from ansible_collections.rosey.nats.plugins.module_utils.asset_record import Proven
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis import server
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.evidence import Step, Unit
@@ -78,6 +78,15 @@ HEALTHY = Evidence(
     state="S",
     health={"status": "ok", "errors": []},
 )
+
+
+HOME = Place("tls.cert_file", Need.FILE, Path("/home/x"), steps("/home/x", 0, 0o644, stat.S_IFREG), device=1)
+
+
+def files(drop_in: str) -> unit_file.Files:
+    """Give what a service is made of, with a drop-in."""
+    unit = unit_file.parse("[Service]\nUser=nats\nExecStart=/usr/local/bin/nats-server\n", "/nats.service")
+    return unit_file.Files(unit, unit_file.parse(f"[Service]\n{drop_in}", "/x.conf"))
 
 
 def ended(*said: str, evidence: Evidence = HEALTHY, **properties: str) -> Evidence:
@@ -185,7 +194,23 @@ def test_the_last_words_are_of_the_process_that_ended(log: str, fatal: str) -> N
     [
         ({"unit": Unit("nats", {"LoadState": "not-found"})}, "unit_missing", "/etc/systemd/system/nats.service"),
         ({"unit": Unit("nats", {"LoadState": "bad-setting"})}, "unit_missing", "can't read nats.service"),
+        (
+            {"unit": Unit("nats", {"LoadState": "bad-setting"}, broken="It has no ExecStart=.")},
+            "unit_missing",
+            "systemd says: It has no ExecStart=.",
+        ),
         ({"unit": Unit("nats", {"LoadState": "masked"})}, "unit_masked", "unmask"),
+        ({"unit": Unit("nats", PROPERTIES, files=files("User=root"))}, "unit_overridden", "/x.conf sets User=root"),
+        (
+            {"unit": Unit("nats", PROPERTIES, files=files("ExecStart=\nExecStart=/x --pass spoon"))},
+            "unit_overridden",
+            "/x.conf sets ExecStart=/x --pass ********",
+        ),
+        (
+            {"unit": Unit("nats", {**PROPERTIES, "ProtectHome": "yes"}), "places": (HOME,)},
+            "unit_forbids",
+            "ProtectHome=yes of the unit hides /home from the service",
+        ),
         ({"binary": Binary(BINARY, Path("/lib/nats"), exists=False)}, "binary_missing", "a link to /lib/nats"),
         ({"binary": Binary(BINARY, BINARY, True, "its mode", "EACCES")}, "binary_not_executable", "chmod 755"),
         ({"binary": Binary(BINARY, BINARY, True, "for arm64", "ENOEXEC")}, "binary_unusable", "architecture"),
@@ -422,3 +447,40 @@ def test_streams_of_a_server_in_a_container_are_missed_too() -> None:
     contained = replace(lost(None), described=replace(DESCRIBED, container="nats-dev"), unit=None)
     cause = first(contained)
     assert (cause.name, "whether its files stand is not known" in cause.evidence[0]) == ("streams_gone", True)
+
+
+# systemd 252, as it wrote it
+NOT_APPLIED = (
+    "nats.service: Failed to set up user namespacing: Operation not permitted",
+    "nats.service: Failed at step USER spawning /usr/local/bin/nats-server: Operation not permitted",
+)
+
+
+def test_a_sandbox_that_the_host_can_not_apply_is_told_in_the_words_of_systemd() -> None:
+    found = first(ended(*NOT_APPLIED, ExecMainStatus="217"))
+    assert found.name == "sandbox_not_applied"
+    assert found.evidence == (
+        "systemd: Result=exit-code, exit status 217/USER",
+        *(f"systemd says: {line}" for line in NOT_APPLIED),
+    )
+    assert "nats_server_hardening" in found.remedy
+
+
+def test_an_account_that_is_missing_is_no_fault_of_the_sandbox() -> None:
+    evidence = replace(ended(*NOT_APPLIED, ExecMainStatus="217"), account=None)
+    assert [cause.name for cause in server.diagnosis(evidence).causes] == ["account_missing"]
+
+
+def test_a_drop_in_may_be_why_a_server_is_down_and_may_not() -> None:
+    down = ended("nats-server: no licence")
+    assert isinstance(down.unit, Unit)
+    evidence = replace(down, unit=replace(down.unit, files=files("User=root")))
+    assert [(cause.name, cause.confidence.name) for cause in server.diagnosis(evidence).causes] == [
+        ("configuration_refused", "CERTAIN"),
+        ("unit_overridden", "LIKELY"),
+    ]
+
+
+def test_a_drop_in_that_harms_nothing_is_no_cause() -> None:
+    unit = Unit("nats", PROPERTIES, files=files("LimitNOFILE=9"))
+    assert server.diagnosis(replace(HEALTHY, unit=unit)).causes == ()
