@@ -1,0 +1,115 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What systemd has on a host, or can't do there: told before anything is touched, and what harms nothing is let be.
+
+The host has no SYS_PTRACE, without which systemd can't give a service user namespaces; LXC and a hardened kernel are
+like that.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ansible_collections.rosey.nats.plugins.module_utils import hardening
+from ansible_collections.rosey.nats.tests.integration import conftest
+
+if TYPE_CHECKING:
+    from .conftest import Container
+
+LEVEL = {"nats_server_hardening": "without_user_namespaces"}
+DROP_IN = "/etc/systemd/system/nats.service.d/override.conf"
+UNIT = "/etc/systemd/system/nats.service"
+
+
+@pytest.fixture(scope="module")
+def poor(start_container: Callable[..., Container]) -> Iterator[Container]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(conftest, "FLAGS", tuple(flag for flag in conftest.FLAGS if "SYS_PTRACE" not in flag))
+        yield start_container("rosey-test-poor", nats_server_config={"server_name": "poor"})
+
+
+@contextmanager
+def drop_in(container: Container, *lines: str) -> Iterator[None]:
+    """Lay this over the unit, as systemctl edit does."""
+    text = "\\n".join(("[Service]", *lines))
+    container.run(f"mkdir -p {DROP_IN.rpartition('/')[0]} && printf '{text}\\n' > {DROP_IN}; systemctl daemon-reload")
+    yield
+    container.run(f"rm {DROP_IN}; systemctl daemon-reload")
+
+
+def refused(container: Container, changes: dict[str, Any], *options: str) -> str:
+    """Play what has to be refused without a change; give what was said, in one line."""
+    said = container.play(changes, *options)
+    assert said.startswith("exit 2"), said
+    assert re.search(r"changed=0 .* failed=1", said), said
+    return said
+
+
+def test_a_sandbox_that_the_host_can_not_apply_is_refused_on_an_empty_host(poor: Container) -> None:
+    for options in (["--check"], []):
+        said = refused(poor, {}, *options)
+        assert (
+            "nats.service: this host can't apply PrivateUsers=true (systemd says: Failed to set up user names" in said
+        )
+        assert "Set nats_server_hardening: without_user_namespaces (systemd-analyze security: 1.1," in said
+    assert poor.attempt("getent passwd nats").returncode
+    assert "trial" not in poor.run("systemctl list-units --all; ls /run/systemd/transient")
+
+
+def test_the_level_that_the_host_can_do_is_told_with_its_score(poor: Container) -> None:
+    said = poor.play(LEVEL)
+    assert said.startswith("exit 0"), said
+    score = hardening.score("without_user_namespaces", is_local=True)
+    assert f"hardening: without_user_namespaces, systemd-analyze security: {score}" in said
+    shown = poor.run("systemd-analyze security --no-pager nats")
+    assert f"exposure level for nats.service: {score}" in shown
+
+
+def test_a_drop_in_that_harms_nothing_is_told_and_let_be(poor: Container) -> None:
+    server = poor.varz()["server_id"]
+    with drop_in(poor, "LimitNOFILE=100000"):
+        said = poor.play(LEVEL)
+        assert re.search(r"changed=0 .* failed=0", said), said
+        assert f"drop-ins: {DROP_IN} sets LimitNOFILE=100000" in said
+    assert poor.varz()["server_id"] == server
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (
+            ["ExecStart=", "ExecStart=/usr/local/bin/nats-server -c /etc/nats/other.conf"],
+            "/etc/nats/other.conf, and the",
+        ),
+        (["User=root"], "sets User=root, and the unit that is meant has User=nats."),
+    ],
+)
+def test_a_drop_in_that_contradicts_the_unit_is_refused(poor: Container, lines: list[str], expected: str) -> None:
+    server = poor.varz()["server_id"]
+    with drop_in(poor, *lines):
+        said = refused(poor, LEVEL)
+        assert f"The drop-in {DROP_IN} sets " in said
+        assert expected in said
+    assert poor.varz()["server_id"] == server
+
+
+def test_a_place_that_the_sandbox_hides_is_refused(poor: Container) -> None:
+    poor.run("install -d -m 777 /tmp/store")
+    changes = {"nats_server_config": {"jetstream": {"store_dir": "/tmp/store"}}, "nats_server_accept": ["other_store"]}
+    assert "jetstream.store_dir: /tmp/store: PrivateTmp=true of the unit gives" in refused(poor, {**LEVEL, **changes})
+
+
+def test_a_masked_unit_is_refused(poor: Container) -> None:
+    poor.run(f"mv {UNIT} /root/; systemctl mask nats")
+    assert f"nats.service is masked ({UNIT}), so that nothing can start it. systemctl unmask nats" in refused(
+        poor, LEVEL
+    )
+    poor.run(f"systemctl unmask nats; mv /root/nats.service {UNIT}; systemctl daemon-reload")
+    said = poor.play(LEVEL)
+    assert re.search(r"changed=0 .* failed=0", said), said
