@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run the tests: python3 -m tests.run [PART ...]; without a name, all parts.
 
-A part starts as soon as those that it needs are done, two at a time. What it says goes to tests/output/<part>.log. At
-the end stands a table of times and counts, what failed, and a line that sums them up. It needs nothing but the standard
-library.
+A part starts as soon as those that it needs are done, three at a time: each waits for a part of its time, and two cores
+serve them. What it says goes to tests/output/<part>.log. At the end stands a table of times and counts, what failed,
+and a line that sums them up. It needs nothing but the standard library.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ LINTERS = (
     "ansible-lint",
 )
 
-WORKERS = 2
+WORKERS = 3
 # Seconds after which a command is taken to hang.
 PATIENCE = 3600
 LINES_SHOWN = 25

@@ -93,7 +93,7 @@ HARMLESS = (
     Row("authorization added, nobody moves (stays in $G)", ""),
     Row("max_file below held", ""),
 )
-RUNS = int(os.environ.get("BUSY_RUNS", "10"))
+RUNS = int(os.environ.get("BUSY_RUNS", "3"))
 
 
 @dataclass
