@@ -64,11 +64,7 @@ def render(config: Mapping[str, t.Any], *, header: str = "") -> str:
     as decimal; every other text is quoted unless it is a simple word. {"$variable": name} becomes a reference and the
     key "$include" its lines. Raises ConfError naming the option that the language cannot express.
     """
-    lines = [f"# {line}".rstrip() for line in header.splitlines()]
-    if "\0" in header:
-        raise ConfError(None, "the header holds a NUL character, which ends the server's reading")
-    if lines:
-        lines.append("")
+    lines = [*comment(header).splitlines(), ""] if header else []
     previous_is_block = False
     for position, (key, value) in enumerate(config.items()):
         is_block = isinstance(value, Mapping) and not is_reference(value)
@@ -77,6 +73,14 @@ def render(config: Mapping[str, t.Any], *, header: str = "") -> str:
         lines.extend(_setting_lines(key, value, ()))
         previous_is_block = is_block
     return "".join(f"{line}\n" for line in lines)
+
+
+def comment(text: str) -> str:
+    """Write a text as a comment that nothing in it can leave: a configuration's, and as well a unit's of systemd.
+
+    Whatever one of their readers, or an editor, takes for the end of a line begins a new one, a NUL character too.
+    """
+    return "\n".join(f"# {line}".rstrip() for line in text.replace("\0", "\n").splitlines())
 
 
 def redact(text: str) -> str:

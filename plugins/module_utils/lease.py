@@ -127,7 +127,7 @@ def look(directory: Path) -> Look:
         body = sealed.read(directory / NAME)
         holder = None if body["holder"] is None else Lease(**body["holder"])
         if holder:
-            _moment(holder.expires)
+            moment(holder.expires)
         return Look(holder, int(body["sequence"]))
     except FileNotFoundError:
         return Look()
@@ -151,7 +151,7 @@ def decide(
             f"{NAME}: {found.damage}: it can't be told whether a deployment is at work on this host. Make sure that "
             "none is, and set release_take_over: true."
         )
-    if holder and not own and not may_take_over and now < _moment(holder.expires) and not _is_gone(holder, claimed):
+    if holder and not own and not may_take_over and now < moment(holder.expires) and not _is_gone(holder, claimed):
         raise HeldError(holder)
     taken_over = bool(found.damage) or (holder is not None and not own)
     sequence = found.sequence + (0 if own else 1)
@@ -253,7 +253,8 @@ def timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _moment(text: str) -> datetime:
+def moment(text: str) -> datetime:
+    """Read what timestamp() wrote; ValueError."""
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
 
 

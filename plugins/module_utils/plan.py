@@ -64,7 +64,7 @@ def _reasons(
         if is_same and path not in shown:
             continue
         option = options.find(path)
-        secret = option is None or option.secret
+        secret = option.secret if option else path[-1] != options.INCLUDE
         now = shown.get(path)
         yield Reason(
             option=".".join(str(part) for part in path),
@@ -124,7 +124,18 @@ def _without_listen(block: dict[str, t.Any], path: options.Path) -> dict[str, t.
 
 
 def _settings(config: Mapping[str, t.Any]) -> dict[tuple[str | int, ...], t.Any]:
-    return {path: options.effective(option, value) for path, option, value in options.leaves(config)}
+    settings = {path: options.effective(option, value) for path, option, value in options.leaves(config)}
+    return {**settings, **dict(_includes(config, ()))}
+
+
+def _includes(value: t.Any, path: options.Path) -> Iterator[tuple[options.Path, t.Any]]:
+    """Give the files that are included, of which nobody knows here what they hold."""
+    inner = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for name, each in inner:
+        if name == options.INCLUDE:
+            yield (*path, name), [each] if isinstance(each, str) else each
+        else:
+            yield from _includes(each, (*path, name))
 
 
 def _text(value: t.Any, *, secret: bool) -> str:

@@ -101,10 +101,15 @@ class Process:
         """How many seconds ago it was started, to a clock tick."""
         return time.clock_gettime(time.CLOCK_BOOTTIME) - self.started / os.sysconf("SC_CLK_TCK")
 
+    @property
+    def started_at_second(self) -> float:
+        """When it was started by the clock of now, in seconds, to a clock tick."""
+        return time.time() - self.age
+
     def is_older_than(self, file: Path) -> bool:
         """Tell whether a file was written after the process was started, which so has not read it at its start."""
         try:
-            return file.stat().st_mtime > time.time() - self.age + _TICK
+            return system.written(file.stat()) / 1e9 > self.started_at_second + _TICK
         except OSError:
             return False
 
@@ -117,7 +122,7 @@ class Process:
             written = pid_file.lstat()
         except OSError:
             return False
-        is_at_its_start = abs(written.st_mtime - (time.time() - self.age)) < _NOTED_SECONDS
+        is_at_its_start = abs(written.st_mtime - self.started_at_second) < _NOTED_SECONDS
         return is_at_its_start and written.st_uid == self.uid and _noted(pid_file) == (self.pid,)
 
 

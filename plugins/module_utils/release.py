@@ -53,6 +53,14 @@ class Record:
 
 
 @dataclass(frozen=True)
+class Proven:
+    """A part of the current release. at: when its own gate last passed with it; None where no record says that."""
+
+    part: Part
+    at: datetime | None
+
+
+@dataclass(frozen=True)
 class Damaged:
     """A file that is not trusted. name: as it stands in the directory."""
 
@@ -76,6 +84,19 @@ class Listing:
     def find(self, release: str | None) -> Record | None:
         """Give the whole record of an id."""
         return next((record for record in self.records if record.id == release), None)
+
+    def proven(self, part: str) -> Proven | None:
+        """Give a part of the current release; None where it has none. One that was left out of a run was not proven."""
+        record = self.current
+        if record is None or part not in record.parts:
+            return None
+        found = record.parts[part]
+        same = digest(found)
+        while record and part in record.parts and digest(record.parts[part]) == same:
+            if any(gate.startswith(f"{part}: ") for gate in record.gates):
+                return Proven(found, lease.moment(record.time))
+            record = self.find(record.previous)
+        return Proven(found, None)
 
     def previous(self) -> Record | None:
         """Give what the host had before the current release; where it has none, the newest."""

@@ -10,6 +10,7 @@ commands try the staged files, and only then renames them. `rehearse` is what ch
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import functools
 import grp
 import itertools
@@ -23,6 +24,7 @@ import shutil
 import stat
 import subprocess
 import tempfile
+import time
 import typing as t
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -73,6 +75,7 @@ class Aspect(StrEnum):
     OWNER = "owner"
     GROUP = "group"
     MODE = "mode"
+    TIME = "time"
     BELOW = "ownership below"
 
 
@@ -206,14 +209,15 @@ class Repair:
 class Change:
     """All that differs at one path.
 
-    before: the bytes of the file that is there, None where there is none. uid, gid, mode: what the path shall have in
-    the end; -1 leaves an id. unknown: accounts that this host lacks, such as "user nats". repair: given
-    where something below the directory belongs to another.
+    before: the bytes of the file that is there, None where there is none. written: when that was, in nanoseconds, where
+    its content stays. uid, gid, mode: what the path shall have in the end; -1 leaves an id. unknown: accounts that this
+    host lacks, such as "user nats". repair: given where something below the directory belongs to another.
     """
 
     entry: Entry
     differences: tuple[Difference, ...]
     before: bytes | None = field(default=None, repr=False)
+    written: int | None = None
     uid: int = _LEAVE
     gid: int = _LEAVE
     mode: int = 0
@@ -686,15 +690,21 @@ class _Comparison:
                 "Move it away, or describe what is there."
             )
         differences: list[Difference] = []
-        before = None
+        before, written = None, None
         if entry.state in _IN_A_FILE:
             before = entry.path.read_bytes()
             entry = _with_whole_content(entry, before)
             if before != entry.content:
                 differences.append(Difference(Aspect.CONTENT))
+            else:
+                # where the clock was set back nobody knows
+                written = min(system.written(status), time.time_ns())
+                if system.is_ahead(status.st_mtime_ns):
+                    is_then = f"{_clock(status.st_mtime_ns)}, which is yet to come"
+                    differences.append(Difference(Aspect.TIME, is_then, _clock(written)))
         elif entry.state == State.LINK and (target := entry.path.readlink()) != Path(entry.target):
             differences.append(Difference(Aspect.TARGET, str(target), entry.target))
-        change = self._with_metadata(Change(entry, tuple(differences), before), status)
+        change = self._with_metadata(Change(entry, tuple(differences), before, written), status)
         if entry.recurse:
             change = self._with_ownership_below(change)
         return change if change.differences else None
@@ -822,6 +832,11 @@ def _with_whole_content(entry: Entry, before: bytes) -> Entry:
 def _turn(entry: Entry) -> tuple[bool, int, int]:
     """Directories, files, links, absences, each from the root down; manifests when all of these are done."""
     return entry.last, list(State).index(entry.state), len(entry.path.parts)
+
+
+def _clock(moment: int) -> str:
+    """Write a moment, given in nanoseconds."""
+    return datetime.datetime.fromtimestamp(moment / 1e9, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _noun(status: os.stat_result) -> str:
@@ -1046,6 +1061,9 @@ def _write(change: Change, name: Path, temporary: ExitStack) -> None:
         while rest:
             rest = rest[os.write(descriptor, rest) :]
         _set_metadata(descriptor, change)
+        if change.written is not None:
+            # who has read this content need not read it again
+            os.utime(descriptor, ns=(change.written, change.written))
     finally:
         os.close(descriptor)
 

@@ -10,6 +10,7 @@ import grp
 import importlib.util
 import os
 import pwd
+import time
 import typing as t
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from pathlib import Path
 
 # The libraries that modules need on a host beside the standard one, and Debian's packages of them.
 PACKAGES = {"requests": "python3-requests", "yaml": "python3-yaml"}
+
+# Nanoseconds that the clocks of a file system and of the system may be apart.
+_CLOCKS_APART = 2_000_000_000
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EPERM, errno.EACCES)
@@ -132,6 +136,19 @@ def size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
+
+
+def written(status: os.stat_result) -> int:
+    """Give when a file was written, in nanoseconds, by its status.
+
+    A time that was set, as touch and copies do, counts at most as of when it was set, which nobody can choose.
+    """
+    return min(status.st_mtime_ns, status.st_ctime_ns)
+
+
+def is_ahead(moment: int) -> bool:
+    """Tell whether a moment, in nanoseconds, is yet to come: it was set, or the clock was set back since."""
+    return moment > time.time_ns() + _CLOCKS_APART
 
 
 def tail(path: Path, most: int, since: int = 0) -> str:

@@ -175,7 +175,7 @@ from ansible_collections.rosey.nats.plugins.module_utils.action import Action, R
 from ansible_collections.rosey.nats.plugins.module_utils.entries import SPEC, EntriesModule
 
 # A change of these alone is none for a reader that has the file open or reads it as the same user.
-_NOT_READ = {state.Aspect.OWNER, state.Aspect.GROUP, state.Aspect.MODE, state.Aspect.BELOW}
+_NOT_READ = {state.Aspect.OWNER, state.Aspect.GROUP, state.Aspect.MODE, state.Aspect.TIME, state.Aspect.BELOW}
 
 
 def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dict[str, t.Any]:

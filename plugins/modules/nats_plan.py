@@ -303,6 +303,7 @@ import grp
 import os
 import platform
 import pwd
+import time
 import typing as t
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -544,17 +545,18 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Obs
     recorded = _recorded(params["releases"])
     loaded = _loaded(recorded, params["config_file"])
     server = _answering(meant, loaded, present)
+    unread = _unread(Path(params["config_file"]), present, loaded, server, recorded)
     reasons = [
-        *_restart_reasons(found, binary, changes, params["entries"]),
+        *_restart_reasons(found, binary, changes, params["entries"], recorded),
         *_server_reasons(params, found, binary, server),
-        *_config_reasons(params, present, loaded, meant, server),
+        *_config_reasons(unread, present, loaded, meant, server),
     ]
     # Whether a container runs is for Docker's own module to find out.
     started = found.running or (params["runtime"] == "docker" and present is not None)
     before = [server.varz["version"]] if server else _versions(params, recorded)
     # what is in a file that the server has not read yet is nothing that it runs with
-    unread = loaded is None and _unread(Path(params["config_file"]), present, server) is not None
-    ran = None if unread else loaded if loaded is not None else present
+    is_unknown = loaded is None and unread is not None
+    ran = None if is_unknown else loaded if loaded is not None else present
     known = _Known(params, found.running, server, ran, meant, before)
     # what the sandbox hides can't be mended by giving it to the account
     _check_unit(params, found, known.paths, changes, run_command)
@@ -742,15 +744,14 @@ def _present(config_file: Path) -> dict[str, t.Any] | str | None:
         return str(error)
 
 
-def _recorded(releases: str | None) -> release.Part | None:
+def _recorded(releases: str | None) -> release.Proven | None:
     """Give what the host's current release says of the server."""
-    current = release.Store(Path(releases)).listing().current if releases else None
-    return current.parts.get("server") if current else None
+    return release.Store(Path(releases)).listing().proven("server") if releases else None
 
 
-def _loaded(recorded: release.Part | None, config_file: str) -> dict[str, t.Any] | None:
+def _loaded(recorded: release.Proven | None, config_file: str) -> dict[str, t.Any] | None:
     """Give the configuration that was last proven; without one that can be read there is only more to restart for."""
-    for entry in recorded.entries if recorded else ():
+    for entry in recorded.part.entries if recorded else ():
         if entry["path"] == config_file:
             try:
                 return conf.parse(entry.get("content") or entry.get("secret_content") or "")
@@ -759,7 +760,7 @@ def _loaded(recorded: release.Part | None, config_file: str) -> dict[str, t.Any]
     return None
 
 
-def _versions(params: Mapping[str, t.Any], recorded: release.Part | None) -> list[str]:
+def _versions(params: Mapping[str, t.Any], recorded: release.Proven | None) -> list[str]:
     """Give the versions of which one ran last, where no server answers: the linked one, and the one that was proven.
 
     The caller may know better.
@@ -768,7 +769,7 @@ def _versions(params: Mapping[str, t.Any], recorded: release.Part | None) -> lis
         return [params["ran_last"]]
     target = Path(archive.look_at_link(Path(params["link"])).target or ".")
     linked = target.parent.name if target.parent.parent == Path(params["directory"]) else None
-    proven = recorded.settings.get("version") if recorded else None
+    proven = recorded.part.settings.get("version") if recorded else None
     return [each for each in (linked, proven) if each and archive.is_version(each)]
 
 
@@ -860,17 +861,41 @@ def _restart_reasons(
     binary: archive.Installation,
     changes: Iterable[state.Change],
     entries: Iterable[Mapping[str, t.Any]],
+    recorded: release.Proven | None,
 ) -> Iterator[Reason]:
     """Name what a running server only takes up with a new process."""
     if found.running and not _runs(found.running, binary):
         yield Reason("binary", str(found.running.executable), str(binary.binary), Action.RESTART)
-    for change in changes:
-        if _is_unit(change.path):
-            yield Reason("unit", change.path, ", ".join(change.what), Action.RESTART)
-    changed = {change.path for change in changes}
-    for path in (entry["path"] for entry in entries if _is_unit(entry["path"])):
-        if found.running and path not in changed and (found.unread or found.running.is_older_than(Path(path))):
+    changed = {change.path: change for change in changes}
+    for entry in (entry for entry in entries if _is_unit(entry["path"])):
+        path, change = entry["path"], changed.get(entry["path"])
+        if change and _is_another_unit(change):
+            yield Reason("unit", path, ", ".join(change.what), Action.RESTART)
+        elif found.running and (found.unread or not _has_taken_up(found.running, entry, recorded)):
             yield Reason("unit", path, "not in effect yet", Action.RESTART)
+
+
+def _is_another_unit(change: state.Change) -> bool:
+    """Tell whether a unit comes, goes, or means something else; a comment and a mode are nothing to its process."""
+    if change.entry.state is not state.State.FILE or change.before is None:
+        return True
+    before, after = (content.decode(errors="replace") for content in (change.before, change.entry.content))
+    return unit_file.parse(before) != unit_file.parse(after)
+
+
+def _has_taken_up(running: process.Process, entry: Mapping[str, t.Any], recorded: release.Proven | None) -> bool:
+    """Tell whether a process was started with what a unit means, whenever its file was written since."""
+    path = entry["path"]
+    if not running.is_older_than(Path(path)):
+        return True
+    proven = [each.get("content") or "" for each in recorded.part.entries if each["path"] == path] if recorded else []
+    meant = unit_file.parse(entry.get("content") or "")
+    return _is_proven_since(recorded, running.started_at_second) and meant in map(unit_file.parse, proven)
+
+
+def _is_proven_since(recorded: release.Proven | None, moment: float) -> bool:
+    """Tell whether the record is of what was taken up at this moment, in seconds, and of nothing that came later."""
+    return bool(recorded and recorded.at and moment <= recorded.at.timestamp() <= time.time())
 
 
 def _runs(running: process.Process, binary: archive.Installation) -> bool:
@@ -898,14 +923,13 @@ def _server_reasons(
 
 
 def _config_reasons(
-    params: Mapping[str, t.Any],
+    unread: tuple[str, str] | None,
     present: dict[str, t.Any] | str | None,
     loaded: dict[str, t.Any] | None,
     meant: Mapping[str, t.Any],
     server: Answering | None,
 ) -> Iterator[Reason]:
     """Name what differs between what the server runs with and what is meant."""
-    unread = _unread(Path(params["config_file"]), present, server)
     if unread:
         # Where it is known what the server runs with, a reload makes it read what then stands there.
         action = Action.RESTART if loaded is None else Action.RELOAD
@@ -921,17 +945,31 @@ def _config_reasons(
 
 
 def _unread(
-    config_file: Path, present: dict[str, t.Any] | str | None, server: Answering | None
+    config_file: Path,
+    present: dict[str, t.Any] | str | None,
+    loaded: dict[str, t.Any] | None,
+    server: Answering | None,
+    recorded: release.Proven | None,
 ) -> tuple[str, str] | None:
-    """Tell of a file that is not what the running server read, as after a deployment that was cut off."""
+    """Tell of a file that is not what the running server read, as after a deployment that was cut off.
+
+    One that was written since and means what the server was proven with, after it had read that, is none.
+    """
     if present is None:
         return "no such file", "as described"
     if isinstance(present, str):
         return f"not readable, {present}", "as described"
     read = monitoring.moment(server.mark.config_load_time) if server else None
-    if read and config_file.stat().st_mtime > read.timestamp():
-        return f"read {read:%F %T}", "written since"
-    return None
+    if read is None:
+        return None
+    if system.is_ahead(int(read.timestamp() * 1e9)):
+        return f"read {read:%F %T}, which is yet to come", "as described"
+    is_proven = loaded is not None and _is_proven_since(recorded, read.timestamp())
+    if system.written(config_file.stat()) / 1e9 <= read.timestamp() or (
+        is_proven and loaded is not None and not plan.reasons(loaded, present)
+    ):
+        return None
+    return f"read {read:%F %T}", "written since"
 
 
 def _exists(look_up: Callable[[str], object], name: str | None) -> bool:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.rosey.nats.plugins.module_utils import conf, options, units
+from ansible_collections.rosey.nats.plugins.module_utils import conf, options, unit_file, units
 
 PRODUCTION_TEXT = """\
 # NATS Server Configuration - Production
@@ -385,9 +385,12 @@ def test_render_refuses_endless_nesting() -> None:
         conf.render(config)
 
 
-def test_render_refuses_a_header_that_ends_the_reading() -> None:
-    with pytest.raises(conf.ConfError, match="NUL"):
-        conf.render({}, header="a\0b")
+@given(st.text(st.sampled_from("a\n\r\v\f\0\x1c\x85\u2028\\#{}[](): \"'")))
+def test_nothing_in_a_comment_leaves_it(text: str) -> None:
+    written = f"{conf.comment(text)}\nport: 1"
+    assert conf.parse(written) == {"port": 1}
+    assert unit_file.parse(f"{conf.comment(text)}\nUser=nats") == (unit_file.Setting("", "User", "nats"),)
+    assert conf.parse(conf.render({"port": 1}, header=text)) == {"port": 1}
 
 
 texts = st.text(st.characters(codec="utf-8"))

@@ -59,6 +59,15 @@ Config = dict[str, Any]
             Action.RESTART,
             None,
         ),
+        # nobody knows what another file holds
+        ({}, {"$include": "a.conf"}, Action.RESTART, ["$include: unset -> ['a.conf'] (restart)"]),
+        (
+            {"accounts": {"A": {"$include": "a.conf"}}},
+            {"accounts": {"A": {"$include": ["a.conf", "b.conf"]}}},
+            Action.RESTART,
+            ["accounts.A.$include: ['a.conf'] -> ['a.conf', 'b.conf'] (restart)"],
+        ),
+        ({"$include": ["a.conf"]}, {"$include": "a.conf"}, Action.NOTHING, []),
         ({}, {"leafnodes": {"compression": "on"}}, Action.RESTART, None),
         ({"gateway": {}}, {"gateway": {"tls": {"cert_file": "/c"}}}, Action.RESTART, None),
         (

@@ -59,6 +59,38 @@ def host(tmp_path: Path) -> Host:
     return Host(tmp_path / "rosey-nats")
 
 
+# What was proven
+
+SERVER, BOT = ["server: 3 of 3 proven"], ["bot: connected"]
+
+
+@pytest.mark.parametrize(
+    ("runs", "hours"),
+    [
+        ([("one", SERVER)], 1),
+        ([("one", ["33 of 34"])], None),
+        # a run for the bot alone proves nothing of the server
+        ([("one", SERVER), ("one", BOT)], 1),
+        ([("one", SERVER), ("two", SERVER), ("two", BOT)], 2),
+        ([("one", SERVER), ("two", BOT)], None),
+        ([("one", SERVER), ("two", SERVER), ("one", BOT)], None),
+        ([("one", SERVER), ("one", [*SERVER, *BOT])], 2),
+    ],
+)
+def test_a_part_was_proven_when_its_own_gate_passed(
+    host: Host, runs: list[tuple[str, list[str]]], hours: int | None
+) -> None:
+    for number, (text, gates) in enumerate(runs):
+        bot = {"bot": release.Part({}, [entry(f"run {number}")])}
+        moment = NOW + timedelta(hours=number + 1)
+        host.store.write({**server(text), **bot}, controller="ops", plan=[], gates=gates, keep=10, now=moment)
+    found = host.store.listing().proven("server")
+    assert found
+    assert found.part == server(runs[-1][0])["server"]
+    assert found.at == (NOW + timedelta(hours=hours) if hours else None)
+    assert host.store.listing().proven("plugins") is None
+
+
 # Records
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import pwd
+import re
 import resource
 import shutil
 import socket
@@ -245,6 +246,48 @@ def test_each_aspect_is_named(tmp_path: Path) -> None:
         f"{tmp_path}/l": ("target: old -> new",),
         f"{tmp_path}/gone": ("removed: file -> absent",),
     }
+
+
+LONG_AGO = 1_700_000_000.0
+DAY = 86_400.0
+
+
+def set_time(path: Path, moment: float) -> None:
+    os.utime(path, (moment, moment))
+
+
+def test_a_time_that_is_yet_to_come_is_named_and_taken_back(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_text("same\n")
+    set_time(path, time.time() + DAY)
+    touched = path.stat().st_ctime_ns
+    (change,) = state.compare([file(path, "same\n")])
+    assert change.what == ("time",)
+    assert re.fullmatch(r"time: [-\d]{10}T[\d:]{8}Z, which is yet to come -> [-\d]{10}T[\d:]{8}Z", *change.reasons)
+    put(file(path, "same\n"))
+    # when it was touched, not now: who has read it since need not do so again
+    assert path.stat().st_mtime_ns == touched
+    assert state.compare([file(path, "same\n")]) == []
+
+
+def test_a_clock_that_was_set_back_leaves_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "f"
+    path.write_text("same\n")
+    now = time.time_ns() - int(DAY * 1e9)
+    monkeypatch.setattr(time, "time_ns", lambda: now)
+    (change,) = state.compare([file(path, "same\n")])
+    assert (change.what, change.written) == (("time",), now)
+
+
+def test_only_another_content_is_written_now(tmp_path: Path) -> None:
+    for name in ("same", "other"):
+        (tmp_path / name).write_text("same\n")
+        (tmp_path / name).chmod(0o644)
+        set_time(tmp_path / name, LONG_AGO)
+    entries = [file(tmp_path / "same", "same\n", mode="0600"), file(tmp_path / "other", "new\n", mode="0600")]
+    put(*entries)
+    assert (tmp_path / "same").stat().st_mtime == LONG_AGO
+    assert abs((tmp_path / "other").stat().st_mtime - time.time()) < DAY
 
 
 def test_no_content_is_in_the_text_of_a_change(tmp_path: Path) -> None:

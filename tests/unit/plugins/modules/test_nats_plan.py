@@ -12,7 +12,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -49,16 +49,19 @@ class Host:
         given = {"store_dir": str(self.root / "store"), "max_mem": "64M", "max_file": "128M", **limits}
         return "jetstream {" + ", ".join(f"{name}: {value}" for name, value in given.items()) + "}\n"
 
+    def record(self, loaded: str, *others: dict[str, Any], gates: tuple[str, ...] = ()) -> None:
+        """Let this configuration, and these other entries, be what the host's current release has of the server."""
+        entry = {"path": str(self.config_file), "state": "file", "secret_content": loaded}
+        part = release.Part({"version": "2.10.7"}, [entry, *others])
+        release.Store(self.root / "releases").write(
+            {"server": part}, controller="here", plan=[], gates=gates, keep=10, now=datetime.now(UTC)
+        )
+
     def plan(self, config: str, *, loaded: str | None = None, **changes: Any) -> dict[str, Any]:
         """Plan for this configuration. loaded: what the host's current release has of it."""
         if loaded is not None:
-            entry = {"path": str(self.config_file), "state": "file", "secret_content": loaded}
-            releases = self.root / "releases"
-            part = release.Part({"version": "2.10.7"}, [entry])
-            release.Store(releases).write(
-                {"server": part}, controller="here", plan=[], gates=[], keep=10, now=datetime.now(UTC)
-            )
-            changes["releases"] = str(releases)
+            self.record(loaded)
+            changes["releases"] = str(self.root / "releases")
         content = f"host: 127.0.0.1\nport: {self.port}\n{config}"
         arguments: dict[str, Any] = {
             "runtime": "process",
@@ -261,6 +264,71 @@ def test_a_file_that_was_never_read_asks_for_a_restart_unless_it_is_known_what_w
     assert fixed["action"] == "restart"
 
 
+PASSED = "server: 3 of 3 proven"
+
+
+@pytest.mark.parametrize(
+    ("gate", "by_hand", "action"),
+    [
+        (PASSED, "ping_max: 5", "nothing"),
+        # nothing says that the server runs with what was recorded
+        ("bot: connected", "ping_max: 5", "reload"),
+        # somebody changed it meanwhile, and the server may not have read that
+        (PASSED, "ping_max: 6", "reload"),
+    ],
+)
+def test_another_spelling_of_what_the_server_was_proven_with_is_not_read_again(
+    *, host: Host, nats_server: Path, free_port: Callable[[], int], gate: str, by_hand: str, action: str
+) -> None:
+    host.monitoring = f"http_port: {free_port()}\n"
+    with served(host, nats_server, host.monitoring + "ping_max: 5"):
+        spelled = host.monitoring + "# a comment\nPING_MAX = 5"
+        host.deploy(spelled)
+        time.sleep(1)
+        host.record(host.config_file.read_text(), gates=(gate,))
+        host.deploy(host.monitoring + by_hand)
+        result = host.plan(spelled, releases=str(host.root / "releases"))
+    assert result["action"] == action
+    assert len(result["reasons"]) == (action != "nothing")
+
+
+def test_what_was_read_and_taken_back_by_hand_after_the_proof_is_read_again(monitored: Host) -> None:
+    text, server = monitored.config_file.read_text(), int((monitored.root / "pid").read_text())
+    time.sleep(1)
+    monitored.record(text, gates=(PASSED,))
+    wanted = {"config": monitored.monitoring + monitored.store(), "releases": str(monitored.root / "releases")}
+    assert monitored.plan(**wanted)["action"] == "nothing"
+    loaded = monitored.plan(**wanted)["mark"]["config_load_time"]
+    monitored.config_file.write_text(text + "ping_max: 7")
+    os.kill(server, signal.SIGHUP)
+    while monitored.plan(**wanted)["mark"]["config_load_time"] == loaded:
+        time.sleep(0.05)
+    monitored.config_file.write_text(text)
+    assert monitored.plan(**wanted)["reasons"][0].endswith(" -> written since (reload)")
+
+
+def test_a_time_that_is_yet_to_come_costs_one_reload(monitored: Host) -> None:
+    wanted = monitored.monitoring + monitored.store()
+    tomorrow, proven = time.time() + 86400, monitored.config_file.read_text()
+    os.utime(monitored.config_file, (tomorrow, tomorrow))
+    first = monitored.plan(wanted, loaded=proven)
+    assert {"path": str(monitored.config_file), "what": ["time", "mode"]} in first["changes"]
+    assert first["action"] == "reload"
+    os.kill(int((monitored.root / "pid").read_text()), signal.SIGHUP)
+    deadline = time.monotonic() + 10
+    while monitored.plan(wanted, loaded=proven)["action"] != "nothing":
+        assert time.monotonic() < deadline
+
+
+def test_what_was_read_before_the_clock_was_set_back_is_read_again(
+    monitored: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proven, to_come = monitored.config_file.read_text(), datetime.now(UTC) + timedelta(days=1)
+    monkeypatch.setattr(nats_plan.monitoring, "moment", lambda _text: to_come)
+    result = monitored.plan(monitored.monitoring + monitored.store(), loaded=proven)
+    assert result["reasons"] == [f"{FILE}read {to_come:%F %T}, which is yet to come -> as described (reload)"]
+
+
 @pytest.mark.parametrize("damage", ["removed", "unreadable"])
 def test_a_file_that_is_gone_is_no_reason_to_do_nothing(monitored: Host, damage: str) -> None:
     config, proven = monitored.monitoring + monitored.store(), monitored.config_file.read_text()
@@ -361,6 +429,37 @@ def test_a_unit_that_is_not_in_effect_yet_is_taken_up(
         unit.touch()
         planned = plan_of_service(server, config, entries=entries)
     assert planned["reasons"] == [f"unit: {unit} -> not in effect yet (restart)"]
+
+
+@pytest.mark.parametrize(
+    ("before", "action"),
+    [
+        ("# of another user\n[Service]\nLimitNOFILE=65536\n", "nothing"),
+        ("[Service]\n\n; a comment\nLimitNOFILE=65536\n", "nothing"),
+        ("# of another user\n[Service]\nLimitNOFILE=1024\n", "restart"),
+        (None, "restart"),
+    ],
+)
+def test_a_comment_of_the_unit_restarts_nothing(
+    host: Host, nats_server: Path, plan_of_service: Callable[..., dict[str, Any]], before: str | None, action: str
+) -> None:
+    config, unit = "debug: false", host.root / "nats.service"
+    text = f"host: 127.0.0.1\nport: {host.port}\n{config}"
+    of_unit = {"path": str(unit), "state": "file", "content": "# of this user\n[Service]\nLimitNOFILE=65536\n"}
+    entries = [{"path": str(host.config_file), "state": "file", "content": text}, of_unit]
+    if before:
+        unit.write_text(before)
+    with served(host, nats_server, config) as server:
+        planned = plan_of_service(server, config, entries=entries)
+        assert (planned["unit_changed"], planned["action"]) == (True, action)
+        if action == "restart":
+            return
+        time.sleep(1)
+        unit.write_text(of_unit["content"])
+        assert plan_of_service(server, config, entries=entries)["action"] == "restart"
+        host.record(text, of_unit, gates=(PASSED,))
+        planned = plan_of_service(server, config, entries=entries, releases=str(host.root / "releases"))
+    assert (planned["unit_changed"], planned["action"]) == (False, "nothing")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,23 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filter to_comment."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.rosey.nats.plugins.module_utils import conf
+
+
+def to_comment(text: t.Any) -> str:
+    """Write a text as a comment that nothing in it can leave."""
+    return conf.comment(str(text))
+
+
+class FilterModule:
+    """Make the filter known to Ansible."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        """Give the filter by its name."""
+        return {"to_comment": to_comment}
