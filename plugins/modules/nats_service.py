@@ -11,7 +11,9 @@ short_description: Run nats-server as a service of systemd, and see what becomes
 version_added: 0.1.0
 author: Rosey-Robot Team (@rosey-robot)
 description:
-  - Starts, stops, reloads and restarts the service, as M(ansible.builtin.systemd_service) does.
+  - Starts, stops, reloads and restarts the service, as M(ansible.builtin.systemd_service) does. Where that fails, it
+    says why in systemd's own words.
+  - Without O(releases), it does the same for the bot's service.
   - With O(releases), it looks at the streams and consumers of JetStream right before the service is stopped or
     reloaded, and as soon as it is ready again, and keeps that for M(rosey.nats.nats_health), which proves that nothing
     is missing.
@@ -127,6 +129,9 @@ class Control:
 
     def _restart(self) -> None:
         try:
+            # systemd counts the starts that failed, and then refuses others
+            if self.found.failing:
+                self._systemd.do("reset-failed")
             self._stop()
             self._systemd.do("start")
         except (sealed.ReleaseError, service.ServiceError) as error:

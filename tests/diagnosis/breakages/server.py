@@ -128,6 +128,24 @@ BREAKAGES = [
         touches="unit",
     ),
     Breakage(
+        name="drop-in with another configuration that works",
+        cause="unit_overridden",
+        says=f"{UNIT}.d/breakage.conf sets ExecStart=/usr/local/bin/nats-server -c /etc/nats/other.conf",
+        make=f"cp -p {CONFIG} /etc/nats/other.conf; "
+        f"{drop_in('ExecStart=', 'ExecStart=/usr/local/bin/nats-server -c /etc/nats/other.conf')}; {RESTART}",
+        neighbour="unit names another configuration",
+        touches="unit",
+        hides=False,
+    ),
+    Breakage(
+        name="sandbox that the host can't apply",
+        cause="sandbox_not_applied",
+        says="226/NAMESPACE systemd says: nats.service: Failed to set up mount namespacing: /nowhere: No such file",
+        make=f"{drop_in('BindPaths=/nowhere')}; {RESTART}",
+        neighbour="unit runs it as another user",
+        touches="unit",
+    ),
+    Breakage(
         name="account removed",
         cause="account_missing",
         says="nats",

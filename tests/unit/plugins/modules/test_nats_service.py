@@ -61,7 +61,13 @@ def systemd(tmp_path: Path, run_module: RunModule, monkeypatch: pytest.MonkeyPat
         (RUNNING, "restarted", {}, "restarted", ["stop nats.service", "start nats.service"]),
         (STOPPED, "restarted", {}, "restarted", ["stop nats.service", "start nats.service"]),
         # what systemd tries again and again counts as started for it, though nothing runs
-        (FAILING, "started", {}, "started", ["stop nats.service", "start nats.service"]),
+        (
+            FAILING,
+            "started",
+            {},
+            "started",
+            ["reset-failed nats.service", "stop nats.service", "start nats.service"],
+        ),
         (
             ABSENT,
             "started",
