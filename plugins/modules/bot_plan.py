@@ -270,7 +270,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        found = observe(module.params, module.run_command)
+        found = observe(module.params, service.run_with(module))
         if module.params["releases"]:
             given = module.params
             found["release"] = release.observe(

@@ -539,7 +539,7 @@ def main() -> None:
         )
     except (archive.ArchiveError, monitoring.MonitoringError) as error:
         module.fail_json(msg=str(error))
-    attempts = service.Attempts(params["service"], module.run_command) if params["service"] else None
+    attempts = service.Attempts(params["service"], service.run_with(module)) if params["service"] else None
     outcome = prove(
         observer.look,
         expectation,

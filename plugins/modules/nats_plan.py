@@ -1012,7 +1012,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        observation = observe(module.params, module.run_command)
+        observation = observe(module.params, service.run_with(module))
         found = observation.result
         if module.params["releases"]:
             given = module.params

@@ -104,7 +104,7 @@ class Control:
         if state == "enabled":
             return at_boot
         if state == "stopped":
-            return "stopped" if self.found.exists and (self.found.running or self.found.failing) else at_boot
+            return "stopped" if self.found.running or (self.found.exists and self.found.failing) else at_boot
         is_well = self.found.running is not None and not self.found.failing
         if state == "started" and is_well:
             return at_boot
@@ -145,7 +145,7 @@ class Control:
         elif self._watch:
             self._watch.before_start()
         # what systemd starts again and again has to be stopped as well, else it joins that attempt
-        if self.found.exists:
+        if self.found.exists or self.found.running:
             self._systemd.do("stop")
         if self._watch and self.found.running:
             self._watch.stopped()

@@ -26,6 +26,7 @@ RUNNING = f"LoadState=loaded\nUnitFileState=enabled\nMainPID={os.getpid()}\nActi
 STOPPED = "LoadState=loaded\nUnitFileState=enabled\nMainPID=0\nActiveState=inactive\nNeedDaemonReload=no\n"
 FAILING = "LoadState=loaded\nUnitFileState=enabled\nMainPID=0\nActiveState=failed\nNeedDaemonReload=no\n"
 ABSENT = "LoadState=not-found\nUnitFileState=\nMainPID=0\nActiveState=inactive\nNeedDaemonReload=no\n"
+MASKED = RUNNING.replace("LoadState=loaded", "LoadState=masked")
 DISABLED = RUNNING.replace("UnitFileState=enabled", "UnitFileState=disabled")
 
 
@@ -81,6 +82,7 @@ def systemd(tmp_path: Path, run_module: RunModule, monkeypatch: pytest.MonkeyPat
         (STOPPED, "reloaded", {}, "started", ["stop nats.service", "start nats.service"]),
         (RUNNING, "stopped", {}, "stopped", ["stop nats.service"]),
         (FAILING, "stopped", {}, "stopped", ["stop nats.service"]),
+        (MASKED, "stopped", {}, "stopped", ["stop nats.service"]),
         (STOPPED, "stopped", {}, "none", []),
         (ABSENT, "stopped", {}, "none", []),
         # one that is to stay away does not come back with the host

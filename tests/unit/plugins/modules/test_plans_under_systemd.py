@@ -116,6 +116,12 @@ def test_what_the_host_can_not_apply_is_refused(host: Host) -> None:
     )
 
 
+def test_a_host_without_a_journal_is_told_the_step(host: Host) -> None:
+    host.answers(fails="PrivateUsers")
+    (host.root / "bin" / "journalctl").unlink()
+    assert "systemd says: status=217/USER" in host.plan()["msg"]
+
+
 def test_going_back_takes_what_there_is(host: Host) -> None:
     host.answers(load="masked", fails="PrivateUsers")
     assert "masked" in host.plan()["msg"]
