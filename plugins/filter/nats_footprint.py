@@ -9,11 +9,20 @@ import dataclasses
 import typing as t
 from collections.abc import Mapping
 
+from ansible.errors import AnsibleFilterError
+
 from ansible_collections.rosey.nats.plugins.module_utils import footprint
 
 
 def nats_footprint(config: Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Tell what a server with this configuration touches: sockets, directories, its end."""
+    try:
+        return _footprint(config)
+    except footprint.UnknownError as error:
+        raise AnsibleFilterError(f"nats_footprint: {error}") from error
+
+
+def _footprint(config: Mapping[str, t.Any]) -> dict[str, t.Any]:
     return {
         "endpoints": [dataclasses.asdict(endpoint) for endpoint in footprint.endpoints(config)],
         "client_url": footprint.client_url(config),

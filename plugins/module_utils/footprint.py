@@ -10,11 +10,12 @@ import posixpath
 import typing as t
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import PurePosixPath
+from urllib.parse import urlsplit
 
 from ansible_collections.rosey.nats.plugins.module_utils import options, units
 
+Need = options.Need
 ALL_ADDRESSES = "0.0.0.0"  # noqa: S104  # not bound here: the server's own default (server/const.go, DEFAULT_HOST)
 
 
@@ -31,12 +32,8 @@ class Endpoint:
     port: int
 
 
-class Need(StrEnum):
-    """What has to be on the host for an option that names a path."""
-
-    FILE = "a file that the server can read"
-    DIRECTORY = "a directory that the server can write to"
-    PARENT = "a directory around it that the server can write to"
+class UnknownError(ValueError):
+    """An option has a value that is not known here, such as that of a variable; the text says which and what to do."""
 
 
 @dataclass(frozen=True)
@@ -65,51 +62,75 @@ class Stop:
     timeout: int
 
 
-@dataclass(frozen=True)
-class _Listener:
-    purpose: str
-    block: str
-    default_port: int | None  # None: the server doesn't listen unless a port is set
-
-
-# server/opts.go and setBaselineOptions at v2.10.7
-_LISTENERS = (
-    _Listener("clients", "", 4222),
-    _Listener("cluster", "cluster", None),
-    _Listener("gateway", "gateway", None),
-    _Listener("leafnodes", "leafnodes", None),
-    _Listener("websocket", "websocket", None),
-    _Listener("mqtt", "mqtt", None),
-)
-# The last part of an option's name tells what its path has to be, in whatever block it stands.
-_NEEDS = {
-    "log_file": Need.PARENT,
-    "pid_file": Need.PARENT,
-    "ports_file_dir": Need.DIRECTORY,
-    "store_dir": Need.DIRECTORY,
-    "cert_file": Need.FILE,
-    "key_file": Need.FILE,
-    "ca_file": Need.FILE,
-    "credentials": Need.FILE,
-}
-_MONITORING_SCHEMES = ("http", "https")
 _PEER_BLOCKS = ("cluster", "gateway", "leafnodes")
 _SECONDS_TO_END = 30
-_OUTGOING_OPTIONS = (*_PEER_BLOCKS, "resolver")
+# An operator's JWT may name an account server, and OCSP asks the addresses that stand in certificates.
+_OUTGOING_OPTIONS = (*_PEER_BLOCKS, "resolver", "operator", "ocsp")
+_OCSP_OF_CLIENTS = "ocsp_peer"
 
 
 def endpoints(config: Mapping[str, t.Any]) -> tuple[Endpoint, ...]:
     """Name every socket that the server opens with this configuration, clients first.
 
-    config: the mapping that is rendered. A port that the server picks at random (-1) is left out.
+    config: the mapping that is rendered. A port that the server picks at random (-1) is left out. UnknownError where a
+    host or a port is not known.
     """
-    config = options.canonical(config)
-    found = [_listening(config, listener) for listener in _LISTENERS]
-    clients = found[0]
-    found += [_monitoring(config, scheme, clients) for scheme in _MONITORING_SCHEMES]
-    if "prof_port" in config and clients:
-        found.append(Endpoint("profiling", "prof_port", clients.host, int(config["prof_port"])))
-    return tuple(endpoint for endpoint in found if endpoint and endpoint.port > 0)
+    listeners = list(options.listeners(options.canonical(config)))
+    for listener in listeners:
+        _known(listener.option, listener.port, int)
+        _known(listener.host_option, listener.host, str)
+    return tuple(
+        Endpoint(each.purpose, each.option, each.host or ALL_ADDRESSES, each.port)
+        for each in listeners
+        if each.port > 0
+    )
+
+
+def _known(option: str, value: t.Any, kind: type) -> None:
+    if options.is_reference(value):
+        raise UnknownError(str(_unknown(option, value, _ADDRESS)))
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise UnknownError(f"{option} has no value that nats-server takes; correct it")
+
+
+_ADDRESS = "an address that is known before the server starts: the gate asks it there"
+_WRITABLE = "a path that is known before the server starts: its unit lets it write to no other"
+
+
+def _unknown(option: str, value: t.Any, wanted: str) -> options.Problem:
+    fault, remedy = "is a variable", "write the value itself"
+    return options.Problem(option, f"${value[options.VARIABLE]}", fault, wanted, remedy, options.Stage.RUN)
+
+
+def unknown(config: Mapping[str, t.Any]) -> list[options.Problem]:
+    """Name the variables that stand in addresses of the server, where a deployment has to know the value."""
+    known = options.canonical(config)
+    named = [("http_base_path", known.get("http_base_path"))]
+    for each in options.listeners(known):
+        named += [(each.option, each.port), (each.host_option, each.host)]
+    found = [_unknown(option, value, _ADDRESS) for option, value in named if options.is_reference(value)]
+    return list(dict.fromkeys(found))
+
+
+def problems(config: Mapping[str, t.Any]) -> list[options.Problem]:
+    """Name what nats-server takes and the roles don't deploy.
+
+    Variables where a value has to be known, and streams in a directory for temporary files.
+    """
+    found = unknown(config)
+    found += [
+        _unknown(".".join(map(str, path)), value, _WRITABLE)
+        for path, option, value in options.leaves(config)
+        if option.need in (Need.DIRECTORY, Need.PARENT) and options.is_reference(value)
+    ]
+    known = options.canonical(config)
+    block = known.get("jetstream")
+    directory = (block.get("store_dir") if isinstance(block, Mapping) else None) or known.get("store_dir")
+    if options.jetstream_is_on(known) and not directory and not options.has_include(known):
+        wanted = "a directory that stays: without one, streams are kept in /tmp and gone with the service"
+        remedy = "set jetstream.store_dir"
+        found.append(options.Problem("jetstream", "", "has no store_dir", wanted, remedy, options.Stage.RUN))
+    return found
 
 
 def monitoring_url(config: Mapping[str, t.Any]) -> str | None:
@@ -117,9 +138,11 @@ def monitoring_url(config: Mapping[str, t.Any]) -> str | None:
     for endpoint in endpoints(config):
         if endpoint.purpose == "monitoring":
             scheme = endpoint.option.partition("_")[0]
-            host = "127.0.0.1" if _is_wildcard(endpoint.host) else endpoint.host
+            host = "127.0.0.1" if options.is_wildcard(endpoint.host) else endpoint.host
+            path = options.canonical(config).get("http_base_path", "")
+            _known("http_base_path", path, str)
             # as the server cleans it (server/opts.go, normalizeBasePath)
-            base = posixpath.normpath(f"/{options.canonical(config).get('http_base_path', '')}").strip("/")
+            base = posixpath.normpath(f"/{path}").strip("/")
             return f"{scheme}://{_in_url(host)}:{endpoint.port}" + (f"/{base}" if base else "")
     return None
 
@@ -128,17 +151,16 @@ def client_url(config: Mapping[str, t.Any]) -> str | None:
     """Give the URL under which a client on the server's host reaches it, or None where the port is a random one."""
     for endpoint in endpoints(config):
         if endpoint.purpose == "clients":
-            is_here = _is_wildcard(endpoint.host) or endpoint.host == "127.0.0.1"
+            is_here = options.is_wildcard(endpoint.host) or endpoint.host == "127.0.0.1"
             return f"nats://{'localhost' if is_here else _in_url(endpoint.host)}:{endpoint.port}"
     return None
 
 
 def paths(config: Mapping[str, t.Any]) -> Iterator[Path]:
     """Name every path that the configuration gives, with what has to be there."""
-    for path, _option, value in options.leaves(options.canonical(config)):
-        need = _NEEDS.get(str(path[-1]))
-        if need and isinstance(value, str):
-            yield Path(".".join(str(part) for part in path), value, need)
+    for path, option, value in options.leaves(config):
+        if option.need and isinstance(value, str) and value and not options.is_jwt(value):
+            yield Path(".".join(map(str, path)), value, option.need)
 
 
 def one_spelling(config: Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -156,12 +178,12 @@ def _one_spelling(path: options.Path, value: t.Any) -> t.Any:
     if isinstance(value, list):
         return [_one_spelling((*path, place), each) for place, each in enumerate(value)]
     option = options.find(path)
-    is_path = isinstance(value, str) and value and option is not None and option.name in _NEEDS
+    is_path = isinstance(value, str) and value and option is not None and option.need is not None
     return str(PurePosixPath(value)) if is_path else value
 
 
 def writable_directories(config: Mapping[str, t.Any]) -> tuple[str, ...]:
-    """Name the directories that the server writes to, sorted."""
+    """Name the directories that the server writes to, sorted; problems() names a variable that gives one."""
     return tuple(sorted({path.required for path in paths(config) if path.need is not Need.FILE}))
 
 
@@ -178,44 +200,31 @@ def stop(config: Mapping[str, t.Any]) -> Stop:
 
 def is_local(config: Mapping[str, t.Any]) -> bool:
     """Tell whether the server, with this configuration, exchanges packets with this machine alone."""
-    if any(option in options.canonical(config) for option in _OUTGOING_OPTIONS):
+    known = options.canonical(config)
+    if any(option in known for option in _OUTGOING_OPTIONS) or _asks_about_certificates(known):
         return False
-    return all(_is_loopback(endpoint.host) for endpoint in endpoints(config))
+    hosts = [each.host for each in options.listeners(known)]
+    hosts += [_host_of_log(known["remote_syslog"])] if known.get("remote_syslog") else []
+    return all(isinstance(host, str) and _is_loopback(host) for host in hosts)
 
 
-def _listening(config: Mapping[str, t.Any], listener: _Listener) -> Endpoint | None:
-    block = config.get(listener.block) if listener.block else config
-    if not isinstance(block, Mapping):
+def _asks_about_certificates(known: Mapping[str, t.Any]) -> bool:
+    return any(
+        path[-1] == _OCSP_OF_CLIENTS or _OCSP_OF_CLIENTS in path[:-1] for path, _option, _value in options.leaves(known)
+    )
+
+
+def _host_of_log(address: t.Any) -> str | None:
+    """Give the host that a remote syslog is on, as logger/syslog.go takes it; None where that is not known."""
+    try:
+        parts = urlsplit(address) if isinstance(address, str) else None
+        return parts and ("localhost" if parts.scheme == "unix" else parts.hostname)
+    except ValueError:
         return None
-    option = f"{listener.block}.port".lstrip(".")
-    host, port = str(block.get("host", ALL_ADDRESSES)), block.get("port", listener.default_port)
-    if "listen" in block:
-        host, port = _address(block["listen"], ALL_ADDRESSES)
-        option = f"{listener.block}.listen".lstrip(".")
-    return None if port is None else Endpoint(listener.purpose, option, host, int(port))
-
-
-def _monitoring(config: Mapping[str, t.Any], scheme: str, clients: Endpoint | None) -> Endpoint | None:
-    same_host = clients.host if clients else ALL_ADDRESSES
-    if scheme in config:
-        host, port = _address(config[scheme], same_host)
-        return Endpoint("monitoring", scheme, host, port)
-    option = f"{scheme}_port"
-    return Endpoint("monitoring", option, same_host, int(config[option])) if option in config else None
-
-
-def _address(value: t.Any, default_host: str) -> tuple[str, int]:
-    """Split what the server takes as an address: a port alone, or host:port, or [host]:port."""
-    host, _colon, port = str(value).rpartition(":")
-    return host.strip("[]") or default_host, int(port)
 
 
 def _in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-def _is_wildcard(host: str) -> bool:
-    return host in (ALL_ADDRESSES, "::", "")
 
 
 def _is_loopback(host: str) -> bool:

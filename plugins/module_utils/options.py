@@ -86,6 +86,14 @@ class Effect(StrEnum):
     PROFILER = "the port answers HTTP"
 
 
+class Need(StrEnum):
+    """What has to be on the host for an option that names a path."""
+
+    FILE = "a file that the server can read"
+    DIRECTORY = "a directory that the server can write to"
+    PARENT = "a directory around it that the server can write to"
+
+
 class Unit(StrEnum):
     """In what form /varz shows a value; see effective() and shown()."""
 
@@ -173,7 +181,7 @@ class Option:
     zero_is_default: whether 0 or "" asks for the server's default instead of itself.
     unchecked: whether the server accepts a value of any other kind and ignores it.
     case_sensitive: whether the server, which ignores the case of names, does not do so here.
-    key_format: what a free key looks like.
+    key_format: what a free key looks like. need: where the value is a path, what has to be there.
     """
 
     block: str
@@ -194,6 +202,7 @@ class Option:
     unchecked: bool = False
     case_sensitive: bool = False
     key_format: Format | None = None
+    need: Need | None = None
     note: str = ""
 
     @property
@@ -385,7 +394,14 @@ OPTIONS: tuple[Option, ...] = (
         _row("cluster", _block("cluster"), note="a reload can neither add nor remove it"),
         _row("gateway", _block("gateway")),
         _row("leafnodes", _block("leafnodes"), aliases="leaf"),
-        _row("store_dir", _TEXT, aliases="storedir", varz="jetstream.config.store_dir", unit=Unit.STORE_DIR),
+        _row(
+            "store_dir",
+            _TEXT,
+            aliases="storedir",
+            varz="jetstream.config.store_dir",
+            unit=Unit.STORE_DIR,
+            need=Need.DIRECTORY,
+        ),
         _row(
             "jetstream",
             _block("jetstream"),
@@ -395,13 +411,29 @@ OPTIONS: tuple[Option, ...] = (
             unit=Unit.ENABLED,
             log="Reloaded: JetStream",
         ),
-        _row("log_file", _TEXT, aliases="logfile", log="Reloaded: log_file = {}", effect=Effect.LOG_FILE),
+        _row(
+            "log_file",
+            _TEXT,
+            aliases="logfile",
+            log="Reloaded: log_file = {}",
+            effect=Effect.LOG_FILE,
+            need=Need.PARENT,
+        ),
         _row("log_size_limit", _SIZE, aliases="logfile_size_limit"),
         _row("log_max_num", _INTEGER, aliases="logfile_max_num"),
         _row("syslog", _BOOLEAN, log="Reloaded: syslog = {}"),
         _row("remote_syslog", _TEXT, log="Reloaded: remote_syslog = {}"),
-        _row("pid_file", _TEXT, aliases="pidfile", log="Reloaded: pid_file = {}", effect=Effect.PID_FILE),
-        _row("ports_file_dir", _TEXT, log="Reloaded: ports_file_dir = {}", effect=Effect.PORTS_FILE),
+        _row(
+            "pid_file",
+            _TEXT,
+            aliases="pidfile",
+            log="Reloaded: pid_file = {}",
+            effect=Effect.PID_FILE,
+            need=Need.PARENT,
+        ),
+        _row(
+            "ports_file_dir", _TEXT, log="Reloaded: ports_file_dir = {}", effect=Effect.PORTS_FILE, need=Need.DIRECTORY
+        ),
         _row("prof_port", _PORT, effect=Effect.PROFILER),
         _row("prof_block_rate", _INTEGER, log="Reloaded: block_prof_rate = {}"),
         _row(
@@ -458,6 +490,7 @@ OPTIONS: tuple[Option, ...] = (
             "operator",
             _FILE,
             aliases="operators roots root root_operators root_operator",
+            need=Need.FILE,
             note="one file or JWT; the server's reader refuses every list, an empty one too",
         ),
         _row(
@@ -499,6 +532,7 @@ OPTIONS: tuple[Option, ...] = (
             aliases="store storedir",
             varz="jetstream.config.store_dir",
             unit=Unit.STORE_DIR,
+            need=Need.DIRECTORY,
             with_block=True,
         ),
         _row(
@@ -671,7 +705,7 @@ OPTIONS: tuple[Option, ...] = (
         _row("no_randomize", _BOOLEAN, aliases="dont_randomize"),
         _row("urls", _URLS, _URL, aliases="url", varz="leaf.remotes.{}.urls", unit=Unit.REMOTE_HOSTS, secret=True),
         _row("account", _TEXT, aliases="local", varz="leaf.remotes.{}.local_account", zero_is_default=True),
-        _row("credentials", _TEXT, aliases="creds"),
+        _row("credentials", _TEXT, aliases="creds", need=Need.FILE),
         _row("tls", _TLS_OF_CLIENTS),
         _row("hub", _BOOLEAN),
         _row(
@@ -701,9 +735,9 @@ OPTIONS: tuple[Option, ...] = (
     ),
     *_of(
         "tls",
-        _row("cert_file", _FILE, unit=Unit.PRESENCE, hidden_by="allow_non_tls"),
-        _row("key_file", _FILE),
-        _row("ca_file", _FILE),
+        _row("cert_file", _FILE, need=Need.FILE, unit=Unit.PRESENCE, hidden_by="allow_non_tls"),
+        _row("key_file", _FILE, need=Need.FILE),
+        _row("ca_file", _FILE, need=Need.FILE),
         _row("insecure", _BOOLEAN),
         _row("verify", _BOOLEAN, unit=Unit.PRESENCE),
         _row("verify_and_map", _BOOLEAN, unit=Unit.PRESENCE),
@@ -747,7 +781,7 @@ OPTIONS: tuple[Option, ...] = (
     *_of(
         "ocsp_cache",
         _row("type", _choice("none", "local")),
-        _row("local_store", _TEXT),
+        _row("local_store", _TEXT, need=Need.DIRECTORY),
         _row("preserve_revoked", _BOOLEAN),
         _row("save_interval", *_SECONDS, note="at least one second"),
         reloadable=True,
@@ -937,7 +971,7 @@ OPTIONS: tuple[Option, ...] = (
     *_of(
         "resolver",
         _row("type", _choice("full", "cache", "mem", "memory"), case_sensitive=True),
-        _row("dir", _TEXT, case_sensitive=True, note="checking the configuration creates it"),
+        _row("dir", _TEXT, case_sensitive=True, need=Need.DIRECTORY, note="checking the configuration creates it"),
         _row("allow_delete", _BOOLEAN, case_sensitive=True),
         _row("hard_delete", _BOOLEAN, case_sensitive=True),
         _row("limit", _INTEGER, case_sensitive=True),
@@ -1879,7 +1913,7 @@ def problems(config: Config) -> list[Problem]:
         return [Problem("the configuration", "", "is empty", "at least one option", "set server_name")]
     found = list(_problems_of_block("top", config, (), (), _references(config)))
     whole = canonical(config)
-    for check in _CONFLICTS if _has_include(config) else (*_CONFLICTS, *_OMISSIONS):
+    for check in _CONFLICTS if has_include(config) else (*_CONFLICTS, *_OMISSIONS):
         found.extend(check(whole))
     return list(dict.fromkeys(found))
 
@@ -1892,10 +1926,11 @@ def _references(value: Any) -> frozenset[str]:
     return frozenset().union(*map(_references, inner))
 
 
-def _has_include(value: Any) -> bool:
+def has_include(value: Any) -> bool:
+    """Tell whether a file is included anywhere in a configuration."""
     if isinstance(value, Mapping):
-        return INCLUDE in value or any(map(_has_include, value.values()))
-    return _is_list(value) and any(map(_has_include, value))
+        return INCLUDE in value or any(map(has_include, value.values()))
+    return _is_list(value) and any(map(has_include, value))
 
 
 def _problems_of_block(
@@ -2202,10 +2237,15 @@ def _system_account(config: Config) -> str:
     return _text_at(config, "system_account") or "$SYS"
 
 
+def is_jwt(text: str) -> bool:
+    """Tell whether a text is a JWT and no path of one, as server/jwt.go, readOperatorJWT, tells."""
+    return text.startswith("eyJ")
+
+
 def _operator_claims(config: Config) -> Config | None:
     """Give what the operator's JWT says, where the JWT itself stands in the configuration; None else."""
     text = _text_at(config, "operator")
-    body = text.split(".")[1] if text.startswith("eyJ") and text.count(".") == len("..") else ""
+    body = text.split(".")[1] if is_jwt(text) and text.count(".") == len("..") else ""
     try:
         claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
     except ValueError:
@@ -2213,7 +2253,8 @@ def _operator_claims(config: Config) -> Config | None:
     return _at(claims, "nats") if _is_block(_at(claims, "nats")) else None
 
 
-def _jetstream_is_on(config: Config) -> bool:
+def jetstream_is_on(config: Config) -> bool:
+    """Tell whether a canonical configuration, or one account of it, has JetStream."""
     value = _at(config, "jetstream")
     if _is_block(value):
         return _at(value, "enabled") is not False
@@ -2284,7 +2325,7 @@ def _check_listeners(config: Config) -> Iterator[Problem]:
 def _check_clustered_jetstream(config: Config) -> Iterator[Problem]:
     """server/jetstream.go, validateJetStreamOptions; server/jetstream_cluster.go, enableJetStreamClustering."""
     peers = [block for block in ("cluster", "gateway") if _port_of(config, block)]
-    if not _jetstream_is_on(config) or not peers:
+    if not jetstream_is_on(config) or not peers:
         return
     if "cluster" in peers:
         for path in (("server_name",), ("cluster", "name")):
@@ -2316,11 +2357,11 @@ def _extends_a_domain(config: Config) -> bool:
 
 def _check_jetstream_accounts(config: Config) -> Iterator[Problem]:
     """server/server.go, Start; server/jetstream.go, EnableJetStream and sufficientResources."""
-    if not _jetstream_is_on(config):
+    if not jetstream_is_on(config):
         return
     accounts, system = _accounts(config), _system_account(config)
     wanted, remedy = "JetStream in other accounts alone", "remove it there"
-    if _jetstream_is_on(accounts.get(system, {})):
+    if jetstream_is_on(accounts.get(system, {})):
         of_system = ("accounts", system, "jetstream")
         yield _start_problem(of_system, None, f"is on in {system}, the system account", wanted, remedy)
     if system == "$G" and not accounts:
@@ -2332,7 +2373,7 @@ def _check_jetstream_accounts(config: Config) -> Iterator[Problem]:
         reserved = sum(
             max(0, meaning_at(config, "accounts", account, "jetstream", name))
             for account, block in accounts.items()
-            if _jetstream_is_on(block)
+            if jetstream_is_on(block)
         )
         # Without a size, or with one below zero, the machine's own counts.
         if _at(config, "jetstream", name) is not None and 0 <= meaning_at(config, "jetstream", name) < reserved:
@@ -2354,7 +2395,7 @@ def _check_trust(config: Config) -> Iterator[Problem]:
         path = ("system_account",) if named else ("accounts", "$SYS")
         wanted = "an account that comes from a resolver"
         yield _start_problem(path, None, "is signed by none of trusted_keys", wanted, "remove it")
-    elif known and _jetstream_is_on(config):
+    elif known and jetstream_is_on(config):
         wanted = f"an account: JetStream beside {signed} needs it"
         yield _start_problem(("system_account",), None, "is missing", wanted, "set it")
 
@@ -2537,7 +2578,7 @@ def _check_mqtt(config: Config) -> Iterator[Problem]:
     peers = [block for block in ("cluster", "gateway", "leafnodes") if _port_of(config, block)]
     if _is_unset(config, "server_name") and {"cluster", "gateway"} & set(peers):
         yield _start_problem(("server_name",), None, "is missing", "a name: MQTT beside servers needs it", "set it")
-    if not peers and not _at(config, "leafnodes", "remotes") and not _jetstream_is_on(config):
+    if not peers and not _at(config, "leafnodes", "remotes") and not jetstream_is_on(config):
         yield _start_problem(("mqtt",), None, "needs JetStream", "jetstream to be on", "add jetstream")
     if meaning_at(config, "mqtt", "ack_wait") < 0:
         path = ("mqtt", "ack_wait")
@@ -2566,7 +2607,7 @@ def _check_default_js_domain(config: Config) -> Iterator[Problem]:
             yield _start_problem(path, None, "is the system account", "another account", "remove it")
         elif name != "$G" and name not in accounts and _is_unset(config, "operator"):
             yield _start_problem(path, None, "names no account", "the name of an account", "add it to accounts")
-        elif domain and _jetstream_is_on(accounts.get(name, {})):
+        elif domain and jetstream_is_on(accounts.get(name, {})):
             wanted = "an account without JetStream of its own"
             yield _start_problem(path, None, "has JetStream of its own", wanted, "remove one of them")
         if isinstance(domain, str) and domain and not subjects.is_valid(f"$JS.{domain}.API.>"):
@@ -2584,7 +2625,7 @@ def _check_operator(config: Config) -> Iterator[Problem]:
         yield _start_problem(("resolver",), None, "is missing", wanted, "set it, such as resolver: MEMORY")
     kind = _text_at(config, "resolver", "type").lower()
     unnamed = claims is not None and _is_unset(config, "system_account") and not claims.get("system_account")
-    if kind in _RESOLVERS_WITH_A_DIRECTORY and unnamed and not _jetstream_is_on(config):
+    if kind in _RESOLVERS_WITH_A_DIRECTORY and unnamed and not jetstream_is_on(config):
         wanted = f"an account: a {kind} resolver needs it"
         yield _start_problem(("system_account",), None, "is missing", wanted, "set it")
     for path in (("accounts",), ("authorization", "users"), ("authorization", "auth_callout"), ("trusted_keys",)):

@@ -689,6 +689,8 @@ def _meant(params: Mapping[str, t.Any]) -> dict[str, t.Any]:
             found = options.problems(config)
             if found:
                 raise ObstacleError("\n".join(["nats-server would not accept this:", *map(str, found)]))
+            if unknown := footprint.unknown(config):
+                raise ObstacleError("\n".join(map(str, unknown)))
             return config
     raise ObstacleError(f"entries has no {params['config_file']}, which config_file names. Add its entry.")
 
@@ -838,8 +840,10 @@ def _answering(meant: Mapping[str, t.Any], *configs: dict[str, t.Any] | str | No
     if not monitoring.HAS_REQUESTS:
         return None
     for config in configs:
-        url = footprint.monitoring_url(config) if isinstance(config, dict) and not options.problems(config) else None
-        if url is None or not isinstance(config, dict):
+        if not isinstance(config, dict) or options.problems(config) or footprint.unknown(config):
+            continue
+        url = footprint.monitoring_url(config)
+        if url is None:
             continue
         log_file = options.canonical(config).get("log_file")
         monitor = monitoring.Monitor(url, timeout=MONITORING_SECONDS)

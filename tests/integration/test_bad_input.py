@@ -40,6 +40,15 @@ CONFIG_ROWS: dict[str, tuple[Variables, list[str]]] = {
     "host in brackets": ({"host": "[::1]"}, ["here", 'host: "[::1]" is no host', "brackets"]),
     "host with a port": ({"host": "127.0.0.1:14222"}, ["here", 'host: "127.0.0.1:14222" is no host']),
     "base path with a query": ({"http_base_path": "/a?b"}, ["here", 'http_base_path: "/a?b" is no path of a URL']),
+    "a port that a variable gives": (
+        {"http_port": {"$variable": "P"}},
+        ["here", "http_port: $P is a variable", "the gate"],
+    ),
+    "streams in a passing place": ({"jetstream": "enabled"}, ["here", "jetstream has no store_dir", "/tmp"]),
+    "two listeners on one port": (
+        {"port": 8222, "http_port": 8222},
+        ["here", "http_port: 8222 is listened on for clients", "already"],
+    ),
     "two monitoring ports": ({"https_port": 8443}, ["here", "http_port", "https_port"]),
     "grace not below duration": (
         {"lame_duck_duration": "30s", "lame_duck_grace_period": "30s"},
