@@ -124,12 +124,14 @@ def _ask_unit(evidence: Evidence) -> Iterator[Cause]:
             said,
             remedy=f"systemctl unmask {unit.service}, and deploy again where the unit is gone by now",
         )
-    for each in unit_file.overrides(unit.files.unit, unit.files.drop_ins, unit_checks.SERVER_SETTINGS):
+    words = _last_words(evidence) if not isinstance(unit.said, NotSeenError) else ""
+    for each in _overrides(unit):
         yield _cause(
             "unit_overridden",
             f"a drop-in changes what {name} is deployed with",
             *unit_checks.told(each.by),
             f"{file} has {f'{each.name}={process.redact(each.meant)}' if each.meant else f'no {each.name}'}",
+            *filter(None, (words and f"its last words: {words}",)),
             remedy="take that out of the drop-in, or remove the file; then systemctl daemon-reload and "
             f"{_restart(evidence)}",
             # where the server is down, something else may be why
@@ -143,6 +145,10 @@ def _ask_unit(evidence: Evidence) -> Iterator[Cause]:
             *filter(None, (unit.broken and f"systemd says: {unit.broken}",)),
             remedy=f"deploy again, which writes {file}; then {evidence.start}",
         )
+
+
+def _overrides(unit: Unit) -> Iterator[unit_file.Override]:
+    return unit_file.overrides(unit.files.unit, unit.files.drop_ins, unit_checks.SERVER_SETTINGS)
 
 
 def _unit(evidence: Evidence) -> Unit | None:
@@ -537,8 +543,9 @@ def _not_applied(evidence: Evidence, unit: Unit) -> Cause | None:
     return _cause(
         "sandbox_not_applied",
         "this host can't apply something of the unit's sandbox, so systemd does not start the server",
-        f"systemd: {_ended(unit)}/{hardening.STEPS[status]}",
+        f"systemd: {_ended(unit)}",
         *(f"systemd says: {line}" for line in dict.fromkeys(_words(unit)[-_MOST_LINES:])),
+        *unit_checks.told(unit.files.drop_ins),
         remedy="deploy again with --check, which names the directive, and the nats_server_hardening that the host can "
         "do; or let the host do it: a container needs SYS_PTRACE or nesting, a kernel user.max_user_namespaces above 0",
     )
@@ -555,6 +562,9 @@ def _refused(evidence: Evidence, unit: Unit) -> Cause | None:
         return None
     words = _last_words(evidence)
     name, cause, remedy = next(told for pattern, *told in _LAST_WORDS if pattern.search(words))
+    # what runs as another, or with other files, is kept from those of the unit's account
+    if name == "path_forbidden" and any(_overrides(unit)):
+        return None
     about = {
         "command": _shown(unit),
         "account": evidence.account.name if evidence.account else evidence.described.account,
@@ -671,7 +681,8 @@ def _words(unit: Unit) -> tuple[str, ...]:
 def _ended(unit: Unit) -> str:
     restarts = unit.number("NRestarts")
     again = f", started again {restarts} times" if restarts else ""
-    return f"Result={unit['Result']}, exit status {unit['ExecMainStatus']}{again}"
+    step = hardening.STEPS.get(unit.number("ExecMainStatus"))
+    return f"Result={unit['Result']}, exit status {unit['ExecMainStatus']}{f'/{step}' if step else ''}{again}"
 
 
 def _is_explained(evidence: Evidence) -> bool:

@@ -481,6 +481,15 @@ def test_a_drop_in_may_be_why_a_server_is_down_and_may_not() -> None:
     ]
 
 
+def test_a_drop_in_explains_what_the_account_may_not_do() -> None:
+    down = ended("nats-server: error opening file: open /var/log/nats/nats-server.log: permission denied")
+    assert isinstance(down.unit, Unit)
+    assert first(down).name == "path_forbidden"
+    found = first(replace(down, unit=replace(down.unit, files=files("User=root"))))
+    assert found.name == "unit_overridden"
+    assert "permission denied" in found.evidence[-1]
+
+
 def test_a_drop_in_that_harms_nothing_is_no_cause() -> None:
     unit = Unit("nats", PROPERTIES, files=files("LimitNOFILE=9"))
     assert server.diagnosis(replace(HEALTHY, unit=unit)).causes == ()
