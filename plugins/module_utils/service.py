@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,8 @@ _NOT_FOUND = 127
 _UNKNOWN_SETTING = re.compile(r"Unknown assignment: (\w+)=")
 _JOURNAL_LINES = 20
 # Of what systemd says of a unit, this tells why it was not started; that it failed is known.
-_WHY = re.compile(r"(?!Failed with result)(?:Failed|Main process exited|Control process exited|.*Refusing)")
+_WHY = re.compile(r"(?!Failed with result)(?:Failed|Main process exited|Control process exited)")
+_REFUSAL = "Refusing."
 _MOST_WORDS = 3
 # One restart may have had a cause that is gone; a third attempt meets what the first two met.
 _RESTARTS = 2
@@ -116,7 +118,8 @@ def why_broken(name: str, unit: Mapping[str, str], run_command: RunCommand) -> s
     """Give why systemd can't use a unit, in its own words; empty where it can. unit: its properties."""
     if unit.get("LoadState") not in _BROKEN:
         return ""
-    return own_words(name, run_command) or unit.get("LoadError") or f"LoadState={unit['LoadState']}"
+    refusals = [line for line in _said_of(name, run_command) if line.endswith(_REFUSAL)]
+    return next(reversed(refusals), "") or unit.get("LoadError") or f"LoadState={unit['LoadState']}"
 
 
 class Manager:
@@ -134,10 +137,11 @@ class Manager:
         self._call("daemon-reload")
 
     def _call(self, *words: str) -> None:
+        begun = int(time.time())
         status, said, error = self._run(["systemctl", *words])
         if status:
             words_of_systemctl = process.redact((error or said).strip())
-            why = own_words(self._unit, self._run)
+            why = own_words(self._unit, self._run, f"@{begun}")
             raise ServiceError(
                 f"systemctl {' '.join(words)} failed: {words_of_systemctl}{f' systemd says: {why}.' if why else ''}"
             )
@@ -212,12 +216,16 @@ def own_words(unit: str, run_command: RunCommand, since: str = "") -> str:
 
     since: a time as journalctl takes it, else all that it has counts.
     """
+    why = [line for line in _said_of(unit, run_command, since) if _WHY.match(line)]
+    return process.redact("; ".join(dict.fromkeys(why[-_MOST_WORDS:])))
+
+
+def _said_of(unit: str, run_command: RunCommand, since: str = "") -> list[str]:
+    """Give what systemd said of a unit last."""
     run_command(["journalctl", "--sync"])
     words = ["journalctl", "--no-pager", "--quiet", f"--unit={unit}", f"--lines={_JOURNAL_LINES}", "--output=cat"]
     _status, said, _error = run_command([*words, *([f"--since={since}"] if since.startswith("@") else [])])
-    lines = [line.removeprefix(f"{unit}: ") for line in said.splitlines() if line.startswith(f"{unit}: ")]
-    why = [line for line in lines if _WHY.match(line)]
-    return process.redact("; ".join(dict.fromkeys(why[-_MOST_WORDS:])))
+    return [line.removeprefix(f"{unit}: ") for line in said.splitlines() if line.startswith(f"{unit}: ")]
 
 
 def properties(said: str) -> dict[str, str]:
