@@ -13,6 +13,7 @@ from __future__ import annotations
 import bisect
 import datetime
 import decimal
+import itertools
 import math
 import posixpath
 import re
@@ -126,6 +127,8 @@ _DIGITS = re.compile(r"\d+")
 _DATE_AFTER_YEAR = re.compile(r"\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _ADDRESS_REST = re.compile(r"[\d.:-]*")
 _SIZE_REST = re.compile(r"[bBiI]*")
+_SIZE_BROKEN = re.compile(r"(?:\d[ \t]+|\d\.\d+)\Z")
+_SIZE_GOES_ON = re.compile(r"(?:[kmgtpe]i?b?|b)(?=[\s,;}\]]|\Z)", re.IGNORECASE)
 _HEX_BYTE = re.compile(r"[0-9a-fA-F]{2}")
 _NUMBER_ENDS = "\r\n\0};,\t "
 _SIZE_LETTERS = "kKmMgGtTpPeE"
@@ -242,6 +245,7 @@ class _Lexer:
             self._position += 1
             return self._top_after_value
         if not self._at("\r\n\0;,}"):
+            self._reject_broken_size()
             raise self._error("a value at the top level has to end with a new line, a comment, a comma or a semicolon")
         self._position += 1
         return self._top
@@ -315,6 +319,7 @@ class _Lexer:
         if self._at("}"):
             return self._map_end
         if not self._at("/;,\r\n"):
+            self._reject_broken_size()
             raise self._error("the next setting of a block, or its end, was expected")
         self._position += 1
         return self._map_key
@@ -354,6 +359,13 @@ class _Lexer:
         return self._value_ended()
 
     # Keys
+
+    def _reject_broken_size(self) -> None:
+        """Say what is wrong with a size, where the server only finds that something follows a number."""
+        if _SIZE_BROKEN.search(self._text[: self._position]) and _SIZE_GOES_ON.match(self._text, self._position):
+            raise self._error(
+                "a size is a whole number with its unit right behind it, such as 1GB, or 10752MB in place of 10.5GB"
+            )
 
     def _reject_separator(self) -> None:
         if self._at("=:"):
@@ -586,6 +598,15 @@ class _Setting:
 
 
 @dataclass(frozen=True)
+class _Included:
+    """A file that stays an include. settings: how many values stand before it in the text."""
+
+    name: str
+    line: int
+    settings: int
+
+
+@dataclass(frozen=True)
 class _Scalar:
     """A value that is no block and no list, at its place in the text; names_variable: it may be shown as it is."""
 
@@ -615,6 +636,7 @@ class _Reader:
         self._open: list[dict[str, _Setting] | list[_Setting]] = [self._root]
         self._opened_at: list[str | int] = []
         self._keys: list[str] = []
+        self._settings = 0
         self._scalars: list[_Scalar] = []
 
     @property
@@ -679,6 +701,7 @@ class _Reader:
         return len(container) if isinstance(container, list) else self._keys[-1]
 
     def _set(self, setting: _Setting) -> None:
+        self._settings += 1
         container = self._open[-1]
         if isinstance(container, list):
             container.append(setting)
@@ -694,7 +717,8 @@ class _Reader:
         container = t.cast("dict[str, _Setting]", self._open[-1])
         include = self._include
         if include is None:
-            container.setdefault(INCLUDE, _Setting([], item.line)).value.append(item.text)
+            files = container.setdefault(INCLUDE, _Setting([], item.line))
+            files.value.append(_Included(item.text, item.line, self._settings))
             return
         path = posixpath.normpath(f"{self._directory}/{item.text}").lstrip("/")  # as Go's filepath.Join
         included = self._nested(item, f"the file {path}", lambda: include(path), posixpath.dirname(path))
@@ -766,9 +790,9 @@ def _plain(value: t.Any, path: Path, line: int = 1) -> t.Any:
         return {VARIABLE: value.name}
     if isinstance(value, dict):
         return {
-            key: _included(setting.value) if key == INCLUDE else _plain(setting.value, (*path, key), setting.line)
+            key: _included(setting) if key == INCLUDE else _plain(setting.value, (*path, key), setting.line)
             for key, setting in value.items()
-            if key == INCLUDE or not (setting.used and options.find((*path, key)) is None)
+            if key == INCLUDE or not (setting.used and options.is_variable_alone((*path, key)))
         }
     if isinstance(value, list):
         return [_plain(setting.value, (*path, index), setting.line) for index, setting in enumerate(value)]
@@ -778,11 +802,19 @@ def _plain(value: t.Any, path: Path, line: int = 1) -> t.Any:
             return units.size(value, quoted=True)
         except units.UnitError as error:
             raise ConfError(line, f"the quoted size of {path[-1]} {error}") from error
+    if isinstance(value, str) and option and option.kind is options.Kind.SIZE and _is_size(value):
+        raise ConfError(line, f"{path[-1]} is a text, and the server takes no size that is quoted: remove the quotes")
     return value
 
 
-def _included(files: list[str]) -> str | list[str]:
-    return files[0] if len(files) == 1 else files
+def _included(setting: _Setting) -> str | list[str]:
+    """Give the files that are included at one place; a mapping has no way to say two."""
+    files: list[_Included] = setting.value
+    for one, next_one in itertools.pairwise(files):
+        if one.settings != next_one.settings:
+            reason = "a file is included after a setting that stands behind another include, and the last of them wins"
+            raise ConfError(next_one.line, f"{reason}: put the includes together")
+    return files[0].name if len(files) == 1 else [file.name for file in files]
 
 
 # Writing

@@ -1730,7 +1730,11 @@ _EXPECTED: dict[Kind, str] = {
     Kind.TEXT: "a text",
     Kind.BLOCK: "a mapping of options",
 }
+_MILLION = 1_000_000  # what the language takes the m of an unquoted 2m for
 _MOST_CHOICES_NAMED = 9
+# What a value says that is no secret, whatever option it stands at.
+_WORDS = frozenset(("true", "false", "yes", "no", "on", "off", "enabled", "enable", "disabled", "disable"))
+_BOOLEAN_WORDS = ("true", "false")
 _LONGEST_VALUE = 60
 _SERVER = "nats-server 2.10.7"
 
@@ -1792,6 +1796,9 @@ def _faults(forms: Sequence[Form], value: Any, path: Path = ()) -> list[_Fault]:
         if not of_this:
             return []
         found.extend(of_this)
+    if isinstance(value, str) and value.lower() in _BOOLEAN_WORDS and _BOOLEAN in forms:
+        wanted = _join((_expected(form) for form in forms), "or")
+        return [replace(found[0], expected=wanted, remedy="take the quotes away")]
     if len(candidates) == 1:
         return found
     # The fault is as harmless as that of the form which the server takes most of.
@@ -1812,16 +1819,28 @@ def _nouns(forms: Sequence[Form]) -> str:
 def _remedy(kinds: set[Kind], value: Any) -> str:
     """Say how a value of another kind becomes one of these kinds."""
     if isinstance(value, str) and kinds & {Kind.INTEGER, Kind.NUMBER}:
-        return "remove the quotes" if re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", value) else "write a number"
+        return _remedy_of_number(kinds, value)
     if isinstance(value, str) and Kind.BOOLEAN in kinds:
         return "write true or false, without quotes"
     if isinstance(value, (int, float)) and not isinstance(value, bool) and Kind.DURATION in kinds:
-        return f'add the unit, such as "{value}s" for seconds'
+        unquoted = f', or "{value // _MILLION}m" with its quotes' if value and value % _MILLION == 0 else ""
+        return f'add the unit, such as "{value}s" for seconds{unquoted}'
     if not isinstance(value, (str, Mapping)) and not _is_list(value) and Kind.TEXT in kinds:
         return "put it in quotes"
     if Kind.LIST in kinds and not _is_list(value):
         return "put it in a list"
     return "write its options below it" if Kind.BLOCK in kinds else "write one value"
+
+
+def _remedy_of_number(kinds: set[Kind], text: str) -> str:
+    """Say how a text becomes a number, of seconds where it need not be whole."""
+    if re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text):
+        return "remove the quotes"
+    try:
+        seconds = units.duration(text) / _SECOND
+    except units.UnitError:
+        return "write a number"
+    return f"write {seconds:g}: {_SERVER} reads no unit here" if Kind.NUMBER in kinds else "write a number"
 
 
 def _expected(form: Form) -> str:
@@ -1911,11 +1930,73 @@ def problems(config: Config) -> list[Problem]:
     """
     if not config:
         return [Problem("the configuration", "", "is empty", "at least one option", "set server_name")]
-    found = list(_problems_of_block("top", config, (), (), _references(config)))
-    whole = canonical(config)
+    read = resolved(config)
+    found = list(_problems_of_block("top", read, (), (), _references(read)))
+    whole = canonical(read)
     for check in _CONFLICTS if has_include(config) else (*_CONFLICTS, *_OMISSIONS):
         found.extend(check(whole))
     return list(dict.fromkeys(found))
+
+
+def resolved(config: Config) -> dict[str, Any]:
+    """Give the configuration as the server reads it, with the variables that it defines itself put in their places.
+
+    A reference means the nearest definition that stands before it (conf/parse.go, lookupVariable); what else it may
+    mean stays a reference. A definition that the server then takes for nothing else is left out.
+    """
+    return _Resolver().resolved(config)
+
+
+def is_variable_alone(path: Path) -> bool:
+    """Tell whether the server takes a definition at this path, where it is used, for a variable and nothing else.
+
+    server/opts.go, IsUsedVariable: so it does with every name that is no option, and with all in the block accounts.
+    """
+    option = find(path)
+    return option is None or (option.block, option.name) == ("accounts", ANY_NAME)
+
+
+class _Resolver:
+    """Reads a configuration from its begin to its end, with the blocks that stand open around each place."""
+
+    def __init__(self) -> None:
+        self._open: list[tuple[Path, dict[str, Any]]] = []
+        self._used: set[Path] = set()
+
+    def resolved(self, config: Config) -> dict[str, Any]:
+        read = self._read(config, ())
+        return {name: self._without_definitions(value, (name,)) for name, value in self._kept(read, ())}
+
+    def _read(self, value: Any, path: Path) -> Any:
+        if is_reference(value):
+            for block, read in reversed(self._open):
+                if value[VARIABLE] in read:
+                    self._used.add((*block, value[VARIABLE]))
+                    return read[value[VARIABLE]]
+            return value
+        if _is_list(value):
+            return [self._read(item, (*path, place)) for place, item in enumerate(value)]
+        if not isinstance(value, Mapping):
+            return value
+        found: dict[str, Any] = {}
+        self._open.append((path, found))
+        for name, item in value.items():
+            found[name] = self._read(item, (*path, name))
+        self._open.pop()
+        return found
+
+    def _without_definitions(self, value: Any, path: Path) -> Any:
+        if _is_list(value):
+            return [self._without_definitions(item, (*path, place)) for place, item in enumerate(value)]
+        if not _is_block(value):
+            return value
+        return {name: self._without_definitions(item, (*path, name)) for name, item in self._kept(value, path)}
+
+    def _kept(self, block: Config, path: Path) -> Iterator[tuple[str, Any]]:
+        for name, item in block.items():
+            here = (*path, name)
+            if here not in self._used or not is_variable_alone(here):
+                yield name, item
 
 
 def _references(value: Any) -> frozenset[str]:
@@ -1946,8 +2027,7 @@ def _problems_of_block(
             continue
         row = _row_of(block, key)
         if row is None:
-            if key not in variables:
-                yield _unknown(block, here)
+            yield _unknown(block, here) if key not in variables else _too_late(here)
             continue
         if row.name != ANY_NAME and row.name in names:
             first = _dotted((*path, names[row.name]))
@@ -1967,7 +2047,8 @@ def _problems_of_option(
         rule = FORMATS[row.key_format]
         yield Problem(where, "", f"has a name that {rule.fault}", rule.expected, rule.remedy)
     if row.name in without and _is_given(value, row):
-        yield Problem(where, "", "is refused at this place", "an option that works here", "remove it")
+        wanted = _options_of(row.block, without)
+        yield Problem(where, "", f"is no option that {_SERVER} takes at this place", wanted, "remove it")
         return
     if not row.forms:
         yield Problem(where, "", f"cannot be set: {row.note}", "no value", "remove it")
@@ -1979,12 +2060,19 @@ def _problems_of_option(
     unseen = row.unchecked and not any(_has_type(form, value) for form in row.forms)
     for fault in _faults(row.forms, value):
         stage = Stage.RUN if unseen else fault.stage
-        text = HIDDEN if hidden and not _is_container(fault.value) else _display(fault.value)
+        is_word = not row.secret and str(fault.value).lower() in _WORDS
+        text = HIDDEN if hidden and not is_word and not _is_container(fault.value) else _display(fault.value)
         yield Problem(_dotted((*path, *fault.path)), text, fault.fault, fault.expected, fault.remedy, stage)
     for place, item in _blocks_in(value):
         form = _block_form(row)
         if form:
             yield from _problems_of_block(form.block, item, (*path, *place), form.without, variables)
+
+
+def _options_of(block: str, without: tuple[str, ...]) -> str:
+    """Name what a block takes at a place."""
+    names = [name for name, row in _ROWS[block].items() if name == row.name and name not in without]
+    return f"one of {', '.join(names)}" if len(names) <= _MOST_CHOICES_NAMED else "another option"
 
 
 def _blocks_in(value: Any) -> Iterator[tuple[Path, Config]]:
@@ -2024,10 +2112,20 @@ def _dotted(path: Path) -> str:
     return ".".join(map(str, path))
 
 
+_BYTE_ORDER_MARK = "\ufeff"
+# Blocks of the top level that other servers have.
+_OF_OTHERS = {"streaming": "remove it: it is of NATS Streaming, in whose place JetStream is (jetstream)"}
+
+
 def _unknown(block: str, path: Path) -> Problem:
     """Say which known option is nearest to an unknown one: in its block by preference, else in any."""
     name = str(path[-1]).lower()
     where = _dotted(path[:-1]) or "the top level"
+    if name in _OF_OTHERS and block == "top":
+        return Problem(name, "", f"is no option of {_SERVER}", f"an option of {where}", _OF_OTHERS[name])
+    if name.startswith(_BYTE_ORDER_MARK):
+        fault = "begins with a byte order mark, which the server reads as a part of the name"
+        return Problem(name[1:], "", fault, "a text without one", "save the file as UTF-8 without a byte order mark")
     seen = block in _BLOCKS_IGNORING_UNKNOWN_NAMES or name in _ROWS.get(block, {})
     nearest = _nearest(block, name, _dotted(path[:-1]))
     return Problem(
@@ -2038,6 +2136,12 @@ def _unknown(block: str, path: Path) -> Problem:
         f"the nearest is {nearest}" if nearest else "remove it",
         Stage.RUN if seen else Stage.CHECK,
     )
+
+
+def _too_late(path: Path) -> Problem:
+    """Say that a name which is no option is used as a variable where the server has not read it yet."""
+    wanted = "its definition before its first use, in the same block or in one around it"
+    return Problem(_dotted(path), "", f"is used as a variable before {_SERVER} has read it", wanted, "move it up")
 
 
 def _nearest(block: str, name: str, where: str) -> str:

@@ -45,7 +45,13 @@ FILES = {
 }
 
 # Where the server silently drops or bends a value, the reader says so instead.
-STRICTER = ("a number is no size", "a number is out of range", "refers to itself", "stands for something else")
+STRICTER = (
+    "a number is no size",
+    "a number is out of range",
+    "refers to itself",
+    "stands for something else",
+    "no size that is quoted",
+)
 
 Value = t.Any
 
@@ -82,7 +88,7 @@ def _decoded(value: Value, path: conf.Path) -> Value:
             return {
                 key: _decoded(entry, (*path, key))
                 for key, entry in named.items()
-                if not (_is_definition(entry) and options.find((*path, key)) is None)
+                if not (_is_definition(entry) and options.is_variable_alone((*path, key)))
             }
         case list():
             return [_decoded(element, (*path, index)) for index, element in enumerate(value)]
@@ -470,3 +476,51 @@ def test_reads_any_text_as_the_server(server_parser: ServerParser, texts: st.Sea
 
     compare()
     assert accepted > EXAMPLES // 20
+
+
+USER = {"user": "u", "password": "p"}
+BY_HAND = [
+    {
+        "accounts": {
+            "READER": {"subscribe": ["a.>"]},
+            "APP": {"users": [{**USER, "permissions": {"$variable": "READER"}}]},
+        }
+    },
+    {
+        "accounts": {
+            "SUBJECTS": ["a.>"],
+            "APP": {"users": [{**USER, "permissions": {"pub": {"$variable": "SUBJECTS"}}}]},
+        }
+    },
+    {"accounts": {"SUBJECT": "a.>", "APP": {"users": [{**USER, "permissions": {"pub": {"$variable": "SUBJECT"}}}]}}},
+    # an account that is used so is none
+    {"accounts": {"A": {"users": [USER]}, "B": {"$variable": "A"}}},
+    {"LIMIT": 5, "max_connections": {"$variable": "LIMIT"}},
+    {"port": 14222, "http_port": {"$variable": "port"}},
+    {"jetstream": {"SIZE": 1000, "max_mem": {"$variable": "SIZE"}, "max_file": {"$variable": "SIZE"}}},
+    # out of reach: an account that is not used, and names that are no options
+    {"accounts": {"A": {"users": [USER]}}, "server_name": {"$variable": "A"}},
+    {"max_connections": {"$variable": "LIMIT"}, "LIMIT": 5},
+    {"jetstream": {"SIZE": 1000}, "max_payload": {"$variable": "SIZE"}},
+    # what serves as a variable is looked at where it is used
+    {"accounts": {"READER": {"subscribe": 5}, "APP": {"users": [{**USER, "permissions": {"$variable": "READER"}}]}}},
+    {"mappings": {"FROM": "a.b", "c.d": {"$variable": "FROM"}}},
+    {"mappings": {"FROM": ["no mapping"], "c.d": "e"}},
+]
+
+
+@pytest.mark.parametrize("config", BY_HAND, ids=str)
+def test_the_server_takes_the_same_for_variables(nats_server: Path, tmp_path: Path, config: dict[str, Value]) -> None:
+    def accepts(text: str) -> bool:
+        (tmp_path / "nats.conf").write_text(text)
+        done = subprocess.run(
+            [nats_server, "-t", "-c", tmp_path / "nats.conf"], env={"A": "x"}, capture_output=True, check=False
+        )
+        return done.returncode == 0
+
+    text = conf.render(config)
+    accepted = accepts(text)
+    assert accepted == (not [each for each in options.problems(config) if each.stage is options.Stage.CHECK])
+    if accepted:
+        assert conf.parse(text) == options.resolved(config)
+        assert accepts(conf.render(conf.parse(text)))

@@ -126,6 +126,13 @@ def test_parse(text: str, expected: dict[str, t.Any]) -> None:
         ("a: 10000000000G", 1, "out of range"),
         ("a: 1kbb", 1, "no size"),
         ("include [x]", 1, "the name of a file"),
+        ("include a\nport: 1\ninclude b", 3, "put the includes together"),
+        ("cluster {\n include a\n include b\n port: 1\n include c\n}", 5, "put the includes together"),
+        ('max_payload: "1MB"', 1, "remove the quotes"),
+        ("accounts {\n X { jetstream { max_mem: '64MB' } }\n}", 2, "max_mem is a text"),
+        ("max_payload: 1 GB", 1, "such as 1GB"),
+        ("jetstream { max_file: 10.5G }", 1, "such as 1GB"),
+        ("max_payload: 10.5GiB, port: 1", 1, "such as 1GB"),
         ("include 'x", 1, "the name of a file"),
         ("a: 1\n'$variable': 2", 2, "stands for something else"),
         ("jetstream {\n max_mem: '512MB'\n}", 2, "the quoted size of max_mem"),
@@ -554,8 +561,9 @@ def test_redacting_hides_secrets_and_nothing_else(settings: list[str], end: str)
     redacted = conf.redact(text)
     assert SECRET not in redacted
     assert redacted.count("\n") == text.count("\n")
-    shown = conf.parse(redacted)
-    for key, value in conf.parse(text).items():
+    assert redacted.count("include x") == text.count("include x")
+    shown = conf.parse(redacted, include=lambda _path: "")
+    for key, value in conf.parse(text, include=lambda _path: "").items():
         if SECRET not in repr(value):
             assert shown[key] == value
         else:

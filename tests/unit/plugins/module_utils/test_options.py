@@ -816,7 +816,20 @@ FOUND = [
     ({"accounts": "A"}, "accounts", RUN, "is no"),
     ({"accounts": ["A", "A"]}, "accounts.1", CHECK, "stands twice"),
     ({"authorization": {"timeout": "2s"}}, "authorization.timeout", RUN, "a number of seconds"),
+    ({"authorization": {"timeout": "2s"}}, "authorization.timeout", RUN, '"2s" is no number'),
+    ({"authorization": {"timeout": "2s"}}, "authorization.timeout", RUN, "write 2: "),
+    ({"ping_interval": 2_000_000}, "ping_interval", CHECK, '"2m" with its quotes'),
+    ({"jetstream": "true"}, "jetstream", CHECK, 'jetstream: "true" is no value'),
+    ({"jetstream": "true"}, "jetstream", CHECK, "take the quotes away"),
+    ({"jetstream": "s3cret"}, "jetstream", CHECK, "jetstream: ********"),
+    ({"streaming": {}}, "streaming", CHECK, "JetStream"),
+    ({"\ufeffport": 1}, "port", CHECK, "save the file as UTF-8 without a byte order mark"),
     ({"mappings": {"a..b": "c"}}, "mappings.a..b", CHECK, "has a name that is no subject"),
+    # variables
+    ({"port": {"$variable": "P"}, "P": 1}, "P", CHECK, "move it up"),
+    ({"jetstream": {"P": 1}, "port": {"$variable": "P"}}, "jetstream.P", CHECK, "move it up"),
+    ({"accounts": {"A": {"subscribe": "a"}}, "host": {"$variable": "A"}}, "accounts.A.subscribe", CHECK, "no option"),
+    ({"P": "x", "port": {"$variable": "P"}}, "port", CHECK, "is no whole number"),
     ({5: 1}, "5", CHECK, "is no name"),
     # names
     ({"max_conections": 5}, "max_conections", CHECK, "the nearest is max_connections"),
@@ -849,7 +862,12 @@ FOUND = [
         CHECK,
         "at this place",
     ),
-    ({"cluster": {"authorization": {"token": "t"}}}, "cluster.authorization.token", CHECK, "refused at this place"),
+    (
+        {"cluster": {"authorization": {"token": "t"}}},
+        "cluster.authorization.token",
+        CHECK,
+        "expected one of user, password, timeout",
+    ),
     (
         {"cluster": {"permissions": {"allow_responses": {}}}},
         "cluster.permissions.allow_responses",
@@ -1155,6 +1173,35 @@ FOUND = [
         "expected true",
     ),
 ]
+
+
+ALLOWED = {"subscribe": ["a.>"]}
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"port": VARIABLE}, {"port": VARIABLE}),
+        ({"NAME": 1, "port": VARIABLE}, {"port": 1}),
+        # what is an option stays one
+        ({"port": 1, "http_port": {"$variable": "port"}}, {"port": 1, "http_port": 1}),
+        # the nearest counts, and what is not read yet does not
+        ({"NAME": 1, "mqtt": {"NAME": 2, "port": VARIABLE}, "port": VARIABLE}, {"mqtt": {"port": 2}, "port": 1}),
+        ({"mqtt": {"NAME": 2}, "port": VARIABLE}, {"mqtt": {"NAME": 2}, "port": VARIABLE}),
+        ({"port": VARIABLE, "NAME": 1}, {"port": VARIABLE, "NAME": 1}),
+        ({"A": {"$variable": "B"}, "NAME": {"$variable": "A"}, "port": VARIABLE}, {"port": {"$variable": "B"}}),
+        (
+            {"accounts": {"NAME": ALLOWED, "APP": {"users": [{"user": "u", "permissions": VARIABLE}]}}},
+            {"accounts": {"APP": {"users": [{"user": "u", "permissions": ALLOWED}]}}},
+        ),
+        ({"accounts": {"NAME": {}, "B": VARIABLE}}, {"accounts": {"B": {}}}),
+        ({"accounts": {"NAME": {}}, "host": VARIABLE}, {"accounts": {"NAME": {}}, "host": VARIABLE}),
+        # other blocks of free names have no variables
+        ({"mappings": {"NAME": "a", "b": VARIABLE}}, {"mappings": {"NAME": "a", "b": "a"}}),
+    ],
+)
+def test_a_variable_of_the_configuration_is_put_in_its_places(config: Config, expected: Config) -> None:
+    assert options.resolved(config) == expected
 
 
 @pytest.mark.parametrize("config, path, stage, part", FOUND)
