@@ -155,8 +155,15 @@ def _drop_in_names(unit: str) -> Iterator[str]:
 
 
 def _read(paths: Iterable[Path]) -> tuple[Setting, ...]:
-    found = ((str(path), path.read_text(encoding="utf-8", errors="replace")) for path in paths)
-    return tuple(setting for file, text in found for setting in parse(text, file))
+    return tuple(setting for path in paths for setting in parse(_text(path), str(path)))
+
+
+def _text(path: Path) -> str:
+    """Give what a file says; nothing where only root may read it, and nobody else has to."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except PermissionError:
+        return ""
 
 
 def quoted(word: str) -> str:

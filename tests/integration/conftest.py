@@ -135,13 +135,17 @@ class Container:
 
 @pytest.fixture(scope="module")
 def start_container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Container]]:
-    """Give a function that starts a host, with further flags of `docker run`, and waits until it has booted."""
+    """Give a function that starts a host, with further flags of `docker run`, and waits until it has booted.
+
+    lacks: the one of FLAGS that it does without.
+    """
     with ExitStack() as started:
 
-        def start(name: str, *flags: str, **variables: Any) -> Container:
+        def start(name: str, *flags: str, lacks: str = "", **variables: Any) -> Container:
             remove = ["docker", "rm", "--force", "--volumes", name]
             subprocess.run(remove, capture_output=True, check=False)
-            run = ["docker", "run", "--detach", "--name", name, *FLAGS, *flags, IMAGE, "/lib/systemd/systemd"]
+            given = (*(flag for flag in FLAGS if flag != lacks), *flags)
+            run = ["docker", "run", "--detach", "--name", name, *given, IMAGE, "/lib/systemd/systemd"]
             started.callback(subprocess.run, remove, capture_output=True, check=False)
             subprocess.run(run, stdout=subprocess.DEVNULL, check=True)
             container = Container(name, tmp_path_factory.mktemp("inventory") / "hosts.yml", variables)

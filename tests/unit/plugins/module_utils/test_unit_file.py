@@ -125,6 +125,20 @@ def test_a_drop_in_that_is_masked_takes_away_its_namesake(tmp_path: Path) -> Non
     assert unit_file.look("nats", tmp_path).drop_ins == ()
 
 
+def test_a_drop_in_that_root_alone_may_read_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = put(tmp_path, "etc/systemd/system/nats.service.d/a.conf")
+    other = put(tmp_path, "etc/systemd/system/nats.service.d/b.conf")
+    read = Path.read_text
+
+    def forbidden(path: Path, **given: str) -> str:
+        if path == secret:
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path, **given)
+
+    monkeypatch.setattr(Path, "read_text", forbidden)
+    assert [each.file for each in unit_file.look("nats", tmp_path).drop_ins] == [str(other)]
+
+
 @pytest.mark.parametrize("is_link", [True, False], ids=["a link to /dev/null", "an empty file"])
 def test_a_masked_unit_is_told(tmp_path: Path, is_link: bool) -> None:
     unit = put(tmp_path, "etc/systemd/system/nats.service", "")
