@@ -155,4 +155,49 @@ options:
   settings:
     description: The settings that a release has recorded beside the entries, to be compared with these.
     type: dict
+  run:
+    description:
+      - Whose the deployment is. The module fails, with O(releases), where the release of the host speaks against it.
+      - Without it nothing does, as on a way back that happens by itself.
+    type: dict
+    suboptions:
+      environment:
+        description: The environment of the inventory. An empty text means that it is not known.
+        type: str
+        default: ""
+      server:
+        description: What runs the server, of which a host may have several. What is not given is not known.
+        type: dict
+        default: {}
+        suboptions:
+          runtime:
+            description: One of V(systemd), V(docker) and V(process).
+            type: str
+          service:
+            description: The name of the service under systemd.
+            type: str
+          container:
+            description: The name of the container.
+            type: str
+          config_file:
+            description: The configuration of a server that is a process.
+            type: path
+      parts:
+        description: The parts of a release that the deployment applies.
+        type: list
+        elements: str
+        choices: [server, bot, plugins]
+        default: []
+      accept:
+        description:
+          - What is accepted all the same.
+          - V(other_environment) accepts that the release is of another environment.
+          - V(other_instance) accepts that it is of another service, container or process.
+          - V(absent_bot) accepts that the release has a bot and the host has none. The next release has none either.
+          - V(unproven_bot) accepts that what the bot connects by changes for the server alone. The next release has no
+            bot until it is proven with that.
+        type: list
+        elements: str
+        choices: [other_environment, other_instance, absent_bot, unproven_bot]
+        default: []
 """

@@ -172,6 +172,12 @@ def secrets_of(url: str) -> set[str]:
     return {each for each in (given, password, unquote(password)) if each}
 
 
+MISSED_REMEDY = (
+    "bring it back, such as by mounting what is missing; where it is gone for good: site.yml -e "
+    '\'{"release_accept": ["absent_bot"]}\''
+)
+
+
 def why_no_bot(bot: Mapping[str, t.Any], found: service.Service | str | None) -> str:
     """Say why there is no bot to look at; empty where there is one, or has to be.
 

@@ -107,7 +107,8 @@ class Expectation:
     jetstream: whether it is to be on, None where nothing was said. cluster: whether there are other servers to have
     routes to. client_url: where clients connect, None where that can't be tried. service: what runs the server, for a
     person, None where that can't be looked at. bot, bot_service: likewise of the bot, None where no bot is looked at.
-    plugins_fault: why it can't be told which plugins were meant.
+    released_bot: the release of the host that has a bot, empty where it has none. plugins_fault: why it can't be told
+    which plugins were meant.
     """
 
     server_name: str | None = None
@@ -118,6 +119,7 @@ class Expectation:
     service: str | None = None
     bot: bot_health.Expectation | None = None
     bot_service: str | None = None
+    released_bot: str = ""
     plugins_fault: str = ""
 
 
@@ -502,6 +504,9 @@ def _bot_service(snapshot: Snapshot, expectation: Expectation) -> Reading | None
 
 
 def _bot(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
+    if snapshot.no_bot and expectation.released_bot:
+        wanted = f"the bot of release {expectation.released_bot}"
+        return _read("", [Finding("bot", wanted, snapshot.no_bot, bot_health.MISSED_REMEDY)])
     if expectation.bot is None or snapshot.told is None:
         return Reading(snapshot.no_bot) if snapshot.no_bot else None
     # what the server holds of the plugins has a check of its own; what the gate takes on trust is nothing that is wrong
@@ -642,7 +647,8 @@ class Observer:
     """Looks once.
 
     bot_monitor: of the server that the bot is connected to, None where what plugins hold is not looked at. service,
-    bot_service, no_bot: as a Snapshot has them. record: of the streams, None where they are not compared.
+    bot_service, no_bot: as a Snapshot has them. record: of the streams, why there is none to compare with, or None
+    where they are not compared.
     """
 
     monitor: monitoring.Monitor
@@ -652,7 +658,7 @@ class Observer:
     service: Service | str | None = None
     bot_service: Service | str | None = None
     no_bot: str = ""
-    record: lost_streams.Record | None = None
+    record: lost_streams.Record | lost_streams.NotComparedError | None = None
 
     def look(self) -> Snapshot:
         """Give the present state."""
@@ -672,6 +678,8 @@ class Observer:
     def _streams(self, snapshot: Snapshot) -> Streams | None:
         if self.record is None or self.expectation.jetstream is False:
             return None
+        if isinstance(self.record, lost_streams.NotComparedError):
+            return self.record
         try:
             proven = lost_streams.read(self.record.releases)
             if proven is None:

@@ -112,11 +112,15 @@ class Listing:
 
 @dataclass(frozen=True)
 class Written:
-    """What writing came to. release: the id of the current release, None in a rehearsal of a new one."""
+    """What writing came to. release: the id of the current release, None in a rehearsal of a new one.
+
+    dropped: the parts that the release before had, and this one does not have.
+    """
 
     release: str | None
     changed: bool
     pruned: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
 
 
 def digest(part: Part) -> str:
@@ -192,10 +196,12 @@ class Store:
         gates: Sequence[str],
         keep: int,
         now: datetime,
+        drops: Sequence[str] = (),
     ) -> Written:
         """Record what the host has now, and let it be the current release.
 
-        A part that is not given is the current release's. Nothing is written where that is the same already.
+        A part that is not given is the current release's, unless it is among drops: what was not proven together is in
+        no release together. Nothing is written where that is the same already.
         """
         _check_keep(keep)
         with sealed.guard(self.directory):
@@ -203,26 +209,28 @@ class Store:
             sealed.sweep(self.directory)
             sealed.sweep(self._records)
             found = self.listing()
-            if found.current and _is_same(found.current, parts):
+            if found.current and _is_same(found.current, parts, drops):
                 return Written(found.current.id, changed=False)
+            kept = found.current.parts if found.current else {}
             record = Record(
                 id=next_id(now, [*self._ids(), *([found.pointer] if found.pointer else [])]),
                 time=lease.timestamp(now),
                 controller=controller,
-                parts={**(found.current.parts if found.current else {}), **parts},
+                parts={**{name: part for name, part in kept.items() if name not in drops}, **parts},
                 plan=tuple(plan),
                 gates=tuple(gates),
                 previous=found.pointer,
             )
             sealed.write(self._path(record.id), asdict(record))
             sealed.put(self._pointer, f"{record.id}\n")
-            return Written(record.id, changed=True, pruned=self._prune(keep))
+            dropped = tuple(name for name in kept if name not in record.parts)
+            return Written(record.id, changed=True, pruned=self._prune(keep), dropped=dropped)
 
-    def rehearse(self, parts: Mapping[str, Part], *, keep: int) -> Written:
+    def rehearse(self, parts: Mapping[str, Part], *, keep: int, drops: Sequence[str] = ()) -> Written:
         """Say what writing would come to, as check mode does."""
         _check_keep(keep)
         current = self.listing().current
-        if current and _is_same(current, parts):
+        if current and _is_same(current, parts, drops):
             return Written(current.id, changed=False)
         return Written(None, changed=True)
 
@@ -306,6 +314,13 @@ class Store:
         return tuple(pruned)
 
 
+def strangers(record: Record, paths: Sequence[str]) -> list[str]:
+    """Give, sorted, those paths that are none of a release; of a directory and what is in it, only the latter."""
+    known = {entry["path"] for part in record.parts.values() for entry in part.entries}
+    found = sorted({*paths} - known)
+    return [path for path in found if not any(each.startswith(f"{path}/") for each in found)]
+
+
 def observe(
     directory: Path, names: Sequence[str], settings: Mapping[str, t.Any] | None, entries: Sequence[Mapping[str, t.Any]]
 ) -> dict[str, t.Any]:
@@ -337,7 +352,9 @@ def _normal(entry: Mapping[str, t.Any]) -> dict[str, t.Any]:
     return {name: value for name, value in entry.items() if value is not None and value != defaults.get(name)}
 
 
-def _is_same(current: Record, parts: Mapping[str, Part]) -> bool:
+def _is_same(current: Record, parts: Mapping[str, Part], drops: Sequence[str]) -> bool:
+    if any(name in current.parts for name in drops if name not in parts):
+        return False
     return all(name in current.parts and digest(current.parts[name]) == digest(part) for name, part in parts.items())
 
 

@@ -154,6 +154,11 @@ release:
       returned: always
       type: list
       elements: str
+    drops:
+      description: The parts of the current release that the next one does not have, by what was accepted in O(run).
+      returned: always
+      type: list
+      elements: str
 """
 
 import typing as t
@@ -162,6 +167,7 @@ from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils import (
     process,
+    record_guard,
     release,
     sealed,
     service,
@@ -251,6 +257,13 @@ def _action(installed: bool, found: service.Service, reasons: Sequence[Reason]) 
     return least(reasons) if found.running else Action.START
 
 
+def _why_no_bot(params: Mapping[str, t.Any], found: Mapping[str, t.Any]) -> str:
+    """Say why the host has no bot; empty where it has one."""
+    if not found["installed"]:
+        return f"{params['home']} is not there"
+    return "" if found["service"]["exists"] else f"{params['service']}.service is not there"
+
+
 def main() -> None:
     """Run the module."""
     module = EntriesModule(
@@ -263,6 +276,7 @@ def main() -> None:
             "pid_file": {"type": "path"},
             "releases": {"type": "path"},
             "settings": {"type": "dict"},
+            "run": record_guard.ARGUMENT,
             "described": {"type": "list", "elements": "str", "choices": ["bot", "plugins"], "default": ["bot"]},
             **SPEC,
         },
@@ -270,12 +284,12 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        found = observe(module.params, service.run_with(module))
-        if module.params["releases"]:
-            given = module.params
-            found["release"] = release.observe(
-                Path(given["releases"]), given["described"], given["settings"], given["entries"]
-            )
+        given = module.params
+        found = observe(given, service.run_with(module))
+        if given["releases"]:
+            drops = record_guard.consult(given, no_bot=_why_no_bot(given, found))
+            known = release.observe(Path(given["releases"]), given["described"], given["settings"], given["entries"])
+            found["release"] = {**known, "drops": list(drops)}
     except (process.ProcessError, sealed.ReleaseError, service.ServiceError, state.StateError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **found)

@@ -248,6 +248,8 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
     lost_streams,
     monitoring,
     process,
+    record_guard,
+    release,
     service,
 )
 
@@ -293,8 +295,8 @@ def faults(params: Given) -> list[str]:
     ]
 
 
-def expectation_of(params: Given) -> checks.Expectation:
-    """Make the expectation from the module's parameters."""
+def expectation_of(params: Given, current: release.Record | None) -> checks.Expectation:
+    """Make the expectation from the module's parameters, and the current release of the host."""
     bot = params["bot"]
     jetstream = params["jetstream"]
     return checks.Expectation(
@@ -306,6 +308,7 @@ def expectation_of(params: Given) -> checks.Expectation:
         service=_name(params, "nats-server"),
         bot=bot_health.expectation_of(bot) if bot else None,
         bot_service=_name(bot, "the bot") if bot else None,
+        released_bot=current.id if current and record_guard.has_bot(current) else "",
         plugins_fault=bot["plugins_fault"] if bot else "",
     )
 
@@ -338,7 +341,30 @@ def bot_of(given: Given) -> process.Bot | None:
     return process.Bot(tuple(options["command"]), Path(options["pid_file"])) if options else None
 
 
-def observer_of(params: Given, expectation: checks.Expectation, run_command: service.RunCommand) -> checks.Observer:
+def current_of(params: Given) -> release.Record | lost_streams.NotComparedError | None:
+    """Give the current release of the host, None where it has none, or say whose it is where it is another server's."""
+    if not params["releases"]:
+        return None
+    directory = Path(params["releases"])
+    current = release.Store(directory).listing().current
+    settings = {"runtime": "systemd", "service": params["service"]}
+    if params["process"]:
+        settings = {"runtime": "process", "config_file": params["process"]["config"]}
+    own = record_guard.instance(settings)
+    server = current.parts.get("server") if current else None
+    owner = record_guard.instance(server.settings) if server else None
+    if own and owner and own != owner:
+        remedy = f"name the directory of the releases of {own}: release_directory"
+        return lost_streams.NotComparedError(directory, f"the releases there are of {owner}, not of {own}", remedy)
+    return current
+
+
+def observer_of(
+    params: Given,
+    expectation: checks.Expectation,
+    current: release.Record | lost_streams.NotComparedError | None,
+    run_command: service.RunCommand,
+) -> checks.Observer:
     """Make the one that looks; MonitoringError where a URL can't be one."""
     bot = params["bot"]
 
@@ -355,12 +381,16 @@ def observer_of(params: Given, expectation: checks.Expectation, run_command: ser
         service=look_up_if_named(params, server_of(params)),
         bot_service=found,
         no_bot=bot_health.why_no_bot(bot, found) if bot else "",
-        record=record_of(params) if params["releases"] else None,
+        record=record_of(params, current) if params["releases"] else None,
     )
 
 
-def record_of(params: Given) -> lost_streams.Record:
+def record_of(
+    params: Given, current: release.Record | lost_streams.NotComparedError | None
+) -> lost_streams.Record | lost_streams.NotComparedError:
     """Make what compares the streams with those that were proven; MonitoringError where the URL can't be one."""
+    if isinstance(current, lost_streams.NotComparedError):
+        return current
     timeout = max(params["timeout"], asset_reading.SECONDS)
     monitor = monitoring.connect({**params, "timeout": timeout})
     return lost_streams.Record(Path(params["releases"]), monitor, params["local_files"])
@@ -397,8 +427,9 @@ def main() -> None:
         module.fail_json(msg="\n".join(found))
     try:
         limits = checks.limits(params["thresholds"])
-        expectation = expectation_of(params)
-        observer = observer_of(params, expectation, service.run_with(module))
+        current = current_of(params)
+        expectation = expectation_of(params, current if isinstance(current, release.Record) else None)
+        observer = observer_of(params, expectation, current, service.run_with(module))
     except checks.LimitsError as error:
         module.fail_json(msg="\n".join(f"thresholds: {line}" for line in str(error).splitlines()))
     except monitoring.MonitoringError as error:

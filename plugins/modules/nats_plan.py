@@ -264,6 +264,18 @@ release:
       returned: always
       type: list
       elements: str
+    drops:
+      description: The parts of the current release that the next one does not have, by what was accepted in O(run).
+      returned: always
+      type: list
+      elements: str
+    access:
+      description: >-
+        The options by whose change a client that is connected may no longer be, beside the server's configuration of
+        the current release.
+      returned: always
+      type: list
+      elements: str
 dangers:
   description: What the change cuts off or loses, a sentence each, accepted in O(accept), and what stops writes.
   returned: success
@@ -317,6 +329,7 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
     asset_record,
     asset_watch,
     assets,
+    client_access,
     conf,
     dangers,
     entries,
@@ -327,6 +340,7 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
     options,
     plan,
     process,
+    record_guard,
     release,
     sealed,
     service,
@@ -762,6 +776,13 @@ def _loaded(recorded: release.Proven | None, config_file: str) -> dict[str, t.An
     return None
 
 
+def _changed_access(params: Mapping[str, t.Any]) -> tuple[str, ...]:
+    """Name what changes, beside the current release, of what a client connects by; nothing where that is not known."""
+    recorded = _recorded(params["releases"])
+    before = _loaded(recorded, str(recorded.settings.get("config_file", params["config_file"]))) if recorded else None
+    return () if before is None else client_access.changes(before, _meant(params))
+
+
 def _versions(params: Mapping[str, t.Any], recorded: release.Proven | None) -> list[str]:
     """Give the versions of which one ran last, where no server answers: the linked one, and the one that was proven.
 
@@ -1000,6 +1021,7 @@ def main() -> None:
             "config_file": {"type": "path", "required": True},
             "releases": {"type": "path"},
             "settings": {"type": "dict"},
+            "run": record_guard.ARGUMENT,
             **entries.SPEC,
             "store_copy": {"type": "bool", "default": True},
             "copies": {"type": "path"},
@@ -1016,11 +1038,14 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        observation = observe(module.params, service.run_with(module))
+        given = module.params
+        changed = _changed_access(given)
+        drops = record_guard.consult(given, access=changed) if given["releases"] else ()
+        observation = observe(given, service.run_with(module))
         found = observation.result
-        if module.params["releases"]:
-            given = module.params
-            found["release"] = release.observe(Path(given["releases"]), ["server"], given["settings"], given["entries"])
+        if given["releases"]:
+            known = release.observe(Path(given["releases"]), ["server"], given["settings"], given["entries"])
+            found["release"] = {**known, "drops": list(drops), "access": list(changed)}
     except (
         ObstacleError,
         archive.ArchiveError,

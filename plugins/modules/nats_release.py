@@ -194,6 +194,14 @@ options:
       - The current one and the one before it are always kept.
     type: int
     default: 10
+  drops:
+    description:
+      - With O(state=recorded), the parts of the release before that this one does not have, unless they are among
+        O(parts), since the host no longer has them, or nobody has proven them together with these.
+    type: list
+    elements: str
+    choices: [server, bot, plugins]
+    default: []
   release:
     description: With O(state=current), the id of the release. An empty text means none.
     type: str
@@ -293,6 +301,11 @@ pruned:
   returned: with O(state=recorded)
   type: list
   elements: str
+dropped:
+  description: The parts of the release before that this one does not have, by O(drops).
+  returned: with O(state=recorded)
+  type: list
+  elements: str
 ended:
   description: Whether the lease was held by O(claim) and was given back, or would be.
   returned: with O(state=recorded), O(state=current) and O(state=ended)
@@ -356,7 +369,7 @@ def record(given: Mapping[str, t.Any], claim: lease.Claim, check_mode: bool) -> 
     parts = {part["name"]: release.Part(part["settings"], part["entries"]) for part in given["parts"]}
     store = release.Store(Path(given["releases"]))
     if check_mode:
-        written = store.rehearse(parts, keep=given["keep"])
+        written = store.rehearse(parts, keep=given["keep"], drops=given["drops"])
     else:
         lease.check_held(lease.look(store.directory), claim)
         written = store.write(
@@ -366,11 +379,13 @@ def record(given: Mapping[str, t.Any], claim: lease.Claim, check_mode: bool) -> 
             gates=given["gates"],
             keep=given["keep"],
             now=datetime.now(UTC),
+            drops=given["drops"],
         )
     return {
         "changed": written.changed,
         "release": written.release,
         "pruned": list(written.pruned),
+        "dropped": list(written.dropped),
         **end(given, claim, check_mode),
     }
 
@@ -431,6 +446,7 @@ def main() -> None:
             "plan": {"type": "list", "elements": "str", "default": []},
             "gates": {"type": "list", "elements": "str", "default": []},
             "keep": {"type": "int", "default": release.KEEP},
+            "drops": {"type": "list", "elements": "str", "choices": list(release.PARTS), "default": []},
             "release": {"type": "str"},
         },
         required_if=[("state", "recorded", ["parts"]), ("state", "current", ["release"])],

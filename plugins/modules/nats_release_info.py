@@ -30,6 +30,11 @@ options:
       - A release to be looked up, by its id.
       - V(current) is the one that the host has. V(previous) is the one before it, or the newest where there is none.
     type: str
+  beside:
+    description: With O(select), paths that a deployment has written, or may have.
+    type: list
+    elements: path
+    default: []
 seealso:
   - module: rosey.nats.nats_release
 """
@@ -110,9 +115,18 @@ selected:
   description: The release that O(select) names, with C(id), C(time) and the C(settings) by the name of the part.
   returned: when O(select) is given
   type: dict
+stands:
+  description:
+    - What stands on the host of the paths in O(beside) and is none of the selected release. A directory is named only
+      where nothing in it is.
+  returned: when O(select) is given
+  type: list
+  elements: str
 """
 
+import os
 import typing as t
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -121,7 +135,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.rosey.nats.plugins.module_utils import lease, release, sealed
 
 
-def look(directory: Path, select: str | None) -> dict[str, t.Any]:
+def look(directory: Path, select: str | None, beside: Sequence[str] = ()) -> dict[str, t.Any]:
     """Give the module's result; ReleaseError."""
     store = release.Store(directory)
     found = store.listing()
@@ -129,7 +143,7 @@ def look(directory: Path, select: str | None) -> dict[str, t.Any]:
     damaged = [asdict(item) for item in found.damaged]
     if looked.damage:
         damaged.append({"name": lease.NAME, "reason": looked.damage})
-    result = {
+    result: dict[str, t.Any] = {
         "releases": [_describe(record, found.current) for record in found.records],
         "damaged": damaged,
         "current": found.current.id if found.current else None,
@@ -140,6 +154,7 @@ def look(directory: Path, select: str | None) -> dict[str, t.Any]:
         record = store.select(select)
         settings = {name: dict(part.settings) for name, part in record.parts.items()}
         result["selected"] = {"id": record.id, "time": record.time, "settings": settings}
+        result["stands"] = release.strangers(record, [path for path in beside if os.path.lexists(path)])
     return result
 
 
@@ -160,11 +175,15 @@ def _describe(record: release.Record, current: release.Record | None) -> dict[st
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
-        argument_spec={"releases": {"type": "path", "required": True}, "select": {"type": "str"}},
+        argument_spec={
+            "releases": {"type": "path", "required": True},
+            "select": {"type": "str"},
+            "beside": {"type": "list", "elements": "path", "default": []},
+        },
         supports_check_mode=True,
     )
     try:
-        result = look(Path(module.params["releases"]), module.params["select"])
+        result = look(Path(module.params["releases"]), module.params["select"], module.params["beside"])
     except sealed.ReleaseError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **result)

@@ -63,12 +63,12 @@ class _Taken:
     keys: tuple[str, ...]
 
 
-_PLAN_KEYS = ("action", "reasons", "dangers", "installed", "strangers", "release")
+_PLAN_KEYS = ("action", "reasons", "dangers", "installed", "service", "strangers", "release")
 _PROOF_KEYS = ("summary", "findings", "meant", "proven", "trusted", "server", "subscriptions", "round_trip")
 _TAKEN: Mapping[str, _Taken] = {
     "rosey.nats.nats_plan": _Taken(Kind.PLAN, "server", _PLAN_KEYS),
     "rosey.nats.bot_plan": _Taken(Kind.PLAN, "bot", _PLAN_KEYS),
-    "rosey.nats.config_tree": _Taken(Kind.CHANGE, "files", ("changes",)),
+    "rosey.nats.config_tree": _Taken(Kind.CHANGE, "files", ("changes", "touched")),
     "rosey.nats.nats_health": _Taken(Kind.PROOF, "server", _PROOF_KEYS),
     "rosey.nats.bot_health": _Taken(Kind.PROOF, "bot", _PROOF_KEYS),
     "rosey.nats.nats_release": _Taken(Kind.LEASE, "release", ("release",)),
@@ -78,6 +78,16 @@ _TAKEN: Mapping[str, _Taken] = {
     "ansible.builtin.debug": _Taken(Kind.MESSAGE, "message", ("msg",)),
 }
 _STEP = _Taken(Kind.STEP, "step", ())
+# Of these a host may be changed also where they fail.
+_ACTS = frozenset(
+    {
+        "ansible.builtin.systemd_service",
+        "community.docker.docker_container",
+        "rosey.nats.bot_process",
+        "rosey.nats.nats_process",
+        "rosey.nats.nats_service",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -99,6 +109,13 @@ class Event:
     def failed(self) -> bool:
         """Whether the host could not go on from here as it was meant to."""
         return self.status in {Status.FAILED, Status.UNREACHABLE}
+
+    @property
+    def may_have_changed(self) -> bool:
+        """Whether the host may be otherwise since, also where it failed."""
+        if self.kind is Kind.CHANGE and self.failed:
+            return bool(self.facts.get("touched", True))
+        return self.status is Status.CHANGED or (self.failed and self.action in _ACTS)
 
     @property
     def is_closing(self) -> bool:
@@ -157,8 +174,14 @@ class Outcome(Enum):
     UNRECORDED = Description(
         "Proven, but not recorded", "not recorded", "runs what was asked for, but has no record of it", Tone.WARNING
     )
+    RETURNED_PARTLY = Description(
+        "Failed, and went back only in part",
+        "back in part",
+        "is back at release {release} only in part, since its bot is not there",
+        Tone.BAD,
+    )
     RETURNED_UNPROVEN = Description(
-        "Failed, and went back", "went back", "went back to release {release}, without proof", Tone.WARNING
+        "Failed, and went back", "went back", "went back to release {release}, without proof of all of it", Tone.WARNING
     )
     RETURNED = Description(
         "Failed, and went back", "went back", "is back at release {release}, as its gate has proven", Tone.WARNING
@@ -168,7 +191,10 @@ class Outcome(Enum):
     )
     NOT_BEGUN = Description("Nothing was begun", "not begun", "was not begun", Tone.QUIET)
     PREDICTED = Description("A dry run", "dry run", "was only looked at, since this was a dry run", Tone.QUIET)
-    DONE = Description("Done", "done", "did what was asked; there was nothing to prove", Tone.QUIET)
+    DONE = Description("Done", "done", "did what was asked; nothing was proven", Tone.QUIET)
+    PARTLY = Description(
+        "Done, and proven in part", "part proven", "did what was asked; not all of it was proven", Tone.QUIET
+    )
     HEALTHY = Description("Healthy", "healthy", "passed every check", Tone.GOOD)
     NO_CAUSE = Description("No cause was found", "no cause", "has nothing that asks for attention", Tone.GOOD)
     PROVEN = Description("Changed, and proven", "proven", "was changed as described, and has proven it", Tone.GOOD)
@@ -263,14 +289,15 @@ def _outcomes(run: Run, host: str) -> Iterator[tuple[Outcome, bool]]:
     phases = run.phases(host)
     proofs = [event for event in events if event.kind is Kind.PROOF]
     back = next((phase for phase in phases if phase.back_to), None)
-    changed = any(event.status is Status.CHANGED and event.kind is not Kind.LEASE for event in events)
+    changed = any(event.may_have_changed and event.kind is not Kind.LEASE for event in events)
     yield Outcome.UNREACHABLE, any(event.status is Status.UNREACHABLE for event in events)
     if host in run.failed:
         if back:
             ways = [event for event in back.events if not event.is_closing]
             stuck = any(event.failed for event in ways) or not back.of(Kind.PLAN)
             yield Outcome.STUCK, stuck
-            yield Outcome.RETURNED, any(event.kind is Kind.PROOF for event in ways)
+            yield Outcome.RETURNED_PARTLY, any(_has_no_bot(event) for event in ways)
+            yield Outcome.RETURNED, bool(ways) and not _unproven(ways)
             yield Outcome.RETURNED_UNPROVEN, True
         lost = any(event.failed and event.kind is Kind.LEASE for event in events)
         yield Outcome.UNRECORDED, lost and bool(proofs) and not any(event.failed for event in proofs)
@@ -291,8 +318,21 @@ def _outcomes(run: Run, host: str) -> Iterator[tuple[Outcome, bool]]:
     yield Outcome.STOPPED, not proofs and bool(troubled)
     yield Outcome.PREDICTED, run.check_mode
     yield Outcome.DONE, not proofs
+    yield Outcome.PARTLY, bool(_unproven(events))
     yield Outcome.PROVEN, changed
     yield Outcome.UNCHANGED, True
+
+
+def _has_no_bot(event: Event) -> bool:
+    """Tell whether a plan has found no bot, or none that anything runs."""
+    exists = _mapping(event.facts.get("service")).get("exists", True)
+    return event.kind is Kind.PLAN and (event.facts.get("installed") is False or not exists)
+
+
+def _unproven(events: Sequence[Event]) -> set[str]:
+    """Name what was planned and not proven; of what is not installed there is nothing to prove."""
+    planned = {event.part for event in events if event.kind is Kind.PLAN and event.facts.get("installed") is not False}
+    return planned - {event.part for event in events if event.kind is Kind.PROOF and not event.failed}
 
 
 def _limit(result: Result) -> float | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from ansible_collections.rosey.nats.plugins.module_utils import bot_health
+from ansible_collections.rosey.nats.plugins.module_utils import bot_health, record_guard, release
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis import (
     bot,
     bot_evidence,
@@ -37,6 +37,14 @@ from ansible_collections.rosey.nats.plugins.module_utils.monitoring import Monit
 from ansible_collections.rosey.nats.plugins.module_utils.service import RunCommand
 
 
+class _MissedError(Exception):
+    """The release of the host has a bot, and the host has none. release: its id; why: in words."""
+
+    def __init__(self, release: str, why: str) -> None:
+        super().__init__(why)
+        self.release, self.why = release, why
+
+
 @dataclass
 class Host:
     """What is looked at. server, bot: None where none is described, or it can't be looked into.
@@ -62,8 +70,15 @@ class Host:
             raise NothingToSeeError("no bot is described to be looked at")
         # of one that is installed, a service that is missing is a cause
         if why := bot_health.why_no_bot({"optional": self.bot.optional, "home": self.bot.home}, None):
-            raise NothingToSeeError(why)
+            raise _MissedError(self._releases_bot, why) if self._releases_bot else NothingToSeeError(why)
         return bot_evidence.look(self.bot, self.run_command, self._monitor(self.bot), self.server_seen.config or {})
+
+    @cached_property
+    def _releases_bot(self) -> str:
+        """The release of the host that has a bot, empty where it has none."""
+        directory = self.server.releases
+        current = release.Store(directory).listing().current if directory else None
+        return current.id if current and record_guard.has_bot(current) else ""
 
     def _monitor(self, bot: bot_evidence.Described) -> Monitor | NotSeenError:
         """Give what asks the server that the bot goes to."""
@@ -104,10 +119,22 @@ def _examine(host: Host, symptom: Symptom) -> Diagnosis:
         found = _DIAGNOSES[symptom](host)
     except NothingToSeeError as error:
         found = Diagnosis(healthy=(str(error),))
+    except _MissedError as error:
+        found = Diagnosis((_missed(error),))
     except NotSeenError as error:
         found = diagnose(symptom, (Question("", _raise),), error)
     fault = host.faults.get(symptom)
     return together((found, Diagnosis((_faulty(symptom, fault),)))) if fault else found
+
+
+def _missed(error: _MissedError) -> Cause:
+    return Cause(
+        Symptom.BOT,
+        "bot_missed",
+        "the bot that the release of this host has is not there",
+        (f"release {error.release} has a bot", error.why),
+        bot_health.MISSED_REMEDY,
+    )
 
 
 def _faulty(symptom: Symptom, fault: str) -> Cause:

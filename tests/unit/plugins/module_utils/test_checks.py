@@ -324,6 +324,17 @@ def test_what_a_host_does_not_have_has_no_check() -> None:
     assert (found["bot"].status, found["bot"].summary) == (Status.OK, "no bot is installed at /opt/rosey-bot")
 
 
+def test_a_bot_that_the_release_has_is_missed() -> None:
+    absent = Snapshot(HEALTHY, no_bot="no bot is installed at /opt/rosey-bot")
+    found = made(absent, replace(MEANT, service=None, client_url=None, released_bot="20260131T120000Z-3f2a9c"))
+    assert not_well(found) == {"bot": Status.CRITICAL}
+    expected = "expected the bot of release 20260131T120000Z-3f2a9c, found no bot is installed at /opt/rosey-bot"
+    assert found["bot"].summary == f"bot: {expected}"
+    assert "release_accept" in found["bot"].remedy
+    # one that is there is judged by what it tells
+    assert not_well(made(WELL, replace(MEANT, released_bot="20260131T120000Z-3f2a9c"))) == {}
+
+
 def test_a_bot_that_runs_without_nats_has_no_plugins_to_look_at() -> None:
     legacy = replace(MEANT, bot=bot_health.Expectation(mode=bot_health.Mode.LEGACY))
     told = bot_health.Told(200, {name: value for name, value in BOT.items() if name != "nats"})

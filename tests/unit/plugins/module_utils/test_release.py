@@ -157,6 +157,40 @@ def test_old_releases_go_but_not_what_one_goes_back_to(host: Host) -> None:
     assert host.ids() == [fifth.release, fourth.release]
 
 
+def test_what_was_not_proven_together_is_in_no_release_together(host: Host) -> None:
+    bot = release.Part({"mode": "nats"}, [{"path": "/opt/secrets.env", "state": "variables"}])
+    given = {"controller": "ops", "plan": [], "gates": [], "keep": 10}
+
+    def write(parts: dict[str, release.Part], *drops: str) -> tuple[list[str], tuple[str, ...], bool]:
+        is_new = host.store.rehearse(parts, keep=10, drops=drops).changed
+        host.now += timedelta(hours=1)
+        written = host.store.write(parts, **given, now=host.now, drops=drops)
+        assert written.changed is is_new
+        current = host.store.listing().current
+        assert current
+        return sorted(current.parts), written.dropped, written.changed
+
+    assert write({**server("a"), "bot": bot}) == (["bot", "server"], (), True)
+    # a part that is not given stays, and what is given is never dropped
+    assert write(server("b")) == (["bot", "server"], (), True)
+    assert write({**server("c"), "bot": bot}, "bot", "plugins") == (["bot", "server"], (), True)
+    # also where the others are as they were
+    assert write(server("c"), "bot", "plugins") == (["server"], ("bot",), True)
+    assert write(server("c"), "bot", "plugins") == (["server"], (), False)
+
+
+@pytest.mark.parametrize(
+    ("paths", "expected"),
+    [
+        (["/etc/nats/nats-server.conf"], []),
+        (["/opt/a/b", "/opt/a", "/opt/a-b", "/opt/c", "/opt/c"], ["/opt/a-b", "/opt/a/b", "/opt/c"]),
+        ([], []),
+    ],
+)
+def test_what_is_none_of_a_release_is_named_once(host: Host, paths: list[str], expected: list[str]) -> None:
+    assert release.strangers(host.store.read(host.deploy("a")), paths) == expected
+
+
 def test_damaged_releases_are_pruned_when_they_are_older_than_what_is_kept(host: Host) -> None:
     first, second = host.deploy("a"), host.deploy("b")
     for identity in (first, second):

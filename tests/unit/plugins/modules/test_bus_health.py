@@ -9,12 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import assets, process
+from ansible_collections.rosey.nats.plugins.module_utils import assets, process, release
 from ansible_collections.rosey.nats.plugins.module_utils.asset_record import Book, Proven
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import (
     BOT,
@@ -195,6 +196,29 @@ def test_a_bot_that_need_not_be_there_is_left_out(
     assert said in of_bot[0]["summary"]
     assert "/api/health" not in [path for path, _query in fake.asked]
     assert "bot_errors" in [check["name"] for check in ask(bot={**bot, "optional": False})["checks"]]
+
+
+def released(directory: Path, **settings: dict[str, Any]) -> str:
+    parts = {name: release.Part(each, []) for name, each in settings.items()}
+    now = datetime.now(UTC)
+    return str(release.Store(directory).write(parts, controller="here", plan=[], gates=[], keep=10, now=now).release)
+
+
+def test_a_bot_that_the_release_has_is_missed(ask: Ask, tmp_path: Path) -> None:
+    directory = tmp_path / "releases"
+    process_of = {"binary": "/no/nats-server", "config": "/etc/a/nats.conf", "pid_file": "/no.pid"}
+    given = {"bot": {"home": "/nowhere", "optional": True}, "releases": str(directory)}
+    released(directory, server={"runtime": "process", "config_file": "/etc/a/nats.conf"})
+    assert "bot" not in statuses(ask(**given))
+    identity = released(directory, bot={"mode": "nats"})
+    result = ask(**given, process=process_of)
+    assert statuses(result)["bot"] == "critical"
+    assert f"expected the bot of release {identity}, found no bot is installed at /nowhere" in str(result)
+    # the releases of another server say nothing of this one
+    other = ask(**given, process={**process_of, "config": "/etc/b/nats.conf"})
+    assert "bot" not in statuses(other)
+    assert "are of the process with /etc/a/nats.conf, not of the process with /etc/b/nats.conf" in str(other)
+    assert statuses(other)["streams"] == "unknown"
 
 
 def test_nothing_answers_and_everything_is_told(ask: Ask, run_module: RunModule, free_port: Callable[[], int]) -> None:

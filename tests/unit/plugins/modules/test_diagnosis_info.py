@@ -14,13 +14,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import nats
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import asset_reading, asset_record
+from ansible_collections.rosey.nats.plugins.module_utils import asset_reading, asset_record, release
 from ansible_collections.rosey.nats.plugins.module_utils.monitoring import Monitor
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import IDENTITY, fake_monitoring
 
@@ -242,6 +243,17 @@ def test_without_a_bot_there_is_nothing_wrong_with_it(running: Server, bot: dict
     result = running.diagnose("latency", "plugin", "bot", **bot)
     assert result["symptoms"] == ["bot", "plugin", "latency"]
     assert (result["causes"], result["healthy"]) == ([], [healthy])
+
+
+def test_a_bot_that_the_release_has_is_missed(running: Server) -> None:
+    parts = {"server": release.Part({}, []), "bot": release.Part({"mode": "nats"}, [])}
+    store, now = release.Store(running.releases), datetime.now(UTC)
+    identity = store.write(parts, controller="here", plan=[], gates=[], keep=10, now=now).release
+    result = running.diagnose("latency", "plugin", "bot", bot={**BOT, "home": "/nowhere", "optional": True})
+    (cause,) = result["causes"]
+    assert (cause["name"], cause["confidence"]) == ("bot_missed", "certain")
+    assert cause["evidence"] == [f"release {identity} has a bot", "no bot is installed at /nowhere"]
+    assert result["healthy"] == []
 
 
 @pytest.mark.parametrize("bot", [{"home": "/nowhere"}, {"optional": True}])

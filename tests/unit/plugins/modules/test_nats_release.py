@@ -224,9 +224,44 @@ def test_a_plan_tells_what_is_recorded(host: Host, run_module: RunModule, tmp_pa
     assert not host.directory.exists()
     done = host.deploy(part)
     found = run_module("bot_plan", **given, releases=str(host.directory))["release"]
-    assert found == {"current": done["release"], "recorded": True, "lease": None, "sequence": 1, "damaged": []}
+    known = {"current": done["release"], "recorded": True, "lease": None, "sequence": 1}
+    assert found == {**known, "damaged": [], "drops": []}
     for other in ({"settings": {"a": 1}}, {"entries": [{**part["entries"][0], "mode": "0600"}]}):
         assert not run_module("bot_plan", **{**given, **other}, releases=str(host.directory))["release"]["recorded"]
+
+
+def test_a_plan_misses_a_bot_that_the_release_has(host: Host, run_module: RunModule, tmp_path: Path) -> None:
+    home = tmp_path / "bot"
+    part = bot(home / "secrets.env", {"A": PASSWORD})
+    given = {"home": str(home), "runtime": "process", "pid_file": f"{home}/pid", "command": ["/bin/bot"]}
+    given |= {"entries": part["entries"], "releases": str(host.directory)}
+    run = {"parts": ["bot", "plugins"], "accept": []}
+    # before there was a bot, one may be missing
+    assert run_module("bot_plan", **given, run=run)["release"]["drops"] == []
+    identity = host.deploy(part)["release"]
+    refused = run_module("bot_plan", **given, run=run)
+    assert refused["msg"].startswith(f"The release of this host, {identity}, has a bot, and {home} is not there. ")
+    accepted = run_module("bot_plan", **given, run={**run, "accept": ["absent_bot"]})
+    assert accepted["release"]["drops"] == ["bot", "plugins"]
+    # a way back that happens by itself
+    assert run_module("bot_plan", **given)["release"]["drops"] == []
+    home.mkdir()
+    assert run_module("bot_plan", **given, run=run)["installed"]
+    service = {"runtime": "systemd", "service": "no-such-bot"}
+    refused = run_module("bot_plan", **{**given, **service}, run=run)
+    assert "no-such-bot.service is not there" in refused["msg"] or "systemctl does not answer" in refused["msg"]
+
+
+def test_what_stands_beside_a_release_is_named(host: Host, tmp_path: Path) -> None:
+    host.deploy(server(tmp_path / "c", "text"))
+    for name in ("c", "d"):
+        (tmp_path / name).touch()
+    found = host.info(select="current", beside=[str(tmp_path / name) for name in ("c", "d", "gone")])
+    assert found["stands"] == [str(tmp_path / "d")]
+    assert "stands" not in host.info()
+    # a release without it says that it was dropped
+    done = host.deploy(bot(tmp_path / "d", {}), drops=["server"])
+    assert (done["dropped"], host.info()["releases"][0]["parts"]) == (["server"], ["bot"])
 
 
 def is_locked(directory: Path) -> bool:

@@ -37,6 +37,9 @@ REFUSED: Note = (HERE, "ansible.builtin.assert", FAILED, {"msg": "nats_server_co
 CLOSED: Note = (HERE, "ansible.builtin.fail", FAILED, STORY)
 BACK: Note = (HERE, "rosey.nats.nats_release_info", OK, WAY_BACK)
 PLAN: Note = (HERE, "rosey.nats.nats_plan", OK, PLANNED)
+BOT_PLAN: Note = (HERE, "rosey.nats.bot_plan", OK, BOT_PLANNED)
+NO_BOT: Note = (HERE, "rosey.nats.bot_plan", OK, {**BOT_PLANNED, "installed": False})
+NO_SERVICE: Note = (HERE, "rosey.nats.bot_plan", OK, {**BOT_PLANNED, "service": {"exists": False}})
 NO_CAUSE = {"causes": [], "healthy": ["server"]}
 
 
@@ -53,6 +56,16 @@ NO_CAUSE = {"causes": [], "healthy": ["server"]}
         ([*unproven(), CLOSED], True, Outcome.CHANGED),
         (returned(), True, Outcome.RETURNED),
         ([note for note in returned() if "health" not in note[1]], True, Outcome.RETURNED_UNPROVEN),
+        # one gate proves nothing of the other part
+        ([*returned()[:11], BOT_PLAN, CLOSED], True, Outcome.RETURNED_UNPROVEN),
+        ([*returned()[:11], NO_BOT, CLOSED], True, Outcome.RETURNED_PARTLY),
+        ([*returned()[:11], NO_SERVICE, CLOSED], True, Outcome.RETURNED_PARTLY),
+        ([note for note in deployed() if "bot_health" not in note[1]], False, Outcome.PARTLY),
+        ([PLAN, NO_BOT, *deployed()[3:6]], False, Outcome.PROVEN),
+        # what failed may have changed the host
+        ([PLAN, (HERE, "rosey.nats.config_tree", FAILED, {"touched": True}), CLOSED], True, Outcome.CHANGED),
+        ([PLAN, (HERE, "rosey.nats.config_tree", FAILED, {"touched": False}), CLOSED], True, Outcome.REFUSED),
+        ([PLAN, (HERE, "rosey.nats.nats_service", FAILED, {}), CLOSED], True, Outcome.CHANGED),
         # another host of the batch failed
         ([*deployed()[:6], *returned()[7:]], True, Outcome.RETURNED),
         # nothing of what was deployed is in the release

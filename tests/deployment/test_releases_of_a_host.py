@@ -1,0 +1,238 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whose a host's releases are, and what they say against a run that is another's or leaves the bot out."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from ansible_collections.rosey.nats.plugins.module_utils import sealed
+from ansible_collections.rosey.nats.tests.integration.conftest import (
+    QUOTES,
+    Deployment,
+    free_ports,
+    install_bot,
+    run_playbook,
+    stop_all,
+)
+
+ROLLBACK = "playbooks/rollback.yml"
+# A database that its plugin can't open.
+BROKEN = {"bot_plugins_declared": [{**QUOTES, "config": {"database": "/proc/quotes.db"}}], "bot_config_gate_wait": 4}
+
+
+class Host:
+    """A host with a bot, as its release has it."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self.deployment, self.root = deployment, deployment.directory / "root"
+        self.releases = self.root / "var/lib/rosey-nats"
+
+    @property
+    def release(self) -> str:
+        return (self.releases / "current").read_text().strip()
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        return dict(sealed.read(self.releases / "releases" / f"{self.release}.json")["parts"])
+
+    def deploy(self, changes: dict[str, Any] | None = None, *options: str) -> str:
+        return self.deployment.play({"bot_config_round_trip": False, **(changes or {})}, *options)
+
+    def play(self, playbook: str, *options: str) -> str:
+        return run_playbook(playbook, self.deployment.directory / "hosts.yml", *options)
+
+    def is_connected(self) -> bool:
+        url = f"http://127.0.0.1:{self.deployment.bot_port}/api/health"
+        return bool(requests.get(url, timeout=5).json()["nats"]["connected"])
+
+    def state(self) -> tuple[Any, ...]:
+        pids = [path.read_text() for path in (*self.root.rglob("bot.pid"), *self.root.rglob("nats-server.pid"))]
+        return self.release, self.deployment.files(), pids, self.deployment.varz()["config_load_time"]
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    deployment = Deployment(tmp_path_factory.mktemp("host"), *free_ports(3))
+    deployment.home.parent.mkdir(parents=True)
+    install_bot(deployment.home, deployment.bot_port)
+    deployed = Host(deployment)
+    said = deployed.deploy()
+    assert said.startswith("exit 0"), said
+    yield deployed
+    stop_all(deployment.directory)
+
+
+def told(said: str) -> str:
+    return " ".join(said.split())
+
+
+STAGING = {"bot_config_environment": "staging"}
+
+
+@pytest.mark.parametrize("options", [(), ("--check",), ("--tags", "nats_server"), ("--tags", "bot_plugins")])
+def test_a_host_of_another_environment_is_not_touched(host: Host, options: tuple[str, ...]) -> None:
+    before = host.state()
+    said = host.deploy({**STAGING, "nats_server_config": {"max_connections": 10}}, *options)
+    assert said.startswith("exit 2"), said
+    assert f"The release of this host, {host.release}, is of development, and this run is of staging." in said
+    assert "release_accept: [other_environment]" in said
+    assert host.state() == before
+    assert not (host.deployment.home / "environments/staging").exists()
+
+
+def test_a_record_from_before_says_its_environment_by_its_bot(host: Host) -> None:
+    path = host.releases / "releases" / f"{host.release}.json"
+    body = sealed.read(path)
+    kept = json.loads(json.dumps(body))
+    del body["parts"]["server"]["settings"]["environment"]
+    sealed.write(path, body)
+    try:
+        said = host.deploy(STAGING, "--tags", "nats_server", "--check")
+        assert f"The release of this host, {host.release}, is of development" in said
+        said = host.deploy({}, "--check")
+        assert said.startswith("exit 0"), said
+        # one of the server alone is anybody's
+        del body["parts"]["bot"], body["parts"]["plugins"]
+        sealed.write(path, body)
+        said = host.deploy(STAGING, "--tags", "nats_server", "--check")
+        assert said.startswith("exit 0"), said
+    finally:
+        sealed.write(path, kept)
+
+
+def test_what_is_left_behind_by_another_environment_is_named(host: Host) -> None:
+    before = host.release
+    staging = {**STAGING, "release_accept": ["other_environment"], "bot_config_gate_wait": 3}
+    said = host.deploy({**staging, "nats_server_credentials": {"user": "rosey", "password": "a secret"}})
+    directory = host.deployment.home / "environments/staging"
+    assert said.startswith("exit 2"), said
+    assert f"here is back at release {before}, as its gate has proven; left behind, and not of that release: " in said
+    for name in ("config.yaml", "secrets.env", "plugins/quotes.yaml"):
+        assert f"{directory}/{name}" in said
+    assert host.is_connected()
+    shutil.rmtree(directory)
+
+
+def test_a_second_instance_has_releases_of_its_own(host: Host) -> None:
+    before = host.state()
+    port, monitoring = free_ports(2)
+    second = {
+        "nats_server_config_dir": str(host.root / "etc/two"),
+        "nats_server_data_dir": str(host.root / "var/lib/two"),
+        "nats_server_log_dir": str(host.root / "var/log/two"),
+        "nats_server_config": {"server_name": "two", "port": port, "http_port": monitoring},
+        "bot_config_gate": "never",
+        "bot_config_home": str(host.root / "opt/two"),
+    }
+    other = Deployment(host.deployment.directory / "two", *host_ports(host, port, monitoring))
+    other.directory.mkdir()
+    said = play_there(host, other, second)
+    own = f"{host.releases}-two"
+    assert said.startswith("exit 2"), said
+    assert f"Set release_directory: {own}; " in told(said)
+    said = run_playbook(ROLLBACK, other.directory / "hosts.yml", "--check", "-e", f"rollback_to={host.release}")
+    assert "are of the process with" in said
+    assert not (host.root / "etc/two").exists()
+    assert host.state() == before
+    said = play_there(host, other, {**second, "release_directory": own})
+    assert said.startswith("exit 0"), said
+    assert other.varz()["server_name"] == "two"
+    assert (host.release, host.deployment.varz()["config_load_time"]) == (before[0], before[3])
+
+
+def host_ports(host: Host, port: int, monitoring: int) -> tuple[int, int, int]:
+    return port, monitoring, host.deployment.bot_port
+
+
+def play_there(host: Host, other: Deployment, changes: dict[str, Any]) -> str:
+    prefix = {"nats_server_prefix": str(host.root)}
+    return other.play({**prefix, "bot_config_round_trip": False, **changes})
+
+
+def test_what_the_bot_connects_by_is_not_changed_without_it(host: Host) -> None:
+    before = host.state()
+    password = {"nats_server_credentials": {"user": "rosey", "password": "another secret"}}
+    for options in (("--tags", "nats_server"), ("--tags", "nats_server_configure", "--check")):
+        said = host.deploy(password, *options)
+        assert said.startswith("exit 2"), said
+        assert f"authorization: it changes, and the bot of release {host.release}, which this run leaves out" in said
+        assert host.state() == before
+    # what does not concern it goes on alone
+    said = host.deploy({"nats_server_config": {"max_connections": 78}}, "--tags", "nats_server")
+    assert said.startswith("exit 0"), said
+    assert {*host.parts} == {"server", "bot", "plugins"}
+    said = host.deploy(password)
+    assert said.startswith("exit 0"), said
+    assert host.is_connected()
+    # and back, with what each had
+    said = host.play(ROLLBACK)
+    assert said.startswith("exit 0"), said
+    assert host.is_connected()
+
+
+def test_a_release_leaves_out_a_bot_that_was_not_proven_with_it(host: Host) -> None:
+    said = host.deploy({"nats_server_config": {"max_connections": 20}, "bot_config_gate": "never"})
+    assert said.startswith("exit 0"), said
+    assert {*host.parts} == {"server"}
+    said = host.deploy()
+    assert said.startswith("exit 0"), said
+    assert {*host.parts} == {"server", "bot", "plugins"}
+
+
+@pytest.fixture
+def without_home(host: Host) -> Iterator[Host]:
+    """The bot's home is not mounted."""
+    home = host.deployment.home
+    away = home.with_name("away")
+    home.rename(away)
+    yield host
+    away.rename(home)
+
+
+def test_a_bot_that_the_release_has_is_missed(without_home: Host) -> None:
+    host = without_home
+    before, home = host.state()[0], host.deployment.home
+    lacks = f"has a bot, and {home} is not there"
+    for options in ((), ("--check",)):
+        said = host.deploy({"nats_server_config": {"max_connections": 79}}, *options)
+        assert said.startswith("exit 2"), said
+        assert f"The release of this host, {before}, {lacks}." in said
+    said = host.play(ROLLBACK, "-e", f"rollback_to={before}", "--check")
+    assert said.startswith("exit 2"), said
+    assert host.release == before
+    assert host.deployment.varz()["max_connections"] == 77
+
+
+def test_a_part_that_can_not_go_back_is_told(without_home: Host) -> None:
+    host = without_home
+    before, home = host.release, host.deployment.home
+    pid_file = home.with_name("away") / "bot.pid"
+    os.kill(int(pid_file.read_text()), signal.SIGINT)
+    pid_file.unlink()
+    broken = {"bot_config_gate": "always", "bot_config_gate_wait": 1, "release_accept": ["absent_bot"]}
+    said = host.deploy({**broken, "nats_server_config": {"max_connections": 79}})
+    assert said.startswith("exit 2"), said
+    assert (
+        f"here is back at release {before} ONLY IN PART: the server, as its gate has proven; the bot, which does NOT "
+        f"run, since {home} is not there"
+    ) in told(said)
+
+
+def test_a_bot_that_is_gone_for_good_is_let_go(without_home: Host) -> None:
+    host = without_home
+    said = host.deploy({"release_accept": ["absent_bot"]})
+    assert said.startswith("exit 0"), said
+    assert {*host.parts} == {"server"}
+    said = host.deploy()
+    assert said.startswith("exit 0"), said
+    assert "changed=0" in said
