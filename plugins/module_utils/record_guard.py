@@ -98,9 +98,10 @@ def consult(given: Mapping[str, t.Any], *, no_bot: str = "", access: Sequence[st
     ReleaseError, with all that speaks against it. given: the module's parameters releases, release and run.
     """
     directory = Path(given["releases"])
-    found = release.Store(directory).listing()
-    applied = found.find(given["release"]["id"]) if given["release"] else found.current
-    verdict = judge(run_of(given["run"]), directory, applied, found.current, no_bot=no_bot, access=access)
+    store = release.Store(directory)
+    current = store.current()
+    applied = store.find(given["release"]["id"]) if given["release"] else current
+    verdict = judge(run_of(given["run"]), directory, applied, current, no_bot=no_bot, access=access)
     # a way back that happens by itself says nothing of a run, and is not held up
     if verdict.refusals and given["run"] is not None:
         raise sealed.ReleaseError("\n".join(verdict.refusals))
@@ -118,6 +119,15 @@ def instance(settings: Mapping[str, t.Any]) -> Instance | None:
     if runtime == "process" and config_file:
         return Instance(f"the process with {config_file}", PurePath(str(config_file)).parent.name)
     return None
+
+
+def of_another(directory: Path, current: release.Record | None, settings: Mapping[str, t.Any]) -> str:
+    """Say that the releases in a directory are of another server than the one with these settings; empty else."""
+    own, server = instance(settings), current.parts.get("server") if current else None
+    owner = instance(server.settings) if server else None
+    if own is None or owner is None or own == owner:
+        return ""
+    return f"the releases in {directory} are of {owner}, not of {own}"
 
 
 def environments(record: release.Record) -> tuple[str, ...]:

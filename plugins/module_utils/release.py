@@ -173,6 +173,21 @@ class Store:
             damaged += [] if lost else [Damaged(_CURRENT, f"names {pointer}, which is not there")]
         return Listing(tuple(records), tuple(damaged), pointer)
 
+    def find(self, release: str) -> Record | None:
+        """Give the whole record of an id, and read no other; None where there is none."""
+        try:
+            return self._read(f"{release}{_SUFFIX}")
+        except (FileNotFoundError, sealed.DamagedError):
+            return None
+
+    def current(self) -> Record | None:
+        """Give the release that the host has, and read no other; None where there is none that is whole."""
+        try:
+            pointer = self._read_pointer()
+        except sealed.DamagedError:
+            return None
+        return self.find(pointer) if pointer else None
+
     def read(self, release: str, *, option: str = "release") -> Record:
         """Give the release with this id; ReleaseError, which begins with the option that named it."""
         return self._find(self.listing(), release, option)

@@ -346,16 +346,12 @@ def current_of(params: Given) -> release.Record | lost_streams.NotComparedError 
     if not params["releases"]:
         return None
     directory = Path(params["releases"])
-    current = release.Store(directory).listing().current
+    current = release.Store(directory).current()
     settings = {"runtime": "systemd", "service": params["service"]}
     if params["process"]:
         settings = {"runtime": "process", "config_file": params["process"]["config"]}
-    own = record_guard.instance(settings)
-    server = current.parts.get("server") if current else None
-    owner = record_guard.instance(server.settings) if server else None
-    if own and owner and own != owner:
-        remedy = f"name the directory of the releases of {own}: release_directory"
-        return lost_streams.NotComparedError(directory, f"the releases there are of {owner}, not of {own}", remedy)
+    if why := record_guard.of_another(directory, current, settings):
+        return lost_streams.NotComparedError(params["url"], why, "name its own in release_directory")
     return current
 
 

@@ -276,7 +276,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rosey.nats.plugins.module_utils import bot_health, service
+from ansible_collections.rosey.nats.plugins.module_utils import bot_health, record_guard, release, service
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis import (
     bot_evidence,
     plugin_evidence,
@@ -330,8 +330,18 @@ class DiagnosisModule(AnsibleModule):
         self.log("Invoked")
 
 
-def server_of(params: Mapping[str, t.Any]) -> server_evidence.Described:
-    """Give the server from the module's parameters."""
+def of_another(params: Mapping[str, t.Any]) -> str:
+    """Say that the releases of the host are of another server than the one that is described; empty else."""
+    server = params["server"]
+    if not server["releases"]:
+        return ""
+    directory = Path(server["releases"])
+    runtime = "systemd" if server["service"] else "docker" if server["container"] else "process"
+    return record_guard.of_another(directory, release.Store(directory).current(), {**server, "runtime": runtime})
+
+
+def server_of(params: Mapping[str, t.Any], other: str) -> server_evidence.Described:
+    """Give the server from the module's parameters. other: as of_another has it; then they say nothing of it."""
     server = params["server"]
     return server_evidence.Described(
         service=server["service"],
@@ -342,7 +352,7 @@ def server_of(params: Mapping[str, t.Any]) -> server_evidence.Described:
         config_file=Path(server["config_file"]),
         pid_file=Path(server["pid_file"]),
         monitoring_url=server["monitoring_url"],
-        releases=Path(server["releases"]) if server["releases"] else None,
+        releases=Path(server["releases"]) if server["releases"] and not other else None,
     )
 
 
@@ -402,11 +412,16 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
+    other = of_another(params)
+    faults = {str(name): str(fault) for name, fault in params["faults"].items()}
+    if other:
+        told = f"{other}; name its own in release_directory"
+        faults[tree.Symptom.SERVER] = "\n".join(filter(None, [faults.get(tree.Symptom.SERVER), told]))
     host = symptoms.Host(
-        server=server_of(params),
+        server=server_of(params, other),
         bot=bot_of(params),
         probe=probe_of(params),
-        faults={tree.Symptom(name): str(fault) for name, fault in params["faults"].items()},
+        faults={tree.Symptom(name): fault for name, fault in faults.items()},
         run_command=service.run_with(module),
     )
     # in the order in which one leads to the next

@@ -778,8 +778,10 @@ def _loaded(recorded: release.Proven | None, config_file: str) -> dict[str, t.An
 
 def _changed_access(params: Mapping[str, t.Any]) -> tuple[str, ...]:
     """Name what changes, beside the current release, of what a client connects by; nothing where that is not known."""
-    recorded = _recorded(params["releases"])
-    before = _loaded(recorded, str(recorded.settings.get("config_file", params["config_file"]))) if recorded else None
+    current = release.Store(Path(params["releases"])).current() if params["releases"] else None
+    part = current.parts.get("server") if current else None
+    config_file = str(part.settings.get("config_file") or params["config_file"]) if part else ""
+    before = _loaded(release.Proven(part, None), config_file) if part else None
     return () if before is None else client_access.changes(before, _meant(params))
 
 

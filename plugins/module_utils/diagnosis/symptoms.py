@@ -77,7 +77,7 @@ class Host:
     def _releases_bot(self) -> str:
         """The release of the host that has a bot, empty where it has none."""
         directory = self.server.releases
-        current = release.Store(directory).listing().current if directory else None
+        current = release.Store(directory).current() if directory else None
         return current.id if current and record_guard.has_bot(current) else ""
 
     def _monitor(self, bot: bot_evidence.Described) -> Monitor | NotSeenError:

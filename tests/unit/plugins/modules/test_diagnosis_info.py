@@ -254,6 +254,14 @@ def test_a_bot_that_the_release_has_is_missed(running: Server) -> None:
     assert (cause["name"], cause["confidence"]) == ("bot_missed", "certain")
     assert cause["evidence"] == [f"release {identity} has a bot", "no bot is installed at /nowhere"]
     assert result["healthy"] == []
+    # the releases of another server say nothing of this one
+    other = {"server": release.Part({"runtime": "process", "config_file": "/etc/b/nats.conf"}, [])}
+    store.write(other, controller="here", plan=[], gates=[], keep=10, now=now)
+    result = running.diagnose("server", "bot", bot={**BOT, "home": "/nowhere", "optional": True})
+    (cause,) = result["causes"]
+    assert cause["name"] == "description_faulty"
+    said = f"are of the process with /etc/b/nats.conf, not of the process with {running.config}"
+    assert said in cause["evidence"][0]
 
 
 @pytest.mark.parametrize("bot", [{"home": "/nowhere"}, {"optional": True}])
