@@ -1000,7 +1000,7 @@ def _explained(path: Path, doing: str, already: Collection[Path] = ()) -> Iterat
         yield
     except OSError as error:
         advice = system.remedy(path, error)
-        outcome = f"Already done: {', '.join(map(str, already))}." if already else "Nothing was changed."
+        outcome = f"Already done: {', '.join(map(str, already))}." if already else "No file was changed."
         text = " ".join(filter(None, (system.failure(path, doing, error), advice, outcome)))
         raise StateError(text, touched=bool(already)) from error
 
@@ -1078,14 +1078,14 @@ def _validate(change: Change, name: Path) -> None:
             words, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_VALIDATE_SECONDS
         )
     except OSError as error:
-        raise StateError(f"{command} can't be run: {error.strerror}. Nothing was changed.") from error
+        raise StateError(f"{command} can't be run: {error.strerror}. No file was changed.") from error
     except subprocess.TimeoutExpired as error:
-        raise StateError(f"{command} was still running after {_VALIDATE_SECONDS} s. Nothing was changed.") from error
+        raise StateError(f"{command} was still running after {_VALIDATE_SECONDS} s. No file was changed.") from error
     if done.returncode:
         said = b"\n".join(part.strip() for part in (done.stderr, done.stdout) if part.strip()).decode(errors="replace")
         # It names the staged file, which nobody knows; and the path is no secret, whatever the file holds.
         said = str(entry.path).join(_without_secrets(piece, entry) for piece in said.split(str(name)))
-        outcome = f"refused it with exit status {done.returncode}. Nothing was changed."
+        outcome = f"refused it with exit status {done.returncode}. No file was changed."
         raise StateError(f"{command} {outcome} It said: {said or '(nothing)'}")
 
 

@@ -353,7 +353,7 @@ ROWS = [
     Row(
         "-t rejects it",
         "config_tree",
-        ("refused it with exit status 1", "Nothing was changed", "PEM"),
+        ("refused it with exit status 1", "No file was changed", "PEM"),
         broken=garbage_certificate,
         sample=True,
     ),

@@ -168,7 +168,7 @@ TESTS_ONLY = '#!/bin/bash\ncase "$*" in *-t*) exec {real} "$@" ;; esac\necho no 
 ROWS = [
     Row(
         "-t rejects it",
-        ("refused it with exit status 1", "PEM", "Nothing was changed"),
+        ("refused it with exit status 1", "PEM", "No file was changed"),
         {
             "nats_server_config": {
                 "tls": {"cert_file": "{directory}/garbage.pem", "key_file": "{directory}/garbage.pem"}

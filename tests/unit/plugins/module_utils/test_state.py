@@ -486,7 +486,7 @@ def test_a_group_is_given_or_its_refusal_told(tmp_path: Path, other_group: tuple
         assert (tmp_path / "x").lstat().st_gid == int(group)
         assert put(entry) == []
     else:
-        assert "may not do that: run as the owner, or with become. Nothing was changed." in refusal(entry)
+        assert "may not do that: run as the owner, or with become. No file was changed." in refusal(entry)
         assert {path: seen[:4] for path, seen in snapshot(tmp_path).items()} == {
             path: seen[:4] for path, seen in before.items()
         }
@@ -574,7 +574,7 @@ def test_a_refused_file_leaves_the_host_as_it_was(tmp_path: Path) -> None:
         absent(tmp_path / "gone"),
     )
     assert told == (
-        f"{tmp_path}/d/second: `{REFUSE}` refused it with exit status 1. Nothing was changed. "
+        f"{tmp_path}/d/second: `{REFUSE}` refused it with exit status 1. No file was changed. "
         "It said: line 3: no such option"
     )
     assert snapshot(tmp_path) == before
@@ -673,7 +673,7 @@ def test_a_full_disk_leaves_the_host_as_it_was(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(os, "write", full)
     told = refusal(file(tmp_path / "f", "new"), directory(tmp_path / "d"), file(tmp_path / "d" / "g"))
     assert f"{tmp_path}/f: staging it (3 bytes) failed: No space left on device. " in told
-    assert f" bytes are free in {tmp_path}. Make room and run again. Nothing was changed." in told
+    assert f" bytes are free in {tmp_path}. Make room and run again. No file was changed." in told
     assert snapshot(tmp_path) == before
 
 
