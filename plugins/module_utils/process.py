@@ -301,19 +301,33 @@ def mismatch(process: Process, program: Program, uid: int) -> str:
     return ""
 
 
-def read(pid: int) -> Process | None:
-    """Look at a process; None when it has ended or this user may not see what it runs."""
+def read(pid: int, *, by_command: bool = False) -> Process | None:
+    """Look at a process; None when it has ended or this user may not see what it runs.
+
+    by_command: in that case its command line tells that, since whoever named the process knows it. In a container
+    without SYS_PTRACE even root does not see what other users run.
+    """
     directory = _PROC / str(pid)
     try:
         state, started = parse_stat((directory / "stat").read_text(errors="replace"))
         if state in ENDED:
             return None
         command = (directory / "cmdline").read_bytes().removesuffix(b"\0").split(b"\0")
-        executable = str((directory / "exe").readlink()).removesuffix(_DELETED)
+        executable = _executable(directory, os.fsdecode(command[0]) if by_command else "")
         uid = directory.stat().st_uid
     except (OSError, ValueError):
         return None
     return Process(pid, uid, Path(executable), tuple(map(os.fsdecode, command)), started)
+
+
+def _executable(directory: Path, command: str) -> str:
+    """Give what a process runs; what its command line says where nobody may see more and that is to do."""
+    try:
+        return str((directory / "exe").readlink()).removesuffix(_DELETED)
+    except PermissionError:
+        if not command:
+            raise
+        return os.path.realpath(command)
 
 
 def environment(process: Process) -> dict[str, str]:
@@ -549,7 +563,13 @@ def taken(endpoints: Iterable[Endpoint], allowed: Collection[int] = ()) -> list[
 
     endpoints: (host, port) as nats-server is given them. allowed: pids that may hold them, such as the server's own.
     """
-    everyone = [listener for listener in listeners() if not set(listener.pids) & set(allowed)]
+    # of a process that this user may not look into, only its account is known
+    accounts = set(_owners(allowed))
+    everyone = [
+        each
+        for each in listeners()
+        if not set(each.pids) & set(allowed) and not (not each.pids and each.socket.uid in accounts)
+    ]
     found = []
     for host, port in endpoints:
         for address in _addresses(host):
@@ -558,6 +578,14 @@ def taken(endpoints: Iterable[Endpoint], allowed: Collection[int] = ()) -> list[
             if holder and not _can_bind(address, port):
                 found.append(Taken(host, port, holder))
     return found
+
+
+def _owners(pids: Iterable[int]) -> Iterator[int]:
+    for pid in pids:
+        try:
+            yield (_PROC / str(pid)).stat().st_uid
+        except OSError:
+            continue
 
 
 def redact(text: str, secrets: Collection[str] = ()) -> str:

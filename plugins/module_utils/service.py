@@ -102,7 +102,7 @@ def look_up(name: str, run_command: RunCommand, root: Path = Path("/")) -> Servi
     return Service(
         exists=state not in (_NO_UNIT, _MASKED),
         enabled=unit["UnitFileState"] in _ENABLED,
-        running=process.read(int(unit["MainPID"])),
+        running=process.read(int(unit["MainPID"]), by_command=True),
         failing=is_failing(unit),
         unread=unit["NeedDaemonReload"] == "yes",
         groups=tuple(unit.get("SupplementaryGroups", "").split()),

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -521,3 +522,25 @@ def test_output_that_can_not_be_written(tmp_path: Path) -> None:
 )
 def test_the_configuration_of_a_command_line(arguments: str, expected: str | None) -> None:
     assert process.config_argument(["/usr/local/bin/nats-server", *arguments.split()]) == expected
+
+
+def test_what_may_not_be_seen_is_read_from_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(path: Path) -> Path:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "readlink", forbidden)
+    assert process.read(os.getpid()) is None
+    found = process.read(os.getpid(), by_command=True)
+    assert found is not None
+    assert found.executable == Path(os.path.realpath(found.command[0]))
+    assert process.read(0, by_command=True) is None
+
+
+def test_an_address_of_a_process_that_may_not_be_seen_is_its_accounts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_holders", lambda _pids: defaultdict(list))
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        endpoint = held.getsockname()
+        assert process.taken([endpoint], [os.getpid()]) == []
+        assert [each.port for each in process.taken([endpoint])] == [endpoint[1]]
+        monkeypatch.setattr(process, "_owners", lambda _pids: [os.geteuid() + 1])
+        assert [each.port for each in process.taken([endpoint], [os.getpid()])] == [endpoint[1]]
