@@ -22,7 +22,7 @@ import subprocess
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -329,6 +329,17 @@ def architectures_of(
             f"checksum is the one for {', '.join(named)}. Correct the checksums"
         )
     return fitting
+
+
+def check_offered(
+    offered: Sequence[str], architecture: Architecture, version: str, program: Program = NATS_SERVER
+) -> None:
+    """Raise ArchiveError where the archive at hand is for other architectures than the host's; none means any."""
+    if offered and architecture.name not in offered:
+        raise ArchiveError(
+            f"the archive at hand is for {', '.join(offered)}, and this host is {architecture.name}; expected "
+            f"{release_name(version, architecture, program)}. Name that one for this host"
+        )
 
 
 def built_for(binary: Path) -> tuple[str, ...]:

@@ -33,6 +33,13 @@ options:
       - Nothing is installed without it. A version that was verified when it was installed is then accepted, whichever
         archive it is from.
     type: str
+  archive_for:
+    description:
+      - The architectures that the archive is for, as releases of nats-server name them, where that is known before the
+        host has it. The module fails where the host is of another one and has no such binary yet.
+    type: list
+    elements: str
+    default: []
   program:
     description: What is installed. The exporter tells Prometheus what nats-server says of itself.
     type: str
@@ -143,6 +150,7 @@ def install(module: AnsibleModule) -> dict[str, t.Any]:
     installing = found.status is not archive.Status.VERIFIED
     present = found
     if installing:
+        archive.check_offered(given["archive_for"], architecture, given["version"], program)
         present = _install(module, found, directory, architecture, checksum)
     if link and linking and not module.check_mode:
         archive.switch_link(link, found.binary)
@@ -196,6 +204,7 @@ def main() -> None:
         argument_spec={
             "archive": {"type": "path"},
             "checksum": {"type": "str"},
+            "archive_for": {"type": "list", "elements": "str", "default": []},
             "program": {"type": "str", "choices": list(archive.PROGRAMS), "default": archive.NATS_SERVER.name},
             "version": {"type": "str", "required": True},
             "architecture": {"type": "str"},

@@ -553,7 +553,8 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Obs
     _check_startable(params, found)
     changes = state.compare(params["entries"])
     binary = archive.installed(Path(params["directory"]), params["version"], checksum)
-    _check_archive(params, architecture, binary)
+    if binary.status is not archive.Status.VERIFIED:
+        archive.check_offered(params["archive_for"], architecture, params["version"])
     meant = _meant(params)
     present = _present(Path(params["config_file"]))
     recorded = _recorded(params["releases"])
@@ -634,17 +635,6 @@ def _checksum(params: Mapping[str, t.Any], architecture: archive.Architecture) -
             f"expected one of {', '.join(sorted(checksums))}. Add the SHA-256 sum of that archive."
         )
     return str(checksums[architecture.name])
-
-
-def _check_archive(
-    params: Mapping[str, t.Any], architecture: archive.Architecture, binary: archive.Installation
-) -> None:
-    offered = params["archive_for"]
-    if offered and architecture.name not in offered and binary.status is not archive.Status.VERIFIED:
-        raise ObstacleError(
-            f"the archive at hand is for {', '.join(offered)}, and this host is {architecture.name}; expected "
-            f"{archive.release_name(params['version'], architecture)}. Name that one for this host."
-        )
 
 
 def _service(params: Mapping[str, t.Any], run_command: service.RunCommand) -> service.Service:

@@ -94,6 +94,19 @@ def pid_of(container: Container, service: str) -> str:
     return container.run(f"systemctl show --property=MainPID {service}")
 
 
+@pytest.mark.parametrize("options", [("--check",), ()], ids=["dry run", "deployed"])
+def test_a_directory_that_is_missing_is_named_before_anything_is_touched(
+    empty: Container, options: tuple[str, ...]
+) -> None:
+    said = " ".join(empty.play({"nats_monitoring_textfile": "present"}, *options).split())
+    assert said.startswith("exit 2"), said
+    assert f"its directory {Path(TEXTFILE).parent} does not exist" in said
+    assert "Install Debian's package prometheus-node-exporter" in said
+    assert "nats_monitoring_textfile_directory" in said
+    assert "release : Observe" not in said
+    assert empty.attempt("ls -d /etc/nats /usr/local/lib/nats-server /var/lib/rosey-nats").stdout == ""
+
+
 def test_an_empty_host_can_be_predicted_as_a_whole(empty: Container, wanted: dict[str, Any]) -> None:
     said = empty.play(wanted, "--check", "--diff")
     assert said.startswith("exit 0"), said
@@ -191,13 +204,28 @@ def test_the_host_can_download_it(watched: Container, wanted: dict[str, Any], re
     [
         ({"nats_monitoring_exporter_checksum": ""}, r'exporter_checksum is \\?"\\?"; expected the SHA-256'),
         ({"nats_monitoring_exporter_archive": "/nowhere"}, r'/nowhere\\?"; expected the address of the archive'),
+        (
+            {"nats_monitoring_exporter_checksum": "0" * 64},
+            "archive .* is not the one of prometheus-nats-exporter 0.20.1",
+        ),
+        ({"nats_monitoring_exporter_port": 4222}, "exporter_port is 4222, on which the server itself listens"),
         ({"nats_monitoring_url": "bot:pw@nowhere"}, r'nats_monitoring_url is \\?"nowhere\\?"; expected the address'),
         ({"nats_server_config": {"http_port": None}}, r'nats_monitoring_url is \\?"\\?"; expected the address'),
         ({"nats_monitoring_exporter": "yes please"}, "must be one of: present, absent, unmanaged"),
         ({"nats_monitoring_exporter_install_dir": "/usr/local/lib"}, FOREIGN),
         ({"nats_monitoring_exporter": "absent", "nats_monitoring_exporter_install_dir": "/usr/local/lib"}, FOREIGN),
     ],
-    ids=["no checksum", "no archive", "no address", "no port", "no such state", "foreign directory", "foreign, absent"],
+    ids=[
+        "no checksum",
+        "no archive",
+        "another archive",
+        "the server's port",
+        "no address",
+        "no port",
+        "no such state",
+        "foreign directory",
+        "foreign, absent",
+    ],
 )
 def test_what_is_wrong_is_said_before_anything_is_touched(
     watched: Container, wanted: dict[str, Any], changes: dict[str, Any], message: str
@@ -224,9 +252,15 @@ def test_only_the_exporter_needs_root_beside_a_server_of_a_user(host: Container,
 
 
 def test_an_exporter_that_can_not_run_is_no_success(watched: Container, wanted: dict[str, Any]) -> None:
-    taken = {"nats_monitoring_exporter_port": 4222, "nats_monitoring_exporter_wait": 2}
-    said = watched.play({**wanted, **taken}, *ONLY)
+    watched.run("systemd-run --unit=holder python3 -m http.server --bind 127.0.0.1 7790")
+    taken = {"nats_monitoring_exporter_port": 7790, "nats_monitoring_exporter_wait": 2}
+    try:
+        said = watched.play({**wanted, **taken})
+    finally:
+        watched.run("systemctl stop holder")
     assert said.startswith("exit 2"), said
+    # what was deployed is told all the same
+    assert "server: watched, nats-server 2.10.7" in said
     assert "whether another program has the port" in said
     assert watched.play(wanted, *ONLY).startswith("exit 0")
 
