@@ -110,6 +110,14 @@ def key(mode: int, group: int = 0) -> Prepare:
     return prepare
 
 
+def as_certbot_leaves_it(at: Path) -> None:
+    """A certificate and its key that anybody could read, were they not in directories of root alone."""
+    key(0o644)(at)
+    closed = directory(at / "closed", 0, 0o700)
+    for name in ("server-cert.pem", "server-key.pem"):
+        (at / "own" / name).rename(closed / name)
+
+
 ROWS = (
     Row("log in its own directory", log("own/x.log")),
     Row("log without its directory", log("none/x.log"), Kind.MISSING),
@@ -172,6 +180,12 @@ ROWS = (
     Row("key of its group", TLS, None, key(0o640, GROUP), member=True),
     Row("key of another group", TLS, Kind.FORBIDDEN, key(0o640, GROUP)),
     Row("key of root", TLS, Kind.FORBIDDEN, key(0o600)),
+    Row(
+        "certificate behind a closed directory",
+        {"tls": {"cert_file": "{d}/closed/server-cert.pem", "key_file": "{d}/closed/server-key.pem"}},
+        Kind.FORBIDDEN,
+        as_certbot_leaves_it,
+    ),
     Row("key that is not there", TLS, Kind.MISSING),
 )
 
