@@ -36,10 +36,12 @@ options:
             diff shows more than names. The diff of a section is hidden where it seems to hold a secret.
           - The file of a V(section) or of V(variables) is made where it is missing, unless there is only something to
             be removed.
+          - V(owned) gives what stands there, a directory or a file of any content, the owner, group and mode. Where
+            nothing stands, or a link, nothing is done.
           - V(absent) takes a directory away with all that is in it.
         type: str
         required: true
-        choices: [directory, file, section, variables, link, absent]
+        choices: [directory, owned, file, section, variables, link, absent]
       content:
         description:
           - The text of a file. One of O(entries[].content) and O(entries[].secret_content) is needed.
@@ -93,6 +95,14 @@ options:
           - The file is tried under another name in its own directory, with its owner and mode, while all other files
             are still the old ones.
           - In check mode a private copy is tried instead.
+        type: str
+      validate_user:
+        description:
+          - Who runs the command of O(entries[].validate), with all groups of that user, in the directory C(/), as
+            systemd runs a service. Without it that is whoever runs the module, as it is where that is not root.
+        type: str
+      validate_group:
+        description: The group of O(entries[].validate_user), where that is another than its own.
         type: str
       redact:
         description:

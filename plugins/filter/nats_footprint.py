@@ -28,6 +28,7 @@ def _footprint(config: Mapping[str, t.Any]) -> dict[str, t.Any]:
         "client_url": footprint.client_url(config),
         "monitoring_url": footprint.monitoring_url(config),
         "writable_directories": list(footprint.writable_directories(config)),
+        "kept": [{"path": path} for path in footprint.kept(config)],
         "stop": dataclasses.asdict(footprint.stop(config)),
         "is_local": footprint.is_local(config),
     }

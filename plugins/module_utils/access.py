@@ -27,16 +27,6 @@ Ask: t.TypeAlias = "Callable[[Sequence[tuple[str, int]]], list[bool]]"
 
 _ACCESS_LIST = "system.posix_acl_access"
 _WRITE = os.W_OK | os.X_OK
-# What the server made below a directory, and reads and writes again (server/jetstream.go, server/dirstore.go and
-# server/ocsp_responsecache.go).
-_KEPT_IN = {
-    "jetstream.store_dir": "jetstream",
-    "store_dir": "jetstream",
-    "resolver.dir": "",
-    "ocsp_cache.local_store": "",
-}
-# Of these, a device or a process decides who may open what is in them.
-_OF_THE_KERNEL = tuple(map(Path, ("/dev", "/proc", "/sys")))
 # Directories of many, which are given to nobody.
 _SHARED = frozenset(
     map(Path, ("/", "/etc", "/home", "/opt", "/root", "/run", "/srv", "/tmp", "/usr", "/var")),  # noqa: S108
@@ -215,9 +205,9 @@ class _Look:
     def at(self, wanted: footprint.Path) -> Iterator[Fault]:
         """Give what is wrong with a path: the first thing on the way to it, or what is wrong below it."""
         path = Path("/", wanted.path)
-        if any(path.is_relative_to(each) for each in _OF_THE_KERNEL):
+        if wanted.is_of_the_kernel:
             return
-        kept = path / _KEPT_IN[wanted.option] if wanted.option in _KEPT_IN else None
+        kept = Path(wanted.kept) if wanted.kept and wanted.need is footprint.Need.DIRECTORY else None
         if wanted.need is footprint.Need.FILE:
             fault = self._on_the_way(wanted, path, os.R_OK)
         elif wanted.need is footprint.Need.PARENT and self._stands(path):

@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
-from ansible_collections.rosey.nats.plugins.module_utils import sealed
+from ansible_collections.rosey.nats.plugins.module_utils import sealed, system
 
 EXECUTABLE = "nats-server"
 MODULE = "github.com/nats-io/nats-server/v2"
@@ -478,7 +478,7 @@ def switch_link(link: Path, target: Path) -> bool:
     if not check_link(link, target):
         return False
     try:
-        make_directories(link.parent)
+        system.make_directories(link.parent)
         staged = link.with_name(sealed.temporary_name())
         staged.symlink_to(target)
         try:
@@ -491,20 +491,12 @@ def switch_link(link: Path, target: Path) -> bool:
     return True
 
 
-def make_directories(directory: Path) -> None:
-    """Make a directory and its missing parents, each with mode 0755 whatever the umask is."""
-    if not directory.is_dir():
-        make_directories(directory.parent)
-        directory.mkdir(exist_ok=True)
-        directory.chmod(0o755)
-
-
 @contextmanager
 def _directories(directory: Path) -> Iterator[None]:
     """Make a directory and its missing parents, and take away again what is still empty where the block fails."""
     missing = [path for path in (directory, *directory.parents) if not path.exists()]
     try:
-        make_directories(directory)
+        system.make_directories(directory)
         yield
     except BaseException:
         for path in missing:
@@ -561,7 +553,7 @@ def build(
     module_sum: the h1 sum that the module has to have. go: the toolchain's go. Raises ArchiveError.
     """
     try:
-        make_directories(directory)
+        system.make_directories(directory)
         with (directory / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             present = find_built(version, architecture, directory, module_sum)

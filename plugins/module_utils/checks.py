@@ -26,6 +26,7 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
     health,
     lost_streams,
     monitoring,
+    server_files,
     unit_checks,
     unit_file,
 )
@@ -152,6 +153,7 @@ class Snapshot:
     bot_service: Service | str | None = None
     no_bot: str = ""
     streams: Streams | None = None
+    files: server_files.Look | str | None = None
 
     def answer(self, endpoint: str) -> Answer:
         """Give an answer of the server; MonitoringError where there is none."""
@@ -365,6 +367,16 @@ def _service(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
     return _take_service(snapshot.service, expectation.service, unit_checks.SERVER_SETTINGS)
 
 
+def _files(snapshot: Snapshot, _expectation: Expectation) -> Reading | None:
+    found = snapshot.files
+    if found is None:
+        return None
+    if isinstance(found, str):
+        remedy = "look at it as root"
+        return _read("", [Finding("files", "some that can be looked at", found, remedy, Severity.WARNING)])
+    return _read(f"{found.account.name} may read and write all that the configuration names", found.findings)
+
+
 _NAME_REMEDY = "check that url leads to this server; where it does, deploy it anew"
 
 
@@ -548,6 +560,7 @@ def _plugins(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
 KINDS: dict[str, Kind] = {
     "streams": Kind("the streams that the last proven state had", _streams),
     "service": Kind("what runs the server", _service),
+    "files": Kind("what the account of the server may read and write", _files),
     "server": Kind("what the server says of itself, at /varz and /healthz", _server, unanswered=Status.CRITICAL),
     "connection": Kind(
         "the time until a client is connected",
@@ -647,8 +660,8 @@ class Observer:
     """Looks once.
 
     bot_monitor: of the server that the bot is connected to, None where what plugins hold is not looked at. service,
-    bot_service, no_bot: as a Snapshot has them. record: of the streams, why there is none to compare with, or None
-    where they are not compared.
+    bot_service, no_bot, files: as a Snapshot has them. record: of the streams, why there is none to compare with, or
+    None where they are not compared.
     """
 
     monitor: monitoring.Monitor
@@ -659,6 +672,7 @@ class Observer:
     bot_service: Service | str | None = None
     no_bot: str = ""
     record: lost_streams.Record | lost_streams.NotComparedError | None = None
+    files: server_files.Look | str | None = None
 
     def look(self) -> Snapshot:
         """Give the present state."""
@@ -669,6 +683,7 @@ class Observer:
             service=self.service,
             bot_service=self.bot_service,
             no_bot=self.no_bot,
+            files=self.files,
         )
         snapshot = replace(snapshot, streams=self._streams(snapshot))
         if self.bot is None or self.no_bot:

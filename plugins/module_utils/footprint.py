@@ -53,6 +53,19 @@ class Path:
         path = posixpath.join("/", self.path)
         return posixpath.dirname(path) if self.need is Need.PARENT else path
 
+    @property
+    def is_of_the_kernel(self) -> bool:
+        """Whether it is a device, or another file that is none of a disk."""
+        return posixpath.join("/", self.path).startswith(_OF_THE_KERNEL)
+
+    @property
+    def kept(self) -> str | None:
+        """What the server made itself, and writes to again: a file, or a directory with all below it; None for none."""
+        path = posixpath.join("/", self.path)
+        if self.option in _STORES:
+            return posixpath.join(path, "jetstream")  # server/jetstream.go, JetStreamStoreDir
+        return path if self.need is Need.PARENT else None
+
 
 @dataclass(frozen=True)
 class Stop:
@@ -62,6 +75,9 @@ class Stop:
     timeout: int
 
 
+_STORES = ("jetstream.store_dir", "store_dir")
+# Of these, a device or a process decides who may open what is in them.
+_OF_THE_KERNEL = ("/dev/", "/proc/", "/sys/")
 _PEER_BLOCKS = ("cluster", "gateway", "leafnodes")
 _SECONDS_TO_END = 30
 # An operator's JWT may name an account server, and OCSP asks the addresses that stand in certificates.
@@ -185,6 +201,15 @@ def _one_spelling(path: options.Path, value: t.Any) -> t.Any:
 def writable_directories(config: Mapping[str, t.Any]) -> tuple[str, ...]:
     """Name the directories that the server writes to, sorted; problems() names a variable that gives one."""
     return tuple(sorted({path.required for path in paths(config) if path.need is not Need.FILE}))
+
+
+def kept(config: Mapping[str, t.Any]) -> tuple[str, ...]:
+    """Name what a server with this configuration made earlier, and writes to again, sorted.
+
+    A path that goes up is left out, since a link on the way makes another place of it.
+    """
+    found = {str(PurePosixPath(path.kept)) for path in paths(config) if path.kept and not path.is_of_the_kernel}
+    return tuple(sorted(path for path in found if ".." not in path.split("/")))
 
 
 def stop(config: Mapping[str, t.Any]) -> Stop:

@@ -49,6 +49,7 @@ _SOCKET_FD = re.compile(r"socket:\[(\d+)\]")
 _FIRST_PAUSE = 0.002
 _LONGEST_PAUSE = 0.05
 _SHOWN_LINES = 20
+_LAST_LINES = 5
 _SHOWN_BYTES = 64 * 1024
 
 # What the server's own messages, and its command line, may carry of a secret whose value is not known here. Names of
@@ -330,6 +331,19 @@ def _executable(directory: Path, command: str) -> str:
         return os.path.realpath(command)
 
 
+def account(process: Process) -> system.Account | None:
+    """Give who a process runs as, with the groups that it was started with; None where it has ended."""
+    try:
+        lines = (_PROC / str(process.pid) / "status").read_text(errors="replace").splitlines()
+    except OSError:
+        return None
+    fields = dict(line.split(":", 1) for line in lines if ":" in line)
+    # the effective ones are the second
+    uid, gid = (int(fields[name].split()[1]) for name in ("Uid", "Gid"))
+    groups = frozenset({gid, *map(int, fields["Groups"].split())})
+    return system.Account(system.user_name(uid), system.group_name(gid), uid, gid, groups)
+
+
 def environment(process: Process) -> dict[str, str]:
     """Give the environment that a process was started with; empty where this user may not see it."""
     try:
@@ -379,6 +393,11 @@ def find(program: Program, uid: int | None = None) -> Process | None:
 def output_file(pid_file: Path) -> Path:
     """Name the file that takes what a program writes to its standard output, where no other was asked for."""
     return pid_file.with_suffix(".out")
+
+
+def last_lines(output: Path) -> str:
+    """Give the end of what a program wrote, less what looks like a secret; OSError."""
+    return "\n".join(redact(system.tail(output, _SHOWN_BYTES)).splitlines()[-_LAST_LINES:])
 
 
 def owner(file: Path) -> int | None:

@@ -60,7 +60,8 @@ def prepare(directory: Path) -> None:
     """Make a directory that only this user can look into, or make sure that it is one."""
     with _explained(directory, "making the directory"):
         missing = [path for path in (directory, *directory.parents) if not path.exists()]
-        directory.mkdir(_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+        system.make_directories(directory.parent)
+        directory.mkdir(_PRIVATE_DIRECTORY, exist_ok=True)
         for path in reversed(missing):
             system.flush(path.parent)
         found = directory.stat()

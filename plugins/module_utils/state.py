@@ -44,12 +44,14 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
     splice,
     system,
 )
+from ansible_collections.rosey.nats.plugins.module_utils.action import Action, Reason
 
 
 class State(StrEnum):
     """What stands at a path, or in the file at a path."""
 
     DIRECTORY = "directory"
+    OWNED = "owned"
     FILE = "file"
     SECTION = "section"
     VARIABLES = "variables"
@@ -79,6 +81,10 @@ class Aspect(StrEnum):
     BELOW = "ownership below"
 
 
+# A change of these alone is none for a reader that has the file open or reads it as the same user.
+METADATA = frozenset({Aspect.OWNER, Aspect.GROUP, Aspect.MODE, Aspect.TIME, Aspect.BELOW})
+
+
 ENTRY_SPEC: dict[str, dict[str, t.Any]] = {
     "path": {"type": "path", "required": True},
     "state": {"type": "str", "required": True, "choices": [str(state) for state in State]},
@@ -94,6 +100,8 @@ ENTRY_SPEC: dict[str, dict[str, t.Any]] = {
     "recurse": {"type": "bool", "default": False},
     "manifest": {"type": "str"},
     "validate": {"type": "str"},
+    "validate_user": {"type": "str"},
+    "validate_group": {"type": "str"},
     "shown_keys": {"type": "list", "elements": "str", "no_log": False},
     "redact": {"type": "str", "default": str(Redact.NONE), "choices": [str(redact) for redact in Redact]},
     "reader": {"type": "str"},
@@ -101,8 +109,10 @@ ENTRY_SPEC: dict[str, dict[str, t.Any]] = {
 
 _OPTIONS: dict[State, frozenset[str]] = {
     State.DIRECTORY: frozenset({"owner", "group", "mode", "recurse", "manifest", "reader"}),
+    State.OWNED: frozenset({"owner", "group", "mode", "recurse", "reader"}),
     State.FILE: frozenset(
-        {"content", "secret_content", "owner", "group", "mode", "validate", "redact", "shown_keys", "reader"}
+        {"content", "secret_content", "owner", "group", "mode", "validate", "validate_user", "validate_group"}
+        | {"redact", "shown_keys", "reader"}
     ),
     State.SECTION: frozenset({"key", "content", "owner", "group", "mode", "reader"}),
     State.VARIABLES: frozenset({"variables", "secret_variables", "owner", "group", "mode", "reader"}),
@@ -111,6 +121,8 @@ _OPTIONS: dict[State, frozenset[str]] = {
 }
 _IN_A_FILE = (State.FILE, State.SECTION, State.VARIABLES)
 _FORMATS = {State.DIRECTORY: stat.S_IFDIR, State.LINK: stat.S_IFLNK, **dict.fromkeys(_IN_A_FILE, stat.S_IFREG)}
+# What can be given to another account; what a link leads to has an entry of its own, if any.
+_OWNABLE = (stat.S_IFDIR, stat.S_IFREG)
 _NOUNS = {
     stat.S_IFDIR: "directory",
     stat.S_IFREG: "file",
@@ -148,8 +160,9 @@ class Entry:
 
     content: the bytes of a file, or of a section; of a change, always those of the whole file. key: of the section.
     variables: what an environment file holds, None for what it must not. target: what a link leads to. validate: a
-    command in which %s is the staged file, empty for none. shown_keys: the keys of a YAML file whose values may be
-    seen, none where the file is not told apart by keys. owner, group: a name, or a number as text; mode: permission
+    command in which %s is the staged file, empty for none. validate_as: the user and group that run it, empty for
+    whoever runs this and for the user's own. shown_keys: the keys of a YAML file whose values may be seen, none where
+    the file is not told apart by keys. owner, group: a name, or a number as text; mode: permission
     bits; None leaves them as they are. manifest: the name of the file that lists what was put into a directory.
     reader: who has to take it up anew when it changes. last: whether it waits until all else is in place.
     """
@@ -166,6 +179,7 @@ class Entry:
     mode: int | None = None
     recurse: bool = False
     validate: str = ""
+    validate_as: tuple[str, str] = ("", "")
     redact: Redact = Redact.NONE
     shown_keys: tuple[str, ...] = ()
     manifest: str = ""
@@ -281,6 +295,14 @@ def compare(entries: Iterable[Mapping[str, t.Any]]) -> list[Change]:
     return look(entries).changes
 
 
+def repairs(changes: Iterable[Change]) -> Iterator[Reason]:
+    """Name who owns what is there, and what may be done with it, where that changes, which nobody reads anew."""
+    for change in changes:
+        for item in () if change.created else change.differences:
+            if item.aspect in METADATA:
+                yield Reason(f"{change.path} {item.aspect}", str(item.before), str(item.after), Action.NOTHING)
+
+
 def outcome(changes: Iterable[Change], account: system.Account) -> access.Outcome:
     """Give what stands where once these changes are made. account: one that may be made before them."""
     at = {Path(os.path.realpath(change.entry.path)): change for change in changes if change.entry.state != State.LINK}
@@ -347,7 +369,7 @@ def apply(changes: Sequence[Change], *, label: Label) -> None:
                 if change.entry.validate:
                     _validate(change, name)
             made.pop_all()
-            _switch(staged, of_state[State.ABSENT], of_state[State.DIRECTORY])
+            _switch(staged, of_state[State.ABSENT], of_state[State.DIRECTORY], of_state[State.OWNED])
 
 
 def rehearse(changes: Iterable[Change]) -> dict[str, str]:
@@ -410,7 +432,9 @@ def _entry(raw: Mapping[str, t.Any]) -> Entry:
         given.discard("redact")
     for name in sorted(given - _OPTIONS[state]):
         raise StateError(f"{path}: {name} has no meaning for state {state}. Leave it out.")
-    for name in sorted(given & {"target", "owner", "group", "validate", "key", "reader"}):
+    for name in sorted(
+        given & {"target", "owner", "group", "validate", "validate_user", "validate_group", "key", "reader"}
+    ):
         if fault := _fault(raw[name]):
             raise StateError(f"{path}: {name} {raw[name]!r} {fault}. Correct it or leave it out.")
     if state == State.LINK and "target" not in given:
@@ -432,6 +456,7 @@ def _entry(raw: Mapping[str, t.Any]) -> Entry:
         mode=_mode(path, raw.get("mode")),
         recurse=bool(raw.get("recurse")),
         validate=_command(path, raw.get("validate")),
+        validate_as=(raw.get("validate_user") or "", raw.get("validate_group") or ""),
         redact=Redact.ALL if secret and redact == Redact.NONE else redact,
         shown_keys=tuple(raw.get("shown_keys") or ()),
         manifest=_plain_name(path, raw.get("manifest")),
@@ -668,7 +693,7 @@ class _Comparison:
                     break
                 except FileNotFoundError:
                     self._to_be_made.add(path)
-                    missing = Entry(path, State.DIRECTORY)
+                    missing = Entry(path, State.DIRECTORY, mode=system.DIRECTORY_MODE)
                     every.setdefault(path, _inherited(missing, _at_or_above(path.parent, self._described)))
                 except OSError:
                     break
@@ -682,7 +707,9 @@ class _Comparison:
         if entry.state == State.ABSENT:
             gone = Difference(Aspect.REMOVED, _noun(status), str(State.ABSENT))
             return Change(entry, (gone,))
-        if stat.S_IFMT(status.st_mode) != _FORMATS[entry.state]:
+        if entry.state == State.OWNED and stat.S_IFMT(status.st_mode) not in _OWNABLE:
+            return None
+        if entry.state != State.OWNED and stat.S_IFMT(status.st_mode) != _FORMATS[entry.state]:
             leads = f" to {entry.path.readlink()}" if stat.S_ISLNK(status.st_mode) else ""
             raise StateError(
                 f"{entry.path}: a {_noun(status)}{leads} stands where the description has a "
@@ -705,13 +732,15 @@ class _Comparison:
         elif entry.state == State.LINK and (target := entry.path.readlink()) != Path(entry.target):
             differences.append(Difference(Aspect.TARGET, str(target), entry.target))
         change = self._with_metadata(Change(entry, tuple(differences), before, written), status)
-        if entry.recurse:
+        if entry.recurse and stat.S_ISDIR(status.st_mode):
             change = self._with_ownership_below(change)
         return change if change.differences else None
 
     def _created(self, entry: Entry) -> Change | None:
         entry = _with_whole_content(entry, b"")
-        if entry.state == State.ABSENT or (entry.state in (State.SECTION, State.VARIABLES) and not entry.content):
+        if entry.state in (State.ABSENT, State.OWNED) or (
+            entry.state in (State.SECTION, State.VARIABLES) and not entry.content
+        ):
             return None
         differences = [Difference(Aspect.CREATED, str(State.ABSENT), _NOUNS[_FORMATS[entry.state]])]
         if entry.state in _IN_A_FILE:
@@ -784,7 +813,7 @@ class _Comparison:
     def _check_place(self, change: Change) -> None:
         """Refuse a change that the directory around it does not allow."""
         entry = change.entry
-        stays = entry.state == State.DIRECTORY and not change.created
+        stays = entry.state in (State.DIRECTORY, State.OWNED) and not change.created
         if not stays and entry.path.parent not in self._to_be_made:
             problem = self._directory_problem(entry.path.parent)
             if problem:
@@ -1075,8 +1104,19 @@ def _validate(change: Change, name: Path) -> None:
     command = f"{entry.path}: `{entry.validate}`"
     try:
         done = subprocess.run(
-            words, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_VALIDATE_SECONDS
+            words,
+            **_runs_as(entry),
+            cwd="/",  # where a service is started
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=_VALIDATE_SECONDS,
         )
+    except KeyError as error:
+        raise StateError(
+            f"{command} can't be run as {' and '.join(filter(None, entry.validate_as))}, since this host "
+            "lacks one of these. Nothing was changed. Create it first, or name one that is there."
+        ) from error
     except OSError as error:
         raise StateError(f"{command} can't be run: {error.strerror}. No file was changed.") from error
     except subprocess.TimeoutExpired as error:
@@ -1089,10 +1129,20 @@ def _validate(change: Change, name: Path) -> None:
         raise StateError(f"{command} {outcome} It said: {said or '(nothing)'}")
 
 
+def _runs_as(entry: Entry) -> dict[str, t.Any]:
+    """Give what subprocess takes to run a command as a service runs, with its user's groups; KeyError."""
+    user, group = entry.validate_as
+    return system.run_as(system.account(user, group)) if user and os.geteuid() == 0 else {}
+
+
 def _cannot_rehearse(change: Change, words: Sequence[str]) -> str | None:
     """Say why a command can't try a file before the host has what the command needs."""
     if change.unknown:
         return f"this host has no {', '.join(change.unknown)} yet"
+    try:
+        _runs_as(change.entry)
+    except KeyError as error:
+        return f"this host has no account as that which runs it yet ({error.args[0]})"
     if shutil.which(words[0]) is None:
         return f"{words[0]} is not there yet"
     parts = [Path(part) for word in words for part in re.split("[:=,]", word) if part.startswith("/")]
@@ -1123,7 +1173,12 @@ def _validate_copy(change: Change) -> None:
         _validate(change, copy)
 
 
-def _switch(staged: Sequence[tuple[Change, Path]], gone: Sequence[Change], directories: Sequence[Change]) -> None:
+def _switch(
+    staged: Sequence[tuple[Change, Path]],
+    gone: Sequence[Change],
+    directories: Sequence[Change],
+    owned: Sequence[Change],
+) -> None:
     """Rename what was staged, remove what shall be absent, repair ownership; then see it all on the disk.
 
     A manifest comes last, so that what was not yet removed is still listed when this is cut off.
@@ -1139,7 +1194,11 @@ def _switch(staged: Sequence[tuple[Change, Path]], gone: Sequence[Change], direc
             with _explained(change.entry.path, "removing it", done):
                 _remove(change.entry.path)
             done.append(change.entry.path)
-    for change in directories:
+    for change in owned:
+        with _explained(change.entry.path, "setting owner and mode", done):
+            _own_itself(change)
+        done.append(change.entry.path)
+    for change in (*directories, *owned):
         if change.repair is not None:
             with _explained(change.entry.path, "repairing the ownership below it", done):
                 _own(change.repair)
@@ -1155,6 +1214,17 @@ def _remove(path: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
+
+
+def _own_itself(change: Change) -> None:
+    """Set the metadata of what is there, also where it is written to meanwhile."""
+    with suppress(FileNotFoundError):
+        descriptor = os.open(change.entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            if stat.S_IFMT(os.fstat(descriptor).st_mode) in _OWNABLE:
+                _set_metadata(descriptor, change)
+        finally:
+            os.close(descriptor)
 
 
 def _own(repair: Repair) -> None:

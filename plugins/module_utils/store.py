@@ -487,7 +487,7 @@ def opened(copies: Path) -> Iterator[None]:
     """Make the directory of the copies, for its owner alone, and keep other runs out of it; StoreError."""
     with _explained(copies, "opening it"):
         if not copies.is_dir():
-            archive.make_directories(copies.parent)
+            system.make_directories(copies.parent)
             copies.mkdir(0o700, exist_ok=True)
         descriptor = os.open(copies, os.O_RDONLY | os.O_DIRECTORY)
     try:

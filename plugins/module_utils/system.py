@@ -19,6 +19,10 @@ from pathlib import Path
 # The libraries that modules need on a host beside the standard one, and Debian's packages of them.
 PACKAGES = {"requests": "python3-requests", "yaml": "python3-yaml"}
 
+# What is made on the way to something has to be passed by whoever that is for.
+DIRECTORY_MODE = 0o755
+# Of an account that is not there yet.
+NO_ID = -1
 # Nanoseconds that the clocks of a file system and of the system may be apart.
 _CLOCKS_APART = 2_000_000_000
 
@@ -61,10 +65,8 @@ def account_to_be(name: str, group: str = "", others: Iterable[str] = ()) -> Acc
         return account(name, group, known)
     except KeyError:
         uid, gid = _number(_uid, name), _number(_gid, group or name)
-        return Account(name, group or name, uid, gid, frozenset({gid, *map(_gid, known)}))
-
-
-NO_ID = -1
+        memberships = set(os.getgrouplist(name, -1)) if uid != NO_ID else ()
+        return Account(name, group or name, uid, gid, frozenset({gid, *memberships, *map(_gid, known)}))
 
 
 def _number(look_up: Callable[[str], int], name: str) -> int:
@@ -156,6 +158,14 @@ def tail(path: Path, most: int, since: int = 0) -> str:
     with path.open("rb") as file:
         file.seek(max(since, file.seek(0, os.SEEK_END) - most))
         return file.read().decode(errors="replace")
+
+
+def make_directories(directory: Path) -> None:
+    """Make a directory and its missing parents, each with DIRECTORY_MODE whatever the umask is; OSError."""
+    if not directory.is_dir():
+        make_directories(directory.parent)
+        directory.mkdir(exist_ok=True)
+        directory.chmod(DIRECTORY_MODE)
 
 
 def flush(path: Path) -> None:

@@ -180,9 +180,6 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
 from ansible_collections.rosey.nats.plugins.module_utils.action import Action, Reason, least
 from ansible_collections.rosey.nats.plugins.module_utils.entries import SPEC, EntriesModule
 
-# A change of these alone is none for a reader that has the file open or reads it as the same user.
-_NOT_READ = {state.Aspect.OWNER, state.Aspect.GROUP, state.Aspect.MODE, state.Aspect.TIME, state.Aspect.BELOW}
-
 
 def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dict[str, t.Any]:
     """Look at the host and give the module's result; StateError, ServiceError."""
@@ -203,7 +200,7 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dic
         "service": found.as_result(),
         "drop_ins": unit_checks.told(found.drop_ins),
         "action": str(_action(installed, found, reasons)),
-        "reasons": [str(reason) for reason in reasons] if found.running else [],
+        "reasons": [str(each) for each in (*(reasons if found.running else ()), *state.repairs(seen.changes))],
     }
 
 
@@ -235,7 +232,7 @@ def _command_reasons(bot: process.Bot | None, found: service.Service) -> Iterato
 def _reasons(changes: Iterable[state.Change]) -> Iterator[Reason]:
     """Name what a running bot only takes up with a new process."""
     for change in changes:
-        read = [str(item.aspect) for item in change.differences if item.aspect not in _NOT_READ]
+        read = [str(item.aspect) for item in change.differences if item.aspect not in state.METADATA]
         if read and change.entry.state != state.State.DIRECTORY and change.entry.reader:
             yield Reason("file", change.path, read[0], Action.RESTART)
 

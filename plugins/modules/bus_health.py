@@ -250,6 +250,7 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
     process,
     record_guard,
     release,
+    server_files,
     service,
 )
 
@@ -369,16 +370,28 @@ def observer_of(
 
     found = look_up_if_named(bot, bot_of(bot)) if bot else None
     is_monitored = bot and bot["monitoring_url"] and bot["mode"] == bot_health.Mode.NATS
+    serving = look_up_if_named(params, server_of(params))
     return checks.Observer(
         monitor=monitoring.connect(params),
         expectation=expectation,
         bot=monitoring.Reader(bot["url"], bot_health.BOT, timeout=params["timeout"]) if bot else None,
         bot_monitor=monitoring.connect({**params, "url": bot["monitoring_url"]}) if is_monitored else None,
-        service=look_up_if_named(params, server_of(params)),
+        service=serving,
+        files=files_of(serving) if params["local_files"] else None,
         bot_service=found,
         no_bot=bot_health.why_no_bot(bot, found) if bot else "",
         record=record_of(params, current) if params["releases"] else None,
     )
+
+
+def files_of(found: service.Service | str | None) -> server_files.Look | str | None:
+    """Look at what the server reads and writes; why that is not known, or None where none runs."""
+    if not isinstance(found, service.Service) or found.running is None:
+        return None
+    try:
+        return server_files.look(found.running)
+    except server_files.UnseenError as error:
+        return str(error)
 
 
 def record_of(

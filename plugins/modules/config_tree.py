@@ -59,7 +59,8 @@ EXAMPLES = r"""
         group: nats
         mode: "0640"
         redact: nats_conf
-        validate: runuser -u nats -- /usr/local/bin/nats-server -t -c %s
+        validate: /usr/local/bin/nats-server -t -c %s
+        validate_user: nats
       - path: /etc/nats/old.conf
         state: absent
 

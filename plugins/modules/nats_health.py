@@ -284,6 +284,7 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
     monitoring,
     process,
     sealed,
+    server_files,
     service,
 )
 from ansible_collections.rosey.nats.plugins.module_utils.asset_changes import Accepted, Doing
@@ -401,11 +402,8 @@ def result_of(outcome: Outcome, expectation: health.Expectation) -> dict[str, t.
     return result
 
 
-def failure(outcome: Outcome, url: str, wait: float, last_words: str | None, journal: str = "") -> str:
-    """Give the message of a server that did not prove itself.
-
-    last_words: the fatal error in its log, if any. journal: what it wrote there.
-    """
+def failure(outcome: Outcome, url: str, wait: float, words: Mapping[str, str | None]) -> str:
+    """Give the message of a server that did not prove itself. words: its last, by where it wrote them."""
     judgement = outcome.judgement
     who = f"nats-server at {url}"
     if outcome.missing:
@@ -413,8 +411,7 @@ def failure(outcome: Outcome, url: str, wait: float, last_words: str | None, jou
         said = "\n".join([heading, *(f"- {finding}." for finding in judgement.findings)])
     else:
         said = gate.failure(who, wait, judgement.summary, judgement.findings, lost=outcome.lost)
-    said += f"\nIts log ends with: {last_words}" if last_words else ""
-    return f"{said}\nThe journal ends with: {journal}" if journal else said
+    return said + "".join(f"\n{place} ends with: {text}" for place, text in words.items() if text)
 
 
 def read_config(path: Path) -> dict[str, t.Any]:
@@ -432,6 +429,14 @@ def has_ended(pid_file: str | None) -> bool:
         return pid_file is not None and process.read(int(Path(pid_file).read_text(encoding="ascii"))) is None
     except (OSError, ValueError):
         return False
+
+
+def last_output(pid_file: str) -> str:
+    """Give what a process wrote last before its log opened or as it crashed, less what looks like a secret."""
+    try:
+        return process.last_lines(process.output_file(Path(pid_file)))
+    except OSError:
+        return ""
 
 
 def expectation_of(params: Mapping[str, t.Any]) -> health.Expectation:
@@ -491,6 +496,28 @@ def prove_assets(
     return with_findings(outcome, found)
 
 
+def prove_files(outcome: Outcome, running: process.Process | None) -> Outcome:
+    """Add what the server's account may not read or write, so that it would not start again."""
+    if not outcome.judgement.passed or running is None:
+        return outcome
+    try:
+        found = server_files.look(running).findings
+    except server_files.UnseenError:
+        return outcome
+    judgement = replace(outcome.judgement, findings=gate.errors_first([*outcome.judgement.findings, *found]))
+    return replace(outcome, judgement=judgement)
+
+
+def running_of(params: Mapping[str, t.Any], run_command: service.RunCommand) -> process.Process | None:
+    """Give the server's process where the module's parameters lead to it."""
+    try:
+        if params["service"]:
+            return service.look_up(params["service"], run_command).running
+        return process.read(int(Path(params["pid_file"]).read_text(encoding="ascii"))) if params["pid_file"] else None
+    except (OSError, ValueError, service.ServiceError):
+        return None
+
+
 def keep(book: asset_record.Book, now: assets.Assets, given_up: Accepted, *, anew: bool) -> None:
     """Keep what has been proven to be there. anew: also where only numbers differ; ReleaseError."""
     before = book.proven()
@@ -548,6 +575,7 @@ def main() -> None:
         soak=params["soak"],
         is_hopeless=attempts.is_hopeless if attempts else lambda: has_ended(params["pid_file"]),
     )
+    outcome = prove_files(outcome, running_of(params, module.run_command) if params["local_files"] else None)
     try:
         outcome = prove_assets(params, outcome, expectation, check_mode=module.check_mode)
     except monitoring.MonitoringError as error:
@@ -558,10 +586,13 @@ def main() -> None:
     result = result_of(outcome, expectation)
     if not outcome.judgement.passed:
         silent = outcome.snapshot is None and params["local_files"]
-        last_words = health.last_words(expectation.log_file) if silent else None
         unanswered = outcome.judgement.findings[0].what == "monitoring"
-        journal = attempts.last_words() if attempts and unanswered else ""
-        module.fail_json(msg=failure(outcome, params["url"], params["wait"], last_words, journal), **result)
+        words = {
+            "Its log": health.last_words(expectation.log_file) if silent else None,
+            "The journal": attempts.last_words() if attempts and unanswered else None,
+            "Its output": last_output(params["pid_file"]) if unanswered and has_ended(params["pid_file"]) else None,
+        }
+        module.fail_json(msg=failure(outcome, params["url"], params["wait"], words), **result)
     for finding in outcome.judgement.findings:
         module.warn(str(finding))
     module.exit_json(changed=False, **result)

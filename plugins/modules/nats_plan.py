@@ -597,6 +597,7 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Obs
         asked = risks(Action.RESTART)
     if asked.refusals:
         raise ObstacleError("\n".join(asked.refusals))
+    repairs = state.repairs(change for change in changes if not _is_unit(change.path))
     result = {
         "architecture": architecture.name,
         "archive": archive.release_name(params["version"], architecture),
@@ -615,7 +616,7 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Obs
         "mark": asdict(server.mark) if server else None,
         "monitoring_url": server.url if server else None,
         "action": str(asked.situation.action),
-        "reasons": [str(reason) for reason in reasons] if started else [],
+        "reasons": [str(reason) for reason in (*(reasons if started else ()), *repairs)],
         "dangers": [danger.what for danger in asked.found],
         "accepted": asked.accepted,
         "assets": held.counts() if held else None,

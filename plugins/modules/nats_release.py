@@ -128,7 +128,7 @@ options:
             description: What stands at the path.
             type: str
             required: true
-            choices: [directory, file, section, variables, link, absent]
+            choices: [directory, owned, file, section, variables, link, absent]
           content:
             description: The text of a file or a section.
             type: str
@@ -165,6 +165,12 @@ options:
             type: str
           validate:
             description: The command that tries the file.
+            type: str
+          validate_user:
+            description: As in M(rosey.nats.config_tree).
+            type: str
+          validate_group:
+            description: As in M(rosey.nats.config_tree).
             type: str
           redact:
             description: How much of the file may be seen.

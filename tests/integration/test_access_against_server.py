@@ -21,7 +21,7 @@ from typing import Any
 import nats
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import access, conf, footprint
+from ansible_collections.rosey.nats.plugins.module_utils import access, conf, footprint, process
 from ansible_collections.rosey.nats.plugins.module_utils.access import Kind
 from ansible_collections.rosey.nats.plugins.module_utils.system import Account
 from ansible_collections.rosey.nats.tests.integration.conftest import free_ports
@@ -285,3 +285,50 @@ def test_what_is_said_is_what_the_server_meets(ground: Path, place: Path, row: R
     said = run(ground, place, config, groups)
     assert {fault.kind for fault in found} == ({row.kind} if row.kind else set())
     assert bool(said) is bool(row.kind), said
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (lambda d: None, None),
+        (lambda d: os.chown(d / "own/x.log", 0, 4), ("log_file", "chown nobody:nogroup {d}/own/x.log")),
+        (
+            lambda d: os.chown(d / "own/jetstream", 0, 0),
+            ("jetstream.store_dir", "chown -R nobody:nogroup {d}/own/jetstream"),
+        ),
+        (lambda d: (d / "nats-server.conf").chmod(0o600), ("configuration", "chgrp nogroup {d}/nats-server.conf")),
+        (lambda d: (d / "own/part.conf").unlink(), ("configuration", "bring it there")),
+    ],
+    ids=["nothing", "log of root", "store of root", "closed configuration", "include removed"],
+)
+def test_a_running_server_that_would_not_start_again_passes_no_gate_and_is_not_healthy(
+    ground: Path, place: Path, run_module: Callable[..., dict[str, Any]], damage: Prepare, told: tuple[str, str] | None
+) -> None:
+    port, monitoring_port = free_ports(2)
+    url = f"http://127.0.0.1:{monitoring_port}"
+    file, pid_file = place / "nats-server.conf", place / "pid"
+    (place / "own/part.conf").write_text("max_connections: 77")
+    config = {
+        "host": "127.0.0.1",
+        "port": port,
+        "http_port": monitoring_port,
+        **meant({**log("own/x.log"), **store("own")}, place),
+    }
+
+    def look() -> None:
+        damage(place)
+        running = process.listeners()
+        [pid] = {each.pids[0] for each in running if each.socket.port == port}
+        pid_file.write_text(str(pid))
+        os.chown(pid_file, NOBODY, NOBODY)
+        proven = run_module("nats_health", url=url, pid_file=str(pid_file), wait=0.0)
+        assert proven["passed"] is (told is None)
+        assert [finding["what"] for finding in proven["findings"]] == ([told[0]] if told else [])
+        assert "all that JetStream held" not in proven.get("msg", "")
+        program = {"binary": str(ground / "nats-server"), "config": str(file), "pid_file": str(pid_file)}
+        looked = run_module("bus_health", url=url, process=program)
+        [check] = [check for check in looked["checks"] if check["name"] == "files"]
+        assert check["status"] == ("critical" if told else "ok")
+        assert (told[1].format(d=place) if told else "") in check["remedy"]
+
+    run(ground, place, {**config, "$include": str(place / "own/part.conf")}, {NOBODY}, look)

@@ -123,6 +123,17 @@ def test_from_start_to_stop(place: Place) -> None:
     assert place.run("stopped")["changed"] is False
 
 
+def test_the_gate_tells_what_a_server_said_that_a_reload_has_ended(place: Place, run_module: RunModule) -> None:
+    place.run("started")
+    place.configure(f'log_file: "{place.directory}/none/x.log"\n')
+    place.run("reloaded")
+    gate = {"url": f"http://127.0.0.1:{place.monitor_port}", "pid_file": str(place.pid_file), "wait": 5.0}
+    result = run_module("nats_health", **gate)
+    assert result["failed"]
+    _before, _marker, said = result["msg"].partition("\nIts output ends with: ")
+    assert f"error opening file: open {place.directory}/none/x.log: no such file or directory" in said
+
+
 @pytest.mark.parametrize("state", ["started", "stopped", "reloaded", "restarted"])
 def test_check_mode_sends_no_signal(place: Place, state: str) -> None:
     running = place.run("started")

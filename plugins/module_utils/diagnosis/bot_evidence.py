@@ -14,9 +14,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils import (
+    access,
     bot_health,
     credentials,
     environment_file,
+    footprint,
     monitoring,
     process,
     subjects,
@@ -304,9 +306,8 @@ def _forbidden(path: Path, account: Account | None) -> Path | None:
     """Give the part of a path at which an account is stopped that wants to read it."""
     if account is None:
         return None
-    *above, last = evidence.steps(path)
-    wanted = [*((step, os.X_OK) for step in above), (last, os.R_OK)]
-    return next((step.path for step, access in wanted if not step.permits(account, access)), None)
+    wanted = footprint.Path("", str(path), footprint.Need.FILE)
+    return next((fault.where for fault in access.faults([wanted], account)), None)
 
 
 def _told(url: str) -> Answer:

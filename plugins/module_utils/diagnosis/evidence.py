@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import stat
 import typing as t
 from collections.abc import Iterable, Mapping
@@ -32,7 +31,6 @@ _PROPERTIES = (
 )
 # Of what systemd says in the name of a program that it is about to start, only these tell of the program.
 _ABOUT_TO_START, _NOT_STARTED = "(", ("Failed at step", ": Failed to ")
-_ACCESS_LIST = "system.posix_acl_access"
 
 
 @dataclass(frozen=True)
@@ -62,32 +60,6 @@ class Unit:
         """What it starts: the program and its arguments."""
         said = self["ExecStart"].partition("argv[]=")[2].partition(" ; ")[0]
         return tuple(said.split())
-
-
-@dataclass(frozen=True)
-class Step:
-    """One part of a path, from the root on.
-
-    owner: its user and group by name. kind: as stat.S_IFMT gives it. has_acl: its mode is not all there is.
-    """
-
-    path: Path
-    owner: str
-    kind: int
-    uid: int
-    gid: int
-    mode: int
-    has_acl: bool = False
-
-    def permits(self, account: Account, access: int) -> bool:
-        """Tell whether an account may do this, one or more of os.R_OK, os.W_OK and os.X_OK."""
-        if account.uid == 0 or self.has_acl:
-            return True
-        place = 6 if self.uid == account.uid else 3 if self.gid in account.groups else 0
-        return (self.mode >> place) & access == access
-
-    def __str__(self) -> str:
-        return f"{self.path} is of {self.owner} with mode {self.mode:04o}"
 
 
 def ask_systemd(service: str, run_command: RunCommand) -> Unit:
@@ -142,29 +114,6 @@ def account(name: str, group: str = "", others: Iterable[str] = ()) -> Account |
         return system.account(name, group, others)
     except KeyError:
         return None
-
-
-def steps(path: Path) -> tuple[Step, ...]:
-    """Give the parts of a path that are there; OSError where it can't be looked at."""
-    real = Path(os.path.realpath(path))
-    found = []
-    for part in (*reversed(real.parents), real):
-        try:
-            about = part.stat()
-        except (FileNotFoundError, NotADirectoryError):
-            break
-        owner = f"{system.user_name(about.st_uid)}:{system.group_name(about.st_gid)}"
-        mode = about.st_mode
-        known = (stat.S_IFMT(mode), about.st_uid, about.st_gid, stat.S_IMODE(mode), _has_acl(part))
-        found.append(Step(part, owner, *known))
-    return tuple(found)
-
-
-def _has_acl(path: Path) -> bool:
-    try:
-        return bool(os.getxattr(path, _ACCESS_LIST))
-    except OSError:
-        return False
 
 
 def ask_server(

@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
-import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils import (
+    access,
     footprint,
     hardening,
     health,
@@ -23,8 +21,9 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
     unit_checks,
     unit_file,
 )
-from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.evidence import Step, Unit
+from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.evidence import Unit
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.server_evidence import (
+    COMMAND_LINE,
     STORE,
     UNIT_OPTION,
     Evidence,
@@ -41,7 +40,6 @@ from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.tree import (
     finds,
     seen,
 )
-from ansible_collections.rosey.nats.plugins.module_utils.system import Account
 
 
 def diagnosis(evidence: Evidence) -> Diagnosis:
@@ -192,17 +190,6 @@ def _ask_account(evidence: Evidence) -> Iterator[Cause]:
 # What it reads and writes
 
 
-@dataclass(frozen=True)
-class _Blocked:
-    """What an account may not do where. access: as os.access() takes it."""
-
-    step: Step
-    access: int
-
-
-_ACCESS = {os.R_OK: "read", os.W_OK: "write", os.X_OK: "pass", os.W_OK | os.X_OK: "write"}
-
-
 def _ask_config_file(evidence: Evidence) -> Iterator[Cause]:
     if evidence.config is None:
         yield _cause(
@@ -232,49 +219,27 @@ def _stranger(evidence: Evidence) -> Cause | None:
     account, meant = evidence.account, evidence.described.account
     if account is None or not meant or account.name == meant:
         return None
-    stopped = [
-        blocked
-        for place in seen(evidence.places)
-        if place.option != UNIT_OPTION and (blocked := _blocked(place, account))
-    ]
+    forbidden = (place.fault for place in seen(evidence.places) if place.option != UNIT_OPTION)
+    stopped = [fault for fault in forbidden if fault and fault.kind is access.Kind.FORBIDDEN]
     if not stopped:
         return None
     return _cause(
         "path_forbidden",
         f"the server runs as {account.name}, which may not reach what belongs to {meant}",
-        *dict.fromkeys(str(blocked.step) for blocked in stopped),
+        *dict.fromkeys(fault.seen for fault in stopped),
         remedy=f"let the unit run it as {meant} again: {_edit(evidence)}, or deploy again",
     )
 
 
 def _faults(place: Place, evidence: Evidence) -> Iterator[tuple[Cause, Path]]:
     """Say what is wrong with a path, and where."""
-    if not place.exists:
-        yield _missing(place, evidence), place.needed
-        return
-    if place.option == STORE and not _is_directory(place.steps[-1]):
-        cause = _cause(
-            "store_damaged",
-            "a file stands where JetStream keeps its store",
-            f"{place.option}: {place.needed} is no directory",
-            remedy=f"move it away, then {evidence.start}; where a copy of the store was made, put it there first",
-        )
-        yield cause, place.needed
-        return
-    blocked = _blocked(place, evidence.account) if evidence.account and place.option != UNIT_OPTION else None
-    if blocked and evidence.account:
-        yield _forbidden(place, blocked, evidence.account), blocked.step.path
+    if place.fault:
+        yield _cause_of(place, place.fault, evidence), place.fault.where
+        if place.fault.kind is not access.Kind.FORBIDDEN:
+            return
     if place.option == UNIT_OPTION:
         return
-    if place.need is not footprint.Need.FILE and place.read_only:
-        cause = _cause(
-            "path_read_only",
-            f"the file system of {place.needed} is mounted read-only",
-            f"{place.option} is there",
-            remedy=f"see why (dmesg, findmnt --target {place.needed}), then mount -o remount,rw",
-        )
-        yield cause, place.needed
-    elif (obstacle := _kept_from(evidence.unit, place)) is not None:
+    if (obstacle := _kept_from(evidence.unit, place)) is not None:
         is_read = place.need is footprint.Need.FILE
         cause = _cause(
             "unit_forbids",
@@ -287,50 +252,38 @@ def _faults(place: Place, evidence: Evidence) -> Iterator[tuple[Cause, Path]]:
         yield cause, place.needed
 
 
-def _missing(place: Place, evidence: Evidence) -> Cause:
-    last = place.steps[-1].path if place.steps else Path("/")
-    need = "a directory" if place.need is footprint.Need.PARENT else str(place.need)
+def _cause_of(place: Place, fault: access.Fault, evidence: Evidence) -> Cause:
     account = evidence.account.name if evidence.account else evidence.described.account
-    make = f"install -d -o {account} -g {account} -m 750 {place.needed}, or deploy again"
+    name, what = _FAULTS[fault.kind]
+    copied = ""
+    if place.option == STORE and fault.kind is access.Kind.WRONG:
+        name, copied = (
+            "store_damaged",
+            f", then {evidence.start}; where a copy of the store was made, put it there first",
+        )
     return _cause(
-        "path_missing",
-        f"{place.needed} is not there",
-        f"{place.option} needs {need}; of that path there is {last}",
-        remedy="bring it there, or correct the configuration" if place.need is footprint.Need.FILE else make,
+        name,
+        what.format(what=fault.what, account=account),
+        f"{place.option} needs it" if fault.seen else f"{place.option}: {fault.path}",
+        *filter(None, (fault.seen,)),
+        remedy=f"{fault.remedy}{copied}{', or deploy again' if _is_mended(place, fault) else ''}",
     )
 
 
-def _forbidden(place: Place, blocked: _Blocked, account: Account) -> Cause:
-    path, last = blocked.step.path, place.file or place.steps[-1]
-    if path == last.path or path == place.steps[-1].path:
-        give = f"chgrp {account.group} {path} && chmod g+r {path}"
-        remedy = give if blocked.access == os.R_OK else f"chown -R {account.name}:{account.group} {path}"
-    else:
-        remedy = f"chmod o+x {path}"
-    return _cause(
-        "path_forbidden",
-        f"{account.name} may not {_ACCESS[blocked.access]} {path}, and the server runs as {account.name}",
-        f"{place.option} needs it",
-        str(blocked.step),
-        remedy=f"{remedy}, or deploy again",
-    )
+# What it is called, and how it is told.
+_FAULTS = {
+    access.Kind.MISSING: ("path_missing", "{what}"),
+    access.Kind.FORBIDDEN: ("path_forbidden", "{what}, and the server runs as {account}"),
+    access.Kind.READ_ONLY: ("path_read_only", "{what}"),
+    access.Kind.WRONG: ("path_wrong", "{what}"),
+}
 
 
-def _blocked(place: Place, account: Account) -> _Blocked | None:
-    """Give the first part of a path at which an account is stopped."""
-    *above, last = place.steps
-    wanted = [(step, os.X_OK) for step in above]
-    if place.need is footprint.Need.FILE:
-        wanted.append((last, os.R_OK))
-    elif place.file:
-        wanted += [(last, os.X_OK), (place.file, os.W_OK)]
-    else:
-        wanted.append((last, os.W_OK | os.X_OK))
-    return next((_Blocked(step, access) for step, access in wanted if not step.permits(account, access)), None)
-
-
-def _is_directory(step: Step) -> bool:
-    return step.kind == stat.S_IFDIR
+def _is_mended(place: Place, fault: access.Fault) -> bool:
+    """Tell whether a deployment mends it, which owns what it describes and what the server itself has made."""
+    is_described = place.option in (STORE, COMMAND_LINE) or place.need is footprint.Need.PARENT
+    is_at_it = fault.where == place.needed or place.needed in fault.where.parents
+    return is_described and is_at_it and fault.kind in (access.Kind.FORBIDDEN, access.Kind.MISSING)
 
 
 def _kept_from(unit: Unit | NotSeenError | None, place: Place) -> hardening.Obstacle | None:
@@ -348,7 +301,8 @@ def _ask_disk(evidence: Evidence) -> Iterator[Cause]:
     full: dict[int, list[Place]] = {}
     for place in seen(evidence.places):
         writes = place.need is not footprint.Need.FILE and place.option != UNIT_OPTION
-        if writes and not place.read_only and _is_full(place):
+        is_read_only = place.fault is not None and place.fault.kind is access.Kind.READ_ONLY
+        if writes and not is_read_only and _is_full(place):
             full.setdefault(place.device, []).append(place)
     for places in full.values():
         first = places[0]

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils import (
+    access,
     archive,
     asset_reading,
     conf,
@@ -26,7 +27,7 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
     system,
 )
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis import evidence
-from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.evidence import Step, Unit
+from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.evidence import Unit
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.tree import NotSeenError, attempt, seen
 from ansible_collections.rosey.nats.plugins.module_utils.service import RunCommand
 from ansible_collections.rosey.nats.plugins.module_utils.system import Account
@@ -34,6 +35,7 @@ from ansible_collections.rosey.nats.plugins.module_utils.system import Account
 Answer = monitoring.Answer
 STORE = "jetstream.store_dir"
 UNIT_OPTION = "ReadWritePaths of the unit"
+COMMAND_LINE = "the command line (-c)"
 
 
 @dataclass(frozen=True)
@@ -83,25 +85,17 @@ class Trial:
 class Place:
     """A path that the server needs.
 
-    option: which names it. needed: what of it has to be there. steps: of that, those that are. file: the file itself,
-    where only the directory around it is needed and it is there already. read_only, free_bytes, free_inodes: of its
-    file system; None where it has no such limit.
+    option: which names it. needed: what of it has to be there. fault: what keeps who runs the server from it.
+    free_bytes, free_inodes: of its file system; None where it has no such limit.
     """
 
     option: str
     need: footprint.Need
     needed: Path
-    steps: tuple[Step, ...] = ()
-    file: Step | None = None
+    fault: access.Fault | None = None
     device: int = 0
-    read_only: bool = False
     free_bytes: int | None = None
     free_inodes: int | None = None
-
-    @property
-    def exists(self) -> bool:
-        """Whether all of it is there."""
-        return bool(self.steps) and self.steps[-1].path == Path(os.path.realpath(self.needed))
 
 
 @dataclass(frozen=True)
@@ -189,7 +183,7 @@ def look(described: Described, run_command: RunCommand) -> Evidence:
         monitor=asked,
         fault=fault,
         tested=attempt(lambda: _try(binary.path, config_file, account)) if account and testable else None,
-        places=attempt(lambda: tuple(_places(known, config_file, unit))),
+        places=attempt(lambda: tuple(_places(known, config_file, unit, account))),
         taken=attempt(lambda: tuple(process.taken(_addresses(known), [pid]))),
         absent=dict(_absent(known)),
         pid=pid,
@@ -275,44 +269,39 @@ def _try(binary: Path, config_file: Path, account: Account) -> Trial:
     return Trial(done.returncode, process.redact(done.stdout.strip()))
 
 
-def _places(config: Mapping[str, t.Any], config_file: Path, unit: Unit | NotSeenError | None) -> Iterator[Place]:
+def _places(
+    config: Mapping[str, t.Any], config_file: Path, unit: Unit | NotSeenError | None, account: Account | None
+) -> Iterator[Place]:
     """Look at every path that the server needs, each once."""
-    wanted = [footprint.Path("the command line (-c)", str(config_file), footprint.Need.FILE), *footprint.paths(config)]
+    wanted = [footprint.Path(COMMAND_LINE, str(config_file), footprint.Need.FILE), *footprint.paths(config)]
     if isinstance(unit, Unit):
         named = unit["ReadWritePaths"].split()
-        wanted += [footprint.Path(UNIT_OPTION, each, footprint.Need.DIRECTORY) for each in named]
+        wanted += [footprint.Path(UNIT_OPTION, each, footprint.Need.DIRECTORY) for each in named if each[0] == "/"]
     known = set()
     for path in wanted:
-        if not path.path.startswith("/"):
-            continue  # such as a path of systemd's with a mark before it
-        place = _place(path)
-        if place.needed not in known or path.option != UNIT_OPTION:
-            known.add(place.needed)
-            yield place
+        if path.required not in known or path.option != UNIT_OPTION:
+            known.add(path.required)
+            # what the unit names is for systemd to find
+            yield _place(path, account if path.option != UNIT_OPTION else None)
 
 
-def _place(wanted: footprint.Path) -> Place:
-    path, needed = Path(wanted.path), Path(wanted.required)
-    inner = path / "jetstream"
-    if wanted.option == STORE and inner.exists():
-        needed = inner  # what the server makes in it, and writes to
+def _place(wanted: footprint.Path, account: Account | None) -> Place:
+    """Look at a path as an account, or as whoever looks."""
     try:
-        found = evidence.steps(needed)
-        file = evidence.steps(path)[-1] if wanted.need is footprint.Need.PARENT and path.exists() else None
-        system_of = os.statvfs(found[-1].path)
+        fault = next(iter(access.faults([wanted], account or system.account(""))), None)
+        nearest = access.steps(Path(wanted.required))[-1].path
+        system_of = os.statvfs(nearest)
         return Place(
             wanted.option,
             wanted.need,
-            needed,
-            found,
-            file,
-            found[-1].path.stat().st_dev,
-            bool(system_of.f_flag & os.ST_RDONLY),
+            Path(wanted.required),
+            fault,
+            nearest.stat().st_dev,
             system_of.f_bavail * system_of.f_frsize,
             system_of.f_favail if system_of.f_files else None,
         )
     except OSError as error:
-        raise NotSeenError(f"{wanted.option}: {path}", error.strerror or str(error), "run as root") from error
+        raise NotSeenError(f"{wanted.option}: {wanted.path}", error.strerror or str(error), "run as root") from error
 
 
 def _addresses(config: Mapping[str, t.Any]) -> list[process.Endpoint]:

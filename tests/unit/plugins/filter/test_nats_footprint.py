@@ -16,6 +16,7 @@ def test_the_filter_gives_plain_data() -> None:
         "client_url": "nats://localhost:4222",
         "monitoring_url": "http://127.0.0.1:8222",
         "writable_directories": [],
+        "kept": [],
         "stop": {"signal": "INT", "timeout": 90},
         "is_local": True,
     }

@@ -18,6 +18,7 @@ from ansible_collections.rosey.nats.plugins.module_utils.system import NO_ID, Ac
 
 NATS = Account("nats", "nats", 990, 990, frozenset({990, 12}))
 TO_BE = Account("rosey-to-be", "rosey-to-be", NO_ID, NO_ID, frozenset({NO_ID}))
+ROOT = Account("root", "root", 0, 0, frozenset({0}))
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another account")
 
 
@@ -165,3 +166,37 @@ def test_an_account_that_is_not_there_yet_owns_nothing() -> None:
     found = system.account_to_be(TO_BE.name, "", ["root", "no-such-group"])
     assert (found.uid, found.gid, found.groups) == (NO_ID, NO_ID, {NO_ID, 0})
     assert system.account_to_be("root", "no-such-group").uid == 0
+
+
+@pytest.mark.parametrize(
+    ("owner", "mode", "asked", "permitted"),
+    [
+        ((990, 0), 0o600, os.R_OK | os.W_OK, True),
+        ((990, 0), 0o400, os.W_OK, False),
+        ((990, 990), 0o077, os.R_OK, False),
+        ((0, 990), 0o640, os.R_OK, True),
+        ((0, 12), 0o640, os.R_OK, True),
+        ((0, 990), 0o640, os.W_OK, False),
+        ((0, 0), 0o640, os.R_OK, False),
+        ((0, 0), 0o644, os.R_OK, True),
+        ((0, 0), 0o744, os.X_OK, False),
+        ((0, 0), 0o755, os.R_OK | os.X_OK, True),
+    ],
+)
+def test_a_mode_permits_what_the_kernel_would(owner: tuple[int, int], mode: int, asked: int, permitted: bool) -> None:
+    step = Step(Path("/x"), "x:x", stat.S_IFREG, *owner, mode)
+    assert step.permits(NATS, asked) is permitted
+    assert step.permits(ROOT, asked)
+
+
+def test_an_access_list_may_permit_what_the_mode_does_not() -> None:
+    assert Step(Path("/x"), "x:x", stat.S_IFREG, 0, 0, 0o600, has_acl=True).permits(NATS, os.R_OK)
+
+
+def test_the_parts_of_a_path_are_those_that_are_there(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir(mode=0o750)
+    (tmp_path / "link").symlink_to("there")
+    found = access.steps(tmp_path / "link" / "not" / "there")
+    assert [step.path for step in found] == [*reversed(tmp_path.resolve().parents), tmp_path, tmp_path / "there"]
+    assert (found[-1].kind, found[-1].mode, found[-1].uid) == (stat.S_IFDIR, 0o750, os.geteuid())
+    assert str(found[0]) == f"/ is of root:root with mode {found[0].mode:04o}"

@@ -22,7 +22,10 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
     checks,
     lost_streams,
     monitoring,
+    server_files,
 )
+from ansible_collections.rosey.nats.plugins.module_utils.access import Fault
+from ansible_collections.rosey.nats.plugins.module_utils.access import Kind as FaultKind
 from ansible_collections.rosey.nats.plugins.module_utils.checks import (
     KINDS,
     Check,
@@ -39,6 +42,7 @@ from ansible_collections.rosey.nats.plugins.module_utils.checks import (
 from ansible_collections.rosey.nats.plugins.module_utils.monitoring import MonitoringError
 from ansible_collections.rosey.nats.plugins.module_utils.process import Process
 from ansible_collections.rosey.nats.plugins.module_utils.service import Service
+from ansible_collections.rosey.nats.plugins.module_utils.system import Account
 from ansible_collections.rosey.nats.plugins.module_utils.unit_file import Setting
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import (
     BOT,
@@ -106,6 +110,7 @@ def compared(*streams: assets.Stream, data: Path | None = None, **changes: Any) 
     return lost_streams.compare(Path("/releases"), PROVEN, assets.of(streams), data, **changes)
 
 
+NATS = Account("nats", "nats", 990, 990, frozenset({990}))
 WELL = Snapshot(
     answers=HEALTHY,
     connected=Connected(0.001, SERVER_ID),
@@ -114,6 +119,16 @@ WELL = Snapshot(
     held={"rosey-bot-prod": (), "rosey-bot-prod-quotes": (QUOTE, ADD)},
     bot_service=SERVICE,
     streams=compared(*PROVEN.assets.streams.values()),
+    files=server_files.Look(NATS, ()),
+)
+CLOSED = Fault(
+    "jetstream.store_dir",
+    "/var/lib/nats",
+    Path("/var/lib/nats"),
+    FaultKind.FORBIDDEN,
+    "nats may not pass /var/lib/nats",
+    "/var/lib/nats is of root:root with mode 0700",
+    "chown -R nats:nats /var/lib/nats",
 )
 SILENT = MonitoringError("http://h:8222/varz", "connection refused, nothing listens there", "start it")
 
@@ -241,6 +256,13 @@ TOLD = bot_health.Told
             {"service": "warning"},
             "expected User as its unit has it, found that /x.conf sets User=root",
         ),
+        (
+            replace(WELL, files=server_files.Look(NATS, [CLOSED])),
+            MEANT,
+            {"files": "critical"},
+            "nats may not pass /var/lib/nats; /var/lib/nats is of root:root with mode 0700",
+        ),
+        (replace(WELL, files="/etc/nats can't be read"), MEANT, {"files": "warning"}, "/etc/nats can't be read"),
         (replace(WELL, service=replace(SERVICE, failing=True)), MEANT, {"service": "warning"}, "started again"),
         (replace(WELL, service=replace(SERVICE, enabled=False)), MEANT, {"service": "warning"}, "it does not"),
         (replace(WELL, service="no systemctl"), MEANT, {"service": "critical"}, "no systemctl"),
@@ -289,7 +311,7 @@ def test_what_is_wrong_has_its_check_and_no_other(
 def test_a_server_that_does_not_answer_is_critical_and_the_rest_is_made() -> None:
     found = made(replace(WELL, answers=dict.fromkeys(checks.ENDPOINTS, SILENT), held=SILENT, streams=SILENT))
     assert list(found) == list(KINDS)
-    well = {"service", "connection", "bot_service", "bot", "bot_errors"}
+    well = {"service", "files", "connection", "bot_service", "bot", "bot_errors"}
     unknown = dict.fromkeys(KINDS.keys() - well - {"server"}, Status.UNKNOWN)
     assert not_well(found) == {"server": Status.CRITICAL, **unknown}
     assert checks.worst(check.status for check in found.values()) is Status.CRITICAL
@@ -317,7 +339,9 @@ def test_an_answer_that_no_server_gives_is_unknown(answers: dict[str, Any], expe
 def test_what_a_host_does_not_have_has_no_check() -> None:
     bare = Snapshot(HEALTHY)
     names = set(made(bare, Expectation()))
-    assert KINDS.keys() - names == {"streams", "service", "connection", "bot_service", "bot", "bot_errors", "plugins"}
+    assert KINDS.keys() - names == {
+        *("streams", "service", "files", "connection", "bot_service", "bot", "bot_errors", "plugins")
+    }
     absent = Snapshot(HEALTHY, no_bot="no bot is installed at /opt/rosey-bot")
     found = made(absent, replace(MEANT, service=None, client_url=None))
     assert {"bot_service", "bot_errors", "plugins"}.isdisjoint(found)

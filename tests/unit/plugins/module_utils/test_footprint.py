@@ -240,3 +240,16 @@ def test_paths_say_what_has_to_be_there() -> None:
 )
 def test_a_path_has_one_spelling(config: Config, expected: Config) -> None:
     assert footprint.one_spelling(config) == expected
+
+
+def test_what_the_server_made_and_writes_to_again() -> None:
+    config = {
+        "log_file": "/var//log/nats.log",
+        "pid_file": "run/nats.pid",
+        "ports_file_dir": "/run/nats",
+        "jetstream": {"store_dir": "/var/lib/nats/"},
+        "tls": {"cert_file": "/etc/nats/server.pem", "key_file": "/etc/nats/server.key"},
+    }
+    assert footprint.kept(config) == ("/run/nats.pid", "/var/lib/nats/jetstream", "/var/log/nats.log")
+    assert footprint.kept({"log_file": "/dev/stdout", "pid_file": "/run/link/../nats.pid"}) == ()
+    assert footprint.kept({"log_file": {"$variable": "LOG"}}) == ()

@@ -124,6 +124,19 @@ def test_only_the_owner_can_look(host: Host) -> None:
     assert set(modes.values()) == {0o600}
 
 
+def test_everybody_passes_what_is_made_above(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        sealed.prepare(tmp_path / "a" / "b" / "releases")
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("a", "a/b", "a/b/releases")] == [
+        0o755,
+        0o755,
+        0o700,
+    ]
+
+
 def test_the_same_is_not_recorded_twice(host: Host) -> None:
     first = host.deploy("a")
     assert host.write(server("a")) == release.Written(first, changed=False)

@@ -393,7 +393,17 @@ def test_what_is_not_given_follows_the_umask(tmp_path: Path) -> None:
         put(directory(tmp_path / "a" / "d"), file(tmp_path / "a" / "f"))
     finally:
         os.umask(old)
-    assert [mode(tmp_path / "a" / name) for name in (".", "d", "f")] == [0o750, 0o750, 0o640]
+    assert [mode(tmp_path / "a" / name) for name in (".", "d", "f")] == [0o755, 0o750, 0o640]
+
+
+@pytest.mark.parametrize("umask", [0o077, 0o027, 0])
+def test_everybody_passes_the_directories_that_are_made_above(tmp_path: Path, umask: int) -> None:
+    old = os.umask(umask)
+    try:
+        put(directory(tmp_path / "a" / "b" / "c", mode="0700", recurse=True))
+    finally:
+        os.umask(old)
+    assert [mode(tmp_path / name) for name in ("a", "a/b", "a/b/c")] == [0o755, 0o755, 0o700]
 
 
 def test_content_is_never_readable_before_its_mode_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -548,6 +558,29 @@ def test_ownership_is_repaired_below_a_directory(tmp_path: Path, other_group: tu
         "store/own/f": mine,
     }
     assert tmp_path.stat().st_gid == mine
+    assert put(*entries) == []
+
+
+def owned(path: Path, **more: Any) -> dict[str, Any]:
+    return {"path": str(path), "state": "owned", **more}
+
+
+def test_what_is_there_is_given_to_another_whatever_it_holds(tmp_path: Path, other_group: tuple[str, bool]) -> None:
+    group, allowed = other_group
+    (tmp_path / "log").write_text("kept\n")
+    (tmp_path / "store" / "stream").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("log")
+    names = ("log", "store", "link", "missing", "none/at/all")
+    entries = [owned(tmp_path / name, group=group, recurse=True) for name in names]
+    found = {change.path: change.what for change in state.compare(entries)}
+    assert found == {str(tmp_path / "log"): ("group",), str(tmp_path / "store"): ("group", "ownership below")}
+    if not allowed:
+        assert "may not do that" in refusal(*entries)
+        return
+    put(*entries)
+    theirs = {path.name for path in tmp_path.rglob("*") if path.lstat().st_gid == int(group)}
+    assert theirs == {"log", "store", "stream"}
+    assert (tmp_path / "log").read_text() == "kept\n"
     assert put(*entries) == []
 
 
@@ -746,6 +779,23 @@ def test_a_rehearsal_can_be_read_by_the_account_that_may_read_the_file(tmp_path:
     group = str(NOBODY if os.geteuid() == 0 else os.getegid())
     entry = file(tmp_path / "f", mode="0640", group=group, validate=f"{sys.executable} {script} %s")
     assert state.rehearse(state.compare([entry])) == {}
+
+
+def test_a_command_runs_as_the_service_does(tmp_path: Path) -> None:
+    """With its user's groups and the group that it was given, and not with what its user's own group is."""
+    if os.geteuid() != 0:
+        pytest.skip("only root runs a command as another")
+    code = "import os, sys; sys.exit(f'{os.getuid()} {os.getgid()} {sorted(os.getgroups())} {os.getcwd()}')"
+    entry = file(tmp_path / "f", validate=f'{sys.executable} -c "{code}" %s', validate_user="nobody")
+    daemon = state._gid("daemon")
+    own = pwd.getpwnam("nobody").pw_gid
+    for group, gid in (("", own), ("daemon", daemon), (str(daemon), daemon)):
+        told = rf"It said: {NOBODY} {gid} \[{gid}\] /$"
+        with pytest.raises(state.StateError, match=told):
+            put({**entry, "validate_group": group or None})
+    assert "can't be run as no-such-user" in refusal({**entry, "validate_user": "no-such-user"})
+    [why] = state.rehearse(state.compare([{**entry, "validate_user": "no-such-user"}])).values()
+    assert "no-such-user" in why
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_check_mode_predicts_what_the_run_does(tmp_path: Path, run_module: RunMo
         {
             "path": f"{tmp_path}/etc",
             "what": ["created"],
-            "reasons": ["created: absent -> directory"],
+            "reasons": ["created: absent -> directory", "mode: 0755"],
         },
         {
             "path": f"{tmp_path}/etc/nats",

@@ -349,7 +349,7 @@ def test_a_server_has_to_go_on_proving_itself(later: dict[str, Any] | None, what
     assert outcome.lost
     assert outcome.judgement.findings[0].what == what
     assert clock.now - 1000 < 4
-    said = nats_health.failure(outcome, "http://h", 30, None)
+    said = nats_health.failure(outcome, "http://h", 30, {"Its log": None})
     assert said.startswith("nats-server at http://h has proven what was meant, but not for as long as it was watched")
     assert "gate_passed_seconds" not in nats_health.result_of(outcome, health.expect({}))
     short = Clock().prove(lambda now: {} if now < 2 else later, wait=30, soak=1)
@@ -375,7 +375,7 @@ def test_a_server_that_will_not_answer_is_not_waited_for() -> None:
     )
     assert len(looks) == 3
     assert clock.now - 1000 < 1
-    said = nats_health.failure(outcome, "http://h", 30, None, "nats-server: no licence today")
+    said = nats_health.failure(outcome, "http://h", 30, {"The journal": "nats-server: no licence today"})
     assert said.endswith("\nThe journal ends with: nats-server: no licence today")
 
 

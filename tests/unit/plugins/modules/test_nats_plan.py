@@ -62,7 +62,6 @@ class Host:
         if loaded is not None:
             self.record(loaded)
             changes["releases"] = str(self.root / "releases")
-        content = f"host: 127.0.0.1\nport: {self.port}\n{config}"
         arguments: dict[str, Any] = {
             "runtime": "process",
             "pid_file": str(self.root / "pid"),
@@ -70,12 +69,17 @@ class Host:
             "directory": str(self.root / "lib"),
             "link": str(self.root / "nats-server"),
             "config_file": str(self.config_file),
-            "entries": [{"path": str(self.config_file), "state": "file", "mode": "0640", "content": content}],
+            "entries": [self.entry(config)],
         }
         return self.run_module("nats_plan", **{**arguments, **changes})
 
+    def entry(self, config: str) -> dict[str, Any]:
+        content = f"host: 127.0.0.1\nport: {self.port}\n{config}"
+        return {"path": str(self.config_file), "state": "file", "mode": "0640", "content": content}
+
     def deploy(self, config: str) -> None:
         self.config_file.write_text(f"host: 127.0.0.1\nport: {self.port}\n{config}")
+        self.config_file.chmod(0o640)
 
 
 @pytest.fixture
@@ -159,6 +163,14 @@ def test_a_running_server_is_disturbed_as_little_as_possible(
 ) -> None:
     result = running.plan(config)
     assert (result["action"], result["reasons"]) == (action, reasons)
+
+
+def test_a_repair_is_told_and_asks_for_nothing(running: Host) -> None:
+    running.config_file.chmod(0o666)
+    logs = {"path": str(running.root / "logs"), "state": "directory", "mode": "0750"}
+    entries = [{**running.entry("debug: false"), "mode": "0640"}, logs]
+    result = running.plan("", entries=entries)
+    assert (result["action"], result["reasons"]) == ("nothing", [f"{running.config_file} mode: 0666 -> 0640 (nothing)"])
 
 
 def test_another_binary_asks_for_a_restart(running: Host) -> None:
@@ -335,6 +347,7 @@ def test_a_file_that_is_gone_is_no_reason_to_do_nothing(monitored: Host, damage:
     monitored.config_file.unlink()
     if damage == "unreadable":
         monitored.config_file.write_text("port: [")
+        monitored.config_file.chmod(0o640)
     assert monitored.plan(config)["action"] == "restart"
     known = monitored.plan(config, loaded=proven)
     assert (known["action"], len(known["reasons"])) == ("reload", 1)

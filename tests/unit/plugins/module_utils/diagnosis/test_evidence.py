@@ -4,54 +4,13 @@
 from __future__ import annotations
 
 import json
-import os
-import stat
-from pathlib import Path
 
 import pytest
 
 from ansible_collections.rosey.nats.plugins.module_utils import monitoring
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis import evidence
-from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.evidence import Step, Unit
+from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.evidence import Unit
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.tree import NotSeenError
-from ansible_collections.rosey.nats.plugins.module_utils.system import Account
-
-NATS = Account("nats", "nats", 990, 990, frozenset({990, 50}))
-ROOT = Account("root", "root", 0, 0, frozenset({0}))
-
-
-@pytest.mark.parametrize(
-    ("owner", "mode", "access", "permitted"),
-    [
-        ((990, 0), 0o600, os.R_OK | os.W_OK, True),
-        ((990, 0), 0o400, os.W_OK, False),
-        ((990, 990), 0o077, os.R_OK, False),
-        ((0, 990), 0o640, os.R_OK, True),
-        ((0, 50), 0o640, os.R_OK, True),
-        ((0, 990), 0o640, os.W_OK, False),
-        ((0, 0), 0o640, os.R_OK, False),
-        ((0, 0), 0o644, os.R_OK, True),
-        ((0, 0), 0o744, os.X_OK, False),
-        ((0, 0), 0o755, os.R_OK | os.X_OK, True),
-    ],
-)
-def test_a_mode_permits_what_the_kernel_would(owner: tuple[int, int], mode: int, access: int, permitted: bool) -> None:
-    step = Step(Path("/x"), "x:x", stat.S_IFREG, *owner, mode)
-    assert step.permits(NATS, access) is permitted
-    assert step.permits(ROOT, access)
-
-
-def test_an_access_list_may_permit_what_the_mode_does_not() -> None:
-    assert Step(Path("/x"), "x:x", stat.S_IFREG, 0, 0, 0o600, has_acl=True).permits(NATS, os.R_OK)
-
-
-def test_the_parts_of_a_path_are_those_that_are_there(tmp_path: Path) -> None:
-    (tmp_path / "there").mkdir(mode=0o750)
-    (tmp_path / "link").symlink_to("there")
-    found = evidence.steps(tmp_path / "link" / "not" / "there")
-    assert [step.path for step in found] == [*reversed(tmp_path.resolve().parents), tmp_path, tmp_path / "there"]
-    assert (found[-1].kind, found[-1].mode, found[-1].uid) == (stat.S_IFDIR, 0o750, os.geteuid())
-    assert str(found[0]) == f"/ is of root:root with mode {found[0].mode:04o}"
 
 
 def entry(message: object, **changes: str) -> str:

@@ -6,18 +6,18 @@
 from __future__ import annotations
 
 import ipaddress
-import stat
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import assets, lost_streams, process, unit_file
+from ansible_collections.rosey.nats.plugins.module_utils import access, assets, lost_streams, process, unit_file
 from ansible_collections.rosey.nats.plugins.module_utils.asset_record import Proven
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis import server
-from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.evidence import Step, Unit
+from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.evidence import Unit
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.server_evidence import (
+    COMMAND_LINE,
     STORE,
     UNIT_OPTION,
     Binary,
@@ -52,18 +52,21 @@ PROPERTIES = {
 }
 
 
-def steps(path: str, uid: int = 990, mode: int = 0o750, kind: int = stat.S_IFDIR) -> tuple[Step, ...]:
-    """Give the parts of a path, of which only the last has that owner and mode."""
-    parts = [*reversed(Path(path).parents), Path(path)]
-    return (
-        *(Step(part, "root:root", stat.S_IFDIR, 0, 0, 0o755) for part in parts[:-1]),
-        Step(parts[-1], "x:x", kind, uid, uid, mode),
-    )
+LOG = Place("log_file", Need.PARENT, Path("/var/log/nats"), device=1, free_bytes=1 << 30)
+KEPT = Place(STORE, Need.DIRECTORY, Path("/var/lib/nats"), device=1, free_bytes=1 << 30)
+CONFIG = Place(COMMAND_LINE, Need.FILE, FILE, device=1, free_bytes=0)
 
 
-LOG = Place("log_file", Need.PARENT, Path("/var/log/nats"), steps("/var/log/nats"), device=1, free_bytes=1 << 30)
-KEPT = Place(STORE, Need.DIRECTORY, Path("/var/lib/nats"), steps("/var/lib/nats"), device=1, free_bytes=1 << 30)
-CONFIG = Place("-c", Need.FILE, FILE, steps(str(FILE), 0, 0o644, stat.S_IFREG), device=1, free_bytes=0)
+def at_fault(
+    place: Place, remedy: str, where: str = "", kind: access.Kind = access.Kind.FORBIDDEN
+) -> dict[str, tuple[Place, ...]]:
+    """Give a place at which the account is stopped."""
+    where = where or str(place.needed)
+    seen = f"{where} is of root:root with mode 0700" if kind is access.Kind.FORBIDDEN else ""
+    found = access.Fault(place.option, str(place.needed), Path(where), kind, f"nats may not {where}", seen, remedy)
+    return {"places": (replace(place, fault=found),)}
+
+
 HEALTHY = Evidence(
     described=DESCRIBED,
     unit=Unit("nats", PROPERTIES),
@@ -80,7 +83,7 @@ HEALTHY = Evidence(
 )
 
 
-HOME = Place("tls.cert_file", Need.FILE, Path("/home/x"), steps("/home/x", 0, 0o644, stat.S_IFREG), device=1)
+HOME = Place("tls.cert_file", Need.FILE, Path("/home/x"), device=1)
 
 
 def files(drop_in: str) -> unit_file.Files:
@@ -228,39 +231,20 @@ def test_the_last_words_are_of_the_process_that_ended(log: str, fatal: str) -> N
             "/healthz: ok: x: no leader",
         ),
         ({"log": "[7] x [WRN] Stream metafile HISTORY: checksums do not match"}, "store_damaged", "HISTORY"),
-        ({"places": (replace(LOG, steps=LOG.steps[:-1]),)}, "path_missing", "there is /var/log"),
-        ({"places": (replace(LOG, steps=steps("/var/log/nats", 0)),)}, "path_forbidden", "chown -R nats:nats"),
+        (at_fault(LOG, "install -d", kind=access.Kind.MISSING), "path_missing", "install -d, or deploy again"),
+        (at_fault(LOG, "chown x"), "path_forbidden", "mode 0700 chown x, or deploy again"),
+        (at_fault(LOG, "chown x"), "path_forbidden", "and the server runs as nats"),
+        (at_fault(LOG, "chown x", "/var/log/nats/x.log"), "path_forbidden", "chown x, or deploy again"),
+        (at_fault(CONFIG, "chgrp nats"), "path_forbidden", "chgrp nats, or deploy again"),
+        (at_fault(KEPT, "", kind=access.Kind.READ_ONLY), "path_read_only", "/var/lib/nats"),
+        (at_fault(KEPT, "move it", kind=access.Kind.WRONG), "store_damaged", "where a copy of the store was made"),
+        (at_fault(LOG, "move it", kind=access.Kind.WRONG), "path_wrong", "move it"),
         (
-            {"places": (replace(LOG, file=Step(Path("/var/log/nats/x.log"), "x:x", stat.S_IFREG, 0, 0, 0o600)),)},
-            "path_forbidden",
-            "write /var/log/nats/x.log",
-        ),
-        (
-            {"places": (replace(LOG, steps=(*steps("/var/log", 0, 0o700), LOG.steps[-1])),)},
-            "path_forbidden",
-            "chmod o+x /var/log",
-        ),
-        (
-            {"places": (replace(CONFIG, steps=steps(str(FILE), 0, 0o600, stat.S_IFREG)),)},
-            "path_forbidden",
-            "chgrp nats",
-        ),
-        (
-            {"account": Account("nobody", "nogroup", 65534, 65534, frozenset({65534}))},
+            {**at_fault(LOG, ""), "account": Account("nobody", "nogroup", 65534, 65534, frozenset({65534}))},
             "path_forbidden",
             "runs as nobody",
         ),
-        ({"places": (replace(KEPT, read_only=True),)}, "path_read_only", "findmnt"),
-        (
-            {"places": (replace(KEPT, needed=Path("/srv"), steps=steps("/srv")),)},
-            "unit_forbids",
-            "ReadWritePaths=/srv",
-        ),
-        (
-            {"places": (replace(KEPT, steps=steps("/var/lib/nats", kind=stat.S_IFREG)),)},
-            "store_damaged",
-            "a file stands",
-        ),
+        ({"places": (replace(KEPT, needed=Path("/srv")),)}, "unit_forbids", "ReadWritePaths=/srv"),
         ({"places": (replace(LOG, free_bytes=0), KEPT)}, "disk_full", "log_file"),
         ({"places": (replace(LOG, free_inodes=0), KEPT)}, "disk_full", "no inodes"),
     ],
@@ -270,6 +254,11 @@ def test_what_is_wrong_with_what_it_needs_is_certain(changes: dict[str, Any], na
     assert cause.name == name
     assert says in " ".join((cause.cause, *cause.evidence, cause.remedy))
     assert cause.confidence >= Confidence.LIKELY
+
+
+def test_a_deployment_is_no_remedy_for_what_it_does_not_own() -> None:
+    for place, where in ((LOG, "/var"), (Place("tls.key_file", Need.FILE, Path("/key.pem")), "")):
+        assert first(replace(HEALTHY, **at_fault(place, "chmod o+x", where))).remedy == "chmod o+x"
 
 
 def test_two_paths_on_one_full_disk_are_one_cause() -> None:
@@ -283,11 +272,10 @@ def test_two_paths_on_one_full_disk_are_one_cause() -> None:
     [
         replace(KEPT, free_bytes=0, need=Need.FILE),
         replace(KEPT, free_bytes=0, option=UNIT_OPTION),
-        replace(KEPT, steps=steps("/var/lib/nats", 0), option=UNIT_OPTION),
-        replace(KEPT, needed=Path("/var/lib/nats/jetstream"), steps=steps("/var/lib/nats/jetstream")),
+        replace(KEPT, needed=Path("/var/lib/nats/jetstream")),
         replace(KEPT, free_inodes=None),
     ],
-    ids=["it is only read", "only the unit names it", "only the unit may write", "below an allowed one", "no inodes"],
+    ids=["it is only read", "only the unit names it", "below an allowed one", "no inodes"],
 )
 def test_what_does_no_harm_is_no_cause(place: Place) -> None:
     assert server.diagnosis(replace(HEALTHY, places=(place,))).causes == ()
@@ -306,16 +294,15 @@ def test_two_addresses_that_one_program_holds_are_one_cause() -> None:
 
 
 def test_what_explains_the_end_is_told_instead_of_the_last_words() -> None:
-    down = replace(
-        ended("nats-server: open: permission denied"), places=(replace(LOG, steps=steps("/var/log/nats", 0)),)
-    )
+    down = replace(ended("nats-server: open: permission denied"), **at_fault(LOG, "chown x"))
     found = server.diagnosis(down)
     assert [cause.name for cause in found.causes if cause.confidence is Confidence.CERTAIN] == ["path_forbidden"]
     assert "SELinux" not in found.causes[0].remedy
 
 
 def test_a_file_that_is_missing_is_told_once_and_not_as_an_invalid_configuration() -> None:
-    missing = Place("tls.cert_file", Need.FILE, Path("/etc/nats/x.pem"), steps("/etc/nats", 0, 0o755))
+    place = Place("tls.cert_file", Need.FILE, Path("/etc/nats/x.pem"))
+    [missing] = at_fault(place, "bring it there", kind=access.Kind.MISSING)["places"]
     tested = Trial(1, "nats-server: x:3:1: open /etc/nats/x.pem: no such file or directory")
     assert [each.name for each in server.diagnosis(replace(HEALTHY, places=(missing,), tested=tested)).causes] == [
         "path_missing"
