@@ -575,7 +575,9 @@ def main() -> None:
         soak=params["soak"],
         is_hopeless=attempts.is_hopeless if attempts else lambda: has_ended(params["pid_file"]),
     )
-    outcome = prove_files(outcome, running_of(params, module.run_command) if params["local_files"] else None)
+    # what is only predicted to be mended is not yet, and the plan has looked at it
+    if params["local_files"] and not module.check_mode:
+        outcome = prove_files(outcome, running_of(params, module.run_command))
     try:
         outcome = prove_assets(params, outcome, expectation, check_mode=module.check_mode)
     except monitoring.MonitoringError as error:

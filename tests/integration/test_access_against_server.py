@@ -324,6 +324,8 @@ def test_a_running_server_that_would_not_start_again_passes_no_gate_and_is_not_h
         proven = run_module("nats_health", url=url, pid_file=str(pid_file), wait=0.0)
         assert proven["passed"] is (told is None)
         assert [finding["what"] for finding in proven["findings"]] == ([told[0]] if told else [])
+        gate = {"url": url, "pid_file": str(pid_file), "wait": 0.0}
+        assert run_module("nats_health", check_mode=True, **gate)["passed"]
         assert "all that JetStream held" not in proven.get("msg", "")
         program = {"binary": str(ground / "nats-server"), "config": str(file), "pid_file": str(pid_file)}
         looked = run_module("bus_health", url=url, process=program)
