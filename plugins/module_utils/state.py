@@ -299,7 +299,8 @@ def repairs(changes: Iterable[Change]) -> Iterator[Reason]:
     """Name who owns what is there, and what may be done with it, where that changes, which nobody reads anew."""
     for change in changes:
         for item in () if change.created else change.differences:
-            if item.aspect in METADATA:
+            # a time that is yet to come is told with what it means for who reads the file
+            if item.aspect in METADATA - {Aspect.TIME}:
                 yield Reason(f"{change.path} {item.aspect}", str(item.before), str(item.after), Action.NOTHING)
 
 
