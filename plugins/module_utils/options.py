@@ -23,6 +23,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum, auto
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from ansible_collections.rosey.nats.plugins.module_utils import subjects, units
@@ -1398,12 +1399,20 @@ def _inner_block(option: Option) -> str | None:
     return next((form.block for form in forms if form.block), None)
 
 
+_PATHS_REMEMBERED = 1 << 12
+
+
 def find(path: Iterable[str | int]) -> Option | None:
     """Give the option that a path of keys, and of numbers for list positions, leads to; None when there is none.
 
     Aliases and the case of names are taken as the server takes them. What depends on the place (reloadable, varz, log)
     is the place's: ``("cluster", "tls", "timeout")`` is shown in ``cluster.tls_timeout``.
     """
+    return _find(tuple(path))
+
+
+@lru_cache(maxsize=_PATHS_REMEMBERED)
+def _find(path: Path) -> Option | None:
     block: str | None = "top"
     option: Option | None = None
     place: tuple[str, ...] = ()
@@ -1416,7 +1425,7 @@ def find(path: Iterable[str | int]) -> Option | None:
                 return None
             positions.append(part)
             continue
-        row = _row_of(block, part) if block else None
+        row = _row_of(block, part) if block and isinstance(part, str) else None
         if row is None:
             return None
         here = PLACES.get(place, Place())
@@ -1522,7 +1531,7 @@ def effective(option: Option, value: Any) -> Any:
     none) and port of an address, sorted texts of a list without an order. A reference, and a value that the option
     does not accept, are given back as they are.
     """
-    if is_reference(value) or kind_of(option, value) is None:
+    if _refers(value) or kind_of(option, value) is None:
         return value
     reader = _READERS.get(option.unit)
     return reader(value) if reader else _number(option, value)
@@ -1663,7 +1672,7 @@ def evidence(option: Option, value: Any, *, reloaded: bool) -> Evidence:
 
 def _is_shown(option: Option, value: Any) -> bool:
     """Tell whether /varz shows the value itself: not a default that it asks for, nor a port that the server picks."""
-    if is_reference(value) or kind_of(option, value) is None:
+    if _refers(value) or kind_of(option, value) is None:
         return False
     if not value and (option.zero_is_default or option.unit is Unit.PRESENCE):
         return False
@@ -1753,7 +1762,12 @@ class _Fault:
 
 def is_reference(value: Any) -> bool:
     """Tell whether a value is the name of a variable, of the server's environment or of its configuration."""
-    return isinstance(value, Mapping) and set(value) == {VARIABLE}
+    return isinstance(value, Mapping) and len(value) == 1 and isinstance(value.get(VARIABLE), str)
+
+
+def _refers(value: Any) -> bool:
+    """Tell whether a value is a reference, or a list that holds one."""
+    return is_reference(value) or (_is_list(value) and any(map(is_reference, value)))
 
 
 def _is_block(value: Any) -> bool:
@@ -2109,7 +2123,7 @@ def _display(value: Any) -> str:
 
 
 def _dotted(path: Path) -> str:
-    return ".".join(map(str, path))
+    return ".".join(str(part) if part != "" else '""' for part in path)
 
 
 _BYTE_ORDER_MARK = "\ufeff"
@@ -3002,7 +3016,7 @@ def _is_renaming(kind: str, subject: str, to: str) -> bool:
 
 def _is_exported(account: Config, kind: str, subject: str, to: str) -> bool:
     for _place, export in _blocks(account, "exports"):
-        pattern, names = _text_at(export, kind), _at(export, "accounts")
+        pattern, names = _text_at(export, kind), _list_at(export, "accounts")
         position = _at(export, "account_token_position")
         if pattern and subjects.covers(pattern, subject):
             if isinstance(position, int) and position:

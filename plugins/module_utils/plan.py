@@ -111,7 +111,12 @@ def _plain(value: t.Any, path: options.Path) -> t.Any:
 
 
 def _spelled(value: t.Any) -> str:
-    return json.dumps(value, sort_keys=True, default=str)
+    """Write a value so that two that are equal are written alike, whatever the kinds of its keys."""
+    if isinstance(value, Mapping):
+        return json.dumps(sorted((str(name), _spelled(each)) for name, each in value.items()))
+    if isinstance(value, (list, tuple)):
+        return json.dumps([_spelled(each) for each in value])
+    return json.dumps(value, default=str)
 
 
 def _without_listen(block: dict[str, t.Any], path: options.Path) -> dict[str, t.Any]:

@@ -4,8 +4,9 @@
 """The option table against the real server: what the one accepts, ``nats-server -t`` accepts, and the other way round.
 
 Hypothesis makes configurations from the table, sound ones around each option and broken ones for each kind of value.
-AGREEMENT_CASES says how many (2,000); with more than that, each run draws other ones. Only the problems of Stage.CHECK
-count: those of Stage.START are what the server finds when it starts, and ``-t`` has to accept such a configuration.
+AGREEMENT_CASES says how many (2,000); with more than that, each run draws other ones. For ``-t`` only the problems of
+Stage.CHECK count. What passes is started, on ports and in directories that are there: it has to come up where the table
+has nothing against it, and to fail where the table has a problem of Stage.START. Stage.RUN promises neither.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import functools
 import itertools
 import math
 import os
+import re
 import subprocess
 import typing as t
 from collections import Counter
@@ -55,12 +57,15 @@ from ansible_collections.rosey.nats.tests.integration.material import (
     make_material,
     nkey,
 )
+from ansible_collections.rosey.nats.tests.integration.starting import Starter
 
 DEFAULT_CASES = 2000
 CASES = int(os.environ.get("AGREEMENT_CASES", DEFAULT_CASES))
 SOUND_SHARE, BROKEN_SHARE, RELATED_SHARE = 0.5, 0.45, 0.05  # at least; each option has its rounds
 LEAST_ACCEPTED = 5  # cases for each option
 LEAST_REJECTED = 20  # cases for each kind of value
+STARTED_SHARE = 0.3  # at least
+TRIES_FOR_A_PORT = 3  # another program may take it
 TRIES = 60  # for a configuration whose faults the server may notice or not
 BATCH = 20  # cases that hypothesis draws at once, so that they can be tried at the same time
 
@@ -104,6 +109,7 @@ FORMATS: dict[Format, Values] = {
     Format.ADDRESS: addresses,
     Format.HOST: hosts,
     Format.ADVERTISED: addresses.filter(lambda text: not text.startswith(":")),
+    Format.DOMAIN: words,
     Format.BASE_PATH: st.from_regex(r"/?[a-z]{0,4}(/[a-z0-9._~-]{1,4})?", fullmatch=True),
     Format.URL: urls,
     Format.SUBJECT: subjects,
@@ -266,8 +272,8 @@ def _needed(block: str, wanted: t.Iterable[str]) -> list[str]:
         chosen = {*wanted, *needed}
         first, *others = rule.options
         match rule.relation:
-            case Relation.NEEDS if first in chosen:
-                needed += others
+            case Relation.NEEDS if first in chosen and not chosen & set(others):
+                needed += [name for name in others if not _contradicts(block, name, chosen)][:1]
             case Relation.NEEDS_ALWAYS:
                 needed += rule.options
             case Relation.NEEDS_ONE if not chosen & set(rule.options):
@@ -421,6 +427,62 @@ def _options_in(config: t.Any, path: conf.Path = ()) -> set[Name]:
     return found | {(option.block, option.name)} if option else found
 
 
+# What the server says of its host and not of its configuration.
+OF_THE_HOST = re.compile("no such host|connection refused|cannot assign requested address|no issuers found")
+OF_THE_MACHINE = "insufficient"
+
+
+@dataclass
+class Ground:
+    """Makes of a configuration one that starts on this machine, if nothing in it keeps the server from it."""
+
+    material: Material
+    free_port: t.Callable[[], int]
+
+    def of(self, config: Config) -> Config:
+        """Give each port that is listened on a free one for it, each path that is written to a place, and so on."""
+        ports: dict[int, int] = {}
+
+        def port(number: t.Any) -> t.Any:
+            if type(number) is not int or not 0 < number < 1 << 16:
+                return number
+            return ports.setdefault(number, self.free_port())
+
+        def put(value: t.Any, path: options.Path) -> t.Any:
+            option = options.find(path) if path else None
+            if isinstance(value, dict):
+                return {name: put(each, (*path, name)) for name, each in value.items()}
+            if isinstance(value, list):
+                return [put(each, (*path, place)) for place, each in enumerate(value)]
+            if isinstance(value, str):
+                value = value.replace("bus.example.com", "127.0.0.2")
+            if option is not None and option.unit is options.Unit.ADDRESS and isinstance(value, str):
+                host, number = value.rsplit(":", 1)
+                value = f"{host}:{port(int(number))}"
+            elif option is not None and option.name in PORTS:
+                value = port(value)
+            elif option is not None and option.need in (options.Need.PARENT, options.Need.DIRECTORY):
+                value = f"made-{path[-1]}"
+            return self.material.operator_jwt if option is not None and option.name == "operator" else value
+
+        whole = options.canonical(config)
+        whole.pop(INCLUDE, None)
+        whole.pop("ocsp", None)  # asks who made the certificate
+        if not {"listen", "port"} & set(whole):
+            whole["port"] = 4222
+        return t.cast("Config", put(whole, ()))
+
+    def is_known(self, config: Config, complaint: str) -> bool:
+        """Tell whether a complaint is about the configuration, and not about the machine."""
+        if OF_THE_MACHINE in complaint:
+            block = config.get("jetstream")
+            return isinstance(block, dict) and {"max_mem", "max_file"} <= set(block)
+        return OF_THE_HOST.search(complaint) is None
+
+
+PORTS = frozenset({"listen", "port", "http", "https", "http_port", "https_port", "prof_port"})
+
+
 class Server:
     """The real server, which checks configurations."""
 
@@ -445,9 +507,27 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
     return make_material(tmp_path_factory.mktemp("material"))
 
 
-def test_table_and_server_agree(nats_server: Path, material: Material, capsys: pytest.CaptureFixture[str]) -> None:
-    tally = Tally()
-    server = Server(nats_server, material.directory)
+def test_table_and_server_agree(
+    nats_server: Path, material: Material, free_port: t.Callable[[], int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    tally, starts = Tally(), Tally()
+    server, starter = Server(nats_server, material.directory), Starter(nats_server, material.directory)
+    ground = Ground(material, free_port)
+
+    def started(case: Case) -> tuple[Case, str, str] | None:
+        """Give the configuration as it was started, and what the table and the server have against it; None for RUN."""
+        for _attempt in range(TRIES_FOR_A_PORT):
+            config = ground.of(case.config)
+            found = options.problems(config)
+            if any(problem.stage is not Stage.START for problem in found):
+                return None
+            clustered = "cluster" in {listener.purpose for listener in options.listeners(options.canonical(config))}
+            said = starter.complaint(conf.render(config), clustered=clustered)
+            if "address already in use" not in said or found:
+                break
+        if said and not found and not ground.is_known(config, said):
+            return None
+        return Case(config, case.tampered), "\n".join(map(str, found)), said
 
     def verdicts(case: Case) -> tuple[str, str]:
         """Give what the table and the server have against a configuration.
@@ -465,8 +545,13 @@ def test_table_and_server_agree(nats_server: Path, material: Material, capsys: p
         return "\n".join(checked), heard
 
     def compare(cases: t.Sequence[Case]) -> None:
+        passed = []
         for case, (problems, complaint) in zip(cases, pool.map(verdicts, cases), strict=True):
             tally.take(case, problems, complaint)
+            passed += [] if problems or complaint else [case]
+        for outcome in pool.map(started, passed):
+            if outcome:
+                starts.take(*outcome)
 
     def run(count: int, *cases: st.SearchStrategy[Case]) -> None:
         settings(
@@ -487,8 +572,10 @@ def test_table_and_server_agree(nats_server: Path, material: Material, capsys: p
         run(math.ceil(CASES * RELATED_SHARE / BATCH), *[related_cases()] * BATCH)
 
     with capsys.disabled():
-        print(f"\n{tally.summary()}")
+        print(f"\n{tally.summary()}; started {starts.accepted}, start refused {starts.rejected}")
     assert not tally.disagreements, "\n\n".join(tally.disagreements[:20])
+    assert not starts.disagreements, "\n\n".join(starts.disagreements[:20])
+    assert starts.accepted >= CASES * STARTED_SHARE
     assert tally.accepted + tally.rejected >= CASES
     names = [(row.block, row.name) for row in SETTABLE]
     assert [name for name in names if tally.accepted_with[name] < LEAST_ACCEPTED] == []
