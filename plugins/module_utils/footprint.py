@@ -85,13 +85,18 @@ _OUTGOING_OPTIONS = (*_PEER_BLOCKS, "resolver", "operator", "ocsp")
 _OCSP_OF_CLIENTS = "ocsp_peer"
 
 
+def _read(config: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Give a configuration under its canonical names, with the variables that it defines itself in their places."""
+    return options.canonical(options.resolved(config))
+
+
 def endpoints(config: Mapping[str, t.Any]) -> tuple[Endpoint, ...]:
     """Name every socket that the server opens with this configuration, clients first.
 
     config: the mapping that is rendered. A port that the server picks at random (-1) is left out. UnknownError where a
     host or a port is not known.
     """
-    listeners = list(options.listeners(options.canonical(config)))
+    listeners = list(options.listeners(_read(config)))
     for listener in listeners:
         _known(listener.option, listener.port, int)
         _known(listener.host_option, listener.host, str)
@@ -120,7 +125,7 @@ def _unknown(option: str, value: t.Any, wanted: str) -> options.Problem:
 
 def unknown(config: Mapping[str, t.Any]) -> list[options.Problem]:
     """Name the variables that stand in addresses of the server, where a deployment has to know the value."""
-    known = options.canonical(config)
+    known = _read(config)
     named = [("http_base_path", known.get("http_base_path"))]
     for each in options.listeners(known):
         named += [(each.option, each.port), (each.host_option, each.host)]
@@ -136,10 +141,10 @@ def problems(config: Mapping[str, t.Any]) -> list[options.Problem]:
     found = unknown(config)
     found += [
         _unknown(".".join(map(str, path)), value, _WRITABLE)
-        for path, option, value in options.leaves(config)
+        for path, option, value in options.leaves(options.resolved(config))
         if option.need in (Need.DIRECTORY, Need.PARENT) and options.is_reference(value)
     ]
-    known = options.canonical(config)
+    known = _read(config)
     block = known.get("jetstream")
     directory = (block.get("store_dir") if isinstance(block, Mapping) else None) or known.get("store_dir")
     if options.jetstream_is_on(known) and not directory and not options.has_include(known):
@@ -155,7 +160,7 @@ def monitoring_url(config: Mapping[str, t.Any]) -> str | None:
         if endpoint.purpose == "monitoring":
             scheme = endpoint.option.partition("_")[0]
             host = "127.0.0.1" if options.is_wildcard(endpoint.host) else endpoint.host
-            path = options.canonical(config).get("http_base_path", "")
+            path = _read(config).get("http_base_path", "")
             _known("http_base_path", path, str)
             # as the server cleans it (server/opts.go, normalizeBasePath)
             base = posixpath.normpath(f"/{path}").strip("/")
@@ -174,7 +179,7 @@ def client_url(config: Mapping[str, t.Any]) -> str | None:
 
 def paths(config: Mapping[str, t.Any]) -> Iterator[Path]:
     """Name every path that the configuration gives, with what has to be there."""
-    for path, option, value in options.leaves(config):
+    for path, option, value in options.leaves(options.resolved(config)):
         if option.need and isinstance(value, str) and value and not options.is_jwt(value):
             yield Path(".".join(map(str, path)), value, option.need)
 
@@ -217,7 +222,7 @@ def stop(config: Mapping[str, t.Any]) -> Stop:
 
     Where it stands alone they come back soonest after a plain, clean stop. server/signal.go has what signals mean.
     """
-    known = options.canonical(config)
+    known = _read(config)
     if any(block in known for block in _PEER_BLOCKS):
         return Stop("USR2", options.lame_duck_duration(known) // units.DURATION_UNITS["s"] + _SECONDS_TO_END)
     return Stop("INT", 3 * _SECONDS_TO_END)
@@ -225,7 +230,7 @@ def stop(config: Mapping[str, t.Any]) -> Stop:
 
 def is_local(config: Mapping[str, t.Any]) -> bool:
     """Tell whether the server, with this configuration, exchanges packets with this machine alone."""
-    known = options.canonical(config)
+    known = _read(config)
     if any(option in known for option in _OUTGOING_OPTIONS) or _asks_about_certificates(known):
         return False
     hosts = [each.host for each in options.listeners(known)]

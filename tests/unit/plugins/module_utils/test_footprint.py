@@ -29,6 +29,7 @@ Config = dict[str, Any]
         ({"listen": 4555}, [("clients", "0.0.0.0", 4555)]),
         ({"listen": "[::1]:4555"}, [("clients", "::1", 4555)]),
         ({"port": -1}, []),
+        ({"HERE": 4333, "port": {"$variable": "HERE"}}, [("clients", "0.0.0.0", 4333)]),
         ({"port": 0, "host": ""}, [("clients", "0.0.0.0", 4222)]),
         (
             {"port": 0, "host": "127.0.0.1", "http": ":8222"},
