@@ -1,9 +1,10 @@
 # make help lists the targets. What they do is written in Python, under tests/ and bench/, and in the playbooks.
 PYTHON ?= python3
 AGREEMENT_CASES ?= 100000
+FUZZ_CASES ?= 100000
 LOCKS := requirements.txt requirements-go.txt requirements-test.txt
 
-.PHONY: help dev dev-down test test-unit test-kill test-faults lint molecule agreement bench lock
+.PHONY: help dev dev-down test test-unit test-kill test-faults lint molecule agreement fuzz bench lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +35,9 @@ molecule: ## Run all Molecule scenarios
 
 agreement: ## Compare 100,000 made-up configurations with the real server; AGREEMENT_CASES=n for another number
 	@AGREEMENT_CASES=$(AGREEMENT_CASES) $(PYTHON) -m tests.run agreement
+
+fuzz: ## Give every reader of a host 100,000 damaged samples; FUZZ_CASES=n for another number, FUZZ_SEED=n for others
+	@FUZZ_CASES=$(FUZZ_CASES) $(PYTHON) -m tests.run fuzz
 
 bench: ## Measure the role beside other ways, and what a change does to connected clients
 	@$(PYTHON) -m tests.run bench

@@ -117,6 +117,7 @@ PARTS = (
     pytest_part("kill-sample", "-s tests/kill/test_sample.py", "server", "servers"),
     *(scenario_part(name) for name in SCENARIOS),
     pytest_part("unit", "tests/unit", "server"),
+    pytest_part("fuzz-sample", "-s tests/fuzz", "server"),
     Part("lint", tuple(Command(tuple(line.split())) for line in LINTERS)),
     pytest_part("docs", "tests/docs", "environment"),
 )
@@ -126,6 +127,7 @@ EXTRA_PARTS = (
     pytest_part("assets", "-s tests/assets", "server", "servers", "next-server", patience=4 * 3600),
     pytest_part("faults", "tests/faults", "images", "server", "servers", patience=4 * 3600),
     pytest_part("diagnosis", "tests/diagnosis", "images", "server", patience=4 * 3600),
+    pytest_part("fuzz", "-s tests/fuzz", "server", patience=8 * 3600),
     pytest_part("agreement", "-s tests/integration/test_agreement.py", "server", patience=4 * 3600),
     *(
         pytest_part(f"kill-{phase}", f"-s tests/kill/test_all.py -k {phase}", "servers", patience=4 * 3600)

@@ -82,11 +82,11 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
         """Take why a host was not looked at; that something was found to be critical is no such reason."""
-        self._note(result, {"msg": result._result.get("msg", "")})
+        self._note(result, _said(result))
 
     def v2_runner_on_unreachable(self, result: t.Any) -> None:
         """Take why a host could not be looked at."""
-        self._note(result, {"unreachable": True, "msg": result._result.get("msg", "")})
+        self._note(result, {"unreachable": True, **_said(result)})
 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
         """Write the text; nothing that comes after it is let out."""
@@ -104,6 +104,13 @@ class CallbackModule(CallbackBase):
         # an earlier failure may have been rescued, so that the later one is the reason
         if not {"checks", "unreachable"} & self._results.get(name, {}).keys():
             self._results[name] = found
+
+
+def _said(result: t.Any) -> dict[str, t.Any]:
+    """Keep what tells why a task failed."""
+    return {
+        name: result._result[name] for name in ("msg", "module_stderr", "module_stdout", "rc") if name in result._result
+    }
 
 
 def _health_output() -> ModuleType:

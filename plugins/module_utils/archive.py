@@ -18,6 +18,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import subprocess
 import tarfile
 import tempfile
@@ -249,7 +250,7 @@ def release_name(version: str, architecture: Architecture, program: Program = NA
 
 def sha256(path: Path) -> str:
     """Give the SHA-256 of a file as 64 hexadecimal digits; OSError when it can't be read."""
-    with path.open("rb") as stream:
+    with system.opened(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
@@ -344,7 +345,7 @@ def check_offered(
 
 def built_for(binary: Path) -> tuple[str, ...]:
     """Give the names of the architectures whose executable this is; none for what is no ELF file of a supported one."""
-    with binary.open("rb") as stream:
+    with system.opened(binary) as stream:
         return _built_for(stream.read(_ELF_HEADER))
 
 
@@ -405,9 +406,9 @@ def installed(directory: Path, version: str, checksum: str | None, program: Prog
     if not os.path.lexists(binary):
         return Installation(Status.ABSENT, f"{binary} is not there", binary)
     try:
-        record = json.loads((binary.parent / VERIFIED).read_text(encoding="utf-8"))
+        record = json.loads(system.read_text(binary.parent / VERIFIED))
         archive_digest, binary_digest = check_sha256(record["archive_sha256"]), check_sha256(record["binary_sha256"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ArchiveError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ArchiveError):
         return Installation(Status.UNVERIFIED, f"{binary} was not verified: no readable {VERIFIED} beside it", binary)
 
     if checksum is not None and archive_digest != check_sha256(checksum):
@@ -448,6 +449,7 @@ def install(
             staged_record = Path(staging) / VERIFIED
             staged_record.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
             staged_record.chmod(0o644)
+            system.make_way(binary)
             staged.replace(binary)
             # The record comes last: until then the version counts as unverified.
             staged_record.replace(binary.parent / VERIFIED)
@@ -458,11 +460,13 @@ def install(
 
 def look_at_link(link: Path) -> Link:
     """Say what stands at the place of the link."""
-    if link.is_symlink():
-        return Link(LinkKind.LINK, str(link.readlink()))
-    if link.is_dir():
-        return Link(LinkKind.DIRECTORY)
-    return Link(LinkKind.FILE if link.exists() else LinkKind.ABSENT)
+    try:
+        mode = link.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            return Link(LinkKind.LINK, str(link.readlink()))
+    except OSError:
+        return Link(LinkKind.ABSENT)
+    return Link(LinkKind.DIRECTORY if stat.S_ISDIR(mode) else LinkKind.FILE)
 
 
 def check_link(link: Path, target: Path) -> bool:
@@ -534,7 +538,7 @@ def find_built(version: str, architecture: Architecture, directory: Path, module
     """Give the archive that was built earlier, when it is whole and from the module with this sum; None otherwise."""
     path = directory / release_name(version, architecture)
     try:
-        record = _RECORD.fullmatch(_record_path(path).read_text(encoding="utf-8"))
+        record = _RECORD.fullmatch(system.read_text(_record_path(path)))
         if record is None or record["name"] != path.name or sha256(path) != record["sha256"]:
             return None
     except (OSError, ValueError):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rosey.nats.plugins.module_utils import assets, monitoring
+from ansible_collections.rosey.nats.plugins.module_utils import assets, monitoring, typed
 
 # Seconds that the answer about one account may take; that of 10,000 streams takes one or two.
 SECONDS = 60.0
@@ -24,8 +24,20 @@ def ask(monitor: monitoring.Monitor) -> assets.Assets:
         streams, detail = _ask_account(monitor, account)
         if detail is not None:
             found += streams
-            calls[account] = _number((detail.get("api") or {}).get("total", 0))
+            calls[account] = _calls(monitor, account, detail.get("api"))
     return assets.of(found, calls)
+
+
+def _calls(monitor: monitoring.Monitor, account: str, api: t.Any) -> int:
+    found = api.get("total", 0) if isinstance(api, dict) else 0 if api is None else api
+    if type(found) is not int:
+        raise _unreadable(monitor, account)
+    return found
+
+
+def _unreadable(monitor: monitoring.Monitor, account: str) -> monitoring.MonitoringError:
+    named = monitoring.excerpt(account)
+    return monitoring.MonitoringError(f"{monitor.url}/jsz", f"a stream of account {named} has no name, state or config")
 
 
 def _ask_account(monitor: monitoring.Monitor, account: str) -> tuple[list[assets.Stream], monitoring.Answer | None]:
@@ -34,11 +46,8 @@ def _ask_account(monitor: monitoring.Monitor, account: str) -> tuple[list[assets
     def take(detail: monitoring.Answer) -> None:
         try:
             streams.append(_stream(account, detail))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            named = monitoring.excerpt(account)
-            raise monitoring.MonitoringError(
-                f"{monitor.url}/jsz", f"a stream of account {named} has no name, state or config"
-            ) from error
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+            raise _unreadable(monitor, account) from error
 
     detail = monitor.account_streams(account, take)
     return streams, detail
@@ -47,7 +56,8 @@ def _ask_account(monitor: monitoring.Monitor, account: str) -> tuple[list[assets
 def _stream(account: str, detail: monitoring.Answer) -> assets.Stream:
     config, state = detail["config"], detail["state"]
     storage = _text(config["storage"])
-    return assets.Stream(
+    return typed.make(
+        assets.Stream,
         account=account,
         name=_text(detail["name"]),
         created=_text(detail["created"]),
@@ -67,7 +77,8 @@ def _stream(account: str, detail: monitoring.Answer) -> assets.Stream:
 
 def _consumer(detail: monitoring.Answer, *, in_memory: bool) -> assets.Consumer:
     config = detail.get("config") or {}
-    return assets.Consumer(
+    return typed.make(
+        assets.Consumer,
         name=_text(detail["name"]),
         created=_text(detail["created"]),
         ack_floor=_number(detail["ack_floor"]["stream_seq"]),

@@ -37,6 +37,8 @@ _CHECKSUM = 8
 # CompressionInfo.MarshalMetadata of server/filestore.go
 _COMPRESSED = b"cmp"
 _BLOCK = ".blk"
+# Far more than an index of millions of subjects.
+_LARGEST = 1 << 29
 _NUMBERS_OF_LIMITS = ("max_age", "max_msgs", "max_bytes", "max_msgs_per_subject")
 _RETENTIONS = (assets.LIMITS, assets.INTEREST, assets.WORK_QUEUE)
 _ZERO_TIME = "0001-01-01T00:00:00Z"
@@ -131,6 +133,7 @@ def _content(path: str, offset: int = 0, size: int = -1) -> tuple[bytes, int]:
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0) as file:
         status = os.fstat(file.fileno())
         _checked(status, stat.S_ISREG(status.st_mode))
+        _checked(status, size >= 0 or status.st_size - offset <= _LARGEST)
         file.seek(offset)
         return file.read(size) or b"", status.st_mtime_ns
 

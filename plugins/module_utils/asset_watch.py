@@ -127,9 +127,10 @@ class Watch:
             return None
         try:
             size = system.size(self.log_file)
-            with self.log_file.open("rb") as file:
-                file.seek(checkpoint.log_size if checkpoint.log_size <= size else 0)  # a smaller file is a new one
-                return asset_changes.restored_in(file.read().decode("utf-8", "replace"))
+            with system.opened(self.log_file) as file:
+                # a smaller file is a new one
+                file.seek(checkpoint.log_size if 0 <= checkpoint.log_size <= size else 0)
+                return asset_changes.restored_in(file.read(system.LARGEST).decode("utf-8", "replace"))
         except OSError:
             return None
 

@@ -12,6 +12,8 @@ import typing as t
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import astuple, dataclass
 
+from ansible_collections.rosey.nats.plugins.module_utils import typed
+
 # Account, stream; and the consumer where one is meant.
 Key = tuple[str, str]
 GLOBAL = "$G"
@@ -191,17 +193,29 @@ def as_table(assets: Assets) -> dict[str, t.Any]:
 
 
 def from_table(table: Mapping[str, t.Any]) -> Assets:
-    """Read what as_table() has written; AttributeError, KeyError, TypeError or ValueError where it is not that."""
-    streams = []
-    for account, rows in table["accounts"].items():
+    """Read what as_table() has written; ValueError where it is not that."""
+    try:
+        return typed.make(Assets, {each.key: each for each in _streams(table["accounts"])}, _calls(table["api_calls"]))
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"no table of assets: {error}") from error
+
+
+def _streams(accounts: Mapping[str, t.Any]) -> Iterator[Stream]:
+    for account, rows in accounts.items():
         for name, (*values, limits, consumers) in rows.items():
-            streams.append(
-                Stream(
-                    account,
-                    name,
-                    **dict(zip(_STREAM, values, strict=True)),
-                    limits=Limits(*limits) if limits else None,
-                    consumers=tuple(Consumer(*each) for each in consumers),
-                )
+            yield typed.make(
+                Stream,
+                account,
+                name,
+                **dict(zip(_STREAM, values, strict=True)),
+                limits=typed.make(Limits, *limits) if limits else None,
+                consumers=tuple(typed.make(Consumer, *each) for each in consumers),
             )
-    return of(streams, table["api_calls"])
+
+
+def _calls(table: t.Any) -> dict[str, int] | None:
+    if table is None:
+        return None
+    if not all(type(count) is int for count in table.values()):
+        raise TypeError("api_calls")
+    return dict(table)

@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ansible_collections.rosey.nats.plugins.module_utils import monitoring, options, process, units
+from ansible_collections.rosey.nats.plugins.module_utils import monitoring, options, process, system, units
 from ansible_collections.rosey.nats.plugins.module_utils.gate import Finding, Severity, errors_first, passed
 from ansible_collections.rosey.nats.plugins.module_utils.options import HIDDEN, Effect, Evidence, Option
 
@@ -637,7 +637,7 @@ class Observer:
     def _read_log(self, path: Path, server_id: str) -> tuple[Log | None, _Identity, int]:
         """Give what the log says, what tells this file of this server from another, and its size."""
         since = self._expectation.since
-        with path.open("rb") as file:
+        with system.opened(path) as file:
             about = os.fstat(file.fileno())
             start = file.seek(max(0, about.st_size - _WINDOW))
             window = file.read(_WINDOW)
@@ -649,7 +649,7 @@ class Observer:
     def _is_written(self, path: Path, identity: _Identity, size: int) -> bool:
         """Make the server write a line and see whether it comes; its earlier lines may be in a file by another name."""
         self._monitor.write_log_line()
-        with path.open("rb") as file:
+        with system.opened(path) as file:
             about = os.fstat(file.fileno())
             is_same = identity[1:] == (about.st_dev, about.st_ino) and size <= about.st_size
             file.seek(size if is_same else 0)
@@ -674,7 +674,7 @@ def last_words(log_file: Path | None) -> str | None:
     if log_file is None:
         return None
     try:
-        with log_file.open("rb") as file:
+        with system.opened(log_file) as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _WINDOW))
             said = file.read().decode("utf-8", "replace")
     except OSError:
@@ -765,8 +765,8 @@ def _look_at_pid_file(
     if path is None:
         return _UNKNOWN
     try:
-        noted = path.read_text(encoding="ascii", errors="replace").strip()
-    except FileNotFoundError:
+        noted = system.read_text(path, "replace").strip()
+    except (FileNotFoundError, NotADirectoryError):
         return Seen(False, f"no {path}")
     except OSError as error:
         return Seen(None, f"{path}, which can't be looked at: {error.strerror}")
@@ -787,7 +787,7 @@ def _look_at_ports_file(
         return _UNKNOWN
     try:
         files = directory.glob(f"*_{log.pid}.ports" if log else "*.ports")
-        holds = any(f':{varz["port"]}"' in file.read_text(encoding="utf-8", errors="replace") for file in files)
+        holds = any(f':{varz["port"]}"' in system.read_text(file, "replace") for file in files)
     except OSError as error:
         return Seen(None, f"{directory}, which can't be looked at: {error.strerror}")
     return Seen(holds, f"no file of this server in {directory}")

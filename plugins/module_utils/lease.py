@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils import sealed
+from ansible_collections.rosey.nats.plugins.module_utils import sealed, typed
 
 NAME = "lease.json"
 LOCK = "lock"
@@ -125,10 +125,10 @@ def look(directory: Path) -> Look:
     """Look at the lease and change nothing."""
     try:
         body = sealed.read(directory / NAME)
-        holder = None if body["holder"] is None else Lease(**body["holder"])
+        holder = None if body["holder"] is None else typed.make(Lease, **body["holder"])
         if holder:
             moment(holder.expires)
-        return Look(holder, int(body["sequence"]))
+        return typed.make(Look, holder, body["sequence"])
     except FileNotFoundError:
         return Look()
     except sealed.DamagedError as error:

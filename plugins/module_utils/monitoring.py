@@ -49,6 +49,7 @@ REQUIRED_BY = {"client_key": ("client_cert",)}
 _EVERYTHING = 1 << 30
 _LARGEST_ANSWER = 1 << 29
 _PIECE = 1 << 16
+_BEYOND_ALL_NUMBERS = 1 << 65
 _EXCERPT = 80
 _REDIRECTS = range(300, 400)
 
@@ -99,11 +100,14 @@ class Endpoint:
     """What an answer has in it.
 
     required, optional: names of fields with their types; a list may also be null, which is how the server writes an
-    empty one. details: the query that asks for the single things behind the numbers as well.
+    empty one. inside: likewise of what stands deeper, where it is there, by dotted paths. items: the fields that each
+    item of a list has. details: the query that asks for the single things behind the numbers as well.
     """
 
     required: Mapping[str, tuple[type, ...]]
     optional: Mapping[str, tuple[type, ...]] = field(default_factory=dict)
+    inside: Mapping[str, tuple[type, ...]] = field(default_factory=dict)
+    items: Mapping[str, Mapping[str, tuple[type, ...]]] = field(default_factory=dict)
     details: Mapping[str, str | int] = field(default_factory=dict)
 
 
@@ -118,7 +122,11 @@ ENDPOINTS: dict[str, Endpoint] = {
             **_all("server_id server_name version host start now config_load_time", _TEXT),
             **_all("port max_connections mem connections total_connections in_msgs slow_consumers", _NUMBER),
         },
-        optional=_all("cluster gateway leaf mqtt websocket jetstream", _OBJECT),
+        optional={
+            **_all("cluster gateway leaf mqtt websocket jetstream", _OBJECT),
+            **_all("cpu cores max_pending", _NUMBER),
+        },
+        inside={"jetstream.config": _OBJECT, "jetstream.config.store_dir": _TEXT},
     ),
     # No auth=1: it would show the token of a client as its authorized_user.
     "connz": Endpoint(
@@ -132,7 +140,9 @@ ENDPOINTS: dict[str, Endpoint] = {
         details={"subs": 1, "limit": _EVERYTHING},
     ),
     "routez": Endpoint(
-        required={**_IDENTITY, **_all("num_routes", _NUMBER), **_all("routes", _LIST)}, details={"subs": 1}
+        required={**_IDENTITY, **_all("num_routes", _NUMBER), **_all("routes", _LIST)},
+        items={"routes": {"remote_id": _TEXT}},
+        details={"subs": 1},
     ),
     "leafz": Endpoint(
         required={**_IDENTITY, **_all("leafnodes", _NUMBER), **_all("leafs", _LIST)}, details={"subs": 1}
@@ -143,7 +153,18 @@ ENDPOINTS: dict[str, Endpoint] = {
     # The first page is in no order and the next ones are, so that pages would overlap.
     "jsz": Endpoint(
         required={**_IDENTITY, **_all("streams consumers messages bytes", _NUMBER)},
-        optional={**_all("config meta_cluster", _OBJECT), **_all("account_details", _LIST)},
+        optional={
+            **_all("config meta_cluster", _OBJECT),
+            **_all("account_details", _LIST),
+            **_all("memory storage", _NUMBER),
+        },
+        inside={
+            "config.store_dir": _TEXT,
+            "config.max_memory": _NUMBER,
+            "config.max_storage": _NUMBER,
+            "meta_cluster.replicas": _LIST,
+            "meta_cluster.cluster_size": _NUMBER,
+        },
         details={"accounts": 1, "streams": 1, "consumers": 1, "config": 1, "limit": _EVERYTHING},
     ),
     "healthz": Endpoint(required=_all("status", _TEXT), optional={**_all("error", _TEXT), **_all("errors", _LIST)}),
@@ -371,6 +392,12 @@ class Monitor(Reader):
             _check_field(url, answer, name, kind)
         for name in shape.optional.keys() & answer.keys():
             _check_field(url, answer, name, shape.optional[name])
+        for path, kind in shape.inside.items():
+            _check_inside(url, answer, path, kind)
+        for name, fields in shape.items.items():
+            for item in answer[name]:
+                for inner, kind in fields.items():
+                    _check_field(url, item if isinstance(item, dict) else {}, inner, kind, f"{name}.{inner}")
         return {**answer, "status_code": status} if any_status else answer
 
     def _url(self, endpoint: str) -> str:
@@ -495,9 +522,14 @@ def _checked_url(url: str, remedy: str) -> str:
     return url
 
 
+def _no_number(word: str) -> t.NoReturn:
+    """Refuse NaN and the infinities, which are no JSON."""
+    raise ValueError(word)
+
+
 def _parsed(url: str, status: int, body: bytes, remedy: str) -> Answer:
     try:
-        answer = json.loads(body)
+        answer = json.loads(body, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         what = "half an answer" if body.lstrip()[:1] in (b"{", b"[") else "no JSON"
         raise MonitoringError(url, f"the answer (HTTP status {status}) is {what}{_said(body)}", remedy) from error
@@ -506,18 +538,34 @@ def _parsed(url: str, status: int, body: bytes, remedy: str) -> Answer:
     return answer
 
 
-def _check_field(url: str, answer: Answer, name: str, kind: tuple[type, ...]) -> None:
+def _check_inside(url: str, answer: Answer, path: str, kind: tuple[type, ...]) -> None:
+    """Check what stands deeper in an answer; null is as good as nothing there."""
+    *above, name = path.split(".")
+    for each in above:
+        found = answer.get(each)
+        if not isinstance(found, dict):
+            return
+        answer = found
+    if answer.get(name) is not None:
+        _check_field(url, answer, name, kind, path)
+
+
+def _check_field(url: str, answer: Answer, name: str, kind: tuple[type, ...], path: str = "") -> None:
+    """Check one field of an object. path: where that stands in the answer, where it is not the answer itself."""
+    path = path or name
     if name not in answer:
-        raise MonitoringError(url, f"the answer has no {name}; this does not seem to be nats-server")
+        raise MonitoringError(url, f"the answer has no {path}; this does not seem to be nats-server")
     if answer[name] is None and kind is _LIST:
         answer[name] = []
-    value = answer[name]
+    value: t.Any = answer[name]
     if not isinstance(value, kind) or isinstance(value, bool):
         shown = "" if isinstance(value, dict | list) else f", {excerpt(json.dumps(value))}"
         raise MonitoringError(
             url,
-            f"{name} is {noun(value)}{shown}; expected {_NOUNS[kind]}; this does not seem to be nats-server",
+            f"{path} is {noun(value)}{shown}; expected {_NOUNS[kind]}; this does not seem to be nats-server",
         )
+    if isinstance(value, int | float) and not -_BEYOND_ALL_NUMBERS < value < _BEYOND_ALL_NUMBERS:
+        raise MonitoringError(url, f"{path} is out of range; expected a number of 64 bits")
 
 
 def noun(value: t.Any) -> str:

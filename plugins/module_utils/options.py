@@ -1119,14 +1119,14 @@ class FormatRule:
     example: str
 
 
-_ADDRESS = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*):(?P<port>[+-]?[0-9]+)", re.DOTALL)
-_ADVERTISED_ADDRESS = re.compile(r"(?:\[(?P<inside>[^\[\]]*)\]|(?P<host>[^:\[\]]*))(?::(?P<port>[+-]?[0-9]+))?")
+_ADDRESS = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*):(?P<port>[+-]?[0-9]{1,18})", re.DOTALL)
+_ADVERTISED_ADDRESS = re.compile(r"(?:\[(?P<inside>[^\[\]]*)\]|(?P<host>[^:\[\]]*))(?::(?P<port>[+-]?[0-9]{1,18}))?")
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?", re.ASCII)
 _LONGEST_NAME = 253
 _BASE_PATH_TEXT = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=:@/]*")
 _BCRYPT_START = re.compile(r"\$2[abxy]\$[0-9]{2}\$")
 _BCRYPT = re.compile(r"\$2[abxy]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
-_LEAFNODE_VERSION = re.compile(r"v?([0-9]+)\.?([0-9]+)?\.?([0-9]+)?", re.ASCII)
+_LEAFNODE_VERSION = re.compile(r"v?([0-9]{1,18})\.?([0-9]{1,18})?\.?([0-9]{1,18})?", re.ASCII)
 _RESOLVER_IN_MEMORY = re.compile(r"MEM|MEMORY", re.IGNORECASE)
 _RESOLVER_URL = re.compile(r"URL(?:\(\"?([^\s\"]*)\"?\s*\))?", re.IGNORECASE)
 _KEY_BYTES_AT_LEAST = 4
@@ -1189,7 +1189,7 @@ def _key_rule(prefix: str, owner: str, example: str) -> FormatRule:
 
 
 def _is_whole(text: str, *, minimum: int, maximum: int) -> bool:
-    return re.fullmatch(r"[+-]?[0-9]+", text) is not None and minimum <= int(text) <= maximum
+    return re.fullmatch(r"[+-]?[0-9]{1,18}", text) is not None and minimum <= int(text) <= maximum
 
 
 def _is_sampling(text: str) -> bool:

@@ -160,7 +160,7 @@ class Server:
 
     def difference(self, process: Process) -> str:
         """Say why a process is not this server; empty when it is."""
-        binary = self.binary.resolve()
+        binary = system.real(self.binary)
         executable = process.executable
         # Versions stand side by side, and since the start the link may have been switched to another or removed.
         is_version = executable.parent.parent == binary.parent.parent
@@ -274,13 +274,18 @@ def state(directory: Path) -> str:
 
 def parse_listening(text: str) -> list[Socket]:
     """Read the listening sockets out of the text of /proc/net/tcp or /proc/net/tcp6."""
-    found = []
-    for line in text.splitlines()[1:]:
-        fields = line.split()
+    return [found for line in text.splitlines()[1:] if (found := _listening(line))]
+
+
+def _listening(line: str) -> Socket | None:
+    fields = line.split()
+    try:
+        address, port = fields[1].split(":")
         if fields[3] == _LISTENING:
-            address, port = fields[1].split(":")
-            found.append(Socket(_address(address), int(port, 16), int(fields[7]), int(fields[9])))
-    return found
+            return Socket(_address(address), int(port, 16), int(fields[7]), int(fields[9]))
+    except (IndexError, ValueError, OverflowError):
+        pass
+    return None
 
 
 def conflicts(wanted: Address, port: int, taken: Socket) -> bool:
@@ -411,6 +416,20 @@ def owner(file: Path) -> int | None:
         return None
 
 
+def noted(pid_file: Path) -> int | None:
+    """Give the number in a pid file; None where it has none."""
+    return next(iter(_noted(pid_file)), None)
+
+
+def forget(pid_file: Path) -> None:
+    """Take a pid file away, or what stands in its place; ProcessError."""
+    try:
+        system.make_way(pid_file)
+        pid_file.unlink(missing_ok=True)
+    except OSError as error:
+        raise ProcessError(f"pid_file {pid_file} can't be removed: {error.strerror}") from error
+
+
 def is_noted(program: Program, pid: int) -> bool:
     """Say whether the pid file names this process."""
     return _noted(program.pid_file) == (pid,)
@@ -422,6 +441,7 @@ def note(program: Program, pid: int) -> None:
         with tempfile.TemporaryDirectory(prefix=f".{program.pid_file.name}-", dir=program.pid_file.parent) as staging:
             staged = Path(staging) / program.pid_file.name
             staged.write_text(f"{pid}\n", encoding="ascii")
+            system.make_way(program.pid_file)
             staged.replace(program.pid_file)
     except OSError as error:
         raise ProcessError(f"pid_file {program.pid_file} can't be written: {error.strerror}") from error
@@ -480,8 +500,7 @@ def start(
     """
     logs = {path: system.size(path) for path in (output, log_file) if path}
     try:
-        output.touch(mode=0o600)
-        with output.open("ab") as stream:
+        with _appending(output) as stream:
             child = subprocess.Popen(
                 program.command,
                 cwd="/",
@@ -510,9 +529,18 @@ def start(
         return process
     # It has ended, or it is one that could not be recognised later: then it is not left running either.
     child.kill()
-    program.pid_file.unlink(missing_ok=True)
+    forget(program.pid_file)
     said = _new_lines(logs, secrets) or "it wrote nothing"
     raise ProcessError(f"{program.command[0]} ended with {child.wait()} while it started: {said}")
+
+
+@contextmanager
+def _appending(output: Path) -> Iterator[t.BinaryIO]:
+    """Open a file to be written at its end, new ones for this user alone; a pipe that nobody reads is an OSError."""
+    descriptor = os.open(output, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    os.set_blocking(descriptor, True)
+    with os.fdopen(descriptor, "ab") as stream:
+        yield stream
 
 
 def outlive(action: Callable[[], Result]) -> Result:
@@ -563,7 +591,7 @@ def stop(held: Hold, program: Program, number: signal.Signals, seconds: float) -
         held.send(signal.SIGKILL)
         if not held.wait(seconds):
             raise ProcessError(f"process {held.process.pid} does not end, not even on SIGKILL")
-    program.pid_file.unlink(missing_ok=True)
+    forget(program.pid_file)
     return killed
 
 
@@ -696,7 +724,7 @@ def _pids() -> list[int]:
 
 def _noted(pid_file: Path) -> tuple[int, ...]:
     try:
-        return (int(pid_file.read_text(encoding="ascii")),)
+        return (int(system.read_text(pid_file)),)
     except (OSError, ValueError):
         return ()
 

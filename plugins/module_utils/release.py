@@ -407,7 +407,11 @@ def _part(body: Mapping[str, t.Any]) -> Part:
     entries = body["entries"]
     if not isinstance(entries, list):
         raise TypeError("entries")
-    return Part(dict(body["settings"]), [{**entry, "path": _text(entry["path"])} for entry in entries])
+    for entry in entries:
+        _text(entry["path"])
+        for name in ("content", "secret_content"):
+            _text(entry.get(name) or "")
+    return Part(dict(body["settings"]), [dict(entry) for entry in entries])
 
 
 def _text(value: t.Any) -> str:

@@ -94,6 +94,7 @@ def put(path: Path, text: str) -> None:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
+            system.make_way(path)
             temporary.rename(path)
         except OSError:
             with suppress(OSError):
@@ -135,7 +136,7 @@ def names(directory: Path) -> list[str]:
     """Name what stands in a directory, less what is still being written."""
     try:
         return sorted(path.name for path in directory.iterdir() if not path.name.startswith(_TEMPORARY))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
         raise ReleaseError(f"{directory}: it can't be listed: {error.strerror}. Run as its owner.") from error
@@ -147,7 +148,7 @@ def read(path: Path) -> dict[str, t.Any]:
     if not text.endswith("}\n"):
         raise DamagedError("truncated")
     try:
-        sealed = json.loads(text)
+        sealed = json.loads(text, parse_constant=_no_number)
     except (ValueError, RecursionError):
         # The error itself would carry the text on.
         raise DamagedError("no JSON") from None
@@ -159,6 +160,11 @@ def read(path: Path) -> dict[str, t.Any]:
     if sealed.get("sha256") != sha256(canonical(body)):
         raise DamagedError("checksum")
     return body
+
+
+def _no_number(word: str) -> t.NoReturn:
+    """Refuse NaN and the infinities, which are no JSON."""
+    raise ValueError(word)
 
 
 def read_text(path: Path) -> str:
@@ -179,6 +185,8 @@ def read_text(path: Path) -> str:
         if found.st_mode & _WRITABLE_BY_OTHERS:
             raise DamagedError(f"mode {stat.S_IMODE(found.st_mode):04o} lets others write to it")
         with open(descriptor, "rb", closefd=False) as stream:
+            if found.st_size > system.LARGEST:
+                raise DamagedError(f"more than {system.LARGEST} bytes")
             return stream.read().decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = f"not readable, {error.strerror}" if isinstance(error, OSError) else "no text"

@@ -22,6 +22,8 @@ _PROPERTIES = (
     *("LoadState", "LoadError", "FragmentPath", "UnitFileState", "NeedDaemonReload"),
     *("MainPID", "ActiveState", "SubState", "NRestarts", "SupplementaryGroups"),
 )
+_NEEDED = frozenset({"LoadState", "UnitFileState", "NeedDaemonReload", "MainPID"})
+_SHOWN = 200
 _NO_UNIT, _MASKED, _BROKEN = "not-found", "masked", ("bad-setting", "error")
 _ENABLED = ("enabled", "enabled-runtime")
 _LAST_LINES = 5
@@ -94,6 +96,12 @@ def look_up(name: str, run_command: RunCommand, root: Path = Path("/")) -> Servi
     if status:
         raise ServiceError(f"systemctl does not answer: {error.strip()}. Choose another runtime than systemd.")
     unit = properties(said)
+    if not unit.keys() >= _NEEDED or not _is_number(unit["MainPID"]):
+        told = process.redact(" ".join(said.split())[:_SHOWN]) or "nothing"
+        raise ServiceError(
+            f"`{' '.join(show)}` does not tell {', '.join(sorted(_NEEDED))}, it says: {told}. See that systemctl is "
+            "systemd's own, or choose another runtime than systemd."
+        )
     state = unit["LoadState"]
     try:
         files = unit_file.look(name, root)
@@ -234,4 +242,9 @@ def properties(said: str) -> dict[str, str]:
 
 
 def _restarts(unit: Mapping[str, str]) -> int:
-    return int(unit.get("NRestarts") or 0)
+    told = unit.get("NRestarts", "")
+    return int(told) if _is_number(told) else 0
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"[0-9]{1,18}", text) is not None

@@ -71,6 +71,7 @@ class Aspect(StrEnum):
     """What of a path can differ."""
 
     CREATED = "created"
+    ASIDE = "set aside"
     REMOVED = "removed"
     CONTENT = "content"
     TARGET = "target"
@@ -134,6 +135,7 @@ _NOUNS = {
 }
 # What a section that somebody else wrote by hand may hold, in a comment too.
 _MAY_BE_SECRET = re.compile(rb"(?i)pass|token|secret|seed|://[^\s/]*@")
+_LONGEST_NAME = 255  # bytes, NAME_MAX of linux/limits.h
 _LEAVE = -1  # chown(2): this id stays as it is
 _UNKNOWN = -2  # of an account that the host does not have, and that nobody asks about
 _NO_ID = 2**32 - 1  # which is -1 in the 32 bits of an id
@@ -225,7 +227,8 @@ class Change:
 
     before: the bytes of the file that is there, None where there is none. written: when that was, in nanoseconds, where
     its content stays. uid, gid, mode: what the path shall have in the end; -1 leaves an id. unknown: accounts that this
-    host lacks, such as "user nats". repair: given where something below the directory belongs to another.
+    host lacks, such as "user nats". repair: given where something below the directory belongs to another. aside: where
+    what stands in the way is moved to.
     """
 
     entry: Entry
@@ -237,6 +240,7 @@ class Change:
     mode: int = 0
     unknown: tuple[str, ...] = ()
     repair: Repair | None = None
+    aside: Path | None = None
 
     @property
     def path(self) -> str:
@@ -531,7 +535,9 @@ def _plain_name(path: Path, name: str | None) -> str:
 
 
 def _is_plain_name(name: object) -> bool:
-    return isinstance(name, str) and not _fault(name) and "/" not in name and name not in (".", "..")
+    if not isinstance(name, str) or _fault(name):
+        return False
+    return "/" not in name and name not in (".", "..") and len(os.fsencode(name)) <= _LONGEST_NAME
 
 
 def _mode(path: Path, text: str | None) -> int | None:
@@ -612,12 +618,12 @@ def _listed(directory: Entry) -> list[str]:
     """Give the names that a directory's manifest lists."""
     path = directory.path / directory.manifest
     try:
-        names = json.loads(path.read_bytes().decode("utf-8", "surrogateescape"))
+        names = json.loads(system.read_text(path, "surrogateescape"))
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
         raise StateError(f"{path}: it can't be looked at: {error.strerror}.") from error
-    except ValueError:
+    except (ValueError, RecursionError):
         names = None
     if not isinstance(names, list) or not all(map(_is_plain_name, names)):
         raise StateError(
@@ -712,16 +718,18 @@ class _Comparison:
             return None
         if entry.state != State.OWNED and stat.S_IFMT(status.st_mode) != _FORMATS[entry.state]:
             leads = f" to {entry.path.readlink()}" if stat.S_ISLNK(status.st_mode) else ""
-            raise StateError(
-                f"{entry.path}: a {_noun(status)}{leads} stands where the description has a "
-                f"{_NOUNS[_FORMATS[entry.state]]}. "
-                "Move it away, or describe what is there."
-            )
+            if entry.state != State.FILE or not system.may_be_moved(entry.path, status):
+                raise StateError(
+                    f"{entry.path}: a {_noun(status)}{leads} stands where the description has a "
+                    f"{_NOUNS[_FORMATS[entry.state]]}. "
+                    "Move it away, or describe what is there."
+                )
+            return self._set_aside(entry, f"{_noun(status)}{leads}")
         differences: list[Difference] = []
         before, written = None, None
         if entry.state in _IN_A_FILE:
-            before = entry.path.read_bytes()
-            entry = _with_whole_content(entry, before)
+            before = self._content(entry)
+            entry = _with_whole_content(entry, before or b"")
             if before != entry.content:
                 differences.append(Difference(Aspect.CONTENT))
             else:
@@ -736,6 +744,26 @@ class _Comparison:
         if entry.recurse and stat.S_ISDIR(status.st_mode):
             change = self._with_ownership_below(change)
         return change if change.differences else None
+
+    @staticmethod
+    def _content(entry: Entry) -> bytes | None:
+        """Read what is there; None where a file can't be read of which nothing is kept."""
+        try:
+            return system.read(entry.path)
+        except OSError:
+            # what nobody could read afterwards, either, is left to its owner
+            if entry.state == State.FILE and entry.mode is not None:
+                return None
+            raise
+
+    def _set_aside(self, entry: Entry, found: str) -> Change | None:
+        """Make what is described all the same, and keep what stands in its place beside it."""
+        aside = system.beside(entry.path)
+        change = self._created(entry)
+        if change is None:
+            return None
+        moved = Difference(Aspect.ASIDE, found, aside.name)
+        return dataclasses.replace(change, differences=(moved, *change.differences[1:]), aside=aside)
 
     def _created(self, entry: Entry) -> Change | None:
         entry = _with_whole_content(entry, b"")
@@ -1189,6 +1217,8 @@ def _switch(
         for change, name in staged:
             if change.entry.last == last:
                 with _explained(change.entry.path, "renaming it into place", done):
+                    if change.aside:
+                        change.entry.path.rename(change.aside)
                     name.rename(change.entry.path)
                 done.append(change.entry.path)
         for change in () if last else gone:

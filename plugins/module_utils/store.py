@@ -33,6 +33,7 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
     options,
     process,
     system,
+    typed,
 )
 from ansible_collections.rosey.nats.plugins.module_utils.assets import Assets, Key
 
@@ -189,7 +190,7 @@ def is_downgrade(from_version: str, to_version: str) -> bool:
 
 def streams_of(entries: Iterable[Mapping[str, t.Any]]) -> tuple[Stream, ...]:
     """Make streams from mappings with the names of Stream's fields."""
-    return tuple(sorted((Stream(**entry) for entry in entries), key=lambda stream: stream.key))
+    return tuple(sorted((typed.make(Stream, **entry) for entry in entries), key=lambda stream: stream.key))
 
 
 def streams_of_assets(found: Assets) -> tuple[Stream, ...]:
@@ -275,7 +276,7 @@ def list_copies(copies: Path) -> tuple[list[Copy], list[str]]:
             continue
         try:
             whole.append(_read_facts(path))
-        except (OSError, ValueError, KeyError, TypeError, StoreError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, StoreError) as error:
             cause = error.strerror if isinstance(error, OSError) else error
             damaged.append(f"{path} is no whole copy and is left alone: {FACTS}: {cause}; remove it by hand")
     return sorted(whole, key=lambda copy: (copy.time, copy.path.name), reverse=True), damaged
@@ -284,7 +285,7 @@ def list_copies(copies: Path) -> tuple[list[Copy], list[str]]:
 def plan(store: Path, copies: Path, from_version: str) -> Plan:
     """Look at what making a copy of the store's data comes to; nothing is written. StoreError."""
     data = store / DATA
-    if copies.resolve().is_relative_to(data.resolve()):
+    if system.real(copies).is_relative_to(system.real(data)):
         raise StoreError(f"copies {copies} lies in the store {data}; expected a directory outside of it; name another")
     with _explained(data, "looking at it"):
         if not data.is_dir():
@@ -506,14 +507,15 @@ def _children(copies: Path) -> list[Path]:
 
 
 def _read_facts(path: Path) -> Copy:
-    facts = json.loads((path / FACTS).read_text(encoding="utf-8"))
+    facts = json.loads(system.read_text(path / FACTS))
     if facts["format"] != _FORMAT:
         raise StoreError(f"its format is {facts['format']}; expected {_FORMAT}")
     if not (path / DATA).is_dir():
         raise StoreError(f"{DATA} is not there")
     minor(facts["from_version"])
     datetime.strptime(facts["time"], _TIME)
-    return Copy(
+    return typed.make(
+        Copy,
         path=path,
         from_version=facts["from_version"],
         to_version=facts["to_version"],
@@ -725,9 +727,9 @@ def _configured_store(running: process.Process, place: Path) -> str:
     config = _seen(place, file)
     parsed = options.canonical(
         conf.parse(
-            config.read_text(encoding="utf-8", errors="surrogateescape"),
+            system.read_text(config, "surrogateescape"),
             variables=process.environment(running),
-            include=lambda name: (config.parent / name).read_text(encoding="utf-8", errors="surrogateescape"),
+            include=lambda name: system.read_text(config.parent / name, "surrogateescape"),
         )
     )
     jetstream = parsed.get("jetstream")

@@ -8,11 +8,15 @@ from __future__ import annotations
 import errno
 import grp
 import importlib.util
+import io
+import itertools
 import os
 import pwd
+import stat
 import time
 import typing as t
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +29,8 @@ DIRECTORY_MODE = 0o755
 NO_ID = -1
 # Nanoseconds that the clocks of a file system and of the system may be apart.
 _CLOCKS_APART = 2_000_000_000
+# Bytes of the largest file that is read as a whole; what a host should hold is far smaller.
+LARGEST = 64 << 20
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EPERM, errno.EACCES)
@@ -153,9 +159,86 @@ def is_ahead(moment: int) -> bool:
     return moment > time.time_ns() + _CLOCKS_APART
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[io.BufferedReader]:
+    """Open a regular file to be read; OSError, with why in strerror.
+
+    Whatever stands there instead keeps nobody waiting, as a pipe would.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError as error:
+        raise _unusable(path, "no file can have this name") from error
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(mode):
+            raise _unusable(path, "no regular file")
+        with open(descriptor, "rb", closefd=False) as file:
+            yield file
+    finally:
+        os.close(descriptor)
+
+
+def read(path: Path) -> bytes:
+    """Give the content of a regular file; OSError, also where it has more than LARGEST bytes."""
+    with opened(path) as file:
+        content = file.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise _unusable(path, f"more than {LARGEST} bytes, which are too many")
+    return content
+
+
+def read_text(path: Path, errors: str = "strict") -> str:
+    """Give the text of a regular file; OSError, also where it is no text. errors: as bytes.decode() takes it."""
+    try:
+        return read(path).decode("utf-8", errors)
+    except UnicodeDecodeError as error:
+        raise _unusable(path, "no text in UTF-8") from error
+
+
+def _unusable(path: Path, why: str) -> OSError:
+    return OSError(errno.EINVAL, why, str(path))
+
+
+def beside(path: Path) -> Path:
+    """Name a place beside a path at which nothing stands, for what is in the way."""
+    names = itertools.chain([f"{path.name}.aside"], (f"{path.name}.aside.{number}" for number in itertools.count(2)))
+    return next(path.with_name(name) for name in names if not os.path.lexists(path.with_name(name)))
+
+
+def may_be_moved(path: Path, status: os.stat_result) -> bool:
+    """Tell whether what stands in the place of a file is nobody's: a link, a pipe, or a directory that holds nothing.
+
+    A directory with something in it, a device or a socket may be another path than was meant.
+    """
+    if not stat.S_ISDIR(status.st_mode):
+        return stat.S_ISLNK(status.st_mode) or stat.S_ISFIFO(status.st_mode)
+    try:
+        return next(path.iterdir(), None) is None
+    except PermissionError:
+        return True  # into which its owner can't look
+
+
+def make_way(path: Path) -> None:
+    """Move what stands in the place of a file to beside it, where that is nobody's; OSError."""
+    try:
+        status = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if may_be_moved(path, status):
+        path.rename(beside(path))
+
+
+def real(path: Path) -> Path:
+    """Give a path without the links on it, as far as it is there; a circle of links stays as it is."""
+    return Path(os.path.realpath(path))
+
+
 def tail(path: Path, most: int, since: int = 0) -> str:
     """Give the end of a text file, at most so many bytes, of what comes after the first since bytes; OSError."""
-    with path.open("rb") as file:
+    with opened(path) as file:
         file.seek(max(since, file.seek(0, os.SEEK_END) - most))
         return file.read().decode(errors="replace")
 

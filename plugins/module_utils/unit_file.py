@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ansible_collections.rosey.nats.plugins.module_utils import system
+
 # Where units and drop-ins are looked for; of two files of one name the first counts.
 _DIRECTORIES = (
     "etc/systemd/system.control",
@@ -159,10 +161,10 @@ def _read(paths: Iterable[Path]) -> tuple[Setting, ...]:
 
 
 def _text(path: Path) -> str:
-    """Give what a file says; nothing where only root may read it, and nobody else has to."""
+    """Give what a file says; nothing where it is none, or only root may read it and nobody else has to."""
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except PermissionError:
+        return system.read_text(path, "replace")
+    except OSError:
         return ""
 
 

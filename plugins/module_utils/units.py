@@ -32,6 +32,8 @@ DURATION_UNITS: dict[str, int] = {
     "m": 60_000_000_000,
     "h": 3_600_000_000_000,
 }
+# Characters of a size or a duration: Python reads no number of more than 4300 digits.
+_LONGEST = 1000
 INT64_MIN, INT64_MAX = -(1 << 63), (1 << 63) - 1
 
 SIZE_EXPECTED = "a number of bytes or one with a unit, such as 1MB"
@@ -62,6 +64,8 @@ def size(text: str, *, quoted: bool) -> int:
     lexConvenientNumber and conf/parse.go processItem), quoted as a storage size (the sizes of the jetstream block,
     server/opts.go getStorageSize). Raises UnitError when nats-server would not read it as a size.
     """
+    if len(text) > _LONGEST:
+        raise UnitError("is out of range", "at most 8EiB less one byte", "make it smaller")
     if quoted and not text:
         return 0  # getStorageSize takes an empty text for none
     suffixes = STORAGE_SUFFIXES if quoted else SIZE_SUFFIXES
@@ -81,6 +85,8 @@ def duration(text: str) -> int:
 
     Raises UnitError when it is no duration, or one of more than 292 years.
     """
+    if len(text) > _LONGEST:
+        raise UnitError("is out of range", "a duration of at most 292 years", "make it shorter")
     match = _DURATION.fullmatch(text)
     terms = list(_DURATION_TERMS.finditer(match["terms"])) if match else []
     if match is None or any(term["unit"] not in DURATION_UNITS for term in terms):

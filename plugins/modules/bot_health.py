@@ -316,6 +316,7 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
     gate,
     monitoring,
     subjects,
+    system,
 )
 
 LEAST_TRIPS = 200
@@ -359,7 +360,7 @@ class HealthModule(AnsibleModule):
 def read_variables(path: Path) -> dict[str, str]:
     """Give what the bot's environment has; OSError, EnvironmentFileError."""
     try:
-        return environment_file.get(path.read_bytes())
+        return environment_file.get(system.read(path))
     except FileNotFoundError:
         return {}
 

@@ -286,6 +286,7 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
     sealed,
     server_files,
     service,
+    system,
 )
 from ansible_collections.rosey.nats.plugins.module_utils.asset_changes import Accepted, Doing
 
@@ -418,17 +419,15 @@ def read_config(path: Path) -> dict[str, t.Any]:
     """Read a configuration with the files that it includes; OSError, ConfError."""
 
     def read(file: Path) -> str:
-        return file.read_text(encoding="utf-8", errors="surrogateescape")
+        return system.read_text(file, "surrogateescape")
 
     return conf.parse(read(path), include=lambda included: read(path.parent / included))
 
 
 def has_ended(pid_file: str | None) -> bool:
     """Say whether the process that a file names has ended; where none is named it has not."""
-    try:
-        return pid_file is not None and process.read(int(Path(pid_file).read_text(encoding="ascii"))) is None
-    except (OSError, ValueError):
-        return False
+    pid = process.noted(Path(pid_file)) if pid_file is not None else None
+    return pid is not None and process.read(pid) is None
 
 
 def last_output(pid_file: str) -> str:

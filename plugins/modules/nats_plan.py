@@ -535,7 +535,7 @@ class _Known:
             path = Path(os.path.normpath(directory / name))
             if included is not None:
                 included.append(str(path))
-            return str(texts.get(str(path)) or path.read_text(encoding="utf-8"))
+            return str(texts.get(str(path)) or system.read_text(path))
 
         for variables in (environment, None):
             try:
@@ -709,7 +709,10 @@ def _check_access(
     """Refuse what the account that runs the server can't read or write, as the host will be by then."""
     account = system.account_to_be(params["user"] or "", params["group"] or "", found.groups)
     try:
-        faults = access.faults(paths, account, state.outcome(changes, account))
+        # what is set aside makes way for a file with the owner and mode that are described
+        anew = {change.path for change in changes if change.aside}
+        wanted = [path for path in paths if path.path not in anew]
+        faults = access.faults(wanted, account, state.outcome(changes, account))
     except OSError as error:
         raise ObstacleError(f"{error.filename}: it can't be looked at: {error.strerror}. Run with become.") from error
     if faults:
@@ -744,11 +747,13 @@ def _check_room(config: Mapping[str, t.Any], server: Answering | None) -> None:
 def _present(config_file: Path) -> dict[str, t.Any] | str | None:
     """Give the configuration that is there: parsed, as the reason why it can't be, or None where there is none."""
     try:
-        return conf.parse(config_file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        return conf.parse(system.read_text(config_file))
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    except (conf.ConfError, UnicodeDecodeError) as error:
+    except conf.ConfError as error:
         return str(error)
+    except OSError as error:
+        return error.strerror or str(error)
 
 
 def _recorded(releases: str | None) -> release.Proven | None:
@@ -786,7 +791,7 @@ def _versions(params: Mapping[str, t.Any], recorded: release.Proven | None) -> l
     target = Path(archive.look_at_link(Path(params["link"])).target or ".")
     linked = target.parent.name if target.parent.parent == Path(params["directory"]) else None
     proven = recorded.part.settings.get("version") if recorded else None
-    return [each for each in (linked, proven) if each and archive.is_version(each)]
+    return [each for each in (linked, proven) if isinstance(each, str) and archive.is_version(each)]
 
 
 def _store(
@@ -860,8 +865,9 @@ def _answering(meant: Mapping[str, t.Any], *configs: dict[str, t.Any] | str | No
         if url is None:
             continue
         log_file = options.canonical(config).get("log_file")
-        monitor = monitoring.Monitor(url, timeout=MONITORING_SECONDS)
         try:
+            # a configuration that somebody wrote by hand may give no URL
+            monitor = monitoring.Monitor(url, timeout=MONITORING_SECONDS)
             varz = monitor.varz()
         except monitoring.MonitoringError:
             continue
@@ -918,7 +924,7 @@ def _is_proven_since(recorded: release.Proven | None, moment: float) -> bool:
 
 def _runs(running: process.Process, binary: archive.Installation) -> bool:
     """Tell whether a process was started from the pinned binary; /proc has its path without the links to it."""
-    return running.executable == binary.binary.resolve()
+    return running.executable == system.real(binary.binary)
 
 
 def _is_unit(path: str) -> bool:
@@ -936,7 +942,7 @@ def _server_reasons(
     config_file = Path(params["config_file"])
     if found.running:
         started_with = process.config_file(found.running)
-        if started_with is None or started_with.resolve() != config_file.resolve():
+        if started_with is None or system.real(started_with) != system.real(config_file):
             yield Reason("configuration file", str(started_with), str(config_file), Action.RESTART)
 
 

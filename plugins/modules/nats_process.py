@@ -146,6 +146,7 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
     options,
     process,
     sealed,
+    system,
 )
 from ansible_collections.rosey.nats.plugins.module_utils.asset_changes import Doing
 
@@ -166,9 +167,9 @@ def read_config(path: Path) -> Meant:
     """Read what the configuration means; nothing of what can't be read, since the server itself says why."""
     try:
         config = conf.parse(
-            path.read_text(encoding="utf-8"),
+            system.read_text(path),
             variables=os.environ,
-            include=lambda name: (path.parent / name).read_text(encoding="utf-8"),
+            include=lambda name: system.read_text(path.parent / name),
         )
     except (OSError, ValueError):
         return Meant()
@@ -225,10 +226,10 @@ class Control:
             self._stop()
             self.running = None
             return "stopped"
-        if not self._server.pid_file.exists():
+        if not os.path.lexists(self._server.pid_file):
             return "none"
         if not self._check_mode:
-            self._server.pid_file.unlink(missing_ok=True)
+            process.forget(self._server.pid_file)
         return "forgotten"
 
     def _start(self, action: str) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ansible_collections.rosey.nats.plugins.module_utils import exposition
 from ansible_collections.rosey.nats.plugins.module_utils.checks import KINDS, Status, Unit, Worse, worst
+from ansible_collections.rosey.nats.plugins.plugin_utils import failure
 
 TABLE = "table"
 _NAMESPACE = "rosey_nats"
@@ -60,7 +61,7 @@ def exit_status(results: Mapping[str, Mapping[str, t.Any]], form: str) -> int:
 def _host(name: str, result: Mapping[str, t.Any]) -> Host:
     if "checks" in result:
         return Host(name, tuple(result["checks"]))
-    said = " ".join(str(result.get("msg", "")).split())
+    said = " ".join(failure.reason(result).split())
     if result.get("unreachable"):
         return Host(name, problem=f"can't be reached: {said}")
     return Host(name, problem=said or "was not looked at, since a step before failed")

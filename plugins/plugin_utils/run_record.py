@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum, StrEnum
 
+from ansible_collections.rosey.nats.plugins.plugin_utils import failure
+
 Result = Mapping[str, t.Any]
 
 BUS_FACT = "rosey_reported_bus"
@@ -344,10 +346,8 @@ def _limit(result: Result) -> float | None:
 
 def _message(result: Result) -> str:
     """Give what a task that did not end well has said; of a loop what each item said."""
-    if result.get("censored"):
-        return str(result["censored"])
     items = [item for item in result.get("results") or () if isinstance(item, Mapping) and item.get("failed")]
-    return "\n".join(str(said) for item in (*items, result) if (said := item.get("msg")))
+    return "\n".join(said for item in (*items, result) if (said := failure.reason(item)))
 
 
 def _mapping(value: t.Any) -> Mapping[str, t.Any]:

@@ -22,6 +22,7 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
     monitoring,
     process,
     subjects,
+    system,
 )
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis import evidence, login
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.evidence import Unit
@@ -141,7 +142,7 @@ class File:
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark
             raise BrokenError(f"line {mark.line + 1} is no YAML" if mark else "it is no YAML") from None
-        except (ValueError, yaml.YAMLError):
+        except (ValueError, TypeError, RecursionError, yaml.YAMLError):
             raise BrokenError("it is no YAML") from None
         if not isinstance(content, Mapping):
             raise BrokenError("its top level is no mapping")
@@ -275,7 +276,7 @@ def _unit(described: Described, run_command: RunCommand) -> Unit:
         raise NotSeenError("the bot's process", "bot_config_command is empty", "say in it what the bot is started with")
     found = process.find(process.Bot(described.command, described.pid_file), process.owner(described.pid_file))
     try:
-        output = process.output_file(described.pid_file).read_text(encoding="utf-8", errors="replace")
+        output = system.read_text(process.output_file(described.pid_file), "replace")
     except OSError:
         output = ""
     state = {"LoadState": "loaded", "ActiveState": "active" if found else "inactive"}
@@ -293,7 +294,7 @@ def _without(unit: Unit, secrets: set[str]) -> Unit:
 def read_file(path: Path, running: process.Process | None, account: str) -> File:
     """Read a file of the bot; NotSeenError. running: the bot's process. account: who has to read it."""
     try:
-        content = path.read_bytes()
+        content = system.read(path)
         forbidden = _forbidden(path, evidence.account(account) if account else None)
     except (FileNotFoundError, NotADirectoryError):
         return File(path, None)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 import typing as t
 from collections.abc import Iterable, Mapping
@@ -53,7 +54,7 @@ class Unit:
     def number(self, name: str) -> int:
         """Give a property that is a number; 0 where it has none."""
         value = self[name]
-        return int(value) if value.isdecimal() else 0
+        return int(value) if re.fullmatch("[0-9]{1,18}", value) else 0
 
     @property
     def command(self) -> tuple[str, ...]:
@@ -96,9 +97,11 @@ def read_journal_line(line: str, pid: str) -> str | None:
     try:
         entry = json.loads(line)
         message, writer, by = entry["MESSAGE"], entry["SYSLOG_IDENTIFIER"], entry["_PID"]
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    if not isinstance(message, str) or not message.strip() or by != pid or writer == "systemd":
+    if not isinstance(message, str) or not isinstance(writer, str) or by != pid:
+        return None
+    if not message.strip() or writer == "systemd":
         return None
     if writer.startswith(_ABOUT_TO_START) and not any(each in message for each in _NOT_STARTED):
         return None

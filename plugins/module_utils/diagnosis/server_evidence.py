@@ -243,7 +243,7 @@ def _run(words: Sequence[str | Path], account: Account) -> subprocess.CompletedP
 
 def _read_config(path: Path) -> tuple[Mapping[str, t.Any] | NotSeenError | None, str]:
     def read(file: Path) -> str:
-        return file.read_text(encoding="utf-8", errors="surrogateescape")
+        return system.read_text(file, "surrogateescape")
 
     try:
         return conf.parse(read(path), include=lambda included: read(path.parent / included)), ""

@@ -85,6 +85,10 @@ def snapshot(top: Path) -> dict[str, tuple[Any, ...]]:
     return found
 
 
+def make_full_directory(path: Path) -> None:
+    (path / "inner").mkdir(parents=True)
+
+
 def make_socket(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as made:
         made.bind(str(path))
@@ -299,13 +303,11 @@ def test_no_content_is_in_the_text_of_a_change(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "wanted", "told"),
     [
-        (lambda path: path.symlink_to("/else"), file, "a link to /else stands where the description has a file"),
         (lambda path: path.symlink_to("/"), directory, "a link to / stands where the description has a directory"),
-        (Path.mkdir, file, "a directory stands where the description has a file"),
         (Path.mkdir, a_link, "a directory stands where the description has a link"),
         (lambda path: path.write_text(""), a_link, "a file stands where the description has a link"),
         (lambda path: path.write_text(""), directory, "a file stands where the description has a directory"),
-        (os.mkfifo, file, "a named pipe stands where the description has a file"),
+        (make_full_directory, file, "a directory stands where the description has a file"),
         (make_socket, file, "a socket stands where the description has a file"),
     ],
 )
@@ -315,6 +317,35 @@ def test_what_stands_in_the_way_is_named(tmp_path: Path, make: Any, wanted: Any,
     answer = refusal(wanted(tmp_path / "x"), file(tmp_path / "innocent"))
     assert f"{tmp_path}/x: {told}" in answer
     assert snapshot(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("make", "found"),
+    [
+        (lambda path: path.symlink_to("/else"), "link to /else"),
+        (Path.mkdir, "directory"),
+        (os.mkfifo, "named pipe"),
+    ],
+)
+def test_what_is_nobody_s_is_set_aside_for_a_file(tmp_path: Path, make: Any, found: str) -> None:
+    (tmp_path / "x.aside").write_text("of an earlier time")
+    make(tmp_path / "x")
+    (change,) = state.compare([file(tmp_path / "x")])
+    assert change.reasons[0] == f"set aside: {found} -> x.aside.2"
+    assert "created" not in change.what
+    before = (tmp_path / "x").lstat().st_mode
+    put(file(tmp_path / "x"))
+    assert (tmp_path / "x").read_bytes() == (tmp_path / "x").resolve().read_bytes()
+    assert not (tmp_path / "x").is_symlink()
+    assert (tmp_path / "x.aside.2").lstat().st_mode == before
+    assert state.compare([file(tmp_path / "x")]) == []
+
+
+def test_a_file_that_is_too_large_to_be_meant_is_replaced(tmp_path: Path) -> None:
+    with (tmp_path / "x").open("wb") as large:
+        large.truncate(1 << 30)
+    put(file(tmp_path / "x", mode="0640"))
+    assert (tmp_path / "x").stat().st_size < 100
 
 
 @pytest.mark.parametrize("entry", [file, a_link])

@@ -780,3 +780,23 @@ def test_what_was_proven_is_never_shown(monitored: Host) -> None:
     monitored.deploy(monitored.monitoring)
     result = monitored.plan(monitored.monitoring, loaded=proven, accept=DANGERS)
     assert "the-old-secret" not in str(result)
+
+
+@pytest.mark.parametrize(
+    ("put", "found"),
+    [
+        (lambda path: path.mkdir(), "directory"),
+        (lambda path: path.symlink_to("/nowhere"), "link"),
+        (os.mkfifo, "pipe"),
+        (lambda path: path.write_bytes(b"\xff\0{[("), "garbage"),
+        (lambda path: path.write_text('host: "[::1]"\nhttp_port: 8222\n'), "host in brackets"),
+    ],
+)
+def test_a_configuration_that_is_none_is_planned_to_be_written(
+    host: Host, put: Callable[[Path], Any], found: str
+) -> None:
+    put(host.config_file)
+    result = host.plan("max_connections: 5\n", loaded="max_connections: 4\n")
+    assert not result.get("failed"), (found, result)
+    assert [change["path"] for change in result["changes"]] == [str(host.config_file)]
+    assert result["action"] == "start"

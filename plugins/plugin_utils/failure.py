@@ -1,0 +1,32 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Why a task failed, by its result. This runs on the controller alone."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Mapping
+
+from ansible_collections.rosey.nats.plugins.module_utils import process
+
+_LINES = 3
+
+
+def reason(result: Mapping[str, t.Any]) -> str:
+    """Give what a task that did not end well has said; empty where it said nothing.
+
+    Where no module answered, as without sudo, in a container that is paused or after its connection was lost, Ansible's
+    own message tells of JSON alone: the reason is in what stood in its place.
+    """
+    if result.get("censored"):
+        return str(result["censored"])
+    if "module_stderr" not in result and "module_stdout" not in result:
+        return str(result.get("msg") or "")
+    said = [str(result.get(name) or "") for name in ("module_stderr", "module_stdout")]
+    lines = next(
+        (found for each in said if (found := [line.strip() for line in each.splitlines() if line.strip()])), []
+    )
+    told = process.redact(" / ".join(lines[-_LINES:])) or "nothing; look whether the host and its connection are there"
+    status = f" (exit status {result['rc']})" if result.get("rc") is not None else ""
+    return f"no module answered on the host{status}, which says: {told}"

@@ -1,0 +1,131 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whatever somebody did to a host: the next deployment and the next rollback work all the same."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.rosey.nats.plugins.module_utils import sealed
+from ansible_collections.rosey.nats.tests.integration.conftest import Deployment, free_ports, run_playbook, stop_all
+
+NEXT = count(101)
+
+
+def configuration(deployed: Deployment) -> Path:
+    return deployed.directory / "root" / "etc" / "nats" / "nats-server.conf"
+
+
+def records(deployed: Deployment) -> Path:
+    return deployed.directory / "root" / "var" / "lib" / "rosey-nats"
+
+
+def record(deployed: Deployment) -> Path:
+    return records(deployed) / "releases" / f"{(records(deployed) / 'current').read_text().strip()}.json"
+
+
+def garble(deployed: Deployment) -> None:
+    configuration(deployed).write_bytes(b"\xff\0{[(" * 1000)
+
+
+def close_directory(deployed: Deployment) -> None:
+    configuration(deployed).unlink()
+    configuration(deployed).mkdir(0o000)
+
+
+def link_nowhere(deployed: Deployment) -> None:
+    configuration(deployed).unlink()
+    configuration(deployed).symlink_to("/nowhere/nats-server.conf")
+
+
+def put_pipe(deployed: Deployment) -> None:
+    configuration(deployed).unlink()
+    os.mkfifo(configuration(deployed))
+
+
+def put_host_in_brackets(deployed: Deployment) -> None:
+    with configuration(deployed).open("a") as file:
+        file.write('\nhost: "[::1]"\nhttp_base_path: "/a?b"\n')
+
+
+def truncate_record(deployed: Deployment) -> None:
+    record(deployed).write_bytes(record(deployed).read_bytes()[:100])
+
+
+def write_record_of_another_version(deployed: Deployment) -> None:
+    whole = json.loads(record(deployed).read_text())
+    body = {**whole["body"], "parts": {"server": {"settings": [], "entries": {}}}}
+    whole = {"format": sealed.FORMAT, "sha256": sealed.sha256(sealed.canonical(body)), "body": body}
+    record(deployed).write_text(sealed.canonical(whole) + "\n")
+
+
+def put_directory_for_pointer(deployed: Deployment) -> None:
+    (records(deployed) / "assets.json").unlink(missing_ok=True)
+    (records(deployed) / "assets.json").mkdir()
+
+
+def garble_pid_file(deployed: Deployment) -> None:
+    (pid_file,) = deployed.directory.rglob("nats-server.pid")
+    pid_file.write_bytes(b"\xff" * 5000)
+
+
+def put_directory_for_pid_file(deployed: Deployment) -> None:
+    (pid_file,) = deployed.directory.rglob("nats-server.pid")
+    pid_file.unlink()
+    pid_file.mkdir()
+
+
+SAMPLE: tuple[Callable[[Deployment], None], ...] = (put_host_in_brackets, close_directory)
+DAMAGES = (
+    *SAMPLE,
+    garble,
+    link_nowhere,
+    put_pipe,
+    truncate_record,
+    write_record_of_another_version,
+    put_directory_for_pointer,
+    garble_pid_file,
+    put_directory_for_pid_file,
+)
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    made = Deployment(tmp_path_factory.mktemp("broken"), *free_ports(3))
+    for _each in range(2):
+        said = made.play({"nats_server_config": {"max_connections": next(NEXT)}})
+        assert said.startswith("exit 0"), said
+    yield made
+    stop_all(made.directory)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [pytest.param(each, id=each.__name__, marks=[pytest.mark.sample] if each in SAMPLE else []) for each in DAMAGES],
+)
+def test_a_broken_host_is_deployed_to_and_taken_back(
+    deployed: Deployment, damage: Callable[[Deployment], None]
+) -> None:
+    wanted = next(NEXT)
+    damage(deployed)
+    said = deployed.play({"nats_server_config": {"max_connections": wanted}})
+    assert said.startswith("exit 0"), said
+    assert "Traceback" not in said
+    assert deployed.varz()["max_connections"] == wanted
+
+    before = {path.stem for path in (records(deployed) / "releases").iterdir()}
+    damage(deployed)
+    said = run_playbook("playbooks/rollback.yml", deployed.directory / "hosts.yml")
+    assert said.startswith("exit 0"), said
+    assert "Traceback" not in said
+    assert deployed.varz()["max_connections"] < wanted
+    assert {path.stem for path in (records(deployed) / "releases").iterdir()} >= before
+    for path in configuration(deployed).parent.glob("*.aside*"):
+        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
