@@ -85,19 +85,6 @@ class Listing:
         """Give the whole record of an id."""
         return next((record for record in self.records if record.id == release), None)
 
-    def proven(self, part: str) -> Proven | None:
-        """Give a part of the current release; None where it has none. One that was left out of a run was not proven."""
-        record = self.current
-        if record is None or part not in record.parts:
-            return None
-        found = record.parts[part]
-        same = digest(found)
-        while record and part in record.parts and digest(record.parts[part]) == same:
-            if any(gate.startswith(f"{part}: ") for gate in record.gates):
-                return Proven(found, lease.moment(record.time))
-            record = self.find(record.previous)
-        return Proven(found, None)
-
     def previous(self) -> Record | None:
         """Give what the host had before the current release; where it has none, the newest."""
         if self.pointer is None:
@@ -187,6 +174,22 @@ class Store:
         except sealed.DamagedError:
             return None
         return self.find(pointer) if pointer else None
+
+    def proven(self, part: str) -> Proven | None:
+        """Give a part of the current release, and read no more than that takes; None where it has none.
+
+        A part that a run left out was not proven by it.
+        """
+        record = self.current()
+        if record is None or part not in record.parts:
+            return None
+        found = record.parts[part]
+        same = digest(found)
+        while record and part in record.parts and digest(record.parts[part]) == same:
+            if any(gate.startswith(f"{part}: ") for gate in record.gates):
+                return Proven(found, lease.moment(record.time))
+            record = self.find(record.previous) if record.previous else None
+        return Proven(found, None)
 
     def read(self, release: str, *, option: str = "release") -> Record:
         """Give the release with this id; ReleaseError, which begins with the option that named it."""

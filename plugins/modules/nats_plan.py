@@ -758,7 +758,7 @@ def _present(config_file: Path) -> dict[str, t.Any] | str | None:
 
 def _recorded(releases: str | None) -> release.Proven | None:
     """Give what the host's current release says of the server."""
-    return release.Store(Path(releases)).listing().proven("server") if releases else None
+    return release.Store(Path(releases)).proven("server") if releases else None
 
 
 def _loaded(recorded: release.Proven | None, config_file: str) -> dict[str, t.Any] | None:

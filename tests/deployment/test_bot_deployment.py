@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -151,8 +154,16 @@ def test_a_file_that_the_bot_never_read_restarts_it(bot: Bot) -> None:
     # as after a run that was cut off between writing and restarting
     pid = bot.pid
     (bot.directory / "plugins" / "quotes.yaml").touch()
-    assert "written since the bot was started" in bot.play({})
+    tomorrow = time.time() + 86400
+    os.utime(bot.directory / "secrets.env", (tomorrow, tomorrow))
+    said = bot.play({}, "--diff")
+    assert "written since the bot was started" in said
+    assert "which is yet to come" in said
     assert bot.pid != pid
+    # once, whatever the file's time was
+    restarted, said = bot.pid, bot.play({})
+    assert re.search(r"changed=0 .*failed=0", said), said
+    assert bot.pid == restarted
 
 
 def test_a_disabled_plugin_keeps_its_file_and_loses_its_subscriptions(bot: Bot) -> None:

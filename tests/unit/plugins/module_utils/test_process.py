@@ -544,3 +544,24 @@ def test_an_address_of_a_process_that_may_not_be_seen_is_its_accounts(monkeypatc
         assert [each.port for each in process.taken([endpoint])] == [endpoint[1]]
         monkeypatch.setattr(process, "_owners", lambda _pids: [os.geteuid() + 1])
         assert [each.port for each in process.taken([endpoint], [os.getpid()])] == [endpoint[1]]
+
+
+@pytest.mark.parametrize(("touched", "older"), [("before", False), ("after", True)])
+def test_a_time_that_is_yet_to_come_counts_as_of_when_it_was_set(tmp_path: Path, touched: str, older: bool) -> None:
+    file, tomorrow = tmp_path / "file", time.time() + 86400
+
+    def touch() -> None:
+        file.touch()
+        os.utime(file, (tomorrow, tomorrow))
+        time.sleep(0.2)
+
+    if touched == "before":
+        touch()
+    with subprocess.Popen(["sleep", "60"]) as child:
+        running = process.read(child.pid)
+        time.sleep(0.2)
+        if touched == "after":
+            touch()
+        assert running
+        assert running.is_older_than(file) is older
+        child.kill()

@@ -84,11 +84,11 @@ def test_a_part_was_proven_when_its_own_gate_passed(
         bot = {"bot": release.Part({}, [entry(f"run {number}")])}
         moment = NOW + timedelta(hours=number + 1)
         host.store.write({**server(text), **bot}, controller="ops", plan=[], gates=gates, keep=10, now=moment)
-    found = host.store.listing().proven("server")
+    found = host.store.proven("server")
     assert found
     assert found.part == server(runs[-1][0])["server"]
     assert found.at == (NOW + timedelta(hours=hours) if hours else None)
-    assert host.store.listing().proven("plugins") is None
+    assert host.store.proven("plugins") is None
 
 
 # Records
