@@ -22,7 +22,7 @@ from pathlib import Path
 from ansible_collections.rosey.nats.plugins.module_utils import footprint, system
 from ansible_collections.rosey.nats.plugins.module_utils.system import Account
 
-Ask: t.TypeAlias = "Callable[[Sequence[tuple[str, int]]], list[bool]]"
+Ask = Callable[[Sequence[tuple[str, int]]], list[bool]]
 """Tell of each path whether an account may do this there, as os.access() takes it."""
 
 _ACCESS_LIST = "system.posix_acl_access"

@@ -30,7 +30,7 @@ def ask(monitor: monitoring.Monitor) -> assets.Assets:
 
 def _calls(monitor: monitoring.Monitor, account: str, api: t.Any) -> int:
     found = api.get("total", 0) if isinstance(api, dict) else 0 if api is None else api
-    if type(found) is not int:
+    if not isinstance(found, int) or isinstance(found, bool):
         raise _unreadable(monitor, account)
     return found
 

@@ -216,6 +216,6 @@ def _streams(accounts: Mapping[str, t.Any]) -> Iterator[Stream]:
 def _calls(table: t.Any) -> dict[str, int] | None:
     if table is None:
         return None
-    if not all(type(count) is int for count in table.values()):
+    if not all(isinstance(count, int) and not isinstance(count, bool) for count in table.values()):
         raise TypeError("api_calls")
     return dict(table)

@@ -444,7 +444,7 @@ class Ground:
         ports: dict[int, int] = {}
 
         def port(number: t.Any) -> t.Any:
-            if type(number) is not int or not 0 < number < 1 << 16:
+            if not isinstance(number, int) or not 1 < number < 1 << 16:
                 return number
             return ports.setdefault(number, self.free_port())
 
