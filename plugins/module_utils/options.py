@@ -2668,14 +2668,23 @@ def _check_addresses(config: Config) -> Iterator[Problem]:
 
 
 def _check_ocsp_peer(config: Config) -> Iterator[Problem]:
-    """server/ocsp_peer.go, plugTLSOCSPPeer: only certificates that clients have to show are looked at."""
-    for path in (("tls",), ("leafnodes", "tls"), ("websocket", "tls"), ("mqtt", "tls")):
-        peer = _at(config, *path, "ocsp_peer")
-        asked = peer is True or _at(peer, "verify") is True
+    """server/ocsp_peer.go, plugTLSOCSPPeer: only certificates that clients have to show are looked at.
+
+    For MQTT the server takes what the block tls at the top has (server/ocsp.go, configureOCSP).
+    """
+    for path in (("tls",), ("leafnodes", "tls"), ("websocket", "tls")):
         verifies = any(_at(config, *path, name) for name in ("verify", "verify_and_map"))
-        if asked and not verifies:
+        if _asks_ocsp_peer(config, *path) and not verifies:
             remedy = f"set {_dotted((*path, 'verify'))}"
             yield _start_problem((*path, "ocsp_peer"), None, "needs verify", "both", remedy)
+    if _asks_ocsp_peer(config, "mqtt", "tls") and not _asks_ocsp_peer(config, "tls"):
+        where, wanted = "mqtt.tls.ocsp_peer", "tls.ocsp_peer as well"
+        yield Problem(where, "", f"is not looked at by {_SERVER}", wanted, "set it in the block tls at the top", Stage.RUN)
+
+
+def _asks_ocsp_peer(config: Config, *path: str) -> bool:
+    peer = _at(config, *path, "ocsp_peer")
+    return peer is True or _at(peer, "verify") is True
 
 
 def _check_websocket_and_mqtt_users(config: Config) -> Iterator[Problem]:

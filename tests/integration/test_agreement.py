@@ -443,10 +443,10 @@ class Ground:
         """Give each port that is listened on a free one for it, each path that is written to a place, and so on."""
         ports: dict[int, int] = {}
 
-        def port(number: t.Any) -> t.Any:
-            if not isinstance(number, int) or not 1 < number < 1 << 16:
-                return number
-            return ports.setdefault(number, self.free_port())
+        def port(number: t.Any, path: options.Path) -> t.Any:
+            # 0 is the default one of clients, and none of any other block
+            is_one = isinstance(number, int) and (1 < number < 1 << 16 or (number == 0 and len(path) == 1))
+            return ports.setdefault(number, self.free_port()) if is_one else number
 
         def put(value: t.Any, path: options.Path) -> t.Any:
             option = options.find(path) if path else None
@@ -458,9 +458,9 @@ class Ground:
                 value = value.replace("bus.example.com", "127.0.0.2")
             if option is not None and option.unit is options.Unit.ADDRESS and isinstance(value, str):
                 host, number = value.rsplit(":", 1)
-                value = f"{host}:{port(int(number))}"
+                value = f"{host}:{port(int(number), path)}"
             elif option is not None and option.name in PORTS:
-                value = port(value)
+                value = port(value, path)
             elif option is not None and option.need in (options.Need.PARENT, options.Need.DIRECTORY):
                 value = f"made-{path[-1]}"
             return self.material.operator_jwt if option is not None and option.name == "operator" else value

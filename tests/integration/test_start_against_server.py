@@ -578,7 +578,7 @@ def given(material: Material, free_port: Callable[[], int]) -> Callable[[Config]
             return {put(key): put(item) for key, item in value.items()}
         if isinstance(value, list):
             return [put(item) for item in value]
-        return port if value == PORT and isinstance(value, int) else real.get(value, value)
+        return port if value == PORT and not isinstance(value, bool) else real.get(value, value)
 
     def complete(config: Config) -> Config:
         found: Config = put(config)

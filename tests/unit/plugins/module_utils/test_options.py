@@ -987,6 +987,7 @@ FOUND = [
     ({"mqtt": {"port": 1}, "cluster": {"port": 2}}, "server_name", START, "is missing"),
     ({"mqtt": {"port": 1, "ack_wait": "-1s"}, "jetstream": True}, "mqtt.ack_wait", START, "is negative"),
     ({"tls": {**CERTIFICATES, "ocsp_peer": True}}, "tls.ocsp_peer", START, "set tls.verify"),
+    ({"mqtt": {"tls": {**CERTIFICATES, "ocsp_peer": True}}}, "mqtt.tls.ocsp_peer", RUN, "block tls at the top"),
     ({"default_js_domain": {"A": "d"}}, "default_js_domain.A", START, "names no account"),
     ({"default_js_domain": {"$SYS": "d"}}, "default_js_domain.$SYS", START, "system account"),
     (
