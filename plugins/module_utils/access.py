@@ -240,7 +240,8 @@ class _Look:
             return self._fault(wanted, needed, Kind.MISSING, what, self._make(wanted, needed))
         is_directory = last.kind == stat.S_IFDIR
         if is_directory != (access == _WRITE):
-            what = f"{last.path} is {'a' if is_directory else 'no'} directory, and nats-server needs {wanted.need}"
+            need = "a file that the server can write to" if access == os.W_OK else wanted.need
+            what = f"{last.path} is {'a' if is_directory else 'no'} directory, and nats-server needs {need}"
             return self._fault(wanted, last.path, Kind.WRONG, what, "move it away")
         if access != os.R_OK and os.statvfs(_nearest(last.path)).f_flag & os.ST_RDONLY:
             what = f"the file system of {last.path} is mounted read-only"

@@ -229,10 +229,10 @@ def with_jetstream(varz: Answer, jsz: Answer | None) -> Answer:
 
 def denied(config: Mapping[str, t.Any], varz: Answer) -> Iterator[tuple[Setting, Finding]]:
     """Give the settings of a configuration of which /varz shows another value, each with what it shows."""
-    expectation = expect(config)
-    for setting in expectation.settings:
+    jetstream = meant_jetstream(options.canonical(config))
+    for setting in options.leaves(config):
         path, option, value = setting
-        is_off = path[0] == "jetstream" and path not in _JETSTREAM_SWITCHES and not expectation.jetstream
+        is_off = path[0] == "jetstream" and path not in _JETSTREAM_SWITCHES and not jetstream
         if is_off or options.evidence(option, value, reloaded=_has_reloaded(varz)) is not Evidence.VARZ:
             continue
         finding = _judged_by_varz(setting, varz).finding

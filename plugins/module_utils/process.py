@@ -62,7 +62,8 @@ _SECRETS = (
     (re.compile(r"\bS[A-Z][A-Z2-7]{56}\b"), HIDDEN),
     (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), HIDDEN),
     (re.compile(r"(?<=variable reference for ')(?![A-Z_][A-Z0-9_]*')[^']*"), HIDDEN),
-    (re.compile(r"(?i)((?:pass\w*|token|secret|seed|jwt|\w*key)\\?[\"']?\s*[:=]\s*)[^\n]+"), rf"\1{HIDDEN}"),
+    # "key" ends many names; to look for their beginnings takes the square of the length of a long word
+    (re.compile(r"(?i)((?:pass\w*|token|secret|seed|jwt|key)\\?[\"']?\s*[:=]\s*)[^\n]+"), rf"\1{HIDDEN}"),
 )
 # The kernel counts the start of a process in ticks of a hundredth of a second.
 _TICK = 0.05

@@ -65,6 +65,12 @@ FILE, DIRECTORY, PARENT = footprint.Need.FILE, footprint.Need.DIRECTORY, footpri
             "chown nats:nats /var/nats",
         ),
         (
+            Host(step("/var"), step("/var/nats", uid=990), step("/var/nats/x.log", uid=990)),
+            footprint.Path("log_file", "/var/nats/x.log", PARENT),
+            "/var/nats/x.log is a directory, and nats-server needs a file that the server can write to.",
+            "move it away",
+        ),
+        (
             Host(step("/var"), step("/var/nats", 0o700), step("/var/nats/jetstream", uid=990)),
             footprint.Path("jetstream.store_dir", "/var/nats", DIRECTORY),
             "nats may not pass /var/nats; /var/nats is of x:x with mode 0700.",
