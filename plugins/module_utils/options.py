@@ -2678,8 +2678,8 @@ def _check_ocsp_peer(config: Config) -> Iterator[Problem]:
             remedy = f"set {_dotted((*path, 'verify'))}"
             yield _start_problem((*path, "ocsp_peer"), None, "needs verify", "both", remedy)
     if _asks_ocsp_peer(config, "mqtt", "tls") and not _asks_ocsp_peer(config, "tls"):
-        where, wanted = "mqtt.tls.ocsp_peer", "tls.ocsp_peer as well"
-        yield Problem(where, "", f"is not looked at by {_SERVER}", wanted, "set it in the block tls at the top", Stage.RUN)
+        where, wanted, remedy = "mqtt.tls.ocsp_peer", "tls.ocsp_peer as well", "set it in the block tls at the top"
+        yield Problem(where, "", f"is not looked at by {_SERVER}", wanted, remedy, Stage.RUN)
 
 
 def _asks_ocsp_peer(config: Config, *path: str) -> bool:
