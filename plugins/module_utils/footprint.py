@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import posixpath
+import re
 import typing as t
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -136,7 +137,7 @@ def unknown(config: Mapping[str, t.Any]) -> list[options.Problem]:
 def problems(config: Mapping[str, t.Any]) -> list[options.Problem]:
     """Name what nats-server takes and the roles don't deploy.
 
-    Variables where a value has to be known, and streams in a directory for temporary files.
+    Variables where a value has to be known, and streams in the directory that the server takes where none is named.
     """
     found = unknown(config)
     found += [
@@ -200,7 +201,8 @@ def _one_spelling(path: options.Path, value: t.Any) -> t.Any:
         return [_one_spelling((*path, place), each) for place, each in enumerate(value)]
     option = options.find(path)
     is_path = isinstance(value, str) and value and option is not None and option.need is not None
-    return str(PurePosixPath(value)) if is_path else value
+    # Python keeps two slashes at the beginning, of which the server knows nothing
+    return re.sub("^//", "/", str(PurePosixPath(value))) if is_path else value
 
 
 def writable_directories(config: Mapping[str, t.Any]) -> tuple[str, ...]:

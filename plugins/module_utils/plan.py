@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import posixpath
+import re
 import typing as t
 from collections.abc import Iterator, Mapping, Set
 
@@ -51,7 +52,8 @@ def store_directory(config: Mapping[str, t.Any]) -> str | None:
     directory = jetstream_block(config).get("store_dir") or config.get("store_dir") or _DEFAULT_STORE
     if options.is_reference(directory):
         return None
-    return posixpath.join(posixpath.normpath(str(directory)), "jetstream")
+    # Go's path.Clean folds the two slashes at the beginning that Python keeps
+    return posixpath.join(re.sub("^//", "/", posixpath.normpath(str(directory))), "jetstream")
 
 
 def _reasons(

@@ -99,9 +99,10 @@ def consult(given: Mapping[str, t.Any], *, no_bot: str = "", access: Sequence[st
     """
     directory = Path(given["releases"])
     store = release.Store(directory)
-    current = store.current()
-    applied = store.find(given["release"]["id"]) if given["release"] else current
-    verdict = judge(run_of(given["run"]), directory, applied, current, no_bot=no_bot, access=access)
+    # a release that is damaged lets nobody in
+    latest = store.latest()
+    applied = store.find(given["release"]["id"]) if given["release"] else latest
+    verdict = judge(run_of(given["run"]), directory, applied, latest, no_bot=no_bot, access=access)
     # a way back that happens by itself says nothing of a run, and is not held up
     if verdict.refusals and given["run"] is not None:
         raise sealed.ReleaseError("\n".join(verdict.refusals))

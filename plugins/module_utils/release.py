@@ -175,6 +175,10 @@ class Store:
             return None
         return self.find(pointer) if pointer else None
 
+    def latest(self) -> Record | None:
+        """Give the release that the host has or, where that can't be told, the newest that is whole."""
+        return self.current() or next(iter(self.listing().records), None)
+
     def proven(self, part: str) -> Proven | None:
         """Give a part of the current release, and read no more than that takes; None where it has none.
 

@@ -222,7 +222,7 @@ def test_paths_say_what_has_to_be_there() -> None:
     [
         ({"store_dir": "/var/lib/nats/"}, {"store_dir": "/var/lib/nats"}),
         ({"jetstream": {"store": "/srv//bus/./nats//"}}, {"jetstream": {"store": "/srv/bus/nats"}}),
-        ({"log_file": "//var/log/nats.log"}, {"log_file": "//var/log/nats.log"}),
+        ({"log_file": "//var/log/nats.log"}, {"log_file": "/var/log/nats.log"}),
         (
             {"leafnodes": {"remotes": [{"creds": "/a//b"}], "tls": {"cert_file": "./c"}}},
             {"leafnodes": {"remotes": [{"creds": "/a/b"}], "tls": {"cert_file": "c"}}},

@@ -255,3 +255,8 @@ def test_what_the_server_shows_counts_more_than_its_file(
     before: Config, after: Config, varz: Config, expected: list[str]
 ) -> None:
     assert [str(reason) for reason in plan.reasons(before, after, {**VARZ, **varz})] == expected
+
+
+@pytest.mark.parametrize("directory", ["/var/lib/nats", "//var/lib/nats/", "/var//lib/./nats", "/var/log/../lib/nats"])
+def test_a_store_is_where_the_server_has_it(directory: str) -> None:
+    assert plan.store_directory({"jetstream": {"store_dir": directory}}) == "/var/lib/nats/jetstream"

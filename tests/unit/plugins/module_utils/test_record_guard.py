@@ -3,12 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import record_guard
+from ansible_collections.rosey.nats.plugins.module_utils import record_guard, release, sealed
 from ansible_collections.rosey.nats.plugins.module_utils.record_guard import Instance, Run, Word
 from ansible_collections.rosey.nats.plugins.module_utils.release import Part, Record
 
@@ -147,6 +148,22 @@ def test_going_back_is_judged_by_where_it_leads() -> None:
     assert home.refusals == ()
     away = record_guard.judge(Run("staging", OF_NATS, WHOLE), DIRECTORY, production, staging)
     assert words(away.refusals) == [Word.OTHER_ENVIRONMENT]
+
+
+@pytest.mark.parametrize("damage", ["the release", "what names it", "nothing"])
+def test_a_release_that_is_damaged_lets_nobody_in(tmp_path: Path, damage: str) -> None:
+    store = release.Store(tmp_path)
+    for hour in (1, 2):
+        parts = {"server": Part({**NATS, "environment": "production", "hour": hour}, [])}
+        now = datetime(2026, 1, 31, hour, tzinfo=UTC)
+        written = store.write(parts, controller="here-1", plan=[], gates=[], keep=5, now=now)
+    if damage == "the release":
+        (tmp_path / "releases" / f"{written.release}.json").write_text("")
+    elif damage == "what names it":
+        (tmp_path / "current").write_text("")
+    run = {"environment": "staging", "server": NATS, "parts": ["server"], "accept": []}
+    with pytest.raises(sealed.ReleaseError, match="is of production, and this run is of staging"):
+        record_guard.consult({"releases": str(tmp_path), "release": None, "run": run})
 
 
 def test_nothing_is_known_of_a_run_that_says_nothing() -> None:
