@@ -315,7 +315,7 @@ def test_the_server_and_then_the_bot_are_gone(
         (pid_file,) = stop["nats-server"]
         os.kill(int(pid_file.read_text()), signal.SIGKILL)
         looked = look(hosts, "json")
-        unknown = KINDS.keys() - {"service", "server", "connection", "bot", "bot_service", "bot_errors"}
+        unknown = KINDS.keys() - {"service", "server", "connection", "files", "bot", "bot_service", "bot_errors"}
         without_server = dict.fromkeys(unknown, "unknown") | dict.fromkeys(
             ("service", "server", "connection"), "critical"
         )
