@@ -566,7 +566,7 @@ def _dotted(path: options.Path) -> str:
 _WINDOW = 4 << 20
 _FATAL = re.compile(r"\[FTL\] (.*)")
 _LINE = re.compile(
-    rb"\[(?P<pid>\d+)\] (?:(?P<time>\d{4}/\d\d/\d\d \d\d:\d\d:\d\d\.\d+) )?\[(?P<level>[A-Z]{3})\] (?P<message>.*)"
+    rb"\[(?P<pid>\d{1,10})\] (?:(?P<time>\d{4}/\d\d/\d\d \d\d:\d\d:\d\d\.\d+) )?\[(?P<level>[A-Z]{3})\] (?P<message>.*)"
 )
 _FIRST_LINE = b"Starting nats-server"
 _OF_RELOADS = b"eload"

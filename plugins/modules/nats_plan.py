@@ -568,7 +568,8 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Obs
     ]
     # Whether a container runs is for Docker's own module to find out.
     started = found.running or (params["runtime"] == "docker" and present is not None)
-    before = [server.varz["version"]] if server else _versions(params, recorded)
+    told = [server.varz["version"]] if server and archive.is_version(server.varz["version"]) else []
+    before = told or _versions(params, recorded)
     # what is in a file that the server has not read yet is nothing that it runs with
     is_unknown = loaded is None and unread is not None
     ran = None if is_unknown else loaded if loaded is not None else present

@@ -223,7 +223,7 @@ ROWS = [
     Row(
         "directory of the log is missing",
         "nats_plan",
-        ("log_file: /nowhere/log", "Create it"),
+        ("log_file: /nowhere/log", "install -d"),
         Wanted(config={"log_file": "/nowhere/log"}),
         sample=True,
     ),

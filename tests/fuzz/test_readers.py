@@ -327,7 +327,8 @@ def _answers(body: Any, _directory: Path) -> None:
     bot_health.held_by_name(monitor.read("connz", details=True), monitor.url)
     monitoring.routed_servers(monitor.read("routez"))
     held = asset_reading.ask(monitor)
-    dangers.find(replace(SITUATION, before={}, held=held, varz=with_jetstream, ran=[varz["version"]]))
+    ran = [varz["version"]] if archive.is_version(varz["version"]) else []
+    dangers.find(replace(SITUATION, before={}, held=held, varz=with_jetstream, ran=ran))
     _judged(held)
 
 
