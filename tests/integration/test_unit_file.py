@@ -56,6 +56,21 @@ def test_a_second_run_changes_nothing(peer: Container) -> None:
     assert re.search(r"changed=0 .* failed=0", said), said
 
 
+def test_a_comment_of_another_user_restarts_nothing(peer: Container) -> None:
+    show = "systemctl show nats --property=MainPID"
+    before, read = peer.run(show), peer.varz()["config_load_time"]
+    for changed in ("[1-9]", "0"):
+        said = peer.play({"ansible_managed": "by another\n[Service]\rUser=root"})
+        assert re.search(r"plan: nothing'?$", said, re.MULTILINE), said
+        assert re.search(rf"changed={changed}.* failed=0", said), said
+    assert (peer.run(show), peer.varz()["config_load_time"]) == (before, read)
+    # systemd has read it all the same
+    assert peer.run("systemctl show nats --property=NeedDaemonReload,User").split() == [
+        "User=nats",
+        "NeedDaemonReload=no",
+    ]
+
+
 def test_a_stop_drains(peer: Container) -> None:
     # 12 is SIGUSR2.
     asked = peer.run("systemctl show nats --property=KillSignal,TimeoutStopUSec").splitlines()
