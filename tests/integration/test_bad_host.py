@@ -22,7 +22,7 @@ NO_SOURCES = "/etc/apt/apt.conf.d/99-no-sources"
 
 @pytest.fixture(scope="module")
 def deployed(start_container: Callable[..., Container]) -> Container:
-    """Start a host on which the server runs, its configuration on a file system of 64 KiB, and /tmp without programs."""
+    """Start a host on which the server runs, its configuration on 64 KiB, and /tmp without programs."""
     mounts = ("--tmpfs=/etc/nats:size=64k", "--tmpfs=/tmp:noexec", "--tmpfs=/var/tmp:noexec")
     container = start_container("rosey-test-deployed", *mounts, nats_server_config=CONFIG)
     said = container.play(None, "--diff", "-vvvvv")
