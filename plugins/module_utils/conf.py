@@ -832,15 +832,19 @@ def _setting_lines(key: t.Any, value: t.Any, path: Path) -> Iterator[str]:
             yield f"include {_delimited(file, (*path, key))}"
         return
     first, *rest = _value_lines(value, (*path, key))
-    separator = " " if isinstance(value, Mapping) and not is_reference(value) else ": "
+    separator = " " if _is_block(value) else ": "
     yield f"{_key_text(key, path)}{separator}{first}"
     yield from rest
+
+
+def _is_block(value: t.Any) -> bool:
+    return isinstance(value, Mapping) and value.keys() != {VARIABLE}
 
 
 def _value_lines(value: t.Any, path: Path) -> list[str]:
     if len(path) > _DEEPEST:
         raise ConfError(None, f"{_dotted(path[:3])}: more than {_DEEPEST} blocks and lists stand inside each other")
-    if isinstance(value, Mapping) and not is_reference(value):
+    if _is_block(value):
         inner = [line for key, entry in value.items() for line in _setting_lines(key, entry, path)]
         return _enclosed("{", inner, "}")
     if isinstance(value, list | tuple):
@@ -928,7 +932,7 @@ def _describe(value: t.Any) -> str:
         return "null; leave the option out"
     if isinstance(value, int | float):
         return "a number of this size"
-    return "this name of a variable" if is_reference(value) else f"a value of type {type(value).__name__}"
+    return "this name of a variable" if isinstance(value, Mapping) else f"a value of type {type(value).__name__}"
 
 
 def _dotted(path: Path) -> str:

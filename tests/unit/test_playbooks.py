@@ -26,4 +26,4 @@ def test_whoever_looks_at_a_program_has_its_rights(playbook: str) -> None:
     for task in (task for play in plays for task in play.get("tasks", [])):
         role = task.get("ansible.builtin.import_role", {})
         become = LOOKS.get((role.get("name"), role.get("tasks_from")))
-        assert become is None or task.get("become") == become, task["name"]
+        assert become is None or become.strip("{} ") in str(task.get("become")), task["name"]

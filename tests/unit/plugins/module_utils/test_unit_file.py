@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.rosey.nats.plugins.module_utils import unit_file
+from ansible_collections.rosey.nats.plugins.module_utils import system, unit_file
 from ansible_collections.rosey.nats.plugins.module_utils.unit_file import Setting
 
 UNIT = """\
@@ -128,14 +128,14 @@ def test_a_drop_in_that_is_masked_takes_away_its_namesake(tmp_path: Path) -> Non
 def test_a_drop_in_that_root_alone_may_read_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = put(tmp_path, "etc/systemd/system/nats.service.d/a.conf")
     other = put(tmp_path, "etc/systemd/system/nats.service.d/b.conf")
-    read = Path.read_text
+    read = system.read_text
 
-    def forbidden(path: Path, **given: str) -> str:
+    def forbidden(path: Path, errors: str = "strict") -> str:
         if path == secret:
             raise PermissionError(13, "Permission denied", str(path))
-        return read(path, **given)
+        return read(path, errors)
 
-    monkeypatch.setattr(Path, "read_text", forbidden)
+    monkeypatch.setattr(system, "read_text", forbidden)
     assert [each.file for each in unit_file.look("nats", tmp_path).drop_ins] == [str(other)]
 
 
