@@ -29,8 +29,11 @@ _ACCESS_LIST = "system.posix_acl_access"
 _WRITE = os.W_OK | os.X_OK
 # Directories of many, which are given to nobody.
 _SHARED = frozenset(
-    map(Path, ("/", "/etc", "/home", "/opt", "/root", "/run", "/srv", "/tmp", "/usr", "/var")),  # noqa: S108
-) | frozenset(map(Path, ("/var/lib", "/var/log", "/var/run", "/var/tmp")))  # noqa: S108
+    map(
+        Path,
+        ("/", "/etc", "/home", "/opt", "/root", "/run", "/srv", "/usr", "/var", "/var/lib", "/var/log", "/var/run"),
+    )
+) | frozenset(map(Path, system.TEMPORARY))
 
 
 class Kind(StrEnum):

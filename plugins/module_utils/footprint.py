@@ -17,7 +17,6 @@ from urllib.parse import urlsplit
 from ansible_collections.rosey.nats.plugins.module_utils import options, units
 
 Need = options.Need
-ALL_ADDRESSES = "0.0.0.0"  # noqa: S104  # not bound here: the server's own default (server/const.go, DEFAULT_HOST)
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def endpoints(config: Mapping[str, t.Any]) -> tuple[Endpoint, ...]:
         _known(listener.option, listener.port, int)
         _known(listener.host_option, listener.host, str)
     return tuple(
-        Endpoint(each.purpose, each.option, each.host or ALL_ADDRESSES, each.port)
+        Endpoint(each.purpose, each.option, each.host or options.ALL_ADDRESSES, each.port)
         for each in listeners
         if each.port > 0
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePosixPath
 
-from ansible_collections.rosey.nats.plugins.module_utils import footprint, unit_file
+from ansible_collections.rosey.nats.plugins.module_utils import footprint, system, unit_file
 
 
 class Needs(StrEnum):
@@ -223,8 +223,7 @@ def level_without(names: Iterable[str]) -> Level | None:
 
 
 _HOMES = ("/home", "/root", "/run/user")
-_TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108  # nothing is put there
-_ALWAYS_WRITABLE = ("/dev", "/proc", "/sys", *_TEMPORARY)
+_ALWAYS_WRITABLE = ("/dev", "/proc", "/sys", *system.TEMPORARY)
 # Of these, systemd makes the directories itself and lets the service write to them.
 _OWN_DIRECTORIES = {
     "StateDirectory": "/var/lib",
@@ -264,7 +263,7 @@ def obstacle(
 
 
 def _hiding(setting: Callable[[str], str], within: Callable[[Iterable[str]], str]) -> tuple[Obstacle, ...]:
-    temporary, home = within(_TEMPORARY), within(_HOMES)
+    temporary, home = within(system.TEMPORARY), within(_HOMES)
     found = []
     if temporary and setting("PrivateTmp") in {*_YES, "disconnected"}:
         told = f"gives the service a {temporary} of its own, which is gone with the service"

@@ -2292,7 +2292,8 @@ class Listener:
 _LISTENING = ("", "cluster", "gateway", "leafnodes", "websocket", "mqtt")
 _CLIENTS = "clients"
 _CLIENTS_PORT = 4222
-_WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104  # compared with, not bound
+ALL_ADDRESSES = "0.0.0.0"  # noqa: S104  # not bound here: the server's own default (server/const.go, DEFAULT_HOST)
+_WILDCARDS = ("", ALL_ADDRESSES, "::")
 
 
 def listeners(config: Config) -> Iterator[Listener]:

@@ -25,6 +25,8 @@ PACKAGES = {"requests": "python3-requests", "yaml": "python3-yaml"}
 
 # What is made on the way to something has to be passed by whoever that is for.
 DIRECTORY_MODE = 0o755
+# Where everybody may put files that need not stay.
+TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108  # compared with: nothing is put there
 # Of an account that is not there yet.
 NO_ID = -1
 # Nanoseconds that the clocks of a file system and of the system may be apart.

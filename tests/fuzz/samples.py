@@ -10,6 +10,30 @@ from typing import Any
 
 from ansible_collections.rosey.nats.plugins.module_utils import assets, bot_health
 
+# The configuration of one stream, as the server shows and keeps it.
+CHAT: dict[str, Any] = {
+    "name": "CHAT",
+    "subjects": ["rosey.prod.chat.*"],
+    "retention": "limits",
+    "max_consumers": -1,
+    "max_msgs": 100,
+    "max_bytes": -1,
+    "max_age": 0,
+    "max_msgs_per_subject": -1,
+    "max_msg_size": -1,
+    "discard": "old",
+    "storage": "file",
+    "num_replicas": 1,
+    "duplicate_window": 120000000000,
+    "compression": "none",
+    "allow_direct": False,
+    "mirror_direct": False,
+    "sealed": False,
+    "deny_delete": False,
+    "deny_purge": False,
+    "allow_rollup_hdrs": False,
+    "consumer_limits": {},
+}
 ANSWERS: dict[str, dict[str, Any]] = {
     "varz": {
         "server_id": "NC34J2KTXODTQQE7EREWJHENDNILZZPV5DFWUEMZ4DB4QMKSZVKVSWM6",
@@ -196,29 +220,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
                         "name": "CHAT",
                         "created": "2026-11-29T14:14:00.423171067Z",
                         "cluster": {"leader": "rosey_nats_prod"},
-                        "config": {
-                            "name": "CHAT",
-                            "subjects": ["rosey.prod.chat.*"],
-                            "retention": "limits",
-                            "max_consumers": -1,
-                            "max_msgs": 100,
-                            "max_bytes": -1,
-                            "max_age": 0,
-                            "max_msgs_per_subject": -1,
-                            "max_msg_size": -1,
-                            "discard": "old",
-                            "storage": "file",
-                            "num_replicas": 1,
-                            "duplicate_window": 120000000000,
-                            "compression": "none",
-                            "allow_direct": False,
-                            "mirror_direct": False,
-                            "sealed": False,
-                            "deny_delete": False,
-                            "deny_purge": False,
-                            "allow_rollup_hdrs": False,
-                            "consumer_limits": {},
-                        },
+                        "config": CHAT,
                         "state": {
                             "messages": 4,
                             "bytes": 216,
@@ -300,27 +302,7 @@ STORE: dict[str, bytes] = {
     "meta.inf": json.dumps(
         {
             "Created": "2026-11-29T14:14:00.423171067Z",
-            "name": "CHAT",
-            "subjects": ["rosey.prod.chat.*"],
-            "retention": "limits",
-            "max_consumers": -1,
-            "max_msgs": 100,
-            "max_bytes": -1,
-            "max_age": 0,
-            "max_msgs_per_subject": -1,
-            "max_msg_size": -1,
-            "discard": "old",
-            "storage": "file",
-            "num_replicas": 1,
-            "duplicate_window": 120000000000,
-            "compression": "none",
-            "allow_direct": False,
-            "mirror_direct": False,
-            "sealed": False,
-            "deny_delete": False,
-            "deny_purge": False,
-            "allow_rollup_hdrs": False,
-            "consumer_limits": {},
+            **CHAT,
         },
         separators=(",", ":"),
     ).encode(),
@@ -587,16 +569,4 @@ ExecMainStartTimestamp=@1764424839
 """
 JOURNAL = '{"MESSAGE":"[FTL] no","SYSLOG_IDENTIFIER":"nats-server","_PID":"1"}'
 GREETING = 'INFO {"server_id":"NA","version":"2.10.7","port":4222,"max_payload":1048576}\r\n'
-# The guide's example of what a bot tells.
-BOT: dict[str, Any] = {
-    "status": "connected",
-    "connected": True,
-    "channel": "mychannel",
-    "uptime": 12345,
-    "version": "2.0.0",
-    "user_count": 42,
-    "requests": 1000,
-    "errors": 3,
-    "nats": {"connected": True, "server": "nats://localhost:4222", "subjects": 15},
-}
 BOT_EXPECTATION = bot_health.Expectation(servers=(bot_health.place("nats://localhost:4222"),))

@@ -23,7 +23,7 @@ import pytest
 
 from ansible_collections.rosey.nats.plugins.module_utils import archive, asset_record, lease, sealed, store
 from ansible_collections.rosey.nats.tests.fuzz import damage, samples
-from ansible_collections.rosey.nats.tests.unit.fake_monitoring import FakeMonitoring, Reply, fake_monitoring
+from ansible_collections.rosey.nats.tests.unit.fake_monitoring import BOT, FakeMonitoring, Reply, fake_monitoring
 
 HOSTS = max(10, int(os.environ.get("FUZZ_CASES", "5000")) // 125)
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
@@ -130,7 +130,7 @@ class Host:
             kind = luck.choice(sorted(KINDS))
             KINDS[kind](luck, path)
             told.append(f"{path.relative_to(self.root)}: {kind}")
-        answers = {**samples.ANSWERS, "api/health": samples.BOT}
+        answers = {**samples.ANSWERS, "api/health": BOT}
         self.monitoring.answers = {f"/{name}": answer for name, answer in answers.items()}
         for name in luck.sample(sorted(answers), luck.randint(0, 3)):
             kind = luck.choice(sorted(REPLIES))

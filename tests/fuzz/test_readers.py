@@ -57,6 +57,7 @@ from ansible_collections.rosey.nats.plugins.module_utils.action import Action
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis import bot_evidence, evidence
 from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.tree import NotSeenError
 from ansible_collections.rosey.nats.tests.fuzz import damage, samples
+from ansible_collections.rosey.nats.tests.unit.fake_monitoring import BOT
 
 CASES = int(os.environ.get("FUZZ_CASES", "5000"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
@@ -312,7 +313,7 @@ def _answers(body: Any, _directory: Path) -> None:
     told = {**samples.ANSWERS, name: answer}
     monitor = _Monitor(told)
     answers = monitor.read_each(monitoring.ENDPOINTS, detailed=("connz",))
-    snapshot = checks.Snapshot(answers, told=bot_health.Told(200, samples.BOT), held=None)
+    snapshot = checks.Snapshot(answers, told=bot_health.Told(200, BOT), held=None)
     expectation = checks.Expectation(
         server_name="a", version="2.10.7", jetstream=True, cluster=True, bot=samples.BOT_EXPECTATION
     )
@@ -322,7 +323,7 @@ def _answers(body: Any, _directory: Path) -> None:
     health.mark(varz, None)
     with_jetstream = health.with_jetstream(varz, jsz)
     list(health.denied(samples.CONFIG, with_jetstream))
-    health.judge(health.Snapshot(varz, healthz, jsz, None, {}), EXPECTED).summary  # noqa: B018
+    str(health.judge(health.Snapshot(varz, healthz, jsz, None, {}), EXPECTED).summary)
     health.is_starting(healthz)
     bot_health.held_by_name(monitor.read("connz", details=True), monitor.url)
     monitoring.routed_servers(monitor.read("routez"))
@@ -409,7 +410,7 @@ READERS: dict[str, Reader] = {
     "journal": Reader((samples.JOURNAL,), damage.damaged_text, _journal),
     "greeting": Reader((samples.GREETING,), damage.damaged_text, _greeting),
     "monitoring": Reader(tuple(samples.ANSWERS.items()), _damaged_answer, _answers, (monitoring.MonitoringError,)),
-    "bot": Reader((samples.BOT,), damage.damaged_value, _bot),
+    "bot": Reader((BOT,), damage.damaged_value, _bot),
     "subjects": Reader(("rosey.dev.commands.>",), damage.damaged_text, _names),
 }
 
