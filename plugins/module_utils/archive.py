@@ -37,9 +37,9 @@ VERIFIED = "verified.json"
 # The module's own go.mod asks for it (v2.10.7); go names a later need itself.
 OLDEST_GO = (1, 20)
 
-_VERSION = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z][0-9A-Za-z.-]*)?")
+_VERSION = re.compile(r"\d{1,9}\.\d{1,9}\.\d{1,9}(-[0-9A-Za-z][0-9A-Za-z.-]*)?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_GO_VERSION = re.compile(r"go(\d+)\.(\d+)(?:\.(\d+))?")
+_GO_VERSION = re.compile(r"go(\d{1,9})\.(\d{1,9})(?:\.(\d{1,9}))?")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s,|]+@")
 _RECORD = re.compile(r"# (?P<sum>h1:\S+) built by (?P<toolchain>[^\n]+)\n(?P<sha256>[0-9a-f]{64}) {2}(?P<name>\S+)\n")
 

@@ -28,7 +28,7 @@ from ansible_collections.rosey.nats.plugins.module_utils.monitoring import momen
 
 _MOMENT = timedelta(seconds=1)
 # What a server says of each stream as it takes it up again (server/jetstream.go, EnableJetStream).
-_RESTORED = re.compile(r"Restored ([\d,]+) messages for stream '(.+) > ([^\s>]+)' in ")
+_RESTORED = re.compile(r"Restored ([\d,]{1,26}) messages for stream '(.+) > ([^\s>]+)' in ")
 
 # Says whether it was accepted that a stream, or one of its consumers, goes.
 Accepted: t.TypeAlias = "Callable[[Stream, Consumer | None], bool]"

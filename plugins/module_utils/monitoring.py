@@ -501,7 +501,7 @@ def _exchange(
                 raise MonitoringError(url, f"the answer has more than {_LARGEST_ANSWER} bytes")
             take(piece)
         announced = response.headers.get("Content-Length", "")
-        if announced.isdecimal() and size < int(announced):
+        if re.fullmatch("[0-9]{1,18}", announced) and size < int(announced):
             raise http.client.IncompleteRead(b"", int(announced) - size)
         return response.status_code, response.headers.get("Location", "")
 

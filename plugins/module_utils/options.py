@@ -2899,16 +2899,24 @@ def _problems_of_mapping(path: Path, source: str, mapped: Any) -> Iterator[Probl
     for block in blocks:
         weight = str(_at(block, "weight")).removesuffix("%")
         cluster = _text_at(block, "cluster")
-        weights[cluster] = weights.get(cluster, 0) + (int(weight) if weight.isdecimal() else 0)
+        weights[cluster] = weights.get(cluster, 0) + (units.integer(weight) or 0)
     if any(weight > _WHOLE_WEIGHT for weight in weights.values()):
         yield Problem(where, "", "has weights of more than 100 together", "at most 100", "lower one of them")
 
 
-def _places_of(target: str) -> list[int]:
-    """Give the numbers of the wildcards that a mapping's destination refers to; 0 for those within other functions."""
-    pattern = re.compile(r"\$([0-9]+)|\{\{\s*wildcard\(\s*([0-9]+)\s*\)\s*\}\}|\{\{.*\}\}", re.IGNORECASE)
-    found = [pattern.fullmatch(token) for token in target.split(".")]
-    return [int(match[1] or match[2] or 0) for match in found if match]
+def _places_of(target: str) -> Iterator[int]:
+    """Give the numbers of the wildcards that a mapping's destination refers to; 0 for those within other functions.
+
+    More than 64 bits are plain text after a $, and a wildcard that is not there within {{wildcard()}}
+    (server/subject_transform.go, indexPlaceHolders).
+    """
+    pattern = re.compile(r"\$([+-]?[0-9]+)|\{\{\s*wildcard\(\s*([0-9]+)\s*\)\s*\}\}|\{\{.*\}\}", re.IGNORECASE)
+    for match in filter(None, map(pattern.fullmatch, target.split("."))):
+        place = units.integer(match[1] or match[2] or "0")
+        if place is not None:
+            yield max(place, 0)
+        elif match[2]:
+            yield units.INT64_MAX
 
 
 def _check_exports(config: Config) -> Iterator[Problem]:

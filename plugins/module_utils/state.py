@@ -906,7 +906,7 @@ def _id(look_up: Callable[[str], int], name: str) -> int | None:
     try:
         return look_up(name)
     except KeyError:
-        number = int(name) if re.fullmatch("[0-9]+", name) else _NO_ID
+        number = int(name) if re.fullmatch("[0-9]{1,10}", name) else _NO_ID
         return number if number < _NO_ID else None
 
 

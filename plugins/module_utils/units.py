@@ -36,6 +36,15 @@ DURATION_UNITS: dict[str, int] = {
 _LONGEST = 1000
 INT64_MIN, INT64_MAX = -(1 << 63), (1 << 63) - 1
 
+
+def integer(text: str) -> int | None:
+    """Give the number that Go's strconv.Atoi reads; None where it reads none, be it that it has more than 64 bits."""
+    digits = text.lstrip("+-").lstrip("0")
+    if len(digits) > len(str(INT64_MAX)) or not re.fullmatch("[+-]?[0-9]+", text):
+        return None
+    return value if INT64_MIN <= (value := int(digits or "0") * (-1 if text[0] == "-" else 1)) <= INT64_MAX else None
+
+
 SIZE_EXPECTED = "a number of bytes or one with a unit, such as 1MB"
 STORAGE_SIZE_EXPECTED = 'a whole number with one of the units K, M, G and T, such as "2G"'
 DURATION_EXPECTED = 'a number with a unit, such as "30s", "2m" or "1h30m"'

@@ -79,6 +79,9 @@ SITUATION = dangers.Situation(
     version="2.10.7",
 )
 
+# The second is of an address that a variable gives.
+CONFIGURATION_ERRORS = (conf.ConfError, footprint.UnknownError)
+
 Damage = Callable[[random.Random, Any], Any]
 
 
@@ -373,9 +376,9 @@ def _names(subject: str, _directory: Path) -> None:
 
 
 READERS: dict[str, Reader] = {
-    "configuration": Reader(samples.CONFIGURATIONS, damage.damaged_text, _configuration, (conf.ConfError,)),
+    "configuration": Reader(samples.CONFIGURATIONS, damage.damaged_text, _configuration, CONFIGURATION_ERRORS),
     "configuration of other values": Reader(
-        (samples.CONFIG, samples.WIDE_CONFIG), damage.damaged_value, _mapping, (conf.ConfError,)
+        (samples.CONFIG, samples.WIDE_CONFIG), damage.damaged_value, _mapping, CONFIGURATION_ERRORS
     ),
     "records": Reader((samples.RECORD,), damage.damaged_value, _records),
     "sealed files": Reader(samples.SEALED, damage.damaged_bytes, _record_file),

@@ -483,6 +483,8 @@ SOUND: list[Config] = [
     {"jetstream": STORE, "accounts": {"$SYS": {"jetstream": False}, "A": {"jetstream": True}}},
     {"jetstream": STORE, "system_account": "$G", "accounts": {"A": {}}},
     {"jetstream": STORE, "no_system_account": True},
+    {"mappings": {"a.*": f"b.$1.${30 * '9'}"}},
+    {"mappings": {"a.*": "b.$-1.$0"}},
     {"accounts": {"$SYS": {"jetstream": True}}},
     {
         "jetstream": {**STORE, "max_file": "3M"},

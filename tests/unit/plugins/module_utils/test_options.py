@@ -657,6 +657,7 @@ GUIDE = {
         {"gateway": {"port": 0}},
         {"mappings": {"a.*": [{"destination": "b.$1", "weight": "40%"}, {"dest": "c.{{wildcard(1)}}", "weight": 60}]}},
         {"mappings": {"a.>": "b.>", "c": {"destination": "d", "weight": 5}}},
+        {"mappings": {"a.*": f"b.$1.${5000 * '9'}"}},
         {
             "accounts": {
                 "A": {
@@ -1055,6 +1056,14 @@ FOUND = [
     ),
     ({"mappings": {"a.>": "b"}}, "mappings.a.>", CHECK, "> on both sides"),
     ({"mappings": {"a.*": "b.$2"}}, "mappings.a.*", CHECK, "a wildcard that is not there"),
+    ({"mappings": {"a.*": "b.$+2"}}, "mappings.a.*", CHECK, "a wildcard that is not there"),
+    ({"mappings": {"a": "b.$-2"}}, "mappings.a", CHECK, "a wildcard that is not there"),
+    (
+        {"mappings": {"a.*": "b.{{wildcard(" + 5000 * "9" + ")}}"}},
+        "mappings.a.*",
+        CHECK,
+        "a wildcard that is not there",
+    ),
     ({"mappings": {"a": "b.{{partition(3,1)}}"}}, "mappings.a", CHECK, "a wildcard that is not there"),
     ({"mappings": {"a": ""}}, "mappings.a", RUN, "leads nowhere"),
     (

@@ -130,6 +130,29 @@ def test_duration_out_of_range() -> None:
 
 
 @pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("0", 0),
+        ("-007", -7),
+        ("+12", 12),
+        (f"{5000 * '0'}1", 1),
+        ("9223372036854775807", units.INT64_MAX),
+        ("-9223372036854775808", units.INT64_MIN),
+        ("9223372036854775808", None),
+        (5000 * "9", None),
+        ("", None),
+        ("+", None),
+        ("+-1", None),
+        ("1_0", None),
+        ("\u0661", None),
+        ("1\n", None),
+    ],
+)
+def test_an_integer_is_read_as_the_server_reads_it(text: str, expected: int | None) -> None:
+    assert units.integer(text) == expected
+
+
+@pytest.mark.parametrize(
     "nanoseconds, expected",
     [
         (0, "0s"),
