@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 from multiprocessing import Pipe
 from pathlib import Path
 
@@ -26,6 +27,8 @@ Ask = Callable[[Sequence[tuple[str, int]]], list[bool]]
 """Tell of each path whether an account may do this there, as os.access() takes it."""
 
 _ACCESS_LIST = "system.posix_acl_access"
+# As the kernel; what is a circle of links can't be looked at.
+_MOST_LINKS = 40
 _WRITE = os.W_OK | os.X_OK
 # Directories of many, which are given to nobody.
 _SHARED = frozenset(
@@ -117,15 +120,32 @@ def faults(wanted: Iterable[footprint.Path], account: Account, outcome: Outcome 
 
 
 def steps(path: Path, outcome: Outcome = as_it_is) -> tuple[Step, ...]:
-    """Give the parts of a path that are there, or will be; OSError where it can't be looked at."""
-    real = Path(os.path.realpath(path))
+    """Give the parts of a path that are there, or will be; OSError where it can't be looked at.
+
+    A link stands for what it leads to; the directories that it is reached by are parts of the way, too.
+    """
     found: list[Step] = []
-    for part in (*reversed(real.parents), real):
-        step = outcome(part, _step(part) if len(found) == len(part.parts) - 1 else None)
+    for part in _way(path):
+        step = outcome(part, _step(part))
         if step is None:
             break
         found.append(step)
     return tuple(found)
+
+
+def _way(path: Path) -> list[Path]:
+    """Give what the kernel looks up, in its order and without the links themselves (path_resolution(7))."""
+    at, passed, left, links = Path("/"), [Path("/")], list(path.parts[:0:-1]), 0
+    while left:
+        name = left.pop()
+        at = at.parent if name == ".." else at / name
+        if at.is_symlink() and links < _MOST_LINKS:
+            links += 1
+            target = at.readlink()
+            left += [part for part in reversed(target.parts) if part != "/"]
+            at = Path("/") if target.is_absolute() else at.parent
+        passed.append(at)
+    return [*(part for part in dict.fromkeys(passed) if part != at), at]
 
 
 def _step(path: Path) -> Step | None:
@@ -206,51 +226,58 @@ class _Look:
         self._account, self._ask, self._outcome = account, ask, outcome
 
     def at(self, wanted: footprint.Path) -> Iterator[Fault]:
-        """Give what is wrong with a path: the first thing on the way to it, or what is wrong below it."""
+        """Give what is wrong with a path: on the way to it, or the first thing below it."""
         path = Path("/", wanted.path)
         if wanted.is_of_the_kernel:
             return
         kept = Path(wanted.kept) if wanted.kept and wanted.need is footprint.Need.DIRECTORY else None
         if wanted.need is footprint.Need.FILE:
-            fault = self._on_the_way(wanted, path, os.R_OK)
+            found = self._on_the_way(wanted, path, os.R_OK)
         elif wanted.need is footprint.Need.PARENT and self._stands(path):
-            fault = self._on_the_way(wanted, path, os.W_OK)
+            found = self._on_the_way(wanted, path, os.W_OK)
         elif path.is_symlink():
-            fault = self._on_the_way(wanted, Path(os.path.realpath(path)).parent, _WRITE)
+            # the file that it leads to is still to be made
+            at_link = self._on_the_way(wanted, path.parent, os.X_OK)
+            found = chain(at_link, self._on_the_way(wanted, Path(os.path.realpath(path)).parent, _WRITE))
         else:
             needed = kept if kept and self._stands(kept) else Path(wanted.required)
-            fault = self._on_the_way(wanted, needed, _WRITE)
-        if fault:
-            yield fault
-        elif kept:
+            found = self._on_the_way(wanted, needed, _WRITE)
+        faults = list(dict.fromkeys(found))
+        yield from faults
+        if kept and not faults:
             yield from self._below(wanted, kept)
 
     def _stands(self, path: Path) -> bool:
-        return len(steps(path, self._outcome)) == len(Path(os.path.realpath(path)).parts)
+        return steps(path, self._outcome)[-1].path == Path(os.path.realpath(path))
 
-    def _on_the_way(self, wanted: footprint.Path, needed: Path, access: int) -> Fault | None:
+    def _on_the_way(self, wanted: footprint.Path, needed: Path, access: int) -> Iterator[Fault]:
         found = steps(needed, self._outcome)
-        real = Path(os.path.realpath(needed))
-        is_there = len(found) == len(real.parts)
-        above, last = (found[:-1], found[-1]) if is_there else (found, None)
+        above, last = (found[:-1], found[-1]) if self._stands(needed) else (found, None)
+        may = self._may
         for step in above:
             if step.kind != stat.S_IFDIR:
-                return self._fault(wanted, step.path, Kind.WRONG, f"{step.path} is no directory", "move it away")
-            if not self._may(step, os.X_OK):
-                return self._forbidden(wanted, step, os.X_OK)
+                yield self._fault(wanted, step.path, Kind.WRONG, f"{step.path} is no directory", "move it away")
+                return
+            if not may(step, os.X_OK):
+                yield self._forbidden(wanted, step, os.X_OK)
+                # the kernel lets the account see nothing behind it
+                may = self._may_by_mode
         if last is None:
-            what = f"this host has no {needed}, and nats-server needs {wanted.need}"
-            return self._fault(wanted, needed, Kind.MISSING, what, self._make(wanted, needed))
+            if may == self._may:
+                what = f"this host has no {needed}, and nats-server needs {wanted.need}"
+                yield self._fault(wanted, needed, Kind.MISSING, what, self._make(wanted, needed))
+            return
         is_directory = last.kind == stat.S_IFDIR
-        if is_directory != (access == _WRITE):
+        if is_directory != bool(access & os.X_OK):
             need = "a file that the server can write to" if access == os.W_OK else wanted.need
             what = f"{last.path} is {'a' if is_directory else 'no'} directory, and nats-server needs {need}"
-            return self._fault(wanted, last.path, Kind.WRONG, what, "move it away")
-        if access != os.R_OK and os.statvfs(_nearest(last.path)).f_flag & os.ST_RDONLY:
+            yield self._fault(wanted, last.path, Kind.WRONG, what, "move it away")
+        elif access & os.W_OK and os.statvfs(_nearest(last.path)).f_flag & os.ST_RDONLY:
             what = f"the file system of {last.path} is mounted read-only"
             remedy = f"see why (dmesg, findmnt --target {last.path}), then mount -o remount,rw"
-            return self._fault(wanted, last.path, Kind.READ_ONLY, what, remedy)
-        return None if self._may(last, access) else self._forbidden(wanted, last, access)
+            yield self._fault(wanted, last.path, Kind.READ_ONLY, what, remedy)
+        elif not may(last, access):
+            yield self._forbidden(wanted, last, access)
 
     def _below(self, wanted: footprint.Path, top: Path) -> Iterator[Fault]:
         """Find the first of what the server keeps in a directory that its account may not read and write."""
@@ -267,6 +294,9 @@ class _Look:
     def _may(self, step: Step, access: int) -> bool:
         if self._ask and self._is_as_now(step.path):
             return self._ask([(str(step.path), access)])[0]
+        return self._may_by_mode(step, access)
+
+    def _may_by_mode(self, step: Step, access: int) -> bool:
         return step.permits(self._account, access)
 
     def _is_as_now(self, path: Path) -> bool:

@@ -118,6 +118,21 @@ def as_certbot_leaves_it(at: Path) -> None:
         (at / "own" / name).rename(closed / name)
 
 
+def link_behind_a_closed_directory(at: Path) -> None:
+    """Let what the configuration names be links in a directory of root alone, to files that anybody can read."""
+    key(0o644)(at)
+    closed = directory(at / "closed", 0, 0o700)
+    for name in ("server-cert.pem", "server-key.pem"):
+        (closed / name).symlink_to(f"../own/{name}")
+
+
+def closed_link_to_its_log(at: Path) -> None:
+    """Let the log be a link in a directory of root alone, to a file that the server could make."""
+    (directory(at / "closed", 0, 0o700) / "link").symlink_to("../own/x.log")
+
+
+CLOSED = {"tls": {"cert_file": "{d}/closed/server-cert.pem", "key_file": "{d}/closed/server-key.pem"}}
+
 ROWS = (
     Row("log in its own directory", log("own/x.log")),
     Row("log without its directory", log("none/x.log"), Kind.MISSING),
@@ -143,6 +158,7 @@ ROWS = (
     ),
     Row("link to its own log", log("link"), None, lambda d: (d / "link").symlink_to("own/x.log")),
     Row("link to another's log", log("own/link"), Kind.FORBIDDEN, lambda d: (d / "own/link").symlink_to("../x.log")),
+    Row("link behind a closed directory to its own log", log("closed/link"), Kind.FORBIDDEN, closed_link_to_its_log),
     Row("relative log", {"log_file": "x.log"}, Kind.FORBIDDEN),
     Row("log on what is read-only", log("ro/x.log"), Kind.READ_ONLY, lambda d: read_only(d / "ro")),
     Row("pid file in its own directory", {"pid_file": "{d}/own/x.pid"}),
@@ -182,10 +198,11 @@ ROWS = (
     Row("key of root", TLS, Kind.FORBIDDEN, key(0o600)),
     Row(
         "certificate behind a closed directory",
-        {"tls": {"cert_file": "{d}/closed/server-cert.pem", "key_file": "{d}/closed/server-key.pem"}},
+        CLOSED,
         Kind.FORBIDDEN,
         as_certbot_leaves_it,
     ),
+    Row("link behind a closed directory", CLOSED, Kind.FORBIDDEN, link_behind_a_closed_directory),
     Row("key that is not there", TLS, Kind.MISSING),
 )
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,21 @@ import pytest
 
 if TYPE_CHECKING:
     from .conftest import Container
+    from .material import Material
 
 TOKEN = "hunter2-is-no-token"
 CONFIG = {"server_name": "kept", "max_connections": 77, "authorization": {"token": TOKEN}}
+CERTBOT = "/etc/letsencrypt"
+TLS = {"tls": {"cert_file": f"{CERTBOT}/live/bus/fullchain.pem", "key_file": f"{CERTBOT}/live/bus/privkey.pem"}}
+# As certbot leaves it: links in one closed directory to files in another.
+AS_CERTBOT_LEAVES_IT = f"""
+install -d -m 700 {CERTBOT}/live {CERTBOT}/archive
+mkdir -m 755 {CERTBOT}/live/bus {CERTBOT}/archive/bus
+cd {CERTBOT}/archive/bus
+install -m 644 /root/server.pem fullchain1.pem
+install -m 600 /root/server.key privkey1.pem
+for each in fullchain privkey; do ln -s ../../archive/bus/${{each}}1.pem {CERTBOT}/live/bus/$each.pem; done
+"""
 NO_SOURCES = "/etc/apt/apt.conf.d/99-no-sources"
 
 
@@ -131,8 +144,27 @@ def test_a_port_taken_by_another_process(deployed: Container) -> None:
         deployed.run("systemctl stop holder")
 
 
+def test_a_certificate_in_closed_directories(deployed: Container, material: Material) -> None:
+    for file in (material.certificates[0], material.keys[0]):
+        subprocess.run(["docker", "cp", "-q", file, f"{deployed.name}:/root/"], check=True)
+    deployed.run(AS_CERTBOT_LEAVES_IT)
+    with kept(deployed):
+        said = refused(deployed, {"nats_server_config": TLS}, ["changed=0 "])
+    closed = [(f"{CERTBOT}/{name}", f"chmod o+x {CERTBOT}/{name}") for name in ("live", "archive")]
+    key = f"{CERTBOT}/archive/bus/privkey1.pem"
+    for option, file, faults in (
+        ("cert_file", "fullchain", closed),
+        ("key_file", "privkey", [*closed, (key, f"chgrp nats {key} && chmod g+r {key}")]),
+    ):
+        for path, remedy in faults:
+            told = rf"tls\.{option}: {CERTBOT}/live/bus/{file}\.pem: nats may not \w+ {path}; [^;]*Mend it: "
+            assert re.search(told + re.escape(f"{remedy};"), said), said
+            deployed.run(remedy)
+
+
 def test_the_same_change_succeeds_without_the_obstacle(deployed: Container) -> None:
-    said = deployed.play({"nats_server_config": {"port": 4333}}, "--diff", "-vvvvv")
+    """Nor is there one for the certificate, since that was mended as told."""
+    said = deployed.play({"nats_server_config": {"port": 4333, **TLS}}, "--diff", "-vvvvv")
     assert said.startswith("exit 0"), said
-    assert deployed.varz()["port"] == 4333
+    assert (deployed.varz()["port"], deployed.varz()["tls_required"]) == (4333, True)
     assert_secret(deployed, said)

@@ -110,6 +110,28 @@ def test_what_the_account_may_reach_is_no_fault(wanted: footprint.Path) -> None:
     assert told(Host(step("/key.pem", 0o640, gid=12, kind=stat.S_IFREG)), wanted) == []
 
 
+def test_each_directory_that_is_closed_is_told_also_where_only_a_link_is_in_it(tmp_path: Path) -> None:
+    """As certbot leaves it; what is behind a closed directory is judged, too."""
+    live, archive = tmp_path / "live", tmp_path / "archive"
+    for made in (live, archive):
+        made.mkdir()
+    file = archive / "key1.pem"
+    file.touch()
+    (live / "key.pem").symlink_to("../archive/key1.pem")
+    closed = {live: 0o700, archive: 0o700, file: 0o600}
+
+    def outcome(path: Path, now: Step | None) -> Step | None:
+        return now and step(str(path), closed.get(path, 0o755), kind=now.kind)
+
+    wanted = footprint.Path("tls.key_file", str(live / "key.pem"), FILE)
+    found = access.faults([wanted], NATS, outcome)
+    assert [each.remedy for each in found] == [
+        f"chmod o+x {live}",
+        f"chmod o+x {archive}",
+        f"chgrp nats {file} && chmod g+r {file}",
+    ]
+
+
 def at(directory: Path, need: footprint.Need, name: str) -> footprint.Path:
     return footprint.Path("log_file" if need is PARENT else "jetstream.store_dir", str(directory / name), need)
 
