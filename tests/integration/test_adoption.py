@@ -83,6 +83,13 @@ def test_the_account_passes_what_was_made_above_its_directories(host: Container)
     assert host.run("ls /srv/deep/down/data").strip().endswith(".ports")
 
 
+def test_what_is_written_has_its_mode_whatever_the_umask(host: Container) -> None:
+    program = "/usr/local/lib/nats-server"
+    written = ("/etc/nats/nats-server.conf", "/etc/systemd/system/nats.service", f"{program}/2.10.7/nats-server")
+    modes = host.run(f"stat -c %a {program} {program}/2.10.7 {' '.join(written)}").split()
+    assert modes == ["755", "755", "640", "644", "755"]
+
+
 def test_what_is_taken_from_the_account_is_seen_and_given_back(host: Container) -> None:
     host.run(f"chown root:adm {LOG}; chown -R root:root /var/lib/nats")
     health = run_playbook("playbooks/health.yml", host.inventory)
