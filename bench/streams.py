@@ -27,7 +27,7 @@ import nats
 import requests
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.rosey.nats.plugins.module_utils import asset_record, asset_store, asset_watch
+from ansible_collections.rosey.nats.plugins.module_utils._data import asset_record, asset_store, asset_watch
 from ansible_collections.rosey.nats.plugins.modules import nats_health, nats_plan
 
 NUMBERS = (10, 10_000)

@@ -24,7 +24,7 @@ OLDEST_PYTHON = (3, 11)
 FIND_GO = """
 import platform
 import sys
-from ansible_collections.rosey.nats.plugins.module_utils import archive
+from ansible_collections.rosey.nats.plugins.module_utils._server import archive
 try:
     archive.find_toolchain(None, archive.find_architecture(platform.machine()))
 except archive.ArchiveError:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.rosey.nats.plugins.module_utils import credentials
+from ansible_collections.rosey.nats.plugins.module_utils._bot import credentials
 
 
 def bot_environment(given: Mapping[str, t.Any], servers: Sequence[str]) -> dict[str, dict[str, str | None]]:

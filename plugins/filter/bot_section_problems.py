@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.rosey.nats.plugins.module_utils import client_options
+from ansible_collections.rosey.nats.plugins.module_utils._bot import client_options
 
 
 def bot_section_problems(section: t.Any, environment: str) -> dict[str, list[str]]:

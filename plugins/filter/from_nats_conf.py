@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.rosey.nats.plugins.module_utils import conf
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf
 
 
 def from_nats_conf(text: t.Any, variables: Mapping[str, str] | None = None) -> dict[str, t.Any]:

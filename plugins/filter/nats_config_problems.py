@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.rosey.nats.plugins.module_utils import footprint, options
+from ansible_collections.rosey.nats.plugins.module_utils._server import footprint, options
 
 
 def nats_config_problems(config: t.Any) -> list[str]:

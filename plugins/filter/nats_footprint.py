@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.rosey.nats.plugins.module_utils import footprint
+from ansible_collections.rosey.nats.plugins.module_utils._server import footprint
 
 
 def nats_footprint(config: Mapping[str, t.Any]) -> dict[str, t.Any]:

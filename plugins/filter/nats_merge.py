@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.rosey.nats.plugins.module_utils import footprint, options
+from ansible_collections.rosey.nats.plugins.module_utils._server import footprint, options
 
 
 def nats_merge(base: t.Any, *over: t.Any) -> dict[str, t.Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
-from ansible_collections.rosey.nats.plugins.module_utils import exposition
+from ansible_collections.rosey.nats.plugins.module_utils._watch import exposition
 from ansible_collections.rosey.nats.plugins.plugin_utils import server_metrics
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rosey.nats.plugins.module_utils import conf
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf
 
 
 class FilterModule:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Iterable
 
-from ansible_collections.rosey.nats.plugins.module_utils import hardening
+from ansible_collections.rosey.nats.plugins.module_utils._host import hardening
 
 
 def service_hardening(level: str, writable: Iterable[str] = (), *, is_local: bool = False) -> dict[str, t.Any]:

@@ -9,7 +9,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.rosey.nats.plugins.module_utils import subjects
+from ansible_collections.rosey.nats.plugins.module_utils._server import subjects
 
 
 def subject_prefix(environment: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rosey.nats.plugins.module_utils import unit_file
+from ansible_collections.rosey.nats.plugins.module_utils._host import unit_file
 
 
 class FilterModule:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.rosey.nats.plugins.module_utils import conf, options
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf, options
 
 
 def to_nats_conf(config: t.Any, header: str = "") -> str:

@@ -309,15 +309,9 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.rosey.nats.plugins.module_utils import (
-    bot_health,
-    credentials,
-    environment_file,
-    gate,
-    monitoring,
-    subjects,
-    system,
-)
+from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_health, credentials
+from ansible_collections.rosey.nats.plugins.module_utils._host import environment_file, gate, system
+from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring, subjects
 
 LEAST_TRIPS = 200
 MOST_TRIPS = 100_000

@@ -165,10 +165,10 @@ import typing as t
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils import (
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import record_guard, release
+from ansible_collections.rosey.nats.plugins.module_utils._deploy.entries import SPEC, EntriesModule
+from ansible_collections.rosey.nats.plugins.module_utils._host import (
     process,
-    record_guard,
-    release,
     sealed,
     service,
     splice,
@@ -177,8 +177,7 @@ from ansible_collections.rosey.nats.plugins.module_utils import (
     unit_checks,
     unit_file,
 )
-from ansible_collections.rosey.nats.plugins.module_utils.action import Action, Reason, least
-from ansible_collections.rosey.nats.plugins.module_utils.entries import SPEC, EntriesModule
+from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action, Reason, least
 
 
 def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dict[str, t.Any]:

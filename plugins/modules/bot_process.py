@@ -93,7 +93,8 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rosey.nats.plugins.module_utils import lease, process, sealed
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease
+from ansible_collections.rosey.nats.plugins.module_utils._host import process, sealed
 
 # How long the bot may take to open its health endpoint; a slower one is left to the gate.
 _START_SECONDS = 10

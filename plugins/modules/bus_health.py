@@ -240,19 +240,12 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.rosey.nats.plugins.module_utils import (
-    asset_reading,
-    bot_health,
-    checks,
-    health,
-    lost_streams,
-    monitoring,
-    process,
-    record_guard,
-    release,
-    server_files,
-    service,
-)
+from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_health
+from ansible_collections.rosey.nats.plugins.module_utils._data import asset_reading, lost_streams
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import record_guard, release
+from ansible_collections.rosey.nats.plugins.module_utils._host import process, service
+from ansible_collections.rosey.nats.plugins.module_utils._server import health, monitoring, server_files
+from ansible_collections.rosey.nats.plugins.module_utils._watch import checks
 
 BOT = {
     **bot_health.ARGUMENTS,

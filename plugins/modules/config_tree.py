@@ -155,7 +155,8 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rosey.nats.plugins.module_utils import entries, lease, sealed, state
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import entries, lease
+from ansible_collections.rosey.nats.plugins.module_utils._host import sealed, state
 
 
 def label_with(module: AnsibleModule) -> state.Label:

@@ -276,8 +276,10 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rosey.nats.plugins.module_utils import bot_health, record_guard, release, service
-from ansible_collections.rosey.nats.plugins.module_utils.diagnosis import (
+from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_health
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import record_guard, release
+from ansible_collections.rosey.nats.plugins.module_utils._host import service
+from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import (
     bot_evidence,
     plugin_evidence,
     server_evidence,

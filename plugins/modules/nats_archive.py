@@ -103,7 +103,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rosey.nats.plugins.module_utils import archive
+from ansible_collections.rosey.nats.plugins.module_utils._server import archive
 
 
 def build(given: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:

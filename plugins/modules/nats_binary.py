@@ -127,7 +127,9 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rosey.nats.plugins.module_utils import archive, lease, sealed
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease
+from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
+from ansible_collections.rosey.nats.plugins.module_utils._server import archive
 
 
 def install(module: AnsibleModule) -> dict[str, t.Any]:

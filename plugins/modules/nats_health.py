@@ -270,25 +270,17 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.rosey.nats.plugins.module_utils import (
-    archive,
+from ansible_collections.rosey.nats.plugins.module_utils._data import (
     asset_gate,
     asset_reading,
     asset_record,
     asset_watch,
     assets,
-    conf,
     dangers,
-    gate,
-    health,
-    monitoring,
-    process,
-    sealed,
-    server_files,
-    service,
-    system,
 )
-from ansible_collections.rosey.nats.plugins.module_utils.asset_changes import Accepted, Doing
+from ansible_collections.rosey.nats.plugins.module_utils._data.asset_changes import Accepted, Doing
+from ansible_collections.rosey.nats.plugins.module_utils._host import gate, process, sealed, service, system
+from ansible_collections.rosey.nats.plugins.module_utils._server import archive, conf, health, monitoring, server_files
 
 ARGUMENTS = {
     **monitoring.ARGUMENTS,

@@ -192,7 +192,7 @@ accountz:
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.rosey.nats.plugins.module_utils import monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring
 
 
 def main() -> None:

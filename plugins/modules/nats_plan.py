@@ -322,35 +322,37 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils import (
-    access,
-    archive,
+from ansible_collections.rosey.nats.plugins.module_utils._data import (
     asset_gate,
     asset_record,
     asset_watch,
     assets,
-    client_access,
-    conf,
     dangers,
-    entries,
-    footprint,
+    store,
+)
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import entries, record_guard, release
+from ansible_collections.rosey.nats.plugins.module_utils._host import (
+    access,
     hardening,
-    health,
-    monitoring,
-    options,
-    plan,
     process,
-    record_guard,
-    release,
     sealed,
     service,
     state,
-    store,
     system,
     unit_checks,
     unit_file,
 )
-from ansible_collections.rosey.nats.plugins.module_utils.action import Action, Reason, least
+from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action, Reason, least
+from ansible_collections.rosey.nats.plugins.module_utils._server import (
+    archive,
+    client_access,
+    conf,
+    footprint,
+    health,
+    monitoring,
+    options,
+    plan,
+)
 
 MONITORING_SECONDS = 1.0
 # A server starts on a full disk, and then stores nothing.

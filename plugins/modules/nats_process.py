@@ -138,17 +138,11 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rosey.nats.plugins.module_utils import (
-    asset_watch,
-    conf,
-    footprint,
-    lease,
-    options,
-    process,
-    sealed,
-    system,
-)
-from ansible_collections.rosey.nats.plugins.module_utils.asset_changes import Doing
+from ansible_collections.rosey.nats.plugins.module_utils._data import asset_watch
+from ansible_collections.rosey.nats.plugins.module_utils._data.asset_changes import Doing
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease
+from ansible_collections.rosey.nats.plugins.module_utils._host import process, sealed, system
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf, footprint, options
 
 # How long the server may take to listen; one that recovers a large store longer is left to the gate.
 _START_SECONDS = 10

@@ -324,14 +324,9 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils import (
-    asset_record,
-    asset_watch,
-    entries,
-    lease,
-    release,
-    sealed,
-)
+from ansible_collections.rosey.nats.plugins.module_utils._data import asset_record, asset_watch
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import entries, lease, release
+from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
 
 
 def begin(given: Mapping[str, t.Any], claim: lease.Claim, check_mode: bool) -> dict[str, t.Any]:

@@ -132,7 +132,8 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rosey.nats.plugins.module_utils import lease, release, sealed
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease, release
+from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
 
 
 def look(directory: Path, select: str | None, beside: Sequence[str] = ()) -> dict[str, t.Any]:

@@ -82,8 +82,10 @@ from collections.abc import Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rosey.nats.plugins.module_utils import asset_watch, lease, process, sealed, service
-from ansible_collections.rosey.nats.plugins.module_utils.asset_changes import Doing
+from ansible_collections.rosey.nats.plugins.module_utils._data import asset_watch
+from ansible_collections.rosey.nats.plugins.module_utils._data.asset_changes import Doing
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease
+from ansible_collections.rosey.nats.plugins.module_utils._host import process, sealed, service
 
 
 class Control:

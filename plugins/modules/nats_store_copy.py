@@ -333,15 +333,10 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.rosey.nats.plugins.module_utils import (
-    asset_record,
-    asset_watch,
-    lease,
-    monitoring,
-    release,
-    sealed,
-    store,
-)
+from ansible_collections.rosey.nats.plugins.module_utils._data import asset_record, asset_watch, store
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease, release
+from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
+from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring
 
 
 def copied(given: Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:

@@ -11,7 +11,7 @@ import hashlib
 import typing as t
 from collections.abc import Mapping
 
-from ansible_collections.rosey.nats.plugins.module_utils import credentials
+from ansible_collections.rosey.nats.plugins.module_utils._bot import credentials
 
 try:
     import bcrypt

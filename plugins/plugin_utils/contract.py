@@ -17,8 +17,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 
-from ansible_collections.rosey.nats.plugins.module_utils import subjects
-from ansible_collections.rosey.nats.plugins.module_utils.gate import Severity
+from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Severity
+from ansible_collections.rosey.nats.plugins.module_utils._server import subjects
 from ansible_collections.rosey.nats.plugins.plugin_utils import plugins
 
 BOT = "the bot"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
-from ansible_collections.rosey.nats.plugins.module_utils import process
+from ansible_collections.rosey.nats.plugins.module_utils._host import process
 
 _LINES = 3
 

@@ -10,8 +10,8 @@ import typing as t
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from ansible_collections.rosey.nats.plugins.module_utils import exposition
-from ansible_collections.rosey.nats.plugins.module_utils.checks import KINDS, Status, Unit, Worse, worst
+from ansible_collections.rosey.nats.plugins.module_utils._watch import exposition
+from ansible_collections.rosey.nats.plugins.module_utils._watch.checks import KINDS, Status, Unit, Worse, worst
 from ansible_collections.rosey.nats.plugins.plugin_utils import failure
 
 TABLE = "table"

@@ -14,8 +14,8 @@ from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from ansible_collections.rosey.nats.plugins.module_utils import subjects
-from ansible_collections.rosey.nats.plugins.module_utils.gate import Severity
+from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Severity
+from ansible_collections.rosey.nats.plugins.module_utils._server import subjects
 from ansible_collections.rosey.nats.plugins.plugin_utils import contract
 
 

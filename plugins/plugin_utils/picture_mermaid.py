@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from ansible_collections.rosey.nats.plugins.module_utils.gate import Severity
+from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Severity
 from ansible_collections.rosey.nats.plugins.plugin_utils.picture import Picture, printable
 
 # Seen on a light and on a dark page.

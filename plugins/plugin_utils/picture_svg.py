@@ -11,8 +11,8 @@ from types import MappingProxyType
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from ansible_collections.rosey.nats.plugins.module_utils import subjects
-from ansible_collections.rosey.nats.plugins.module_utils.gate import Severity
+from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Severity
+from ansible_collections.rosey.nats.plugins.module_utils._server import subjects
 from ansible_collections.rosey.nats.plugins.plugin_utils.picture import Party, Picture, Subject, printable
 from ansible_collections.rosey.nats.plugins.plugin_utils.picture_layout import (
     BASELINE,

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 
-from ansible_collections.rosey.nats.plugins.module_utils import subjects
+from ansible_collections.rosey.nats.plugins.module_utils._server import subjects
 from ansible_collections.rosey.nats.plugins.plugin_utils import bot_yaml
 
 Plugin = dict[str, t.Any]

@@ -19,8 +19,8 @@ from pathlib import Path
 import jinja2
 from ansible import release as ansible_release
 
-from ansible_collections.rosey.nats.plugins.module_utils import sealed
-from ansible_collections.rosey.nats.plugins.module_utils.gate import Severity
+from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
+from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Severity
 from ansible_collections.rosey.nats.plugins.plugin_utils import contract, picture, picture_svg
 from ansible_collections.rosey.nats.plugins.plugin_utils.run_record import (
     Ending,

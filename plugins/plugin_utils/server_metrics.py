@@ -9,8 +9,8 @@ import typing as t
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ansible_collections.rosey.nats.plugins.module_utils import monitoring
-from ansible_collections.rosey.nats.plugins.module_utils.exposition import Kind, Metric, Sample
+from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._watch.exposition import Kind, Metric, Sample
 
 # The unit in which the server gives its use of the processor: hundredths of a core.
 _PERCENT = 100

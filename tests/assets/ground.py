@@ -27,7 +27,7 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from ansible_collections.rosey.nats.plugins.module_utils import conf
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf
 
 Config = dict[str, Any]
 REJECTED = "Failed to reload server configuration: "

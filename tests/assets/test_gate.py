@@ -13,7 +13,12 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import asset_changes, asset_gate, asset_record, asset_watch
+from ansible_collections.rosey.nats.plugins.module_utils._data import (
+    asset_changes,
+    asset_gate,
+    asset_record,
+    asset_watch,
+)
 from ansible_collections.rosey.nats.tests.assets.clients import Clients
 from ansible_collections.rosey.nats.tests.assets.ground import ANYBODY, Hold, Server, fill
 

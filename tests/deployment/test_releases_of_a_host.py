@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-from ansible_collections.rosey.nats.plugins.module_utils import sealed
+from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
 from ansible_collections.rosey.nats.tests.integration.conftest import (
     QUOTES,
     Deployment,

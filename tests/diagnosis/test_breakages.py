@@ -11,7 +11,7 @@ from itertools import combinations
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.tree import Symptom
+from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import Symptom
 from ansible_collections.rosey.nats.tests.diagnosis.breakages import bot, latency, plugin, server
 from ansible_collections.rosey.nats.tests.diagnosis.ground import BOT, LOGIN, SERVER, Breakage, Ground, Result
 

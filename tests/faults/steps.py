@@ -17,7 +17,7 @@ from typing import Any
 import requests
 import yaml
 
-from ansible_collections.rosey.nats.plugins.module_utils import archive, conf
+from ansible_collections.rosey.nats.plugins.module_utils._server import archive, conf
 from ansible_collections.rosey.nats.plugins.plugin_utils import controller
 
 Variables = dict[str, Any]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import sealed
+from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
 from ansible_collections.rosey.nats.tests.integration.conftest import Deployment, free_ports, run_playbook, stop_all
 
 NEXT = count(101)

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import sealed
+from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
 from ansible_collections.rosey.nats.tests.faults.client import Publisher
 from ansible_collections.rosey.nats.tests.faults.damage import immutable
 from ansible_collections.rosey.nats.tests.faults.steps import CLAIM, QUOTES, FailedError, Host, Wanted

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import requests
 
-from ansible_collections.rosey.nats.plugins.module_utils import archive
+from ansible_collections.rosey.nats.plugins.module_utils._server import archive
 from ansible_collections.rosey.nats.plugins.plugin_utils import controller
 from ansible_collections.rosey.nats.tests.faults.client import Publisher
 from ansible_collections.rosey.nats.tests.faults.damage import immutable

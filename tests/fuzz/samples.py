@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ansible_collections.rosey.nats.plugins.module_utils import assets, bot_health
+from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_health
+from ansible_collections.rosey.nats.plugins.module_utils._data import assets
 
 # The configuration of one stream, as the server shows and keeps it.
 CHAT: dict[str, Any] = {

@@ -21,7 +21,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import archive, asset_record, lease, sealed, store
+from ansible_collections.rosey.nats.plugins.module_utils._data import asset_record, store
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease
+from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
+from ansible_collections.rosey.nats.plugins.module_utils._server import archive
 from ansible_collections.rosey.nats.tests.fuzz import damage, samples
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import BOT, FakeMonitoring, Reply, fake_monitoring
 

@@ -22,40 +22,42 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import (
-    archive,
+from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_health, client_options
+from ansible_collections.rosey.nats.plugins.module_utils._data import (
     asset_changes,
     asset_reading,
     asset_record,
     asset_store,
     assets,
-    bot_health,
-    checks,
-    client_options,
-    conf,
     dangers,
-    environment_file,
-    footprint,
-    gate,
-    greeting,
-    health,
-    lease,
     lost_streams,
-    monitoring,
-    options,
-    plan,
+    store,
+)
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease, release
+from ansible_collections.rosey.nats.plugins.module_utils._host import (
+    environment_file,
+    gate,
     process,
-    release,
     sealed,
     service,
     splice,
     state,
-    store,
+)
+from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action
+from ansible_collections.rosey.nats.plugins.module_utils._server import (
+    archive,
+    conf,
+    footprint,
+    greeting,
+    health,
+    monitoring,
+    options,
+    plan,
     subjects,
 )
-from ansible_collections.rosey.nats.plugins.module_utils.action import Action
-from ansible_collections.rosey.nats.plugins.module_utils.diagnosis import bot_evidence, evidence
-from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.tree import NotSeenError
+from ansible_collections.rosey.nats.plugins.module_utils._watch import checks
+from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import bot_evidence, evidence
+from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import NotSeenError
 from ansible_collections.rosey.nats.tests.fuzz import damage, samples
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import BOT
 

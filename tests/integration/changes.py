@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils import options
-from ansible_collections.rosey.nats.plugins.module_utils.options import ANY_NAME, Form, Kind, Option
+from ansible_collections.rosey.nats.plugins.module_utils._server import options
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import ANY_NAME, Form, Kind, Option
 from ansible_collections.rosey.nats.tests.integration.material import (
     EXPORTED,
     EXPORTER,

@@ -15,7 +15,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils import conf, footprint
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf, footprint
 
 REJECTED = "Failed to reload server configuration: "
 SECONDS = 10.0

@@ -18,8 +18,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from ansible_collections.rosey.nats.plugins.module_utils import options
-from ansible_collections.rosey.nats.plugins.module_utils.options import ANY_NAME, OPTIONS, Form, Kind, Option
+from ansible_collections.rosey.nats.plugins.module_utils._server import options
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import ANY_NAME, OPTIONS, Form, Kind, Option
 
 Config = dict[str, t.Any]
 Name = tuple[str, str]  # block and option

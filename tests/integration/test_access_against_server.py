@@ -21,9 +21,10 @@ from typing import Any
 import nats
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import access, conf, footprint, process
-from ansible_collections.rosey.nats.plugins.module_utils.access import Kind
-from ansible_collections.rosey.nats.plugins.module_utils.system import Account
+from ansible_collections.rosey.nats.plugins.module_utils._host import access, process
+from ansible_collections.rosey.nats.plugins.module_utils._host.access import Kind
+from ansible_collections.rosey.nats.plugins.module_utils._host.system import Account
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf, footprint
 from ansible_collections.rosey.nats.tests.integration.conftest import free_ports
 from ansible_collections.rosey.nats.tests.integration.material import make_material
 

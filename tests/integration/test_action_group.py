@@ -17,7 +17,7 @@ import pytest
 import yaml
 from ansible.parsing.plugin_docs import read_docstring
 
-from ansible_collections.rosey.nats.plugins.module_utils import process
+from ansible_collections.rosey.nats.plugins.module_utils._host import process
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNTIME: dict[str, Any] = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())

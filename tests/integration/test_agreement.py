@@ -27,8 +27,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.rosey.nats.plugins.module_utils import conf, options
-from ansible_collections.rosey.nats.plugins.module_utils.options import (
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf, options
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import (
     ANY_NAME,
     INCLUDE,
     OPTIONS,

@@ -24,7 +24,7 @@ import nats
 import pytest
 from nats.aio.client import Client
 
-from ansible_collections.rosey.nats.plugins.module_utils import asset_store, assets
+from ansible_collections.rosey.nats.plugins.module_utils._data import asset_store, assets
 
 START_SECONDS = 20
 MINUTE = 60 * 10**9

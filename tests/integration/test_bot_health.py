@@ -25,7 +25,7 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from ansible_collections.rosey.nats.plugins.module_utils import conf
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import BOT, fake_monitoring, make_certificate
 
 RunModule = Callable[..., dict[str, Any]]

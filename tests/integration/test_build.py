@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import archive
+from ansible_collections.rosey.nats.plugins.module_utils._server import archive
 
 SUM = "h1:f5VDy+GMu7JyuFA0Fef+6TfulfCs5nBTgq7MMkFJx5Y="
 ARCHITECTURE = archive.find_architecture(os.uname().machine).name

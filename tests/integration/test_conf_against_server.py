@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.rosey.nats.plugins.module_utils import archive, conf, options
+from ansible_collections.rosey.nats.plugins.module_utils._server import archive, conf, options
 
 EXAMPLES = int(os.environ.get("CONF_EXAMPLES", "1000"))
 

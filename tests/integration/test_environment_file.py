@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import environment_file
+from ansible_collections.rosey.nats.plugins.module_utils._host import environment_file
 
 if TYPE_CHECKING:
     from .conftest import Container

@@ -21,7 +21,7 @@ from typing import Any
 import nats
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import conf, monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf, monitoring
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import make_certificate
 
 RunModule = Callable[..., dict[str, Any]]

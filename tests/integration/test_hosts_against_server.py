@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import monitoring, options
+from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring, options
 
 from .live import PAUSE, SECONDS, Live
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ansible_collections.rosey.nats.plugins.module_utils import conf
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf
 
 if TYPE_CHECKING:
     from .conftest import Deployment, Variables

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import options, plan
-from ansible_collections.rosey.nats.plugins.module_utils.action import Action, least
+from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action, least
+from ansible_collections.rosey.nats.plugins.module_utils._server import options, plan
 from ansible_collections.rosey.nats.tests.integration.changes import Change, changes
 from ansible_collections.rosey.nats.tests.integration.live import Live, Outcome
 from ansible_collections.rosey.nats.tests.integration.material import SETTABLE, Material

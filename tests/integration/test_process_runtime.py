@@ -19,7 +19,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import process
+from ansible_collections.rosey.nats.plugins.module_utils._host import process
 
 RunModule = Callable[..., dict[str, Any]]
 ROOT = Path(__file__).parents[2]

@@ -17,8 +17,8 @@ import nats
 import pytest
 from nats.aio.client import Client
 
-from ansible_collections.rosey.nats.plugins.module_utils import conf, options, plan
-from ansible_collections.rosey.nats.plugins.module_utils.action import Action, least
+from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action, least
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf, options, plan
 from ansible_collections.rosey.nats.tests.integration.changes import PORTS_EACH, Change, World, change, free_ports
 from ansible_collections.rosey.nats.tests.integration.live import Live
 from ansible_collections.rosey.nats.tests.integration.material import Config, Material, Name, places

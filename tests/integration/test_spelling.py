@@ -20,8 +20,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import conf, options, plan, units
-from ansible_collections.rosey.nats.plugins.module_utils.options import ANY_NAME
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf, options, plan, units
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import ANY_NAME
 from ansible_collections.rosey.nats.tests.integration.changes import FREE_KEYS, Make, World, change, free_ports
 from ansible_collections.rosey.nats.tests.integration.live import Live
 from ansible_collections.rosey.nats.tests.integration.material import (

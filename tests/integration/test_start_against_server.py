@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import conf, options
-from ansible_collections.rosey.nats.plugins.module_utils.options import Stage
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf, options
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import Stage
 
 from .material import Config, Material
 from .starting import Starter

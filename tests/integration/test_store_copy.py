@@ -24,7 +24,7 @@ import nats
 import pytest
 from nats.aio.client import Client
 
-from ansible_collections.rosey.nats.plugins.module_utils import store
+from ansible_collections.rosey.nats.plugins.module_utils._data import store
 
 RunModule = Callable[..., dict[str, Any]]
 Digests = dict[str, dict[int, str]]

@@ -16,7 +16,7 @@ from types import TracebackType
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import subjects
+from ansible_collections.rosey.nats.plugins.module_utils._server import subjects
 
 LITERAL_TOKENS = ("a", "b", "*a", "a>")
 PATTERN_TOKENS = (*LITERAL_TOKENS, "*")

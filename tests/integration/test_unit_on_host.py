@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import hardening
+from ansible_collections.rosey.nats.plugins.module_utils._host import hardening
 
 if TYPE_CHECKING:
     from .conftest import Container

@@ -26,7 +26,8 @@ import requests
 from nats.errors import Error as ClientError
 from nats.js.errors import Error as StreamError
 
-from ansible_collections.rosey.nats.plugins.module_utils import lease, process, release
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease, release
+from ansible_collections.rosey.nats.plugins.module_utils._host import process
 from ansible_collections.rosey.nats.tests.integration.conftest import (
     QUOTES,
     ROOT,

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.rosey.nats.plugins.module_utils import client_options, options
+from ansible_collections.rosey.nats.plugins.module_utils._bot import client_options
+from ansible_collections.rosey.nats.plugins.module_utils._server import options
 
 ROOT = Path(__file__).parents[2]
 

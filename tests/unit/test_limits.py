@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.rosey.nats.plugins.module_utils import gate, health
+from ansible_collections.rosey.nats.plugins.module_utils._host import gate
+from ansible_collections.rosey.nats.plugins.module_utils._server import health
 from ansible_collections.rosey.nats.plugins.modules import nats_health
 
 ROLES = Path(__file__).parents[2] / "roles"

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.rosey.nats.plugins.module_utils.diagnosis.tree import Symptom
+from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import Symptom
 from ansible_collections.rosey.nats.plugins.plugin_utils import health_output, server_metrics
 from ansible_collections.rosey.nats.tests import promtool
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from ansible_collections.rosey.nats.plugins.module_utils import archive
+from ansible_collections.rosey.nats.plugins.module_utils._server import archive
 from ansible_collections.rosey.nats.tests.integration import conftest
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import yaml
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.rosey.nats.plugins.filter.released_archive import FilterModule
-from ansible_collections.rosey.nats.plugins.module_utils import archive
+from ansible_collections.rosey.nats.plugins.module_utils._server import archive
 
 released_archive = FilterModule().filters()["released_archive"]
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.rosey.nats.plugins.module_utils import bot_health as knowledge
-from ansible_collections.rosey.nats.plugins.module_utils import monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_health as knowledge
+from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring
 from ansible_collections.rosey.nats.plugins.modules import bot_health
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import BOT, IDENTITY, Reply, fake_monitoring, raw_server
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import process
+from ansible_collections.rosey.nats.plugins.module_utils._host import process
 
 RunModule = Callable[..., dict[str, Any]]
 

@@ -15,8 +15,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import assets, process, release
-from ansible_collections.rosey.nats.plugins.module_utils.asset_record import Book, Proven
+from ansible_collections.rosey.nats.plugins.module_utils._data import assets
+from ansible_collections.rosey.nats.plugins.module_utils._data.asset_record import Book, Proven
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import release
+from ansible_collections.rosey.nats.plugins.module_utils._host import process
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import (
     BOT,
     IDENTITY,

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from ansible_collections.rosey.nats.plugins.doc_fragments import entries as entries_fragment
-from ansible_collections.rosey.nats.plugins.module_utils import state
+from ansible_collections.rosey.nats.plugins.module_utils._host import state
 from ansible_collections.rosey.nats.plugins.modules import config_tree
 
 RunModule = Callable[..., dict[str, Any]]

@@ -21,8 +21,9 @@ from typing import Any
 import nats
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import asset_reading, asset_record, release
-from ansible_collections.rosey.nats.plugins.module_utils.monitoring import Monitor
+from ansible_collections.rosey.nats.plugins.module_utils._data import asset_reading, asset_record
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import release
+from ansible_collections.rosey.nats.plugins.module_utils._server.monitoring import Monitor
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import IDENTITY, fake_monitoring
 
 ModuleResult = dict[str, Any]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import archive
+from ansible_collections.rosey.nats.plugins.module_utils._server import archive
 
 RunModule = Callable[..., dict[str, Any]]
 NAME = "nats-server-v2.10.7-linux-arm7.tar.gz"

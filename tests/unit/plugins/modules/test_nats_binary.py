@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import archive
+from ansible_collections.rosey.nats.plugins.module_utils._server import archive
 
 RunModule = Callable[..., dict[str, Any]]
 VERSIONS = ("2.10.6", "2.10.7")

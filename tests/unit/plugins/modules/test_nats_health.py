@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import health, monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server import health, monitoring
 from ansible_collections.rosey.nats.plugins.modules import nats_health
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import (
     JSZ,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.rosey.nats.plugins.module_utils import monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring
 from ansible_collections.rosey.nats.plugins.modules import nats_info
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import VARZ, Reply, fake_monitoring
 

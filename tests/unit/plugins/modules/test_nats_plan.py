@@ -19,7 +19,8 @@ from typing import Any
 import nats
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import release, store
+from ansible_collections.rosey.nats.plugins.module_utils._data import store
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import release
 from ansible_collections.rosey.nats.plugins.modules import nats_plan
 
 DANGERS = ["fewer_connections", "smaller_store", "other_store", "no_jetstream"]

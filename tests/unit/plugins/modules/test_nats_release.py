@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 from ansible_collections.rosey.nats.plugins.doc_fragments import entries as entries_fragment
-from ansible_collections.rosey.nats.plugins.module_utils import entries, lease, sealed
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import entries, lease
+from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
 from ansible_collections.rosey.nats.plugins.modules import nats_release
 
 RunModule = Callable[..., dict[str, Any]]
@@ -274,7 +275,7 @@ def test_a_module_that_writes_is_seen_at_work(
 ) -> None:
     seen: list[bool] = []
     monkeypatch.setattr(
-        "ansible_collections.rosey.nats.plugins.module_utils.state.apply",
+        "ansible_collections.rosey.nats.plugins.module_utils._host.state.apply",
         lambda changes, label: seen.append(is_locked(tmp_path)),
     )
     monkeypatch.setattr(

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import store
+from ansible_collections.rosey.nats.plugins.module_utils._data import store
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import fake_monitoring, jsz_of, stream_detail
 
 RunModule = Callable[..., dict[str, Any]]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import release
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import release
 
 RunModule = Callable[..., dict[str, Any]]
 UNIT = """\

@@ -9,7 +9,7 @@ from typing import Any
 import bcrypt
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils import credentials
+from ansible_collections.rosey.nats.plugins.module_utils._bot import credentials
 from ansible_collections.rosey.nats.plugins.plugin_utils import authorization
 
 LOGIN = {"user": "rosey", "password": "s3cret"}

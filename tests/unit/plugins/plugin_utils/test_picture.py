@@ -19,7 +19,7 @@ from xml.etree.ElementTree import Element
 import pytest
 import yaml
 
-from ansible_collections.rosey.nats.plugins.module_utils import subjects
+from ansible_collections.rosey.nats.plugins.module_utils._server import subjects
 from ansible_collections.rosey.nats.plugins.plugin_utils import (
     contract,
     picture,

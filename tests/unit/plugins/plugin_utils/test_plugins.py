@@ -14,7 +14,8 @@ from ansible.template import trust_as_template
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.rosey.nats.plugins.module_utils import state, subjects
+from ansible_collections.rosey.nats.plugins.module_utils._host import state
+from ansible_collections.rosey.nats.plugins.module_utils._server import subjects
 from ansible_collections.rosey.nats.plugins.plugin_utils import plugins
 
 ROOT = Path(__file__).parents[4]

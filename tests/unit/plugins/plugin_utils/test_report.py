@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils.sealed import ReleaseError
+from ansible_collections.rosey.nats.plugins.module_utils._host.sealed import ReleaseError
 from ansible_collections.rosey.nats.plugins.plugin_utils import report
 from ansible_collections.rosey.nats.plugins.plugin_utils.run_record import BUS_FACT, Ending, Outcome, Run, Tone
 from ansible_collections.rosey.nats.tests.unit.example_runs import (

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from ansible_collections.rosey.nats.plugins.module_utils import exposition, monitoring
-from ansible_collections.rosey.nats.plugins.module_utils.exposition import Kind
+from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._watch import exposition
+from ansible_collections.rosey.nats.plugins.module_utils._watch.exposition import Kind
 from ansible_collections.rosey.nats.plugins.plugin_utils import server_metrics
 
 TIME = 1764186361.5

@@ -1,0 +1,115 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Modules that take a described tree: from the controller, or from a release that the host itself keeps."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import release
+from ansible_collections.rosey.nats.plugins.module_utils._host import sealed, state
+
+_ENTRIES: dict[str, t.Any] = {"type": "list", "elements": "dict", "options": state.ENTRY_SPEC}
+
+# What a module takes that is given one tree, either way.
+SPEC: dict[str, dict[str, t.Any]] = {
+    "entries": _ENTRIES,
+    "release": {
+        "type": "dict",
+        "options": {
+            "releases": {"type": "path", "required": True},
+            "id": {"type": "str", "required": True},
+            "parts": {"type": "list", "elements": "str", "required": True, "choices": list(release.PARTS)},
+        },
+    },
+}
+
+# What a module takes that is given the parts of a release.
+PARTS_SPEC: dict[str, t.Any] = {
+    "type": "list",
+    "elements": "dict",
+    "options": {
+        "name": {"type": "str", "required": True, "choices": list(release.PARTS)},
+        "settings": {"type": "dict", "default": {}},
+        "entries": {**_ENTRIES, "required": True},
+    },
+}
+
+
+class EntriesModule(AnsibleModule):
+    """A module that takes entries, as SPEC or PARTS_SPEC has them.
+
+    AnsibleModule logs a list as Python would write it, in which a secret of several lines is no longer the text that it
+    knows to hide. So the host's journal gets the paths alone. Entries of a release are read on the host, into
+    params["entries"], and what is secret of them is hidden likewise.
+    """
+
+    # Whether the entries are as they have to be; AnsibleModule itself reports where they are not.
+    _were_read = False
+
+    def __init__(self, **arguments: t.Any) -> None:
+        if "release" in arguments["argument_spec"] and "entries" in arguments["argument_spec"]:
+            arguments |= {"mutually_exclusive": [("entries", "release")], "required_one_of": [("entries", "release")]}
+        super().__init__(**arguments)
+        if "entries" in self.params and self.params["entries"] is None:
+            self._read_release(self.params["release"])
+        self._were_read = True
+        # Variables that came as one text are only known to it as a whole.
+        for entry in _described(self.params):
+            values = (entry["secret_variables"] or {}).values()
+            self.no_log_values.update(value for value in values if isinstance(value, str) and value)
+
+    def _read_release(self, given: Mapping[str, t.Any]) -> None:
+        try:
+            entries = recorded(Path(given["releases"]), given["id"], given["parts"])
+        except sealed.ReleaseError as error:
+            self.fail_json(msg=str(error))
+        # The validator that AnsibleModule itself uses: it sets the defaults, and finds what is not to be shown.
+        checked = ArgumentSpecValidator({"entries": _ENTRIES}).validate({"entries": entries})
+        self.no_log_values.update(checked._no_log_values)
+        if checked.error_messages:
+            self.fail_json(
+                msg=f"release: {given['id']} holds what this version of the collection does not take: "
+                f"{checked.errors.msg} Use the version that recorded it, or choose another release."
+            )
+        self.params["entries"] = checked.validated_parameters["entries"]
+
+    def _log_invocation(self) -> None:
+        what = self._paths()
+        if "entries" in self.params and self.params["entries"] is None:
+            what = [f"release {self.params['release']['id']}"]
+        self.log(f"Invoked for {', '.join(what) or 'nothing that is described'}")
+
+    def _return_formatted(self, kwargs: dict[str, t.Any]) -> None:
+        # What it was given is shown at -vvv; the files of a thousand plugins would go all the way back for that.
+        rest = {name: value for name, value in self.params.items() if name not in ("entries", "parts")}
+        kwargs["invocation"] = {"module_args": {**rest, "paths": self._paths() if self._were_read else "not valid"}}
+        super()._return_formatted(kwargs)
+
+    def _paths(self) -> list[str]:
+        return [entry["path"] for entry in _described(self.params)]
+
+
+def recorded(directory: Path, identity: str, parts: Sequence[str]) -> list[Mapping[str, t.Any]]:
+    """Give the entries of some parts of a release; ReleaseError."""
+    record = release.Store(directory).read(identity)
+    for name in parts:
+        if name not in record.parts:
+            raise sealed.ReleaseError(
+                f"release.parts: {name}: release {identity} has no such part; expected one of "
+                f"{', '.join(record.parts)}."
+            )
+    return [entry for name in parts for entry in record.parts[name].entries]
+
+
+def _described(params: Mapping[str, t.Any]) -> Iterator[Mapping[str, t.Any]]:
+    """Give every entry that a module was given."""
+    yield from params.get("entries") or []
+    for part in params.get("parts") or []:
+        yield from part["entries"]

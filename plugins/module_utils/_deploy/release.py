@@ -1,0 +1,428 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Releases: what a host was meant to have when its gate passed, kept on the host to go back to.
+
+A release has the parts server, bot and plugins, as far as they were deployed, each with the settings that applying it
+needs and the entries as state.ENTRY_SPEC has them, secrets included. A file that is damaged is named and skipped, never
+trusted.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import typing as t
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease
+from ansible_collections.rosey.nats.plugins.module_utils._host import sealed, state
+
+PARTS = ("server", "bot", "plugins")
+KEEP = 10
+
+_CURRENT = "current"
+_PREVIOUS = "previous"
+_SUFFIX = ".json"
+_ID = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]{6}", re.ASCII)
+_ID_TIME = "%Y%m%dT%H%M%SZ"
+_ID_BYTES = 3
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one part of a release means. settings: a plain mapping without secrets. entries: as ENTRY_SPEC has them."""
+
+    settings: Mapping[str, t.Any]
+    entries: Sequence[Mapping[str, t.Any]] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One release. time: when its gate passed, ISO 8601, UTC. previous: the id of the one that was current before."""
+
+    id: str
+    time: str
+    controller: str
+    parts: Mapping[str, Part]
+    plan: tuple[str, ...] = ()
+    gates: tuple[str, ...] = ()
+    previous: str | None = None
+
+
+@dataclass(frozen=True)
+class Proven:
+    """A part of the current release. at: when its own gate last passed with it; None where no record says that."""
+
+    part: Part
+    at: datetime | None
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """A file that is not trusted. name: as it stands in the directory."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What was found. records: the whole ones, newest first. pointer: the id that is named current, whole or not."""
+
+    records: tuple[Record, ...] = ()
+    damaged: tuple[Damaged, ...] = ()
+    pointer: str | None = None
+
+    @property
+    def current(self) -> Record | None:
+        """The release that the host has."""
+        return self.find(self.pointer)
+
+    def find(self, release: str | None) -> Record | None:
+        """Give the whole record of an id."""
+        return next((record for record in self.records if record.id == release), None)
+
+    def previous(self) -> Record | None:
+        """Give what the host had before the current release; where it has none, the newest."""
+        if self.pointer is None:
+            return self.records[0] if self.records else None
+        current = self.current
+        # Of a damaged one it is not known what came before it: the next older stands in for that.
+        wanted = current.previous if current else self.pointer
+        if wanted is None:
+            return None
+        return next((record for record in self.records if record.id <= wanted and record.id != self.pointer), None)
+
+
+@dataclass(frozen=True)
+class Written:
+    """What writing came to. release: the id of the current release, None in a rehearsal of a new one.
+
+    dropped: the parts that the release before had, and this one does not have.
+    """
+
+    release: str | None
+    changed: bool
+    pruned: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+
+
+def digest(part: Part) -> str:
+    """Give what tells parts apart that mean something else. The order of entries and omitted defaults don't count."""
+    entries = sorted(sealed.canonical(_normal(entry)) for entry in part.entries)
+    settings = {name: value for name, value in part.settings.items() if value is not None}
+    return sealed.sha256(sealed.canonical([settings, entries]))
+
+
+def is_id(text: str) -> bool:
+    """Say whether a text can be the id of a release."""
+    return _id_time(text) is not None
+
+
+def next_id(now: datetime, taken: Sequence[str]) -> str:
+    """Give an id that sorts after all that are taken, whatever the clock does."""
+    moment = now.astimezone(UTC).replace(microsecond=0, tzinfo=None)
+    times = [time for time in map(_id_time, taken) if time]
+    if times:
+        moment = max(moment, max(times) + timedelta(seconds=1))
+    return f"{moment:{_ID_TIME}}-{secrets.token_hex(_ID_BYTES)}"
+
+
+class Store:
+    """The releases of one host, in a directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._records = directory / "releases"
+        self._pointer = directory / _CURRENT
+
+    def listing(self) -> Listing:
+        """Read all that is there; nothing is written."""
+        records, damaged = [], []
+        for name in reversed(sealed.names(self._records)):
+            try:
+                records.append(self._read(name))
+            except FileNotFoundError:
+                # It was pruned meanwhile.
+                continue
+            except sealed.DamagedError as error:
+                damaged.append(Damaged(name, str(error)))
+        pointer = None
+        try:
+            pointer = self._read_pointer()
+        except sealed.DamagedError as error:
+            damaged.append(Damaged(_CURRENT, str(error)))
+        if pointer is not None and not any(pointer == record.id for record in records):
+            lost = any(item.name == pointer + _SUFFIX for item in damaged)
+            damaged += [] if lost else [Damaged(_CURRENT, f"names {pointer}, which is not there")]
+        return Listing(tuple(records), tuple(damaged), pointer)
+
+    def find(self, release: str) -> Record | None:
+        """Give the whole record of an id, and read no other; None where there is none."""
+        try:
+            return self._read(f"{release}{_SUFFIX}")
+        except (FileNotFoundError, sealed.DamagedError):
+            return None
+
+    def current(self) -> Record | None:
+        """Give the release that the host has, and read no other; None where there is none that is whole."""
+        try:
+            pointer = self._read_pointer()
+        except sealed.DamagedError:
+            return None
+        return self.find(pointer) if pointer else None
+
+    def latest(self) -> Record | None:
+        """Give the release that the host has or, where that can't be told, the newest that is whole."""
+        return self.current() or next(iter(self.listing().records), None)
+
+    def proven(self, part: str) -> Proven | None:
+        """Give a part of the current release, and read no more than that takes; None where it has none.
+
+        A part that a run left out was not proven by it.
+        """
+        record = self.current()
+        if record is None or part not in record.parts:
+            return None
+        found = record.parts[part]
+        same = digest(found)
+        while record and part in record.parts and digest(record.parts[part]) == same:
+            if any(gate.startswith(f"{part}: ") for gate in record.gates):
+                return Proven(found, lease.moment(record.time))
+            record = self.find(record.previous) if record.previous else None
+        return Proven(found, None)
+
+    def read(self, release: str, *, option: str = "release") -> Record:
+        """Give the release with this id; ReleaseError, which begins with the option that named it."""
+        return self._find(self.listing(), release, option)
+
+    def select(self, wanted: str, *, option: str = "rollback_to") -> Record:
+        """Give a release by its id, or the current or the previous one; ReleaseError."""
+        found = self.listing()
+        if wanted not in (_CURRENT, _PREVIOUS):
+            return self._find(found, wanted, option)
+        record = found.current if wanted == _CURRENT else found.previous()
+        if record is None:
+            raise sealed.ReleaseError(f"{option}: this host has no {wanted} release; {self._expected(found)}")
+        return record
+
+    def write(
+        self,
+        parts: Mapping[str, Part],
+        *,
+        controller: str,
+        plan: Sequence[str],
+        gates: Sequence[str],
+        keep: int,
+        now: datetime,
+        drops: Sequence[str] = (),
+    ) -> Written:
+        """Record what the host has now, and let it be the current release.
+
+        A part that is not given is the current release's, unless it is among drops: what was not proven together is in
+        no release together. Nothing is written where that is the same already.
+        """
+        _check_keep(keep)
+        with sealed.guard(self.directory):
+            sealed.prepare(self._records)
+            sealed.sweep(self.directory)
+            sealed.sweep(self._records)
+            found = self.listing()
+            if found.current and _is_same(found.current, parts, drops):
+                return Written(found.current.id, changed=False)
+            kept = found.current.parts if found.current else {}
+            record = Record(
+                id=next_id(now, [*self._ids(), *([found.pointer] if found.pointer else [])]),
+                time=lease.timestamp(now),
+                controller=controller,
+                parts={**{name: part for name, part in kept.items() if name not in drops}, **parts},
+                plan=tuple(plan),
+                gates=tuple(gates),
+                previous=found.pointer,
+            )
+            sealed.write(self._path(record.id), asdict(record))
+            sealed.put(self._pointer, f"{record.id}\n")
+            dropped = tuple(name for name in kept if name not in record.parts)
+            return Written(record.id, changed=True, pruned=self._prune(keep), dropped=dropped)
+
+    def rehearse(self, parts: Mapping[str, Part], *, keep: int, drops: Sequence[str] = ()) -> Written:
+        """Say what writing would come to, as check mode does."""
+        _check_keep(keep)
+        current = self.listing().current
+        if current and _is_same(current, parts, drops):
+            return Written(current.id, changed=False)
+        return Written(None, changed=True)
+
+    def set_current(self, release: str | None, *, rehearse: bool = False) -> bool:
+        """Let a release that is there be the current one, or none. Says whether that is a change."""
+        if release is not None:
+            self.read(release)
+        if rehearse:
+            return self._differs(release)
+        with sealed.guard(self.directory):
+            sealed.sweep(self.directory)
+            changed = self._differs(release)
+            if changed and release is None:
+                sealed.remove(self._pointer)
+            elif changed:
+                sealed.put(self._pointer, f"{release}\n")
+            return changed
+
+    def _differs(self, release: str | None) -> bool:
+        try:
+            return self._read_pointer() != release
+        except sealed.DamagedError:
+            return True
+
+    def _path(self, release: str) -> Path:
+        return self._records / f"{release}{_SUFFIX}"
+
+    def _ids(self) -> list[str]:
+        """Name the releases that are there, whole or not, newest first."""
+        stems = [name.removesuffix(_SUFFIX) for name in sealed.names(self._records) if name.endswith(_SUFFIX)]
+        return sorted(filter(is_id, stems), reverse=True)
+
+    def _read_pointer(self) -> str | None:
+        try:
+            text = sealed.read_text(self._pointer).removesuffix("\n")
+        except FileNotFoundError:
+            return None
+        if not is_id(text):
+            raise sealed.DamagedError("names no release")
+        return text
+
+    def _read(self, name: str) -> Record:
+        release = name.removesuffix(_SUFFIX)
+        if not name.endswith(_SUFFIX) or not is_id(release):
+            raise sealed.DamagedError("its name is none of a release")
+        body = sealed.read(self._path(release))
+        try:
+            record = _record(body)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise sealed.DamagedError("wrong type, expected a release") from None
+        if record.id != release:
+            raise sealed.DamagedError(f"wrong id inside, {record.id}")
+        return record
+
+    def _find(self, found: Listing, release: str, option: str) -> Record:
+        record = found.find(release)
+        if record is None:
+            reasons = {item.name: item.reason for item in found.damaged}
+            reason = reasons.get(release + _SUFFIX)
+            wrong = f"is damaged ({reason})" if reason and is_id(release) else "is no release of this host"
+            raise sealed.ReleaseError(f"{option}: {release} {wrong}; {self._expected(found)}")
+        return record
+
+    def _expected(self, found: Listing) -> str:
+        if found.records:
+            return f"expected one of {', '.join(record.id for record in found.records)}."
+        return f"there is none in {self._records} yet. Deploy first."
+
+    def _prune(self, keep: int) -> tuple[str, ...]:
+        """Take the oldest away, but never the current one nor what comes before it."""
+        found = self.listing()
+        kept = {record.id for record in found.records[:keep]}
+        kept |= {record.id for record in (found.current, found.previous()) if record}
+        oldest = min(kept, default="")
+        pruned = []
+        for release in self._ids():
+            is_whole = found.find(release) is not None
+            if release not in kept and (is_whole or release < oldest) and not self._path(release).is_dir():
+                sealed.remove(self._path(release))
+                pruned.append(release)
+        return tuple(pruned)
+
+
+def strangers(record: Record, paths: Sequence[str]) -> list[str]:
+    """Give, sorted, those paths that are none of a release; of a directory and what is in it, only the latter."""
+    known = {entry["path"] for part in record.parts.values() for entry in part.entries}
+    found = sorted({*paths} - known)
+    return [path for path in found if not any(each.startswith(f"{path}/") for each in found)]
+
+
+def observe(
+    directory: Path, names: Sequence[str], settings: Mapping[str, t.Any] | None, entries: Sequence[Mapping[str, t.Any]]
+) -> dict[str, t.Any]:
+    """Tell what a deployment of these parts has to know of the releases and the lease, as a module returns it.
+
+    settings, entries: those of all these parts together.
+    """
+    found = Store(directory).listing()
+    looked = lease.look(directory)
+    return {
+        "current": found.current.id if found.current else None,
+        "recorded": found.current is not None and _holds(found.current, names, Part(settings or {}, entries)),
+        "lease": asdict(looked.holder) if looked.holder else None,
+        "sequence": looked.sequence,
+        "damaged": [item.name for item in found.damaged] + ([lease.NAME] if looked.damage else []),
+    }
+
+
+def _holds(current: Record, names: Sequence[str], described: Part) -> bool:
+    parts = [current.parts[name] for name in names if name in current.parts]
+    settings = {key: value for part in parts for key, value in part.settings.items()}
+    together = Part(settings, [entry for part in parts for entry in part.entries])
+    return len(parts) == len(names) and digest(together) == digest(described)
+
+
+def _normal(entry: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Give an entry without what it does not say: nulls and defaults."""
+    defaults = {name: option.get("default") for name, option in state.ENTRY_SPEC.items()}
+    return {name: value for name, value in entry.items() if value is not None and value != defaults.get(name)}
+
+
+def _is_same(current: Record, parts: Mapping[str, Part], drops: Sequence[str]) -> bool:
+    if any(name in current.parts for name in drops if name not in parts):
+        return False
+    return all(name in current.parts and digest(current.parts[name]) == digest(part) for name, part in parts.items())
+
+
+def _check_keep(keep: int) -> None:
+    if keep < 1:
+        raise sealed.ReleaseError(f"keep: {keep}; expected 1 or more releases to be kept.")
+
+
+def _id_time(text: str) -> datetime | None:
+    if not (match := _ID.fullmatch(text)):
+        return None
+    try:
+        return datetime.strptime(match[1], _ID_TIME)
+    except ValueError:
+        return None
+
+
+def _record(body: Mapping[str, t.Any]) -> Record:
+    """Read a record out of a sealed body; AttributeError, KeyError, TypeError or ValueError where it is none."""
+    previous = body["previous"]
+    if previous is not None and not is_id(previous):
+        raise ValueError("previous")
+    return Record(
+        id=_text(body["id"]),
+        time=_text(body["time"]),
+        controller=_text(body["controller"]),
+        parts={name: _part(part) for name, part in body["parts"].items()},
+        plan=tuple(map(_text, body["plan"])),
+        gates=tuple(map(_text, body["gates"])),
+        previous=previous,
+    )
+
+
+def _part(body: Mapping[str, t.Any]) -> Part:
+    entries = body["entries"]
+    if not isinstance(entries, list):
+        raise TypeError("entries")
+    for entry in entries:
+        _text(entry["path"])
+        for name in ("content", "secret_content"):
+            _text(entry.get(name) or "")
+    return Part(dict(body["settings"]), [dict(entry) for entry in entries])
+
+
+def _text(value: t.Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value

@@ -1,0 +1,104 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What keeps a host's systemd from running a service as it is meant, in whole sentences that say what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from ansible_collections.rosey.nats.plugins.module_utils._host import hardening, process, service, unit_file
+from ansible_collections.rosey.nats.plugins.module_utils._server import footprint
+
+# The settings of the server's unit without which it is not what is deployed. All others may have their reasons.
+SERVER_SETTINGS = (
+    *("ExecStart", "User", "Group", "DynamicUser", "RootDirectory", "RootImage"),
+    *("Type", "ExecReload", "KillSignal"),
+)
+# The bot's unit comes with the bot. Its files belong to this account alone.
+BOT_SETTINGS = ("User",)
+_VARIABLES = {
+    ("nats_server", "User"): "nats_server_user",
+    ("nats_server", "Group"): "nats_server_group",
+    ("bot_config", "User"): "bot_config_owner",
+}
+
+
+def not_startable(name: str, found: service.Service) -> str | None:
+    """Say why nothing can start a service that systemd knows; None where something can.
+
+    name: of the service. found: what systemd knows of it.
+    """
+    if found.masked:
+        return (
+            f"{name}.service is masked ({found.masked}), so that nothing can start it. "
+            f"systemctl unmask {name}, and run again."
+        )
+    if found.broken:
+        return (
+            f"{name}.service can't be started. systemd says: {found.broken} "
+            f"Correct the unit (systemctl cat {name}, systemd-analyze verify {name}.service), and run again."
+        )
+    return None
+
+
+def told(drop_ins: Iterable[unit_file.Setting]) -> list[str]:
+    """Name drop-ins and what they set, one each, less what looks like a secret."""
+    by_file: dict[str, list[str]] = {}
+    for each in drop_ins:
+        by_file.setdefault(each.file, []).append(process.redact(str(each)))
+    return [f"{file} sets {', '.join(settings)}" for file, settings in by_file.items()]
+
+
+def overridden(
+    role: str, unit: Sequence[unit_file.Setting], drop_ins: Sequence[unit_file.Setting], settings: Iterable[str]
+) -> Iterator[str]:
+    """Say which drop-ins contradict the unit that is meant. role: whose variables may be set instead."""
+    for each in unit_file.overrides(unit, drop_ins, settings):
+        meant = f"{each.name}={each.meant}" if each.meant else f"no {each.name}"
+        by = "; ".join(told(each.by))
+        variable = _VARIABLES.get((role, each.name))
+        instead = f", or set {variable}: {each.found}" if variable and each.found else ""
+        yield (
+            f"The drop-in {by}, and the unit that is meant has {process.redact(meant)}. A restart can't bring what "
+            f"is meant as long as that is there. Take it out of the drop-in, or remove the file{instead}; then run "
+            "again."
+        )
+
+
+def out_of_reach(
+    settings: Sequence[unit_file.Setting], paths: Iterable[footprint.Path], resolve: Callable[[str], str] = str
+) -> Iterator[str]:
+    """Say which paths the service can't use in its sandbox. settings: of its unit, and of the drop-ins over it."""
+
+    def setting(name: str) -> str:
+        return unit_file.value(settings, name)
+
+    for path in paths:
+        found = hardening.obstacle(setting, path, resolve)
+        if found:
+            less = hardening.level_without([found.directive.partition("=")[0]])
+            leave_out = f", or leave it out: nats_server_hardening: {less}" if less else ""
+            yield (
+                f"{path.option}: {path.path}: {found.directive} of the unit {found.what}, and nats-server needs "
+                f"{path.need}. Name another directory, such as one in /var/lib or /var/log{leave_out}."
+            )
+
+
+def not_applied(name: str, faults: Sequence[hardening.Fault]) -> str | None:
+    """Say which directives of the sandbox a host can't apply; None where there are none."""
+    if not faults:
+        return None
+    by_words: dict[str, list[str]] = {}
+    for fault in faults:
+        by_words.setdefault(fault.words, []).append(fault.setting)
+    what = "; ".join(f"{', '.join(settings)} (systemd says: {words})" for words, settings in by_words.items())
+    less = hardening.level_without(fault.name for fault in faults)
+    remedy = "Take it out of the drop-in that has it."
+    if less:
+        score, best = (hardening.score(level, is_local=True) for level in (less, hardening.Level.FULL))
+        remedy = (
+            f"Set nats_server_hardening: {less} (systemd-analyze security: {score}, where all of it has {best}), or "
+            "let the host do it: a container needs SYS_PTRACE or nesting, a kernel user.max_user_namespaces above 0."
+        )
+    return f"{name}.service: this host can't apply {what}. {remedy}"

@@ -1,0 +1,267 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a nats-server with a given configuration touches on its host: sockets, files and directories, peers, its end."""
+
+from __future__ import annotations
+
+import ipaddress
+import posixpath
+import re
+import typing as t
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
+
+from ansible_collections.rosey.nats.plugins.module_utils._server import options, units
+
+Need = options.Need
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One listening socket of the server.
+
+    purpose: what it serves, such as "clients". option: the option that sets its port. host, port: where it binds.
+    """
+
+    purpose: str
+    option: str
+    host: str
+    port: int
+
+
+class UnknownError(ValueError):
+    """An option has a value that is not known here, such as that of a variable; the text says which and what to do."""
+
+
+@dataclass(frozen=True)
+class Path:
+    """One path that the configuration names.
+
+    option: its dotted path. path: the value. need: what has to be there before the server starts.
+    """
+
+    option: str
+    path: str
+    need: Need
+
+    @property
+    def required(self) -> str:
+        """The path that has to be on the host. A relative one begins at the root, where the server is started."""
+        path = posixpath.join("/", self.path)
+        return posixpath.dirname(path) if self.need is Need.PARENT else path
+
+    @property
+    def is_of_the_kernel(self) -> bool:
+        """Whether it is a device, or another file that is none of a disk."""
+        return posixpath.join("/", self.path).startswith(_OF_THE_KERNEL)
+
+    @property
+    def kept(self) -> str | None:
+        """What the server made itself, and writes to again: a file, or a directory with all below it; None for none."""
+        path = posixpath.join("/", self.path)
+        if self.option in _STORES:
+            return posixpath.join(path, "jetstream")  # server/jetstream.go, JetStreamStoreDir
+        return path if self.need is Need.PARENT else None
+
+
+@dataclass(frozen=True)
+class Stop:
+    """How the server is stopped. signal: its name. timeout: seconds after which it is killed."""
+
+    signal: str
+    timeout: int
+
+
+_STORES = ("jetstream.store_dir", "store_dir")
+# Of these, a device or a process decides who may open what is in them.
+_OF_THE_KERNEL = ("/dev/", "/proc/", "/sys/")
+_PEER_BLOCKS = ("cluster", "gateway", "leafnodes")
+_SECONDS_TO_END = 30
+# An operator's JWT may name an account server, and OCSP asks the addresses that stand in certificates.
+_OUTGOING_OPTIONS = (*_PEER_BLOCKS, "resolver", "operator", "ocsp")
+_OCSP_OF_CLIENTS = "ocsp_peer"
+
+
+def _read(config: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Give a configuration under its canonical names, with the variables that it defines itself in their places."""
+    return options.canonical(options.resolved(config))
+
+
+def endpoints(config: Mapping[str, t.Any]) -> tuple[Endpoint, ...]:
+    """Name every socket that the server opens with this configuration, clients first.
+
+    config: the mapping that is rendered. A port that the server picks at random (-1) is left out. UnknownError where a
+    host or a port is not known.
+    """
+    listeners = list(options.listeners(_read(config)))
+    for listener in listeners:
+        _known(listener.option, listener.port, int)
+        _known(listener.host_option, listener.host, str)
+    return tuple(
+        Endpoint(each.purpose, each.option, each.host or options.ALL_ADDRESSES, each.port)
+        for each in listeners
+        if each.port > 0
+    )
+
+
+def _known(option: str, value: t.Any, kind: type) -> None:
+    if options.is_reference(value):
+        raise UnknownError(str(_unknown(option, value, _ADDRESS)))
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise UnknownError(f"{option} has no value that nats-server takes; correct it")
+
+
+_ADDRESS = "an address that is known before the server starts: the gate asks it there"
+_WRITABLE = "a path that is known before the server starts: its unit lets it write to no other"
+
+
+def _unknown(option: str, value: t.Any, wanted: str) -> options.Problem:
+    fault, remedy = "is a variable", "write the value itself"
+    return options.Problem(option, f"${value[options.VARIABLE]}", fault, wanted, remedy, options.Stage.RUN)
+
+
+def unknown(config: Mapping[str, t.Any]) -> list[options.Problem]:
+    """Name the variables that stand in addresses of the server, where a deployment has to know the value."""
+    known = _read(config)
+    named = [("http_base_path", known.get("http_base_path"))]
+    for each in options.listeners(known):
+        named += [(each.option, each.port), (each.host_option, each.host)]
+    found = [_unknown(option, value, _ADDRESS) for option, value in named if options.is_reference(value)]
+    return list(dict.fromkeys(found))
+
+
+def problems(config: Mapping[str, t.Any]) -> list[options.Problem]:
+    """Name what nats-server takes and the roles don't deploy.
+
+    Variables where a value has to be known, and streams in the directory that the server takes where none is named.
+    """
+    found = unknown(config)
+    found += [
+        _unknown(".".join(map(str, path)), value, _WRITABLE)
+        for path, option, value in options.leaves(options.resolved(config))
+        if option.need in (Need.DIRECTORY, Need.PARENT) and options.is_reference(value)
+    ]
+    known = _read(config)
+    block = known.get("jetstream")
+    directory = (block.get("store_dir") if isinstance(block, Mapping) else None) or known.get("store_dir")
+    if options.jetstream_is_on(known) and not directory and not options.has_include(known):
+        wanted = "a directory that stays: without one, streams are kept in /tmp and gone with the service"
+        remedy = "set jetstream.store_dir"
+        found.append(options.Problem("jetstream", "", "has no store_dir", wanted, remedy, options.Stage.RUN))
+    return found
+
+
+def monitoring_url(config: Mapping[str, t.Any]) -> str | None:
+    """Give the URL under which the server itself reaches its monitoring endpoint, or None where that is off."""
+    for endpoint in endpoints(config):
+        if endpoint.purpose == "monitoring":
+            scheme = endpoint.option.partition("_")[0]
+            host = "127.0.0.1" if options.is_wildcard(endpoint.host) else endpoint.host
+            path = _read(config).get("http_base_path", "")
+            _known("http_base_path", path, str)
+            # as the server cleans it (server/opts.go, normalizeBasePath)
+            base = posixpath.normpath(f"/{path}").strip("/")
+            return f"{scheme}://{_in_url(host)}:{endpoint.port}" + (f"/{base}" if base else "")
+    return None
+
+
+def client_url(config: Mapping[str, t.Any]) -> str | None:
+    """Give the URL under which a client on the server's host reaches it, or None where the port is a random one."""
+    for endpoint in endpoints(config):
+        if endpoint.purpose == "clients":
+            is_here = options.is_wildcard(endpoint.host) or endpoint.host == "127.0.0.1"
+            return f"nats://{'localhost' if is_here else _in_url(endpoint.host)}:{endpoint.port}"
+    return None
+
+
+def paths(config: Mapping[str, t.Any]) -> Iterator[Path]:
+    """Name every path that the configuration gives, with what has to be there."""
+    for path, option, value in options.leaves(options.resolved(config)):
+        if option.need and isinstance(value, str) and value and not options.is_jwt(value):
+            yield Path(".".join(map(str, path)), value, option.need)
+
+
+def one_spelling(config: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Give the configuration with each path written in one way: no slash twice or at the end, no part that is a dot.
+
+    The server compares a path as text (server/reload.go, diffOptions), and so refuses to reload another spelling of
+    store_dir. Parts that go up stay, since a link on the way gives them another meaning.
+    """
+    return {name: _one_spelling((name,), value) for name, value in config.items()}
+
+
+def _one_spelling(path: options.Path, value: t.Any) -> t.Any:
+    if isinstance(value, Mapping):
+        return {name: _one_spelling((*path, name), each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_one_spelling((*path, place), each) for place, each in enumerate(value)]
+    option = options.find(path)
+    is_path = isinstance(value, str) and value and option is not None and option.need is not None
+    # Python keeps two slashes at the beginning, of which the server knows nothing
+    return re.sub("^//", "/", str(PurePosixPath(value))) if is_path else value
+
+
+def writable_directories(config: Mapping[str, t.Any]) -> tuple[str, ...]:
+    """Name the directories that the server writes to, sorted; problems() names a variable that gives one."""
+    return tuple(sorted({path.required for path in paths(config) if path.need is not Need.FILE}))
+
+
+def kept(config: Mapping[str, t.Any]) -> tuple[str, ...]:
+    """Name what a server with this configuration made earlier, and writes to again, sorted.
+
+    A path that goes up is left out, since a link on the way makes another place of it.
+    """
+    found = {str(PurePosixPath(path.kept)) for path in paths(config) if path.kept and not path.is_of_the_kernel}
+    return tuple(sorted(path for path in found if ".." not in path.split("/")))
+
+
+def stop(config: Mapping[str, t.Any]) -> Stop:
+    """Tell how the server is stopped: its clients are asked to go where they have another server to go to.
+
+    Where it stands alone they come back soonest after a plain, clean stop. server/signal.go has what signals mean.
+    """
+    known = _read(config)
+    if any(block in known for block in _PEER_BLOCKS):
+        return Stop("USR2", options.lame_duck_duration(known) // units.DURATION_UNITS["s"] + _SECONDS_TO_END)
+    return Stop("INT", 3 * _SECONDS_TO_END)
+
+
+def is_local(config: Mapping[str, t.Any]) -> bool:
+    """Tell whether the server, with this configuration, exchanges packets with this machine alone."""
+    known = _read(config)
+    if any(option in known for option in _OUTGOING_OPTIONS) or _asks_about_certificates(known):
+        return False
+    hosts = [each.host for each in options.listeners(known)]
+    hosts += [_host_of_log(known["remote_syslog"])] if known.get("remote_syslog") else []
+    return all(isinstance(host, str) and _is_loopback(host) for host in hosts)
+
+
+def _asks_about_certificates(known: Mapping[str, t.Any]) -> bool:
+    return any(
+        path[-1] == _OCSP_OF_CLIENTS or _OCSP_OF_CLIENTS in path[:-1] for path, _option, _value in options.leaves(known)
+    )
+
+
+def _host_of_log(address: t.Any) -> str | None:
+    """Give the host that a remote syslog is on, as logger/syslog.go takes it; None where that is not known."""
+    try:
+        parts = urlsplit(address) if isinstance(address, str) else None
+        return parts and ("localhost" if parts.scheme == "unix" else parts.hostname)
+    except ValueError:
+        return None
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,243 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Log in to a NATS server as a client does, one step after the other, to see which of them fails.
+
+The standard library does it, so that a host without the client's own library can be looked at. The protocol is in
+server/client.go of nats-server 2.10.7, what a client says first in nats/aio/client.py of nats-py 2.16.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import typing as t
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+from ansible_collections.rosey.nats.plugins.module_utils._server import greeting
+from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import NotSeenError
+
+NAME = "rosey-diagnosis"
+_LONGEST_LINE = 1 << 20
+_SCHEMES = ("nats", "tls")
+_ERROR, _PONG = "-ERR ", "PONG"
+
+
+class Step(StrEnum):
+    """What a client does, in this order."""
+
+    RESOLVE = "resolve the name"
+    CONNECT = "connect"
+    GREET = "hear the server's greeting"
+    ENCRYPT = "encrypt the connection"
+    LOG_IN = "log in"
+    DONE = "nothing more"
+
+
+class Flaw(StrEnum):
+    """What a client refuses a certificate for."""
+
+    EXPIRED = "expired"
+    NAME = "name"
+    UNTRUSTED = "untrusted"
+
+
+# X509_V_ERR_* of OpenSSL, include/openssl/x509_vfy.h; any other one is about who signed it.
+_FLAWS = {9: Flaw.EXPIRED, 10: Flaw.EXPIRED, 62: Flaw.NAME, 64: Flaw.NAME}
+
+
+@dataclass(frozen=True)
+class Trust:
+    """How a client checks a certificate. ca_file: whom it trusts, None for the system. name: expected, None: the host.
+
+    first: it encrypts before the server's greeting.
+    """
+
+    ca_file: str | None = None
+    name: str | None = None
+    first: bool = False
+
+
+@dataclass(frozen=True)
+class Login:
+    """How far a login came.
+
+    url: of the server, without user and password. addresses: what its host means. failed: the step that failed; error:
+    why, in the words of the system, of OpenSSL or of the server. flaw, names: of a certificate that was refused, what
+    for, and the names that it is for. info: how the server greeted, without what is secret.
+    """
+
+    url: str
+    addresses: tuple[str, ...] = ()
+    failed: Step = Step.DONE
+    error: str = ""
+    flaw: Flaw | None = None
+    names: tuple[str, ...] = ()
+    info: Mapping[str, t.Any] = field(default_factory=dict)
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether no step failed."""
+        return self.failed is Step.DONE
+
+    @property
+    def port(self) -> int:
+        """The port of the URL, which carries one."""
+        return t.cast("int", urlsplit(self.url).port)
+
+
+class _FailedError(Exception):
+    """The end of a login. login: how far it came."""
+
+    def __init__(self, login: Login) -> None:
+        super().__init__(login.error)
+        self.login = login
+
+
+def log_in(url: str, credentials: Mapping[str, str] | None, trust: Trust, *, seconds: float) -> Login:
+    """Log in, and leave again.
+
+    url: with its port, without user and password. credentials: user and password, or token, or nothing; None where
+    they are of a kind that can't be tried here, and the login ends before them. seconds: for each step. Raises
+    NotSeenError for a websocket.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in _SCHEMES:
+        raise NotSeenError(
+            f"the login at {url}", f"{parts.scheme} is not looked into", "look at the log of the bot for what it meets"
+        )
+    login = Login(url)
+    try:
+        login = _resolved(login)
+        with ExitStack() as opened:
+            connection = opened.enter_context(_connected(login, seconds))
+            if trust.first:
+                connection = opened.enter_context(_encrypted(login, connection, trust))
+            login = _greeted(login, connection)
+            if not trust.first and _wants_encryption(login, parts.scheme):
+                connection = opened.enter_context(_encrypted(login, connection, trust))
+            if credentials is not None:
+                _introduce(login, connection, credentials)
+    except _FailedError as end:
+        return end.login
+    return login
+
+
+def _resolved(login: Login) -> Login:
+    parts = urlsplit(login.url)
+    try:
+        found = socket.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:  # no name in IDNA is a UnicodeError
+        raise _FailedError(_failed(login, Step.RESOLVE, error)) from error
+    return replace(login, addresses=tuple(dict.fromkeys(str(each[4][0]) for each in found)))
+
+
+def _connected(login: Login, seconds: float) -> socket.socket:
+    """Connect to the first address that answers, as the client does."""
+    errors = {}
+    for address in login.addresses:
+        try:
+            return socket.create_connection((address, login.port), seconds)
+        except OSError as error:
+            errors[address] = error.strerror or str(error)
+    said = ", ".join(f"{address}: {why}" for address, why in errors.items())
+    raise _FailedError(replace(login, failed=Step.CONNECT, error=said))
+
+
+def _greeted(login: Login, connection: socket.socket) -> Login:
+    try:
+        said = _line(connection)
+    except OSError as error:
+        raise _FailedError(_failed(login, Step.GREET, error)) from error
+    _check_for_refusal(login, said)
+    info = greeting.read(said)
+    if info is None:
+        raise _FailedError(replace(login, failed=Step.GREET, error="no greeting of a NATS server"))
+    return replace(login, info=info)
+
+
+def _wants_encryption(login: Login, scheme: str) -> bool:
+    return bool(login.info.get("tls_required") or (scheme == "tls" and login.info.get("tls_available")))
+
+
+def _introduce(login: Login, connection: socket.socket, credentials: Mapping[str, str]) -> None:
+    try:
+        connection.sendall(_first_words(credentials, encrypted=isinstance(connection, ssl.SSLSocket)))
+        while not (said := _line(connection)).startswith(_PONG):
+            _check_for_refusal(login, said)
+    except OSError as error:
+        raise _FailedError(_failed(login, Step.LOG_IN, error)) from error
+
+
+def _check_for_refusal(login: Login, said: str) -> None:
+    if said.startswith(_ERROR):
+        raise _FailedError(replace(login, failed=Step.LOG_IN, error=said.removeprefix(_ERROR).strip("'")))
+
+
+def _encrypted(login: Login, connection: socket.socket, trust: Trust) -> ssl.SSLSocket:
+    name = trust.name or urlsplit(login.url).hostname
+    try:
+        return ssl.create_default_context(cafile=trust.ca_file).wrap_socket(connection, server_hostname=name)
+    except ssl.SSLCertVerificationError as error:
+        flaw = _FLAWS.get(error.verify_code, Flaw.UNTRUSTED)
+        names = _names(login, trust, connection.gettimeout()) if flaw is Flaw.NAME else ()
+        failed = replace(login, failed=Step.ENCRYPT, error=error.verify_message.rstrip("."), flaw=flaw, names=names)
+        raise _FailedError(failed) from error
+    except (OSError, ValueError) as error:  # the name may be none that a certificate can be for
+        raise _FailedError(_failed(login, Step.ENCRYPT, error)) from error
+
+
+def _names(login: Login, trust: Trust, seconds: float | None) -> tuple[str, ...]:
+    """Ask for the certificate once more, without a word on its names, for it is read only where it is trusted."""
+    context = ssl.create_default_context(cafile=trust.ca_file)
+    context.check_hostname = False
+    try:
+        with _connected(login, seconds or 0) as connection:
+            if not trust.first:
+                _line(connection)
+            with context.wrap_socket(connection) as secured:
+                found = t.cast("Mapping[str, t.Any]", secured.getpeercert() or {})
+    except (OSError, _FailedError):
+        return ()
+    return tuple(str(name) for _kind, name in found.get("subjectAltName", ()))
+
+
+def _line(connection: socket.socket) -> str:
+    """Read one line; OSError where the other side ends before it does."""
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        # one byte at a time: what follows the greeting belongs to TLS
+        piece = connection.recv(1)
+        if not piece or len(line) > _LONGEST_LINE:
+            raise ConnectionError("the other side ended the connection")
+        line += piece
+    return line.decode(errors="replace").strip()
+
+
+def _first_words(credentials: Mapping[str, str], *, encrypted: bool) -> bytes:
+    """Say what nats-py says, as long as it is, since the server limits its length."""
+    names = {"user": "user", "password": "pass", "token": "auth_token"}
+    options = {
+        "echo": True,
+        "headers": True,
+        "lang": "python3",
+        "name": NAME,
+        "no_responders": True,
+        "pedantic": False,
+        "protocol": 1,
+        "tls_required": encrypted,
+        "verbose": False,
+        "version": "2.16.0",
+        **{names[name]: value for name, value in credentials.items()},
+    }
+    return b"CONNECT " + json.dumps(options).encode() + b"\r\nPING\r\n"
+
+
+def _failed(login: Login, step: Step, error: OSError | ValueError) -> Login:
+    said = error.strerror if isinstance(error, OSError) else ""
+    return replace(login, failed=step, error=said or str(error) or type(error).__name__)
