@@ -343,6 +343,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import (
     unit_file,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action, Reason, least
+from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
 from ansible_collections.rosey.nats.plugins.module_utils._server import (
     archive,
     client_access,
@@ -517,12 +518,12 @@ class _Known:
         return Path("/", named) if named else None
 
     @cached_property
-    def paths(self) -> list[footprint.Path]:
+    def paths(self) -> list[NeededPath]:
         """What the server to come reads and writes."""
         included: list[str] = []
         config = self._resolved(self.meant, included)
         read = (("config_file", self.params["config_file"]), *(("include", each) for each in dict.fromkeys(included)))
-        return [*(footprint.Path(*each, footprint.Need.FILE) for each in read), *footprint.paths(config)]
+        return [*(NeededPath(*each, Need.FILE) for each in read), *footprint.paths(config)]
 
     def _resolved(self, config: Mapping[str, t.Any], included: list[str] | None = None) -> Mapping[str, t.Any]:
         """Put in what other files and the server's environment say, as far as that is known now.
@@ -664,7 +665,7 @@ def _check_startable(params: Mapping[str, t.Any], found: service.Service) -> Non
 def _check_unit(
     params: Mapping[str, t.Any],
     found: service.Service,
-    paths: Iterable[footprint.Path],
+    paths: Iterable[NeededPath],
     changes: Iterable[state.Change],
     run_command: service.RunCommand,
 ) -> None:
@@ -678,7 +679,7 @@ def _check_unit(
     problems = [*unit_checks.overridden("nats_server", unit, found.drop_ins, unit_checks.SERVER_SETTINGS)]
     if found.broken and not is_new and not problems:
         problems.append(str(unit_checks.not_startable(params["service"], found)))
-    needed = [footprint.Path("link", params["link"], footprint.Need.FILE), *paths]
+    needed = [NeededPath("link", params["link"], Need.FILE), *paths]
     problems += unit_checks.out_of_reach(whole, needed, os.path.realpath)
     # what runs has shown that it can be run
     if not problems and (is_new or not found.running):
@@ -705,7 +706,7 @@ def _meant(params: Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 def _check_access(
     params: Mapping[str, t.Any],
-    paths: Iterable[footprint.Path],
+    paths: Iterable[NeededPath],
     changes: Sequence[state.Change],
     found: service.Service,
 ) -> None:

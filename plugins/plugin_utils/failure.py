@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
-from ansible_collections.rosey.nats.plugins.module_utils._host import process
+from ansible_collections.rosey.nats.plugins.module_utils._host import redaction
 
 _LINES = 3
 
@@ -27,6 +27,8 @@ def reason(result: Mapping[str, t.Any]) -> str:
     lines = next(
         (found for each in said if (found := [line.strip() for line in each.splitlines() if line.strip()])), []
     )
-    told = process.redact(" / ".join(lines[-_LINES:])) or "nothing; look whether the host and its connection are there"
+    told = (
+        redaction.redact(" / ".join(lines[-_LINES:])) or "nothing; look whether the host and its connection are there"
+    )
     status = f" (exit status {result['rc']})" if result.get("rc") is not None else ""
     return f"no module answered on the host{status}, which says: {told}"

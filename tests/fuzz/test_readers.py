@@ -38,6 +38,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import (
     environment_file,
     gate,
     process,
+    redaction,
     sealed,
     service,
     splice,
@@ -276,7 +277,7 @@ def _log(content: bytes, directory: Path) -> None:
     health.read_log(content, samples.SERVER_ID, 10)
     text = content.decode("utf-8", "replace")
     asset_changes.restored_in(text)
-    process.redact(text)
+    redaction.redact(text)
 
 
 def _stat(text: str, _directory: Path) -> None:

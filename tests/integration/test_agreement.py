@@ -27,6 +27,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need
 from ansible_collections.rosey.nats.plugins.module_utils._server import conf, options
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import (
     ANY_NAME,
@@ -461,7 +462,7 @@ class Ground:
                 value = f"{host}:{port(int(number), path)}"
             elif option is not None and option.name in PORTS:
                 value = port(value, path)
-            elif option is not None and option.need in (options.Need.PARENT, options.Need.DIRECTORY):
+            elif option is not None and option.need in (Need.PARENT, Need.DIRECTORY):
                 value = f"made-{path[-1]}"
             return self.material.operator_jwt if option is not None and option.name == "operator" else value
 

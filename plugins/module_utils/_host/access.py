@@ -21,8 +21,8 @@ from multiprocessing import Pipe
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import system
+from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
 from ansible_collections.rosey.nats.plugins.module_utils._host.system import Account
-from ansible_collections.rosey.nats.plugins.module_utils._server import footprint
 
 Ask = Callable[[Sequence[tuple[str, int]]], list[bool]]
 """Tell of each path whether an account may do this there, as os.access() takes it."""
@@ -110,7 +110,7 @@ class Fault:
         return f"{self}.{relative} Mend it: {self.remedy}; or name another place."
 
 
-def faults(wanted: Iterable[footprint.Path], account: Account, outcome: Outcome = as_it_is) -> list[Fault]:
+def faults(wanted: Iterable[NeededPath], account: Account, outcome: Outcome = as_it_is) -> list[Fault]:
     """Name what keeps an account from the paths that it needs; OSError where that can't be seen.
 
     outcome: what will stand where, once a deployment has made its changes.
@@ -226,15 +226,15 @@ class _Look:
     def __init__(self, account: Account, ask: Ask | None, outcome: Outcome) -> None:
         self._account, self._ask, self._outcome = account, ask, outcome
 
-    def at(self, wanted: footprint.Path) -> Iterator[Fault]:
+    def at(self, wanted: NeededPath) -> Iterator[Fault]:
         """Give what is wrong with a path: on the way to it, or the first thing below it."""
         path = Path("/", wanted.path)
         if wanted.is_of_the_kernel:
             return
-        kept = Path(wanted.kept) if wanted.kept and wanted.need is footprint.Need.DIRECTORY else None
-        if wanted.need is footprint.Need.FILE:
+        kept = Path(wanted.kept) if wanted.kept and wanted.need is Need.DIRECTORY else None
+        if wanted.need is Need.FILE:
             found = self._on_the_way(wanted, path, os.R_OK)
-        elif wanted.need is footprint.Need.PARENT and self._stands(path):
+        elif wanted.need is Need.PARENT and self._stands(path):
             found = self._on_the_way(wanted, path, os.W_OK)
         elif path.is_symlink():
             # the file that it leads to is still to be made
@@ -251,7 +251,7 @@ class _Look:
     def _stands(self, path: Path) -> bool:
         return steps(path, self._outcome)[-1].path == Path(os.path.realpath(path))
 
-    def _on_the_way(self, wanted: footprint.Path, needed: Path, access: int) -> Iterator[Fault]:
+    def _on_the_way(self, wanted: NeededPath, needed: Path, access: int) -> Iterator[Fault]:
         found = steps(needed, self._outcome)
         above, last = (found[:-1], found[-1]) if self._stands(needed) else (found, None)
         may = self._may
@@ -280,7 +280,7 @@ class _Look:
         elif not may(last, access):
             yield self._forbidden(wanted, last, access)
 
-    def _below(self, wanted: footprint.Path, top: Path) -> Iterator[Fault]:
+    def _below(self, wanted: NeededPath, top: Path) -> Iterator[Fault]:
         """Find the first of what the server keeps in a directory that its account may not read and write."""
         for directory, _subdirectories, files in os.walk(top):
             paths = [(directory, os.R_OK | _WRITE), *((f"{directory}/{name}", os.R_OK | os.W_OK) for name in files)]
@@ -304,12 +304,12 @@ class _Look:
         """Tell whether neither a path nor what is above it is going to change."""
         return all(self._outcome(part, now := _step(part)) == now for part in (path, *path.parents))
 
-    def _forbidden(self, wanted: footprint.Path, step: Step, access: int) -> Fault:
+    def _forbidden(self, wanted: NeededPath, step: Step, access: int) -> Fault:
         what = f"{self._account.name} may not {_VERBS[access]} {step.path}"
         remedy = self._permit(wanted, step, access)
         return Fault(wanted.option, wanted.path, step.path, Kind.FORBIDDEN, what, str(step), remedy)
 
-    def _permit(self, wanted: footprint.Path, step: Step, access: int) -> str:
+    def _permit(self, wanted: NeededPath, step: Step, access: int) -> str:
         """Say how the account gets what it needs, and no more than that."""
         who, path = f"{self._account.name}:{self._account.group}", step.path
         file = Path(os.path.realpath(Path("/", wanted.path)))
@@ -322,16 +322,16 @@ class _Look:
             return f"chmod o+x {path}"
         if path in _SHARED:
             return f"install -o {self._account.name} -g {self._account.group} -m 0640 /dev/null {file}"
-        recursive = "-R " if wanted.need is footprint.Need.DIRECTORY else ""
+        recursive = "-R " if wanted.need is Need.DIRECTORY else ""
         return f"chmod {recursive}u+rwX {path}" if is_its_own else f"chown {recursive}{who} {path}"
 
-    def _make(self, wanted: footprint.Path, needed: Path) -> str:
-        if wanted.need is footprint.Need.FILE:
+    def _make(self, wanted: NeededPath, needed: Path) -> str:
+        if wanted.need is Need.FILE:
             return "bring it there"
         return f"install -d -o {self._account.name} -g {self._account.group} -m 0750 {needed}"
 
     @staticmethod
-    def _fault(wanted: footprint.Path, where: Path, kind: Kind, what: str, remedy: str) -> Fault:
+    def _fault(wanted: NeededPath, where: Path, kind: Kind, what: str, remedy: str) -> Fault:
         return Fault(wanted.option, wanted.path, where, kind, what, "", remedy)
 
 

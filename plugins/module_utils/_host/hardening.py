@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import system, unit_file
-from ansible_collections.rosey.nats.plugins.module_utils._server import footprint
+from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
 
 
 class Needs(StrEnum):
@@ -245,9 +245,7 @@ class Obstacle:
     what: str
 
 
-def obstacle(
-    setting: Callable[[str], str], path: footprint.Path, resolve: Callable[[str], str] = str
-) -> Obstacle | None:
+def obstacle(setting: Callable[[str], str], path: NeededPath, resolve: Callable[[str], str] = str) -> Obstacle | None:
     """Tell what of a sandbox keeps a server from a path that its configuration names; None where nothing does.
 
     setting: gives the words of a directive, empty where it is not set. resolve: follows links.
@@ -258,7 +256,7 @@ def obstacle(
         return next((each for each in places if needed.is_relative_to(resolve(each))), "")
 
     found = _hiding(setting, within)
-    if path.need is not footprint.Need.FILE:
+    if path.need is not Need.FILE:
         found = (*found, *_read_only(setting, within))
     return next(iter(found), None)
 

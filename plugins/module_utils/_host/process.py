@@ -24,14 +24,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils._host import system
+from ansible_collections.rosey.nats.plugins.module_utils._host import redaction, system
 from ansible_collections.rosey.nats.plugins.module_utils._server import archive
 
 Address: t.TypeAlias = "ipaddress.IPv4Address | ipaddress.IPv6Address"
 Endpoint = tuple[str, int]
 Result = t.TypeVar("Result")
-
-HIDDEN = "********"
 # The states of a process that was stopped, by a signal or by a debugger, see proc(5).
 STOPPED = frozenset("Tt")
 # Those of one that has ended, and may only wait for its parent to be told.
@@ -52,20 +50,6 @@ _LONGEST_PAUSE = 0.05
 _SHOWN_LINES = 20
 _LAST_LINES = 5
 _SHOWN_BYTES = 64 * 1024
-
-# What the server's own messages, and its command line, may carry of a secret whose value is not known here. Names of
-# environment variables stay readable, any other text after a $ may be a password that was not quoted.
-_SECRETS = (
-    # of a command line the rest, since a value may have blanks in it
-    (re.compile(r"(?<!\S)(--?(?:auth|pass|routes|user)[ \t=])[^\n]+"), rf"\1{HIDDEN}"),
-    (re.compile(r"(?<=://)[^\"'\n]*@"), f"{HIDDEN}@"),
-    (re.compile(r"\$?2[abxy]\$\d\d\$[./A-Za-z0-9]*"), HIDDEN),
-    (re.compile(r"\bS[A-Z][A-Z2-7]{56}\b"), HIDDEN),
-    (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), HIDDEN),
-    (re.compile(r"(?<=variable reference for ')(?![A-Z_][A-Z0-9_]*')[^']*"), HIDDEN),
-    # "key" ends many names; to look for their beginnings takes the square of the length of a long word
-    (re.compile(r"(?i)((?:pass\w*|token|secret|seed|jwt|key)\\?[\"']?\s*[:=]\s*)[^\n]+"), rf"\1{HIDDEN}"),
-)
 # The kernel counts the start of a process in ticks of a hundredth of a second.
 _TICK = 0.05
 # A pid file is written at once after the start, and then as soon as a busy host gets to it.
@@ -404,7 +388,7 @@ def output_file(pid_file: Path) -> Path:
 
 def last_lines(output: Path) -> str:
     """Give the end of what a program wrote, less what looks like a secret; OSError."""
-    return "\n".join(redact(system.tail(output, _SHOWN_BYTES)).splitlines()[-_LAST_LINES:])
+    return "\n".join(redaction.redact(system.tail(output, _SHOWN_BYTES)).splitlines()[-_LAST_LINES:])
 
 
 def owner(file: Path) -> int | None:
@@ -637,15 +621,6 @@ def _owners(pids: Iterable[int]) -> Iterator[int]:
             continue
 
 
-def redact(text: str, secrets: Collection[str] = ()) -> str:
-    """Give a text without these secrets, and without whatever looks like one."""
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        text = text.replace(secret, HIDDEN)
-    for pattern, replacement in _SECRETS:
-        text = pattern.sub(replacement, text)
-    return text
-
-
 def _address(digits: str) -> Address:
     # The kernel prints each 32-bit word of the address in the machine's byte order.
     words = [digits[start : start + _WORD_DIGITS] for start in range(0, len(digits), _WORD_DIGITS)]
@@ -769,7 +744,7 @@ def _new_lines(logs: Mapping[Path, int], secrets: Collection[str]) -> str:
     lines: list[str] = []
     for path, size in logs.items():
         try:
-            lines += redact(system.tail(path, _SHOWN_BYTES, size), secrets).splitlines()
+            lines += redaction.redact(system.tail(path, _SHOWN_BYTES, size), secrets).splitlines()
         except OSError:
             continue
     return "\n".join(line for line in lines[-_SHOWN_LINES:] if line.strip())

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rosey.nats.plugins.module_utils._host import hardening, process, unit_file
+from ansible_collections.rosey.nats.plugins.module_utils._host import hardening, process, redaction, unit_file
 
 RunCommand = Callable[..., tuple[int, str, str]]
 
@@ -97,7 +97,7 @@ def look_up(name: str, run_command: RunCommand, root: Path = Path("/")) -> Servi
         raise ServiceError(f"systemctl does not answer: {error.strip()}. Choose another runtime than systemd.")
     unit = properties(said)
     if not unit.keys() >= _NEEDED or not _is_number(unit["MainPID"]):
-        told = process.redact(" ".join(said.split())[:_SHOWN]) or "nothing"
+        told = redaction.redact(" ".join(said.split())[:_SHOWN]) or "nothing"
         raise ServiceError(
             f"`{' '.join(show)}` does not tell {', '.join(sorted(_NEEDED))}, it says: {told}. See that systemctl is "
             "systemd's own, or choose another runtime than systemd."
@@ -148,7 +148,7 @@ class Manager:
         begun = int(time.time())
         status, said, error = self._run(["systemctl", *words])
         if status:
-            words_of_systemctl = process.redact((error or said).strip())
+            words_of_systemctl = redaction.redact((error or said).strip())
             why = own_words(self._unit, self._run, f"@{begun}")
             raise ServiceError(
                 f"systemctl {' '.join(words)} failed: {words_of_systemctl}{f' systemd says: {why}.' if why else ''}"
@@ -187,7 +187,7 @@ class Attempts:
         words = ["--unit", self._name, "--identifier=nats-server", f"--lines={_LAST_LINES}", "--output=cat"]
         since = [f"--since={self._since}"] if self._since.startswith("@") else []
         _status, said, _error = self._run(["journalctl", "--no-pager", "--quiet", *words, *since])
-        return process.redact(said.strip()) or own_words(self._name, self._run, self._since)
+        return redaction.redact(said.strip()) or own_words(self._name, self._run, self._since)
 
 
 class Trial:
@@ -225,7 +225,7 @@ def own_words(unit: str, run_command: RunCommand, since: str = "") -> str:
     since: a time as journalctl takes it, else all that it has counts.
     """
     why = [line for line in _said_of(unit, run_command, since) if _WHY.match(line)]
-    return process.redact("; ".join(dict.fromkeys(why[-_MOST_WORDS:])))
+    return redaction.redact("; ".join(dict.fromkeys(why[-_MOST_WORDS:])))
 
 
 def _said_of(unit: str, run_command: RunCommand, since: str = "") -> list[str]:

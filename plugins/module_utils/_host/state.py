@@ -35,9 +35,16 @@ from pathlib import Path
 
 from ansible.module_utils.basic import missing_required_lib
 
-from ansible_collections.rosey.nats.plugins.module_utils._host import access, environment_file, sealed, splice, system
+from ansible_collections.rosey.nats.plugins.module_utils._host import (
+    access,
+    environment_file,
+    redaction,
+    sealed,
+    splice,
+    system,
+)
 from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action, Reason
-from ansible_collections.rosey.nats.plugins.module_utils._server import conf, options
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf
 
 
 class State(StrEnum):
@@ -998,7 +1005,7 @@ def _lines_of_keys(text: str, keys: Collection[str]) -> Iterator[str]:
             continue
         key = line.partition(":")[0].strip("\"'")
         shown = key in keys
-        yield line if shown else f"{key if key.isidentifier() else ''}: {options.HIDDEN}\n"
+        yield line if shown else f"{key if key.isidentifier() else ''}: {redaction.HIDDEN}\n"
 
 
 def _without_secrets(said: str, entry: Entry) -> str:
@@ -1018,13 +1025,13 @@ def _without_secrets(said: str, entry: Entry) -> str:
             cover[at] = True
     pieces = []
     for covered, run in itertools.groupby(zip(cover, said, strict=True), key=operator.itemgetter(0)):
-        pieces.append(options.HIDDEN if covered else "".join(character for _covered, character in run))
+        pieces.append(redaction.HIDDEN if covered else "".join(character for _covered, character in run))
     return "".join(pieces)
 
 
 def _secret_values(text: str) -> list[str]:
     """Find what redacting a configuration takes out of it; all of the text where that can't be told."""
-    first, *rest = re.split(f'"?{re.escape(options.HIDDEN)}"?', conf.redact(text))
+    first, *rest = re.split(f'"?{re.escape(redaction.HIDDEN)}"?', conf.redact(text))
     if not text.startswith(first):
         return _all_values(text)
     values, at = [], len(first)

@@ -7,8 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from ansible_collections.rosey.nats.plugins.module_utils._host import hardening, process, service, unit_file
-from ansible_collections.rosey.nats.plugins.module_utils._server import footprint
+from ansible_collections.rosey.nats.plugins.module_utils._host import (
+    hardening,
+    redaction,
+    service,
+    unit_file,
+)
+from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import NeededPath
 
 # The settings of the server's unit without which it is not what is deployed. All others may have their reasons.
 SERVER_SETTINGS = (
@@ -46,7 +51,7 @@ def told(drop_ins: Iterable[unit_file.Setting]) -> list[str]:
     """Name drop-ins and what they set, one each, less what looks like a secret."""
     by_file: dict[str, list[str]] = {}
     for each in drop_ins:
-        by_file.setdefault(each.file, []).append(process.redact(str(each)))
+        by_file.setdefault(each.file, []).append(redaction.redact(str(each)))
     return [f"{file} sets {', '.join(settings)}" for file, settings in by_file.items()]
 
 
@@ -60,14 +65,14 @@ def overridden(
         variable = _VARIABLES.get((role, each.name))
         instead = f", or set {variable}: {each.found}" if variable and each.found else ""
         yield (
-            f"The drop-in {by}, and the unit that is meant has {process.redact(meant)}. A restart can't bring what "
+            f"The drop-in {by}, and the unit that is meant has {redaction.redact(meant)}. A restart can't bring what "
             f"is meant as long as that is there. Take it out of the drop-in, or remove the file{instead}; then run "
             "again."
         )
 
 
 def out_of_reach(
-    settings: Sequence[unit_file.Setting], paths: Iterable[footprint.Path], resolve: Callable[[str], str] = str
+    settings: Sequence[unit_file.Setting], paths: Iterable[NeededPath], resolve: Callable[[str], str] = str
 ) -> Iterator[str]:
     """Say which paths the service can't use in its sandbox. settings: of its unit, and of the drop-ins over it."""
 

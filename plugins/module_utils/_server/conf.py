@@ -22,9 +22,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from ansible_collections.rosey.nats.plugins.module_utils._host.redaction import HIDDEN
 from ansible_collections.rosey.nats.plugins.module_utils._server import options, units
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import (
-    HIDDEN,
     INCLUDE,
     SPACES,
     VARIABLE,

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
+from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
 from ansible_collections.rosey.nats.plugins.module_utils._server import options, units
-
-Need = options.Need
 
 
 @dataclass(frozen=True)
@@ -37,37 +36,6 @@ class UnknownError(ValueError):
 
 
 @dataclass(frozen=True)
-class Path:
-    """One path that the configuration names.
-
-    option: its dotted path. path: the value. need: what has to be there before the server starts.
-    """
-
-    option: str
-    path: str
-    need: Need
-
-    @property
-    def required(self) -> str:
-        """The path that has to be on the host. A relative one begins at the root, where the server is started."""
-        path = posixpath.join("/", self.path)
-        return posixpath.dirname(path) if self.need is Need.PARENT else path
-
-    @property
-    def is_of_the_kernel(self) -> bool:
-        """Whether it is a device, or another file that is none of a disk."""
-        return posixpath.join("/", self.path).startswith(_OF_THE_KERNEL)
-
-    @property
-    def kept(self) -> str | None:
-        """What the server made itself, and writes to again: a file, or a directory with all below it; None for none."""
-        path = posixpath.join("/", self.path)
-        if self.option in _STORES:
-            return posixpath.join(path, "jetstream")  # server/jetstream.go, JetStreamStoreDir
-        return path if self.need is Need.PARENT else None
-
-
-@dataclass(frozen=True)
 class Stop:
     """How the server is stopped. signal: its name. timeout: seconds after which it is killed."""
 
@@ -76,8 +44,7 @@ class Stop:
 
 
 _STORES = ("jetstream.store_dir", "store_dir")
-# Of these, a device or a process decides who may open what is in them.
-_OF_THE_KERNEL = ("/dev/", "/proc/", "/sys/")
+_STORE = "jetstream"  # server/jetstream.go, JetStreamStoreDir
 _PEER_BLOCKS = ("cluster", "gateway", "leafnodes")
 _SECONDS_TO_END = 30
 # An operator's JWT may name an account server, and OCSP asks the addresses that stand in certificates.
@@ -177,11 +144,12 @@ def client_url(config: Mapping[str, t.Any]) -> str | None:
     return None
 
 
-def paths(config: Mapping[str, t.Any]) -> Iterator[Path]:
+def paths(config: Mapping[str, t.Any]) -> Iterator[NeededPath]:
     """Name every path that the configuration gives, with what has to be there."""
     for path, option, value in options.leaves(options.resolved(config)):
         if option.need and isinstance(value, str) and value and not options.is_jwt(value):
-            yield Path(".".join(map(str, path)), value, option.need)
+            name = ".".join(map(str, path))
+            yield NeededPath(name, value, option.need, _STORE if name in _STORES else "")
 
 
 def one_spelling(config: Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -19,10 +19,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ansible_collections.rosey.nats.plugins.module_utils._host import process, system
+from ansible_collections.rosey.nats.plugins.module_utils._host import redaction, system
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding, Severity, errors_first, passed
+from ansible_collections.rosey.nats.plugins.module_utils._host.redaction import HIDDEN
 from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring, options, units
-from ansible_collections.rosey.nats.plugins.module_utils._server.options import HIDDEN, Effect, Evidence, Option
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import Effect, Evidence, Option
 
 Answer = monitoring.Answer
 Setting = tuple[options.Path, Option, t.Any]
@@ -682,7 +683,7 @@ def last_words(log_file: Path | None) -> str | None:
         return None
     # An older fatal error is none of this end: a server that writes no log, or was killed, left none.
     last = _FATAL.search(said.rstrip("\n").rpartition("\n")[2])
-    return process.redact(last[1]) if last else None
+    return redaction.redact(last[1]) if last else None
 
 
 def read_log(window: bytes, server_id: str, mark: int | None = None) -> Log | None:
@@ -745,7 +746,7 @@ def _rejection(reloads: Sequence[str]) -> str:
             return ""
         if message.startswith(_REJECTED):
             said = message.removeprefix(_REJECTED).lstrip(": ")
-            return process.redact(_VALUES.sub(_without_value, said)) or "without a reason"
+            return redaction.redact(_VALUES.sub(_without_value, said)) or "without a reason"
     return ""
 
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from ansible_collections.rosey.nats.plugins.module_utils._host import process
+from ansible_collections.rosey.nats.plugins.module_utils._host import redaction
 from ansible_collections.rosey.nats.plugins.module_utils._server import greeting
 
 try:
@@ -244,7 +244,7 @@ class Reader:
             raise found
         status, location = found
         if status in _REDIRECTS:
-            cause = f"HTTP status {status}, a redirect to {process.redact(location)}; expected an answer"
+            cause = f"HTTP status {status}, a redirect to {redaction.redact(location)}; expected an answer"
             raise MonitoringError(url, cause, self._advice.address)
         return status
 
@@ -586,7 +586,7 @@ def _said(body: bytes) -> str:
 def excerpt(text: str) -> str:
     """Give the beginning of a foreign text on one line, without what looks like a secret."""
     readable = "".join(character if character.isprintable() else " " for character in text)
-    line = " ".join(process.redact(readable).split())
+    line = " ".join(redaction.redact(readable).split())
     return line if len(line) <= _EXCERPT else f"{line[:_EXCERPT]}..."
 
 

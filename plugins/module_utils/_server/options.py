@@ -26,6 +26,8 @@ from enum import StrEnum, auto
 from functools import lru_cache
 from typing import Any, TypeAlias
 
+from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need
+from ansible_collections.rosey.nats.plugins.module_utils._host.redaction import HIDDEN
 from ansible_collections.rosey.nats.plugins.module_utils._server import subjects, units
 
 Path: TypeAlias = "tuple[str | int, ...]"
@@ -34,7 +36,6 @@ Config = Mapping[str, Any]
 VARIABLE = "$variable"
 INCLUDE = "$include"
 ANY_NAME = "*"
-HIDDEN = "********"
 # Go's unicode.IsSpace; Python's str.strip and str.split take four control characters more for spaces.
 SPACES = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
 
@@ -85,14 +86,6 @@ class Effect(StrEnum):
     PID_FILE = "the file holds the process id"
     PORTS_FILE = "the directory holds nats-server_<process id>.ports"
     PROFILER = "the port answers HTTP"
-
-
-class Need(StrEnum):
-    """What has to be on the host for an option that names a path."""
-
-    FILE = "a file that the server can read"
-    DIRECTORY = "a directory that the server can write to"
-    PARENT = "a directory around it that the server can write to"
 
 
 class Unit(StrEnum):

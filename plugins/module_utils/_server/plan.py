@@ -11,7 +11,7 @@ import re
 import typing as t
 from collections.abc import Iterator, Mapping, Set
 
-from ansible_collections.rosey.nats.plugins.module_utils._host import gate
+from ansible_collections.rosey.nats.plugins.module_utils._host import gate, redaction
 from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action, Reason
 from ansible_collections.rosey.nats.plugins.module_utils._server import conf, health, options
 
@@ -149,4 +149,4 @@ def _includes(value: t.Any, path: options.Path) -> Iterator[tuple[options.Path, 
 def _text(value: t.Any, *, secret: bool) -> str:
     if value is None:
         return "unset"
-    return options.HIDDEN if secret or conf.has_credentials(value) else str(value)
+    return redaction.HIDDEN if secret or conf.has_credentials(value) else str(value)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import access, process
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding
+from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
 from ansible_collections.rosey.nats.plugins.module_utils._host.system import Account
 from ansible_collections.rosey.nats.plugins.module_utils._server import conf, footprint
 
@@ -20,7 +21,7 @@ class UnseenError(Exception):
     """Why it can't be told, as half a sentence."""
 
 
-def wanted(config_file: Path, environment: Mapping[str, str]) -> list[footprint.Path]:
+def wanted(config_file: Path, environment: Mapping[str, str]) -> list[NeededPath]:
     """Name what a server with this configuration reads and writes, that and what it includes first; UnseenError."""
     read: list[Path] = [config_file]
 
@@ -28,7 +29,7 @@ def wanted(config_file: Path, environment: Mapping[str, str]) -> list[footprint.
         read.append(Path(os.path.normpath(config_file.parent / name)))
         return read[-1].read_text(encoding="utf-8", errors="surrogateescape")
 
-    named: list[footprint.Path] = []
+    named: list[NeededPath] = []
     try:
         text = config_file.read_text(encoding="utf-8", errors="surrogateescape")
         named += footprint.paths(conf.parse(text, variables=environment, include=include))
@@ -38,7 +39,7 @@ def wanted(config_file: Path, environment: Mapping[str, str]) -> list[footprint.
         raise UnseenError(f"{read[-1]} can't be read: {error.strerror}") from error
     except (conf.ConfError, TypeError, ValueError) as error:
         raise UnseenError(f"{config_file} is no configuration that nats-server reads") from error
-    files = (footprint.Path("configuration", str(path), footprint.Need.FILE) for path in dict.fromkeys(read))
+    files = (NeededPath("configuration", str(path), Need.FILE) for path in dict.fromkeys(read))
     return [*files, *named]
 
 

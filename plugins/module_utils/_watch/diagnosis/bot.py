@@ -23,6 +23,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import (
     environment_file,
     hardening,
     process,
+    redaction,
     service,
     unit_checks,
 )
@@ -152,7 +153,7 @@ def _option_causes(file: File, section: Mapping[str, t.Any]) -> Iterator[Cause]:
     for name, value in section.items():
         if name == client_options.PREFIX or name in client_options.SECRET_OPTIONS:
             continue
-        shown = process.redact(json.dumps(value, default=str))
+        shown = redaction.redact(json.dumps(value, default=str))
         kind = client_options.OPTIONS.get(name)
         if kind is None:
             near = difflib.get_close_matches(str(name), client_options.OPTIONS, 1)

@@ -14,10 +14,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_health, credentials
-from ansible_collections.rosey.nats.plugins.module_utils._host import access, environment_file, process, system
+from ansible_collections.rosey.nats.plugins.module_utils._host import (
+    access,
+    environment_file,
+    process,
+    redaction,
+    system,
+)
+from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
 from ansible_collections.rosey.nats.plugins.module_utils._host.service import RunCommand
 from ansible_collections.rosey.nats.plugins.module_utils._host.system import PACKAGES, Account
-from ansible_collections.rosey.nats.plugins.module_utils._server import footprint, monitoring, subjects
+from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring, subjects
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import evidence, login
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.evidence import Unit
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import NotSeenError, attempt, seen
@@ -273,14 +280,14 @@ def _unit(described: Described, run_command: RunCommand) -> Unit:
         output = ""
     state = {"LoadState": "loaded", "ActiveState": "active" if found else "inactive"}
     properties = {**state, "MainPID": str(found.pid if found else 0)}
-    return Unit("", properties, tuple(process.redact(output).splitlines()[-_LINES:]))
+    return Unit("", properties, tuple(redaction.redact(output).splitlines()[-_LINES:]))
 
 
 def _without(unit: Unit, secrets: set[str]) -> Unit:
     """Take the bot's own secrets out of what it said."""
     if isinstance(unit.said, NotSeenError):
         return unit
-    return replace(unit, said=tuple(process.redact(line, secrets) for line in unit.said))
+    return replace(unit, said=tuple(redaction.redact(line, secrets) for line in unit.said))
 
 
 def read_file(path: Path, running: process.Process | None, account: str) -> File:
@@ -299,7 +306,7 @@ def _forbidden(path: Path, account: Account | None) -> Path | None:
     """Give the part of a path at which an account is stopped that wants to read it."""
     if account is None:
         return None
-    wanted = footprint.Path("", str(path), footprint.Need.FILE)
+    wanted = NeededPath("", str(path), Need.FILE)
     return next((fault.where for fault in access.faults([wanted], account)), None)
 
 

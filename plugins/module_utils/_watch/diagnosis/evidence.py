@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils._host import process, system, unit_file
+from ansible_collections.rosey.nats.plugins.module_utils._host import redaction, system, unit_file
 from ansible_collections.rosey.nats.plugins.module_utils._host.service import RunCommand, properties, why_broken
 from ansible_collections.rosey.nats.plugins.module_utils._host.system import Account
 from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring, options
@@ -106,7 +106,7 @@ def read_journal_line(line: str, pid: str) -> str | None:
         return None
     if writer.startswith(_ABOUT_TO_START) and not any(each in message for each in _NOT_STARTED):
         return None
-    return process.redact(message)
+    return redaction.redact(message)
 
 
 def account(name: str, group: str = "", others: Iterable[str] = ()) -> Account | None:

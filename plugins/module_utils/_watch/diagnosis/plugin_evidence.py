@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_health, credentials
-from ansible_collections.rosey.nats.plugins.module_utils._host import process, system
+from ansible_collections.rosey.nats.plugins.module_utils._host import process, redaction, system
 from ansible_collections.rosey.nats.plugins.module_utils._server import health
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import bot_evidence, evidence, login
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.bot_evidence import File
@@ -183,7 +183,7 @@ def _children(pid: int) -> dict[str, list[Running]]:
 
 def _lines(path: Path, start: int, secrets: Collection[str]) -> tuple[str, ...]:
     try:
-        said = process.redact(system.tail(path, _WINDOW, start), secrets)
+        said = redaction.redact(system.tail(path, _WINDOW, start), secrets)
         return tuple(line for line in said.splitlines()[-_LINES:] if line.strip())
     except OSError:
         return ()

@@ -11,8 +11,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._data import lost_streams
-from ansible_collections.rosey.nats.plugins.module_utils._host import access, hardening, process, unit_checks, unit_file
-from ansible_collections.rosey.nats.plugins.module_utils._server import footprint, health, options
+from ansible_collections.rosey.nats.plugins.module_utils._host import (
+    access,
+    hardening,
+    process,
+    redaction,
+    unit_checks,
+    unit_file,
+)
+from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
+from ansible_collections.rosey.nats.plugins.module_utils._server import health, options
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.evidence import Unit
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.server_evidence import (
     COMMAND_LINE,
@@ -120,7 +128,7 @@ def _ask_unit(evidence: Evidence) -> Iterator[Cause]:
             "unit_overridden",
             f"a drop-in changes what {name} is deployed with",
             *unit_checks.told(each.by),
-            f"{file} has {f'{each.name}={process.redact(each.meant)}' if each.meant else f'no {each.name}'}",
+            f"{file} has {f'{each.name}={redaction.redact(each.meant)}' if each.meant else f'no {each.name}'}",
             *filter(None, (words and f"its last words: {words}",)),
             remedy="take that out of the drop-in, or remove the file; then systemctl daemon-reload and "
             f"{_restart(evidence)}",
@@ -232,7 +240,7 @@ def _faults(place: Place, evidence: Evidence) -> Iterator[tuple[Cause, Path]]:
     if place.option == UNIT_OPTION:
         return
     if (obstacle := _kept_from(evidence.unit, place)) is not None:
-        is_read = place.need is footprint.Need.FILE
+        is_read = place.need is Need.FILE
         cause = _cause(
             "unit_forbids",
             f"the unit lets the server {'see' if is_read else 'write'} nothing in {place.needed}",
@@ -273,7 +281,7 @@ _FAULTS = {
 
 def _is_mended(place: Place, fault: access.Fault) -> bool:
     """Tell whether a deployment mends it, which owns what it describes and what the server itself has made."""
-    is_described = place.option in (STORE, COMMAND_LINE) or place.need is footprint.Need.PARENT
+    is_described = place.option in (STORE, COMMAND_LINE) or place.need is Need.PARENT
     is_at_it = fault.where == place.needed or place.needed in fault.where.parents
     return is_described and is_at_it and fault.kind in (access.Kind.FORBIDDEN, access.Kind.MISSING)
 
@@ -282,8 +290,8 @@ def _kept_from(unit: Unit | NotSeenError | None, place: Place) -> hardening.Obst
     """Give what of the unit's sandbox keeps the server from a place."""
     if not isinstance(unit, Unit):
         return None
-    need = footprint.Need.FILE if place.need is footprint.Need.FILE else footprint.Need.DIRECTORY
-    return hardening.obstacle(unit.__getitem__, footprint.Path(place.option, str(place.needed), need))
+    need = Need.FILE if place.need is Need.FILE else Need.DIRECTORY
+    return hardening.obstacle(unit.__getitem__, NeededPath(place.option, str(place.needed), need))
 
 
 _LEAST_BYTES = 64 * 1024
@@ -292,7 +300,7 @@ _LEAST_BYTES = 64 * 1024
 def _ask_disk(evidence: Evidence) -> Iterator[Cause]:
     full: dict[int, list[Place]] = {}
     for place in seen(evidence.places):
-        writes = place.need is not footprint.Need.FILE and place.option != UNIT_OPTION
+        writes = place.need is not Need.FILE and place.option != UNIT_OPTION
         is_read_only = place.fault is not None and place.fault.kind is access.Kind.READ_ONLY
         if writes and not is_read_only and _is_full(place):
             full.setdefault(place.device, []).append(place)
@@ -499,7 +507,7 @@ def _not_applied(evidence: Evidence, unit: Unit) -> Cause | None:
 
 def _shown(unit: Unit) -> str:
     """Give what it starts, less what looks like a secret."""
-    return process.redact(" ".join(unit.command))
+    return redaction.redact(" ".join(unit.command))
 
 
 def _refused(evidence: Evidence, unit: Unit) -> Cause | None:

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._data import asset_reading, lost_streams
-from ansible_collections.rosey.nats.plugins.module_utils._host import access, process, system
+from ansible_collections.rosey.nats.plugins.module_utils._host import access, process, redaction, system
+from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
 from ansible_collections.rosey.nats.plugins.module_utils._host.service import RunCommand
 from ansible_collections.rosey.nats.plugins.module_utils._host.system import Account
 from ansible_collections.rosey.nats.plugins.module_utils._server import archive, conf, footprint, monitoring
@@ -82,7 +83,7 @@ class Place:
     """
 
     option: str
-    need: footprint.Need
+    need: Need
     needed: Path
     fault: access.Fault | None = None
     device: int = 0
@@ -180,7 +181,7 @@ def look(described: Described, run_command: RunCommand) -> Evidence:
         absent=dict(_absent(known)),
         pid=pid,
         state=_state(pid),
-        log=attempt(lambda: process.redact(evidence.end_of_log(known, _WINDOW))),
+        log=attempt(lambda: redaction.redact(evidence.end_of_log(known, _WINDOW))),
         health=health,
         available=_available(),
         streams=attempt(lambda: _streams(described, asked, health)) if has_streams else None,
@@ -258,17 +259,17 @@ def _try(binary: Path, config_file: Path, account: Account) -> Trial:
     except subprocess.TimeoutExpired as error:
         why = f"it gave no answer in {_SECONDS} s"
         raise NotSeenError(f"{binary} -t", why, "look at the load of the host") from error
-    return Trial(done.returncode, process.redact(done.stdout.strip()))
+    return Trial(done.returncode, redaction.redact(done.stdout.strip()))
 
 
 def _places(
     config: Mapping[str, t.Any], config_file: Path, unit: Unit | NotSeenError | None, account: Account | None
 ) -> Iterator[Place]:
     """Look at every path that the server needs, each once."""
-    wanted = [footprint.Path(COMMAND_LINE, str(config_file), footprint.Need.FILE), *footprint.paths(config)]
+    wanted = [NeededPath(COMMAND_LINE, str(config_file), Need.FILE), *footprint.paths(config)]
     if isinstance(unit, Unit):
         named = unit["ReadWritePaths"].split()
-        wanted += [footprint.Path(UNIT_OPTION, each, footprint.Need.DIRECTORY) for each in named if each[0] == "/"]
+        wanted += [NeededPath(UNIT_OPTION, each, Need.DIRECTORY) for each in named if each[0] == "/"]
     known = set()
     for path in wanted:
         if path.required not in known or path.option != UNIT_OPTION:
@@ -277,7 +278,7 @@ def _places(
             yield _place(path, account if path.option != UNIT_OPTION else None)
 
 
-def _place(wanted: footprint.Path, account: Account | None) -> Place:
+def _place(wanted: NeededPath, account: Account | None) -> Place:
     """Look at a path as an account, or as whoever looks."""
     try:
         fault = next(iter(access.faults([wanted], account or system.account(""))), None)

@@ -14,8 +14,8 @@ import pytest
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import access, state, system
 from ansible_collections.rosey.nats.plugins.module_utils._host.access import Step
+from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
 from ansible_collections.rosey.nats.plugins.module_utils._host.system import NO_ID, Account
-from ansible_collections.rosey.nats.plugins.module_utils._server import footprint
 
 NATS = Account("nats", "nats", 990, 990, frozenset({990, 12}))
 TO_BE = Account("rosey-to-be", "rosey-to-be", NO_ID, NO_ID, frozenset({NO_ID}))
@@ -37,11 +37,11 @@ class Host:
         return self._found.get(path)
 
 
-def told(host: Host, wanted: footprint.Path) -> list[str]:
+def told(host: Host, wanted: NeededPath) -> list[str]:
     return [each.refusal for each in access.faults([wanted], NATS, host)]
 
 
-FILE, DIRECTORY, PARENT = footprint.Need.FILE, footprint.Need.DIRECTORY, footprint.Need.PARENT
+FILE, DIRECTORY, PARENT = Need.FILE, Need.DIRECTORY, Need.PARENT
 
 
 @pytest.mark.parametrize(
@@ -49,65 +49,65 @@ FILE, DIRECTORY, PARENT = footprint.Need.FILE, footprint.Need.DIRECTORY, footpri
     [
         (
             Host(step("/home", 0o700)),
-            footprint.Path("log_file", "/home/logs/x.log", PARENT),
+            NeededPath("log_file", "/home/logs/x.log", PARENT),
             "nats may not pass /home; /home is of x:x with mode 0700.",
             "chmod o+x /home",
         ),
         (
             Host(step("/var"), step("/var/log")),
-            footprint.Path("log_file", "/var/log/x.log", PARENT),
+            NeededPath("log_file", "/var/log/x.log", PARENT),
             "nats may not write to /var/log; /var/log is of x:x with mode 0755.",
             "install -o nats -g nats -m 0640 /dev/null /var/log/x.log",
         ),
         (
             Host(step("/var"), step("/var/nats")),
-            footprint.Path("log_file", "/var/nats/x.log", PARENT),
+            NeededPath("log_file", "/var/nats/x.log", PARENT),
             "nats may not write to /var/nats; /var/nats is of x:x with mode 0755.",
             "chown nats:nats /var/nats",
         ),
         (
             Host(step("/var"), step("/var/nats", uid=990), step("/var/nats/x.log", uid=990)),
-            footprint.Path("log_file", "/var/nats/x.log", PARENT),
+            NeededPath("log_file", "/var/nats/x.log", PARENT),
             "/var/nats/x.log is a directory, and nats-server needs a file that the server can write to.",
             "move it away",
         ),
         (
             Host(step("/var"), step("/var/nats", 0o700), step("/var/nats/jetstream", uid=990)),
-            footprint.Path("jetstream.store_dir", "/var/nats", DIRECTORY),
+            NeededPath("jetstream.store_dir", "/var/nats", DIRECTORY, "jetstream"),
             "nats may not pass /var/nats; /var/nats is of x:x with mode 0700.",
             "chown -R nats:nats /var/nats",
         ),
         (
             Host(step("/var"), step("/var/nats", 0o500, uid=990)),
-            footprint.Path("jetstream.store_dir", "/var/nats", DIRECTORY),
+            NeededPath("jetstream.store_dir", "/var/nats", DIRECTORY, "jetstream"),
             "nats may not write to /var/nats; /var/nats is of x:x with mode 0500.",
             "chmod -R u+rwX /var/nats",
         ),
         (
             Host(step("/key.pem", 0o640, kind=stat.S_IFREG)),
-            footprint.Path("tls.key_file", "key.pem", FILE),
+            NeededPath("tls.key_file", "key.pem", FILE),
             "nats may not read /key.pem; /key.pem is of x:x with mode 0640. A relative path begins at /, where the "
             "server is started.",
             "chgrp nats /key.pem && chmod g+r /key.pem",
         ),
         (
             Host(step("/var")),
-            footprint.Path("ports_file_dir", "/var/ports", DIRECTORY),
+            NeededPath("ports_file_dir", "/var/ports", DIRECTORY),
             "this host has no /var/ports, and nats-server needs a directory that the server can write to.",
             "install -d -o nats -g nats -m 0750 /var/ports",
         ),
     ],
 )
-def test_a_refusal_says_what_to_do(host: Host, wanted: footprint.Path, fault: str, remedy: str) -> None:
+def test_a_refusal_says_what_to_do(host: Host, wanted: NeededPath, fault: str, remedy: str) -> None:
     assert told(host, wanted) == [f"{wanted.option}: {wanted.path}: {fault} Mend it: {remedy}; or name another place."]
 
 
 @pytest.mark.parametrize(
     "wanted",
-    [footprint.Path("log_file", "/dev/stderr", PARENT), footprint.Path("tls.key_file", "/key.pem", FILE)],
+    [NeededPath("log_file", "/dev/stderr", PARENT), NeededPath("tls.key_file", "/key.pem", FILE)],
     ids=["a device", "a file of one of its groups"],
 )
-def test_what_the_account_may_reach_is_no_fault(wanted: footprint.Path) -> None:
+def test_what_the_account_may_reach_is_no_fault(wanted: NeededPath) -> None:
     assert told(Host(step("/key.pem", 0o640, gid=12, kind=stat.S_IFREG)), wanted) == []
 
 
@@ -124,7 +124,7 @@ def test_each_directory_that_is_closed_is_told_also_where_only_a_link_is_in_it(t
     def outcome(path: Path, now: Step | None) -> Step | None:
         return now and step(str(path), closed.get(path, 0o755), kind=now.kind)
 
-    wanted = footprint.Path("tls.key_file", str(live / "key.pem"), FILE)
+    wanted = NeededPath("tls.key_file", str(live / "key.pem"), FILE)
     found = access.faults([wanted], NATS, outcome)
     assert [each.remedy for each in found] == [
         f"chmod o+x {live}",
@@ -133,8 +133,9 @@ def test_each_directory_that_is_closed_is_told_also_where_only_a_link_is_in_it(t
     ]
 
 
-def at(directory: Path, need: footprint.Need, name: str) -> footprint.Path:
-    return footprint.Path("log_file" if need is PARENT else "jetstream.store_dir", str(directory / name), need)
+def at(directory: Path, need: Need, name: str) -> NeededPath:
+    path = str(directory / name)
+    return NeededPath("log_file", path, need) if need is PARENT else NeededPath("store_dir", path, need, "jetstream")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import hardening, unit_file
 from ansible_collections.rosey.nats.plugins.module_utils._host.hardening import Level
-from ansible_collections.rosey.nats.plugins.module_utils._server.footprint import Need, Path
+from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
 
 
 def lines(level: Level, *writable: str, is_local: bool = True) -> list[str]:
@@ -134,7 +134,7 @@ FULL = unit_file.parse("[Service]\n" + "\n".join(lines(Level.FULL, "/var/lib/nat
     ],
 )
 def test_what_the_sandbox_keeps_a_server_from(path: str, need: Need, expected: str | None) -> None:
-    found = hardening.obstacle(lambda name: unit_file.value(FULL, name), Path("x", path, need))
+    found = hardening.obstacle(lambda name: unit_file.value(FULL, name), NeededPath("x", path, need))
     assert (found and found.directive) == expected
 
 
@@ -164,7 +164,7 @@ def test_what_the_sandbox_keeps_a_server_from(path: str, need: Need, expected: s
 def test_what_another_unit_keeps_a_server_from(
     settings: dict[str, str], path: str, need: Need, expected: str | None
 ) -> None:
-    found = hardening.obstacle(lambda name: settings.get(name, ""), Path("x", path, need))
+    found = hardening.obstacle(lambda name: settings.get(name, ""), NeededPath("x", path, need))
     assert (found and found.directive) == expected
 
 
@@ -172,5 +172,5 @@ def test_a_link_does_not_lead_out_of_the_sandbox() -> None:
     def resolve(path: str) -> str:
         return path.replace("/data", "/home/data")
 
-    found = hardening.obstacle(lambda name: unit_file.value(FULL, name), Path("x", "/data/x", Need.FILE), resolve)
+    found = hardening.obstacle(lambda name: unit_file.value(FULL, name), NeededPath("x", "/data/x", Need.FILE), resolve)
     assert found == hardening.Obstacle("ProtectHome=true", "hides /home from the service")

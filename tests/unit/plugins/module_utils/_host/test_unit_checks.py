@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import hardening, service, unit_checks, unit_file
-from ansible_collections.rosey.nats.plugins.module_utils._server.footprint import Need, Path
+from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
 
 MEANT = unit_file.parse("[Service]\nUser=nats\nExecStart=/usr/local/bin/nats-server -c /etc/nats/nats-server.conf\n")
 FILE = "/etc/systemd/system/nats.service.d/override.conf"
@@ -66,7 +66,10 @@ def test_a_unit_that_nothing_can_start_is_told(found: service.Service, expected:
 
 def test_a_path_out_of_reach_is_told_with_what_to_do() -> None:
     settings = unit_file.parse("[Service]\nPrivateTmp=true\n")
-    paths = [Path("log_file", "/var/log/x", Need.PARENT), Path("jetstream.store_dir", "/tmp/nats", Need.DIRECTORY)]
+    paths = [
+        NeededPath("log_file", "/var/log/x", Need.PARENT),
+        NeededPath("jetstream.store_dir", "/tmp/nats", Need.DIRECTORY),
+    ]
     assert list(unit_checks.out_of_reach(settings, paths)) == [
         "jetstream.store_dir: /tmp/nats: PrivateTmp=true of the unit gives the service a /tmp of its own, which is "
         "gone with the service, and nats-server needs a directory that the server can write to. Name another "

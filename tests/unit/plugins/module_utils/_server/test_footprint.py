@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need
 from ansible_collections.rosey.nats.plugins.module_utils._server import footprint, options
 
 Config = dict[str, Any]
@@ -209,10 +210,10 @@ def test_paths_say_what_has_to_be_there() -> None:
     }
     found = {(path.option, path.required, path.need) for path in footprint.paths(config)}
     assert found == {
-        ("log_file", "/var/log/nats", footprint.Need.PARENT),
-        ("jetstream.store_dir", "/var/lib/nats", footprint.Need.DIRECTORY),
-        ("tls.cert_file", "/etc/nats/server.pem", footprint.Need.FILE),
-        ("tls.key_file", "/etc/nats/server.key", footprint.Need.FILE),
+        ("log_file", "/var/log/nats", Need.PARENT),
+        ("jetstream.store_dir", "/var/lib/nats", Need.DIRECTORY),
+        ("tls.cert_file", "/etc/nats/server.pem", Need.FILE),
+        ("tls.key_file", "/etc/nats/server.key", Need.FILE),
     }
     assert footprint.writable_directories(config) == ("/var/lib/nats", "/var/log/nats")
 

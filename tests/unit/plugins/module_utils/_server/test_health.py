@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.rosey.nats.plugins.module_utils._host import redaction
 from ansible_collections.rosey.nats.plugins.module_utils._server import health, monitoring, options
 from ansible_collections.rosey.nats.plugins.module_utils._server.health import (
     Log,
@@ -35,7 +36,7 @@ from ansible_collections.rosey.nats.tests.unit.fake_monitoring import (
 RELOADED = {"config_load_time": "2026-11-23T20:00:00Z"}
 OK = {"status": "ok", "errors": [], "status_code": 200}
 QUIET = Log(pid=7, whole=True, debug=False, trace=False, timestamps=True, started="2026/11/23 19:56:42.036989")
-HIDDEN = options.HIDDEN
+HIDDEN = redaction.HIDDEN
 REFUSED, ACCEPTED = "Failed to reload server configuration: ", "Reloaded server configuration"
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_health
-from ansible_collections.rosey.nats.plugins.module_utils._host import process
+from ansible_collections.rosey.nats.plugins.module_utils._host import process, redaction
 from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import (
     bot,
@@ -191,7 +191,7 @@ def test_a_bot_that_is_refused_is_looked_at(home: Path) -> None:
     assert not isinstance(seen.unit, NotSeenError)
     assert seen.unit["ActiveState"] == "inactive"
     assert [cause.name for cause in bot.diagnosis(seen).causes] == ["bot_stopped", "credentials_refused"]
-    assert seen.unit.said == ("first", f"I am told {process.HIDDEN}", f"token: {process.HIDDEN}")
+    assert seen.unit.said == ("first", f"I am told {redaction.HIDDEN}", f"token: {redaction.HIDDEN}")
     assert SECRET not in repr(seen)
 
 
@@ -361,7 +361,7 @@ def test_a_running_bot_is_looked_at_with_its_plugins(home: Path) -> None:
     assert seen.running["NATS_PASSWORD"] == SECRET
     assert SECRET not in repr(of_plugins)
     (quotes,) = of_plugins.plugins
-    assert quotes.said == ("one", f"with {process.HIDDEN}")
+    assert quotes.said == ("one", f"with {redaction.HIDDEN}")
     assert quotes.added == ()
     assert isinstance(quotes.file, File)
     assert quotes.processes[0].state in "RSD"

@@ -15,8 +15,8 @@ import pytest
 from ansible_collections.rosey.nats.plugins.module_utils._data import assets, lost_streams
 from ansible_collections.rosey.nats.plugins.module_utils._data.asset_record import Proven
 from ansible_collections.rosey.nats.plugins.module_utils._host import access, process, unit_file
+from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need
 from ansible_collections.rosey.nats.plugins.module_utils._host.system import Account
-from ansible_collections.rosey.nats.plugins.module_utils._server.footprint import Need
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import server
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.evidence import Unit
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.server_evidence import (
