@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.rosey.nats.plugins.module_utils._host import architecture
 from ansible_collections.rosey.nats.plugins.module_utils._server import archive
 
 
@@ -23,7 +24,7 @@ def released_archive(
             f"released_archive: program is {program}; expected one of {', '.join(archive.PROGRAMS)}"
         )
     if isinstance(checksums, str):
-        checksums = {version: {each.name: checksums for each in archive.ARCHITECTURES}}
+        checksums = {version: {each.name: checksums for each in architecture.ARCHITECTURES}}
     if not isinstance(checksums, Mapping) or not all(isinstance(each, Mapping) for each in checksums.values()):
         raise AnsibleFilterError(
             "released_archive: expected a checksum, or a mapping of version to those per architecture"

@@ -157,6 +157,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import entries, lease
 from ansible_collections.rosey.nats.plugins.module_utils._host import sealed, state
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf
 
 
 def label_with(module: AnsibleModule) -> state.Label:
@@ -199,7 +200,7 @@ def main() -> None:
                 # With the lease, nobody else is at work here; and what was left may hold secrets.
                 for directory in sorted({Path(entry["path"]).parent for entry in given}):
                     sealed.sweep(directory)
-            found = state.look(given)
+            found = state.look(given, conf.REDACTORS)
             changes = found.changes
             shown = {"diff": state.diff(changes)} if module._diff else {}
             if module.check_mode:

@@ -129,6 +129,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease
 from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
+from ansible_collections.rosey.nats.plugins.module_utils._host.architecture import Architecture
 from ansible_collections.rosey.nats.plugins.module_utils._server import archive
 
 
@@ -179,7 +180,7 @@ def _install(
     module: AnsibleModule,
     found: archive.Installation,
     directory: Path,
-    architecture: archive.Architecture,
+    architecture: Architecture,
     checksum: str | None,
 ) -> archive.Installation:
     given = module.params

@@ -343,6 +343,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import (
     unit_file,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action, Reason, least
+from ansible_collections.rosey.nats.plugins.module_utils._host.architecture import Architecture
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
 from ansible_collections.rosey.nats.plugins.module_utils._server import (
     archive,
@@ -630,7 +631,7 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Obs
     return Observation(result, [danger.what for danger in asked.found if danger.kind is dangers.Kind.STOPS_WRITES])
 
 
-def _checksum(params: Mapping[str, t.Any], architecture: archive.Architecture) -> str | None:
+def _checksum(params: Mapping[str, t.Any], architecture: Architecture) -> str | None:
     checksums = params["checksums"]
     if not checksums:
         return None

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.rosey.nats.plugins.module_utils._host import architecture
 from ansible_collections.rosey.nats.plugins.module_utils._server import archive
 
 SUM = "h1:f5VDy+GMu7JyuFA0Fef+6TfulfCs5nBTgq7MMkFJx5Y="
@@ -82,7 +83,7 @@ def test_a_build_is_verified_installed_and_reused(run_module: RunModule, home: P
     )
     assert installed["changed"]
     assert archive.binary_version(tmp_path / "bin" / "nats-server") == "2.10.7"
-    assert archive.built_for(Path(installed["binary"])) == (ARCHITECTURE,)
+    assert architecture.built_for(Path(installed["binary"])) == (ARCHITECTURE,)
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils._host import redaction, system
-from ansible_collections.rosey.nats.plugins.module_utils._server import archive
+from ansible_collections.rosey.nats.plugins.module_utils._host import architecture, redaction, system
 
 Address: t.TypeAlias = "ipaddress.IPv4Address | ipaddress.IPv6Address"
 Endpoint = tuple[str, int]
@@ -499,7 +498,7 @@ def start(
     except OSError as error:
         if error.filename == str(output):
             raise ProcessError(f"output {output} can't be written: {error.strerror}") from error
-        raise ProcessError(archive.why_not_executed(Path(program.command[0]), error)) from error
+        raise ProcessError(architecture.why_not_executed(Path(program.command[0]), error)) from error
     try:
         note(program, child.pid)
     except ProcessError:

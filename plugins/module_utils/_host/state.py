@@ -44,7 +44,6 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import (
     system,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action, Reason
-from ansible_collections.rosey.nats.plugins.module_utils._server import conf
 
 
 class State(StrEnum):
@@ -65,6 +64,10 @@ class Redact(StrEnum):
     NONE = "none"
     NATS_CONF = "nats_conf"
     ALL = "all"
+
+
+Redactor: t.TypeAlias = "Callable[[str], str]"
+Redactors: t.TypeAlias = "Mapping[str, Redactor]"
 
 
 class Aspect(StrEnum):
@@ -167,6 +170,7 @@ class Entry:
     the file is not told apart by keys. owner, group: a name, or a number as text; mode: permission
     bits; None leaves them as they are. manifest: the name of the file that lists what was put into a directory.
     reader: who has to take it up anew when it changes. last: whether it waits until all else is in place.
+    redactor: what hides the secrets of its text where not all of that is hidden.
     """
 
     path: Path
@@ -183,6 +187,7 @@ class Entry:
     validate: str = ""
     validate_as: tuple[str, str] = ("", "")
     redact: Redact = Redact.NONE
+    redactor: Redactor | None = None
     shown_keys: tuple[str, ...] = ()
     manifest: str = ""
     reader: str = ""
@@ -284,19 +289,20 @@ class Look:
     strangers: list[str]
 
 
-def look(entries: Iterable[Mapping[str, t.Any]]) -> Look:
+def look(entries: Iterable[Mapping[str, t.Any]], redactors: Redactors | None = None) -> Look:
     """Compare a description, entries as ENTRY_SPEC has them, with this host; write nothing.
 
+    redactors: what hides the secrets of a text, by the word of `redact`; all of a text is hidden where it is missing.
     Raises StateError, with all that is wrong, for a description that can't be meant or that this host can't take.
     """
-    described = _read(entries)
+    described = _read(entries, redactors or {})
     changes = _Comparison(_with_manifests(described)).changes()
     return Look(changes, sorted(_strangers(described)))
 
 
-def compare(entries: Iterable[Mapping[str, t.Any]]) -> list[Change]:
+def compare(entries: Iterable[Mapping[str, t.Any]], redactors: Redactors | None = None) -> list[Change]:
     """Give the changes alone, see `look`."""
-    return look(entries).changes
+    return look(entries, redactors).changes
 
 
 def repairs(changes: Iterable[Change]) -> Iterator[Reason]:
@@ -397,7 +403,7 @@ def rehearse(changes: Iterable[Change]) -> dict[str, str]:
 # The description
 
 
-def _read(entries: Iterable[Mapping[str, t.Any]]) -> dict[Path, Entry]:
+def _read(entries: Iterable[Mapping[str, t.Any]], redactors: Redactors) -> dict[Path, Entry]:
     """Check the description in itself and give its entries by path, with what they inherit."""
     described: dict[Path, Entry] = {}
     seen: dict[Path, Path] = {}
@@ -405,7 +411,7 @@ def _read(entries: Iterable[Mapping[str, t.Any]]) -> dict[Path, Entry]:
     real_directory = functools.cache(os.path.realpath)
     for raw in entries:
         try:
-            entry = _entry(raw)
+            entry = _entry(raw, redactors)
             real = Path(real_directory(entry.path.parent), entry.path.name)
             if real in seen:
                 same = "" if seen[real] == entry.path else f", there as {seen[real]}"
@@ -429,7 +435,7 @@ def _read(entries: Iterable[Mapping[str, t.Any]]) -> dict[Path, Entry]:
     return {path: _inherited(entry, above(path.parent)) for path, entry in described.items()}
 
 
-def _entry(raw: Mapping[str, t.Any]) -> Entry:
+def _entry(raw: Mapping[str, t.Any], redactors: Redactors) -> Entry:
     path = _path(raw["path"])
     state = State(raw["state"])
     given = {name for name, value in raw.items() if value is not None and value is not False} - {"path", "state"}
@@ -448,6 +454,8 @@ def _entry(raw: Mapping[str, t.Any]) -> Entry:
         raise StateError(f"{path}: key or content is missing. A section needs both; content '' removes it.")
     secret = "secret_content" in given or state == State.VARIABLES
     redact = Redact(raw.get("redact") or Redact.NONE)
+    redactor = redactors.get(redact)
+    is_hidden = redactor is None and (secret or redact != Redact.NONE)
     return Entry(
         path=path,
         state=state,
@@ -462,7 +470,8 @@ def _entry(raw: Mapping[str, t.Any]) -> Entry:
         recurse=bool(raw.get("recurse")),
         validate=_command(path, raw.get("validate")),
         validate_as=(raw.get("validate_user") or "", raw.get("validate_group") or ""),
-        redact=Redact.ALL if secret and redact == Redact.NONE else redact,
+        redact=Redact.ALL if is_hidden else redact,
+        redactor=redactor,
         shown_keys=tuple(raw.get("shown_keys") or ()),
         manifest=_plain_name(path, raw.get("manifest")),
         reader=raw.get("reader") or "",
@@ -989,7 +998,7 @@ def _shown(content: bytes, entry: Entry) -> str:
         return f"({len(content)} bytes that are no text)\n"
     if entry.shown_keys:
         return "".join(_lines_of_keys(text, entry.shown_keys))
-    return conf.redact(text) if entry.redact == Redact.NATS_CONF else text
+    return entry.redactor(text) if entry.redactor else text
 
 
 def _lines_of_keys(text: str, keys: Collection[str]) -> Iterator[str]:
@@ -1015,7 +1024,7 @@ def _without_secrets(said: str, entry: Entry) -> str:
     text = entry.content.decode(errors="replace")
     size = _SHORTEST_SECRET_PART
     cover = [False] * len(said)
-    for value in _secret_values(text) if entry.redact == Redact.NATS_CONF else _all_values(text):
+    for value in _secret_values(text, entry.redactor) if entry.redactor else _all_values(text):
         parts = {value[start : start + size] for start in range(len(value) - size + 1)}
         found = [range(start, start + size) for start in range(len(said)) if said[start : start + size] in parts]
         if 0 < len(value) < size:
@@ -1029,9 +1038,9 @@ def _without_secrets(said: str, entry: Entry) -> str:
     return "".join(pieces)
 
 
-def _secret_values(text: str) -> list[str]:
-    """Find what redacting a configuration takes out of it; all of the text where that can't be told."""
-    first, *rest = re.split(f'"?{re.escape(redaction.HIDDEN)}"?', conf.redact(text))
+def _secret_values(text: str, redactor: Redactor) -> list[str]:
+    """Find what a redactor takes out of a text; all of the text where that can't be told."""
+    first, *rest = re.split(f'"?{re.escape(redaction.HIDDEN)}"?', redactor(text))
     if not text.startswith(first):
         return _all_values(text)
     values, at = [], len(first)

@@ -3,12 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Release archives of nats-server: their names, how to build one, verify one, and install the binary out of it.
 
-The last two it does for the programs beside nats-server, too: PROGRAMS names them all.
-"""
+The last two it does for the programs beside nats-server, too: PROGRAMS names them all."""
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import gzip
 import hashlib
@@ -30,6 +28,14 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import sealed, system
+from ansible_collections.rosey.nats.plugins.module_utils._host.architecture import (
+    ARCHITECTURES,
+    ELF_HEADER,
+    Architecture,
+    built_for,
+    built_for_header,
+    why_not_executed,
+)
 
 EXECUTABLE = "nats-server"
 MODULE = "github.com/nats-io/nats-server/v2"
@@ -48,8 +54,6 @@ _LARGEST_BINARY = 256 * 1024 * 1024
 _LARGEST_DEPTH = 2
 _BINARY_MODE = 0o755
 _CHUNK = 1024 * 1024
-_ELF_HEADER = 20
-_ELF_BITS = {1: 32, 2: 64}
 _ANSWER_SECONDS = 20
 _DOWNLOAD_SECONDS = 600
 _BUILD_SECONDS = 1800
@@ -88,30 +92,6 @@ _REMEDIES = (
 
 class ArchiveError(Exception):
     """What is wrong with an archive, a binary or a build, in words for the user."""
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """One architecture that nats-server is released for.
-
-    name: as the release's files name it. machines: as `uname -m` names it. goarch, goarm: as Go names it.
-    elf: (bits, machine number) of its executables' header, see elf(5).
-    """
-
-    name: str
-    machines: tuple[str, ...]
-    goarch: str
-    elf: tuple[int, int]
-    goarm: str = ""
-
-
-ARCHITECTURES = (
-    Architecture("amd64", ("x86_64",), "amd64", (64, 62)),
-    Architecture("arm64", ("aarch64",), "arm64", (64, 183)),
-    Architecture("arm7", ("armv7l", "armv8l"), "arm", (32, 40), goarm="7"),
-    Architecture("arm6", ("armv6l",), "arm", (32, 40), goarm="6"),
-    Architecture("386", ("i386", "i686"), "386", (32, 3)),
-)
 
 
 @dataclass(frozen=True)
@@ -343,30 +323,6 @@ def check_offered(
         )
 
 
-def built_for(binary: Path) -> tuple[str, ...]:
-    """Give the names of the architectures whose executable this is; none for what is no ELF file of a supported one."""
-    with system.opened(binary) as stream:
-        return _built_for(stream.read(_ELF_HEADER))
-
-
-def _built_for(header: bytes) -> tuple[str, ...]:
-    if len(header) < _ELF_HEADER or not header.startswith(b"\x7fELF"):
-        return ()
-    # The byte at 4 is the class, those at 18 the machine; every supported one is little-endian.
-    found = (_ELF_BITS.get(header[4], 0), int.from_bytes(header[18:20], "little"))
-    return tuple(each.name for each in ARCHITECTURES if each.elf == found)
-
-
-def why_not_executed(binary: Path, error: OSError) -> str:
-    """Say why the system refused to execute the binary."""
-    if error.errno == errno.ENOEXEC:
-        made_for = " or ".join(built_for(binary)) or "no architecture that is known here"
-        return f"{binary} is built for {made_for}, this machine is {os.uname().machine}"
-    if error.errno == errno.EACCES:
-        return f"{binary} may not be executed: its mode, or the file system is mounted noexec"
-    return f"{binary} can't be executed: {error.strerror}"
-
-
 def binary_version(binary: Path, program: Program = NATS_SERVER) -> str:
     """Ask a program for its version, such as 2.10.7; ArchiveError when it can't be run or says something else."""
     try:
@@ -549,7 +505,12 @@ def find_built(version: str, architecture: Architecture, directory: Path, module
 
 
 def build(
-    version: str, architecture: Architecture, directory: Path, *, module_sum: str | None = None, go: str | None = None
+    version: str,
+    architecture: Architecture,
+    directory: Path,
+    *,
+    module_sum: str | None = None,
+    go: str | None = None,
 ) -> tuple[Built, bool]:
     """Give the archive of a version that was built with Go, and whether it had to be built now.
 
@@ -649,11 +610,11 @@ def _look_into(archive: Path, program: Program) -> tuple[str, tuple[str, ...]]:
             member = _binary_of(tar, archive, program)
             # Only what is no regular file gives None.
             with tar.extractfile(member) or io.BytesIO() as stream:
-                header = stream.read(_ELF_HEADER)
+                header = stream.read(ELF_HEADER)
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ArchiveError(f"archive {archive} is damaged: {error}. Fetch it again") from error
     named = re.match(rf"(?:\./)?{program.name}-v(.+)-linux-[^/-]+/", member.name)
-    return named[1] if named else "", _built_for(header)
+    return named[1] if named else "", built_for_header(header)
 
 
 def _check_binary(binary: Path, archive: Path, version: str, architecture: Architecture, program: Program) -> None:

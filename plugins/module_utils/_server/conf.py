@@ -111,6 +111,10 @@ def redact(text: str) -> str:
     return "".join([*parts, text[position:]])
 
 
+# What hides the secrets of a file, by the word that its description has for `redact`.
+REDACTORS: Mapping[str, Callable[[str], str]] = {"nats_conf": redact}
+
+
 def has_credentials(value: t.Any) -> bool:
     """Tell whether a value holds a URL with a user or a password."""
     return _CREDENTIALS.search(str(value)) is not None

@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._data import asset_reading, lost_streams
-from ansible_collections.rosey.nats.plugins.module_utils._host import access, process, redaction, system
+from ansible_collections.rosey.nats.plugins.module_utils._host import access, architecture, process, redaction, system
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
 from ansible_collections.rosey.nats.plugins.module_utils._host.service import RunCommand
 from ansible_collections.rosey.nats.plugins.module_utils._host.system import Account
-from ansible_collections.rosey.nats.plugins.module_utils._server import archive, conf, footprint, monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf, footprint, monitoring
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import evidence
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.evidence import Unit
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import NotSeenError, attempt, seen
@@ -211,7 +211,7 @@ def _look_at_binary(path: Path, account: Account | None) -> Binary:
     try:
         _run([path, "--version"], account)
     except OSError as error:
-        fault = archive.why_not_executed(target, error)
+        fault = architecture.why_not_executed(target, error)
         return Binary(path, target, True, fault, errno.errorcode.get(error.errno or 0, ""), is_tried=True)
     except subprocess.TimeoutExpired:
         return Binary(path, target, True, f"{path} --version gave no answer in {_SECONDS} s", is_tried=True)

@@ -12,6 +12,7 @@ import yaml
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.rosey.nats.plugins.filter.released_archive import FilterModule
+from ansible_collections.rosey.nats.plugins.module_utils._host import architecture
 from ansible_collections.rosey.nats.plugins.module_utils._server import archive
 
 released_archive = FilterModule().filters()["released_archive"]
@@ -33,7 +34,7 @@ def exporter(tmp_path: Path) -> Path:
 
 def test_one_checksum_is_enough_for_one_archive(exporter: Path) -> None:
     found = released_archive(exporter, "0.20.1", f"sha256:{archive.sha256(exporter)}", "prometheus-nats-exporter")
-    assert found == {"problems": [], "architectures": [each.name for each in archive.ARCHITECTURES]}
+    assert found == {"problems": [], "architectures": [each.name for each in architecture.ARCHITECTURES]}
 
 
 def test_another_program_is_no_server(exporter: Path) -> None:

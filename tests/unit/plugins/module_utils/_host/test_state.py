@@ -26,6 +26,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import state
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf
 
 NOBODY = 65534
 ACCEPT = f"{sys.executable} -c pass %s"
@@ -58,7 +59,7 @@ def absent(path: Path) -> dict[str, Any]:
 
 
 def put(*entries: dict[str, Any]) -> list[state.Change]:
-    changes = state.compare(entries)
+    changes = state.compare(entries, conf.REDACTORS)
     state.apply(changes, label=lambda new, place: None)
     return changes
 
@@ -891,8 +892,13 @@ def test_a_diff_shows_contents_as_far_as_allowed(
     path = tmp_path / "f"
     if old is not None:
         path.write_bytes(old if isinstance(old, bytes) else old.encode())
-    items = state.diff(state.compare([{"path": str(path), "state": "file", **entry}]))
+    items = state.diff(state.compare([{"path": str(path), "state": "file", **entry}], conf.REDACTORS))
     assert items[-1] == {"before": before, "after": after, "before_header": str(path), "after_header": str(path)}
+
+
+def test_nothing_of_a_text_is_shown_by_who_cannot_tell_its_secrets(tmp_path: Path) -> None:
+    [item] = state.diff(state.compare([file(tmp_path / "f", "port: 1\n", redact="nats_conf")]))[1:]
+    assert item["after"] == "(hidden)\n"
 
 
 def test_a_diff_shows_metadata_by_itself(tmp_path: Path) -> None:

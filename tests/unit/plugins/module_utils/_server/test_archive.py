@@ -22,6 +22,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.rosey.nats.plugins.module_utils._host.architecture import built_for
 from ansible_collections.rosey.nats.plugins.module_utils._server import archive
 
 VERSION = "2.10.7"
@@ -232,7 +233,7 @@ def test_unpack_of_a_truncated_archive(pack: Pack, tmp_path: Path, kept: int) ->
 )
 def test_built_for(tmp_path: Path, content: bytes, names: tuple[str, ...]) -> None:
     (tmp_path / "binary").write_bytes(content)
-    assert archive.built_for(tmp_path / "binary") == names
+    assert built_for(tmp_path / "binary") == names
 
 
 OTHER_SUM = "ab" * 32
