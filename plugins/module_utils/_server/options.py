@@ -1148,7 +1148,7 @@ def _is_advertised(text: str) -> bool:
     if not text or match is None:
         return not text
     host = match["host"] if match["inside"] is None else match["inside"]
-    return bool(host) and _is_host_of_socket(host) and not _faults((_PORT,), int(match["port"] or 0))
+    return bool(host) and _is_host_of_socket(host) and _is_whole(match["port"] or "0", minimum=-1, maximum=65535)
 
 
 def _is_destination(text: str) -> bool:
@@ -1365,10 +1365,10 @@ FORMATS: dict[Format, FormatRule] = {
 
 
 def _rows_by_name() -> dict[str, dict[str, Option]]:
-    table: dict[str, dict[str, Option]] = {}
+    rows: dict[str, dict[str, Option]] = {}
     for option in OPTIONS:
-        table.setdefault(option.block, {}).update(dict.fromkeys((option.name, *option.aliases), option))
-    return table
+        rows.setdefault(option.block, {}).update(dict.fromkeys((option.name, *option.aliases), option))
+    return rows
 
 
 _ROWS = _rows_by_name()
@@ -2866,10 +2866,10 @@ _WHOLE_WEIGHT = 100
 
 def _check_mappings(config: Config) -> Iterator[Problem]:
     """server/accounts.go, AddWeightedMappings; server/subject_transform.go, NewSubjectTransformWithStrict."""
-    tables: list[tuple[Path, Any]] = [(("mappings",), _at(config, "mappings"))]
-    tables += [(("accounts", name, "mappings"), _at(block, "mappings")) for name, block in _accounts(config).items()]
-    for path, table in tables:
-        for source, mapped in table.items() if _is_block(table) else ():
+    found: list[tuple[Path, Any]] = [(("mappings",), _at(config, "mappings"))]
+    found += [(("accounts", name, "mappings"), _at(block, "mappings")) for name, block in _accounts(config).items()]
+    for path, mappings in found:
+        for source, mapped in mappings.items() if _is_block(mappings) else ():
             yield from _problems_of_mapping((*path, source), str(source), mapped)
 
 
