@@ -10,14 +10,15 @@ from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import conf, options
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import check
 
 
 def to_nats_conf(config: t.Any, header: str = "") -> str:
     """Write a mapping as the text of a nats-server configuration."""
     if not isinstance(config, Mapping):
         raise AnsibleFilterError(f"to_nats_conf: a mapping of options was expected, not {type(config).__name__}")
-    problems = options.problems(config)
+    problems = check.problems(config)
     if problems:
         raise AnsibleFilterError("\n".join(["to_nats_conf: nats-server would not accept this:", *map(str, problems)]))
     try:

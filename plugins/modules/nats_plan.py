@@ -352,9 +352,9 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import (
     footprint,
     health,
     monitoring,
-    options,
     plan,
 )
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import check, reading
 
 MONITORING_SECONDS = 1.0
 # A server starts on a full disk, and then stores nothing.
@@ -453,7 +453,7 @@ class _Known:
     @cached_property
     def before(self) -> dict[str, t.Any] | None:
         """What the server runs, or ran, with, as far as it can be read."""
-        return options.canonical(self._resolved(self.ran)) if isinstance(self.ran, dict) else None
+        return reading.canonical(self._resolved(self.ran)) if isinstance(self.ran, dict) else None
 
     def data(self) -> Path | None:
         """Give where the server that runs, or ran, keeps its streams; None where that is not known, or a container."""
@@ -477,7 +477,7 @@ class _Known:
     @cached_property
     def after(self) -> dict[str, t.Any]:
         """What the server is to run with."""
-        return options.canonical(self._resolved(self.meant))
+        return reading.canonical(self._resolved(self.meant))
 
     def situation(self, action: Action, held: assets.Assets | None, data: Path | None) -> dangers.Situation:
         """Give what the dangers are judged by."""
@@ -625,7 +625,7 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Obs
         "dangers": [danger.what for danger in asked.found],
         "accepted": asked.accepted,
         "assets": held.counts() if held else None,
-        "log_file": options.canonical(meant).get("log_file"),
+        "log_file": reading.canonical(meant).get("log_file"),
         "store": _store(params, data, before, asked),
     }
     return Observation(result, [danger.what for danger in asked.found if danger.kind is dangers.Kind.STOPS_WRITES])
@@ -696,7 +696,7 @@ def _meant(params: Mapping[str, t.Any]) -> dict[str, t.Any]:
     for entry in params["entries"]:
         if entry["path"] == params["config_file"]:
             config = conf.parse(entry["content"] or entry["secret_content"])
-            found = options.problems(config)
+            found = check.problems(config)
             if found:
                 raise ObstacleError("\n".join(["nats-server would not accept this:", *map(str, found)]))
             if unknown := footprint.unknown(config):
@@ -734,7 +734,7 @@ def _check_ports(config: Mapping[str, t.Any], running: process.Process | None) -
 
 def _check_room(config: Mapping[str, t.Any], server: Answering | None) -> None:
     """Look for room in a store that the running server does not have yet."""
-    canonical = options.canonical(config)
+    canonical = reading.canonical(config)
     directory = plan.store_directory(canonical)
     shown = ((server.varz.get("jetstream") or {}).get("config") or {}).get("store_dir") if server else None
     if directory is None or not health.meant_jetstream(canonical) or shown == directory:
@@ -864,12 +864,12 @@ def _answering(meant: Mapping[str, t.Any], *configs: dict[str, t.Any] | str | No
     if not monitoring.HAS_REQUESTS:
         return None
     for config in configs:
-        if not isinstance(config, dict) or options.problems(config) or footprint.unknown(config):
+        if not isinstance(config, dict) or check.problems(config) or footprint.unknown(config):
             continue
         url = footprint.monitoring_url(config)
         if url is None:
             continue
-        log_file = options.canonical(config).get("log_file")
+        log_file = reading.canonical(config).get("log_file")
         try:
             # a configuration that somebody wrote by hand may give no URL
             monitor = monitoring.Monitor(url, timeout=MONITORING_SECONDS)

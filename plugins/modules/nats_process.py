@@ -142,7 +142,8 @@ from ansible_collections.rosey.nats.plugins.module_utils._data import asset_watc
 from ansible_collections.rosey.nats.plugins.module_utils._data.asset_changes import Doing
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease
 from ansible_collections.rosey.nats.plugins.module_utils._host import process, sealed, system
-from ansible_collections.rosey.nats.plugins.module_utils._server import conf, footprint, options
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf, footprint
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import reading
 
 # How long the server may take to listen; one that recovers a large store longer is left to the gate.
 _START_SECONDS = 10
@@ -171,11 +172,11 @@ def read_config(path: Path) -> Meant:
         endpoints = tuple((each.host, each.port) for each in footprint.endpoints(config))
     except (TypeError, ValueError):
         endpoints = ()
-    log_file = options.canonical(config).get("log_file")
+    log_file = reading.canonical(config).get("log_file")
     return Meant(
         endpoints=endpoints,
         log_file=Path(log_file) if isinstance(log_file, str) else None,
-        secrets=tuple(str(value) for _path, option, value in options.leaves(config) if option.secret),
+        secrets=tuple(str(value) for _path, option, value in reading.leaves(config) if option.secret),
     )
 
 

@@ -52,10 +52,10 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import (
     greeting,
     health,
     monitoring,
-    options,
     plan,
     subjects,
 )
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import check, reading
 from ansible_collections.rosey.nats.plugins.module_utils._watch import checks
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import bot_evidence, evidence
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import NotSeenError
@@ -72,7 +72,7 @@ EXPECTED = health.expect(
 )
 
 SITUATION = dangers.Situation(
-    after=options.canonical(samples.CONFIG),
+    after=reading.canonical(samples.CONFIG),
     action=Action.RESTART,
     held=samples.ASSETS,
     stored=samples.ASSETS,
@@ -121,7 +121,7 @@ def _configuration(text: str, _directory: Path) -> None:
     """Do all that is done with the configuration that a host has."""
     conf.redact(text)
     before = conf.parse(text)
-    problems = options.problems(before)
+    problems = check.problems(before)
     _compared(before)
     if not problems:
         footprint.endpoints(before)
@@ -145,7 +145,7 @@ def _mapping(before: Any, directory: Path) -> None:
 def _compared(before: dict[str, Any]) -> None:
     plan.reasons(before, samples.CONFIG, samples.VARZ)
     health.expect(before)
-    known = options.canonical(before)
+    known = reading.canonical(before)
     for action in (Action.RELOAD, Action.RESTART):
         dangers.find(replace(SITUATION, action=action, before=known))
 
@@ -323,8 +323,8 @@ def _answers(body: Any, _directory: Path) -> None:
     expectation = checks.Expectation(
         server_name="a", version="2.10.7", jetstream=True, cluster=True, bot=samples.BOT_EXPECTATION
     )
-    for check in checks.judge(snapshot, expectation):
-        check.as_result()
+    for checked in checks.judge(snapshot, expectation):
+        checked.as_result()
     varz, jsz, healthz = monitor.varz(), monitor.jsz(), monitor.healthz()
     health.mark(varz, None)
     with_jetstream = health.with_jetstream(varz, jsz)

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import options
-from ansible_collections.rosey.nats.plugins.module_utils._server.options import ANY_NAME, Form, Kind, Option
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import formats, model, reading
+from ansible_collections.rosey.nats.plugins.module_utils._server.options.model import ANY_NAME, Form, Kind, Option
 from ansible_collections.rosey.nats.tests.integration.material import (
     EXPORTED,
     EXPORTER,
@@ -40,7 +40,7 @@ NOBODY = "nats://127.0.0.1:1"
 class Change:
     """One change of the option at path, and the whole configurations around it."""
 
-    path: options.Path
+    path: model.Path
     before: Config
     after: Config
     back: bool = False
@@ -305,14 +305,14 @@ def free_ports() -> Iterator[int]:
             yield port
 
 
-def change(path: options.Path, world: World) -> Change:
+def change(path: model.Path, world: World) -> Change:
     """Give the change of one option."""
     before, after = (_block(TOP, path, value, world) for value in _pair(path, world))
     return Change(path, before, after)
 
 
-def _pair(path: options.Path, world: World) -> Pair:
-    option = options.find(path)
+def _pair(path: model.Path, world: World) -> Pair:
+    option = reading.find(path)
     assert option
     name = option.block, option.name
     if name in VALUES:
@@ -331,7 +331,7 @@ def _values(option: Option, form: Form, world: World) -> Pair:
     if form.choices:
         return form.choices[0], next(choice for choice in form.choices[1:] if choice)
     if form.format:
-        return None, options.FORMATS[form.format].example
+        return None, formats.FORMATS[form.format].example
     return {
         Kind.BOOLEAN: (False, True),
         Kind.INTEGER: (low + 10, low + 11),
@@ -343,7 +343,7 @@ def _values(option: Option, form: Form, world: World) -> Pair:
     }[form.kind]
 
 
-def _block(block: str, path: options.Path, value: t.Any, world: World) -> Config:
+def _block(block: str, path: model.Path, value: t.Any, world: World) -> Config:
     name, *rest = path
     row = ROWS[block][ANY_NAME if name == "NAME" else str(name)]
     key = FREE_KEYS[block](world) if row.name == ANY_NAME else row.name
@@ -362,7 +362,7 @@ def _block(block: str, path: options.Path, value: t.Any, world: World) -> Config
     return {other: each for other, each in made.items() if each is not None}
 
 
-def _around(path: options.Path) -> Make:
+def _around(path: model.Path) -> Make:
     names = [str(part) for part in path]
     beginnings = (".".join(names[:count]) for count in range(len(names), 0, -1))
     return next((AROUND[beginning] for beginning in beginnings if beginning in AROUND), _nothing)

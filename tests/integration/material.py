@@ -18,8 +18,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import options
-from ansible_collections.rosey.nats.plugins.module_utils._server.options import ANY_NAME, OPTIONS, Form, Kind, Option
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import model
+from ansible_collections.rosey.nats.plugins.module_utils._server.options.model import ANY_NAME, Form, Kind, Option
+from ansible_collections.rosey.nats.plugins.module_utils._server.options.table import OPTIONS
 
 Config = dict[str, t.Any]
 Name = tuple[str, str]  # block and option
@@ -157,10 +158,10 @@ EXPORTER = "EXPORTER"  # the account that every import comes from
 EXPORTED = {"exports": [{"stream": "events.>"}, {"service": "events.>"}]}
 
 
-def places() -> Iterator[options.Path]:
+def places() -> Iterator[model.Path]:
     """Give the path of every option at every place where it can stand with a value; NAME for a free key."""
 
-    def walk(block: str, path: options.Path, without: tuple[str, ...]) -> Iterator[options.Path]:
+    def walk(block: str, path: model.Path, without: tuple[str, ...]) -> Iterator[model.Path]:
         for row in ROWS[block].values():
             here = (*path, "NAME" if row.name == ANY_NAME else row.name)
             if row.name in without or not row.forms:

@@ -28,12 +28,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need
-from ansible_collections.rosey.nats.plugins.module_utils._server import conf, options
-from ansible_collections.rosey.nats.plugins.module_utils._server.options import (
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import check, lookup, model, reading
+from ansible_collections.rosey.nats.plugins.module_utils._server.options.model import (
     ANY_NAME,
     INCLUDE,
-    OPTIONS,
-    RULES,
     Form,
     Format,
     Kind,
@@ -41,6 +40,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._server.options import 
     Relation,
     Stage,
 )
+from ansible_collections.rosey.nats.plugins.module_utils._server.options.table import OPTIONS, RULES
 from ansible_collections.rosey.nats.tests.integration.material import (
     ACCOUNT,
     CURVE,
@@ -424,7 +424,7 @@ class Tally:
 def _options_in(config: t.Any, path: conf.Path = ()) -> set[Name]:
     entries = config.items() if isinstance(config, dict) else enumerate(config) if isinstance(config, list) else ()
     found = {name for key, value in entries for name in _options_in(value, (*path, key))}
-    option = options.find(path)
+    option = reading.find(path)
     return found | {(option.block, option.name)} if option else found
 
 
@@ -444,20 +444,20 @@ class Ground:
         """Give each port that is listened on a free one for it, each path that is written to a place, and so on."""
         ports: dict[int, int] = {}
 
-        def port(number: t.Any, path: options.Path) -> t.Any:
+        def port(number: t.Any, path: model.Path) -> t.Any:
             # 0 is the default one of clients, and none of any other block
             is_one = isinstance(number, int) and (1 < number < 1 << 16 or (number == 0 and len(path) == 1))
             return ports.setdefault(number, self.free_port()) if is_one else number
 
-        def put(value: t.Any, path: options.Path) -> t.Any:
-            option = options.find(path) if path else None
+        def put(value: t.Any, path: model.Path) -> t.Any:
+            option = reading.find(path) if path else None
             if isinstance(value, dict):
                 return {name: put(each, (*path, name)) for name, each in value.items()}
             if isinstance(value, list):
                 return [put(each, (*path, place)) for place, each in enumerate(value)]
             if isinstance(value, str):
                 value = value.replace("bus.example.com", "127.0.0.2")
-            if option is not None and option.unit is options.Unit.ADDRESS and isinstance(value, str):
+            if option is not None and option.unit is model.Unit.ADDRESS and isinstance(value, str):
                 host, number = value.rsplit(":", 1)
                 value = f"{host}:{port(int(number), path)}"
             elif option is not None and option.name in PORTS:
@@ -466,7 +466,7 @@ class Ground:
                 value = f"made-{path[-1]}"
             return self.material.operator_jwt if option is not None and option.name == "operator" else value
 
-        whole = options.canonical(config)
+        whole = reading.canonical(config)
         whole.pop(INCLUDE, None)
         whole.pop("ocsp", None)  # asks who made the certificate
         if not {"listen", "port"} & set(whole):
@@ -519,10 +519,10 @@ def test_table_and_server_agree(
         """Give the configuration as it was started, and what the table and the server have against it; None for RUN."""
         for _attempt in range(TRIES_FOR_A_PORT):
             config = ground.of(case.config)
-            found = options.problems(config)
+            found = check.problems(config)
             if any(problem.stage is not Stage.START for problem in found):
                 return None
-            clustered = "cluster" in {listener.purpose for listener in options.listeners(options.canonical(config))}
+            clustered = "cluster" in {listener.purpose for listener in lookup.listeners(reading.canonical(config))}
             said = starter.complaint(conf.render(config), clustered=clustered)
             if "address already in use" not in said or found:
                 break
@@ -536,7 +536,7 @@ def test_table_and_server_agree(
         Some faults the server notices only when it happens to read the options of a block in a certain order. The table
         may call such a fault one of the check or one of the start.
         """
-        found = options.problems(case.config)
+        found = check.problems(case.config)
         checked = [str(problem) for problem in found if problem.stage is Stage.CHECK]
         complaints = (server.complaint(case.config) for _attempt in range(TRIES if found else 1))
         heard = ""

@@ -18,7 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import archive, conf, options
+from ansible_collections.rosey.nats.plugins.module_utils._server import archive, conf
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import check, model, reading
 
 EXAMPLES = int(os.environ.get("CONF_EXAMPLES", "1000"))
 
@@ -88,7 +89,7 @@ def _decoded(value: Value, path: conf.Path) -> Value:
             return {
                 key: _decoded(entry, (*path, key))
                 for key, entry in named.items()
-                if not (_is_definition(entry) and options.is_variable_alone((*path, key)))
+                if not (_is_definition(entry) and reading.is_variable_alone((*path, key)))
             }
         case list():
             return [_decoded(element, (*path, index)) for index, element in enumerate(value)]
@@ -520,7 +521,7 @@ def test_the_server_takes_the_same_for_variables(nats_server: Path, tmp_path: Pa
 
     text = conf.render(config)
     accepted = accepts(text)
-    assert accepted == (not [each for each in options.problems(config) if each.stage is options.Stage.CHECK])
+    assert accepted == (not [each for each in check.problems(config) if each.stage is model.Stage.CHECK])
     if accepted:
-        assert conf.parse(text) == options.resolved(config)
+        assert conf.parse(text) == reading.resolved(config)
         assert accepts(conf.render(conf.parse(text)))

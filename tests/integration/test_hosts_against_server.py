@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring, options
+from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import check, model
 
 from .live import PAUSE, SECONDS, Live
 
@@ -67,8 +68,8 @@ def can_be_reached(server: Live) -> bool:
 def test_the_table_takes_what_the_server_can_be_reached_with(
     start: Callable[[dict[str, Any]], Live], option: str, value: str, taken: bool
 ) -> None:
-    problems = options.problems({option: value})
-    assert all(each.path == option and each.stage is options.Stage.RUN for each in problems)
+    problems = check.problems({option: value})
+    assert all(each.path == option and each.stage is model.Stage.RUN for each in problems)
     assert (not problems) is taken
     config = {"host": "127.0.0.1", option: value}
     assert can_be_reached(start(config)) is taken

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action, least
-from ansible_collections.rosey.nats.plugins.module_utils._server import options, plan
+from ansible_collections.rosey.nats.plugins.module_utils._server import plan
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import reading
 from ansible_collections.rosey.nats.tests.integration.changes import Change, changes
 from ansible_collections.rosey.nats.tests.integration.live import Live, Outcome
 from ansible_collections.rosey.nats.tests.integration.material import SETTABLE, Material
@@ -49,7 +50,7 @@ def test_the_planned_action_is_what_the_server_does(
         outcomes = dict(itertools.chain.from_iterable(pool.map(outcomes_of, changes(material, tmp_path))))
     planned = {change: least(plan.reasons(change.before, change.after)) for change in outcomes}
     count = Counter(planned.values())
-    rows = {(option.block, option.name) for change in outcomes if (option := options.find(change.path))}
+    rows = {(option.block, option.name) for change in outcomes if (option := reading.find(change.path))}
     with capsys.disabled():
         actions = ", ".join(f"{number} {action}" for action, number in count.items())
         print(f"\nplan: {len(outcomes)} changes of {len(rows)} options: {actions}; none is left untried")

@@ -18,7 +18,8 @@ import pytest
 from nats.aio.client import Client
 
 from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action, least
-from ansible_collections.rosey.nats.plugins.module_utils._server import conf, options, plan
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf, plan
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import reading
 from ansible_collections.rosey.nats.tests.integration.changes import PORTS_EACH, Change, World, change, free_ports
 from ansible_collections.rosey.nats.tests.integration.live import Live
 from ansible_collections.rosey.nats.tests.integration.material import Config, Material, Name, places
@@ -108,7 +109,7 @@ def _reloads(world: World) -> Iterator[Change]:
     """Give one change for every option that a reload takes, those of one part of the configuration together."""
     seen: set[Name] = set()
     for path in dict.fromkeys(places()):
-        option = options.find(path)
+        option = reading.find(path)
         made = change(path, world)
         planned = least(plan.reasons(made.before, made.after))
         if made.option in WITH_KEYS:

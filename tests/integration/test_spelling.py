@@ -20,8 +20,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import conf, options, plan, units
-from ansible_collections.rosey.nats.plugins.module_utils._server.options import ANY_NAME
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf, plan, units
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import check, model, reading
+from ansible_collections.rosey.nats.plugins.module_utils._server.options.model import ANY_NAME
 from ansible_collections.rosey.nats.tests.integration.changes import FREE_KEYS, Make, World, change, free_ports
 from ansible_collections.rosey.nats.tests.integration.live import Live
 from ansible_collections.rosey.nats.tests.integration.material import (
@@ -137,11 +138,11 @@ def _amounts(text: str) -> Iterator[t.Any]:
     yield f"{seconds // 60}m{seconds % 60}s"
 
 
-def spellings(path: options.Path, config: Config) -> Iterator[Spelled]:
+def spellings(path: model.Path, config: Config) -> Iterator[Spelled]:
     """Write the option at a path of a configuration, and its name, in every way that the plan takes for the same."""
     value = _at(config, path)
     tried = [Spelled(f"{each!r}", _put(config, path, path[-1], each)) for each in ways(value)]
-    option = options.find(path)
+    option = reading.find(path)
     if option and option.name != ANY_NAME and isinstance(path[-1], str):
         names = (*option.aliases, option.name.upper(), option.name.title())
         tried += [Spelled(f"as {name}", _put(config, path, name, value)) for name in names]
@@ -152,18 +153,18 @@ def spellings(path: options.Path, config: Config) -> Iterator[Spelled]:
             text = conf.render(spelled.config)
         except conf.ConfError:
             continue
-        if text not in seen and not options.problems(spelled.config) and not plan.reasons(config, spelled.config):
+        if text not in seen and not check.problems(spelled.config) and not plan.reasons(config, spelled.config):
             seen.add(text)
             yield spelled
 
 
-def _at(config: t.Any, path: options.Path) -> t.Any:
+def _at(config: t.Any, path: model.Path) -> t.Any:
     for part in path:
         config = config[part]
     return config
 
 
-def _put(config: t.Any, path: options.Path, name: str | int, value: t.Any) -> t.Any:
+def _put(config: t.Any, path: model.Path, name: str | int, value: t.Any) -> t.Any:
     first, *rest = path
     if isinstance(config, list):
         return [_put(each, tuple(rest), name, value) if place == first else each for place, each in enumerate(config)]
@@ -178,11 +179,11 @@ def _reversed(config: t.Any) -> t.Any:
     return [_reversed(each) for each in config] if isinstance(config, list) else config
 
 
-def _resolved(path: options.Path, world: World) -> options.Path:
+def _resolved(path: model.Path, world: World) -> model.Path:
     """Put a name that is there in the place of NAME."""
     found: list[str | int] = []
     for part in path:
-        option = options.find((*found, part))
+        option = reading.find((*found, part))
         assert option
         found.append(FREE_KEYS[option.block](world) if part == "NAME" else part)
     return tuple(found)
@@ -192,14 +193,14 @@ def _resolved(path: options.Path, world: World) -> options.Path:
 class Tried:
     """What became of the spellings of one option."""
 
-    path: options.Path
+    path: model.Path
     count: int
     wrong: tuple[str, ...]
 
 
-def _try(binary: Path, path: options.Path, world: World) -> Tried:
+def _try(binary: Path, path: model.Path, world: World) -> Tried:
     where, config = _resolved(path, world), change(path, world).after
-    option = options.find(where)
+    option = reading.find(where)
     if option and (option.block, option.name) in TWO:
         config = _put(config, where, where[-1], TWO[option.block, option.name](world))
     spelled = list(spellings(where, config))
@@ -238,6 +239,6 @@ def test_what_is_spelled_otherwise_is_no_change_to_the_server(
         print(f"\nspelling: {sum(each.count for each in tried)} spellings of {len(tried)} options at their places")
     wrong = [fault for each in tried for fault in each.wrong]
     assert not wrong, "\n".join(wrong)
-    found = {(option.block, option.name) for each in tried if (option := options.find(each.path))}
+    found = {(option.block, option.name) for each in tried if (option := reading.find(each.path))}
     assert {(row.block, row.name) for row in SETTABLE if row.any_order} <= TWO.keys()
     assert found == {(row.block, row.name) for row in SETTABLE}

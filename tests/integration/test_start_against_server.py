@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import conf, options
-from ansible_collections.rosey.nats.plugins.module_utils._server.options import Stage
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import check, lookup, reading
+from ansible_collections.rosey.nats.plugins.module_utils._server.options.model import Stage
 
 from .material import Config, Material
 from .starting import Starter
@@ -590,7 +591,7 @@ def given(material: Material, free_port: Callable[[], int]) -> Callable[[Config]
 
 
 def listens_for_routes(config: Config) -> bool:
-    return "cluster" in {listener.purpose for listener in options.listeners(options.canonical(config))}
+    return "cluster" in {listener.purpose for listener in lookup.listeners(reading.canonical(config))}
 
 
 def named(rows: list[Row]) -> list[t.Any]:
@@ -602,7 +603,7 @@ def test_what_the_start_refuses_the_table_refuses(
     starter: Starter, given: Callable[[Config], Config], _source: str, config: Config, said: str, option: str
 ) -> None:
     config = given(config)
-    found = options.problems(config)
+    found = check.problems(config)
     assert {problem.path for problem in found} == {option}, list(map(str, found))
     assert Stage.CHECK not in {problem.stage for problem in found}
     assert said in starter.complaint(conf.render(config), clustered=listens_for_routes(config))
@@ -613,7 +614,7 @@ def test_what_starts_the_table_takes(starter: Starter, given: Callable[[Config],
     config = given(config)
     clustered = listens_for_routes(config)
     assert starter.complaint(conf.render(config), settled=SETTLED, clustered=clustered) == ""
-    assert [str(problem) for problem in options.problems(config)] == []
+    assert [str(problem) for problem in check.problems(config)] == []
 
 
 @pytest.mark.parametrize("_source, config, said, _told", named(ON_THE_HOST))
@@ -621,7 +622,7 @@ def test_what_only_the_host_can_tell(
     starter: Starter, given: Callable[[Config], Config], _source: str, config: Config, said: str, _told: str
 ) -> None:
     config = given(config)
-    assert [str(problem) for problem in options.problems(config)] == []
+    assert [str(problem) for problem in check.problems(config)] == []
     assert said in starter.complaint(conf.render(config))
 
 
@@ -665,6 +666,6 @@ def test_two_listeners_on_one_port(
             config["cluster"] = {"name": "C", "port": -1, **config.get("cluster", {}), "routes": CLUSTER["routes"]}
         said = starter.complaint(conf.render(config), clustered=listens_for_routes(config))
         assert ("address already in use" in said, said == "") == (not fits, fits), said
-        found = [(problem.stage, problem.fault) for problem in options.problems(config)]
+        found = [(problem.stage, problem.fault) for problem in check.problems(config)]
         assert len(found) == int(not fits), found
         assert all(stage is Stage.START and "is listened on for" in fault for stage, fault in found)

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from ansible_collections.rosey.nats.plugins.module_utils._bot import client_options
-from ansible_collections.rosey.nats.plugins.module_utils._server import options
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import reading
 
 ROOT = Path(__file__).parents[2]
 
@@ -102,8 +102,8 @@ def load(path: str) -> dict[str, Any]:
 def test_an_environment_has_the_guides_values_and_no_others(environment: str, profile: str) -> None:
     defaults = load("roles/nats_server/defaults/main.yml")
     inventory = load(f"inventories/{environment}/group_vars/{environment}/nats.yml")
-    effective = options.merge(
-        options.merge(defaults["nats_server_config_defaults"], inventory["nats_server_config"]),
+    effective = reading.merge(
+        reading.merge(defaults["nats_server_config_defaults"], inventory["nats_server_config"]),
         defaults["nats_server_profiles"][profile],
     )
     assert effective == {**EVERYWHERE, **ENVIRONMENTS[environment], **PROFILES[profile]}

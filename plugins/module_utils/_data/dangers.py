@@ -26,7 +26,8 @@ from ansible_collections.rosey.nats.plugins.module_utils._data.assets import (
     Stream,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action
-from ansible_collections.rosey.nats.plugins.module_utils._server import health, options, plan
+from ansible_collections.rosey.nats.plugins.module_utils._server import health, plan
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import reading
 
 # The word that accepts every danger, as going back does when a deployment failed.
 ALL = "all"
@@ -124,7 +125,7 @@ def find(situation: Situation) -> tuple[Danger, ...]:
 
 def accepting(names: Iterable[str], config: Mapping[str, t.Any]) -> Accepted:
     """Say which losses are accepted with these words; ALL accepts every one. config: that the server is given."""
-    words, known = set(names), options.canonical(config)
+    words, known = set(names), reading.canonical(config)
     rows = [row for name, row in DANGERS.items() if name in words and row.kind in (Kind.DESTROYS, Kind.HIDES)]
 
     def accepted(stream: Stream, consumer: Consumer | None) -> bool:
@@ -385,7 +386,7 @@ def _beyond_limits(config: Mapping[str, t.Any], streams: Sequence[Stream]) -> li
     for scope, block, concerned in scopes:
         for option, exceeds in _EXCEEDING.items():
             value = block.get(option)
-            limit = options.effective(found, value) if (found := options.find(_path(scope, option))) else value
+            limit = reading.effective(found, value) if (found := reading.find(_path(scope, option))) else value
             if isinstance(limit, int) and limit > 0 and (names := sorted(exceeds(concerned, limit))):
                 shown = value if not isinstance(value, bool) else "true"
                 said.append(
@@ -432,8 +433,8 @@ def _account_limits(config: Mapping[str, t.Any]) -> Iterator[tuple[str, Mapping[
 
 
 def _bytes(path: tuple[str, ...], value: t.Any) -> int | None:
-    option = options.find(path)
-    limit = options.effective(option, value) if option and value is not None else None
+    option = reading.find(path)
+    limit = reading.effective(option, value) if option and value is not None else None
     return limit if isinstance(limit, int) else None
 
 

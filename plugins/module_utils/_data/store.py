@@ -28,7 +28,8 @@ from pathlib import Path
 from ansible_collections.rosey.nats.plugins.module_utils._data import asset_changes, assets
 from ansible_collections.rosey.nats.plugins.module_utils._data.assets import Assets, Key
 from ansible_collections.rosey.nats.plugins.module_utils._host import process, system, typed
-from ansible_collections.rosey.nats.plugins.module_utils._server import archive, conf, options
+from ansible_collections.rosey.nats.plugins.module_utils._server import archive, conf
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import reading
 
 # The server keeps its data in this directory of its store_dir (server/jetstream.go, JetStreamStoreDir).
 DATA = "jetstream"
@@ -718,7 +719,7 @@ def _configured_store(running: process.Process, place: Path) -> str:
     if not file:
         return ""
     config = _seen(place, file)
-    parsed = options.canonical(
+    parsed = reading.canonical(
         conf.parse(
             system.read_text(config, "surrogateescape"),
             variables=process.environment(running),

@@ -8,7 +8,8 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import options, plan
+from ansible_collections.rosey.nats.plugins.module_utils._server import plan
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import model, reading
 
 # Where clients connect, what they prove themselves with, and what they may (processClientConnect and processConnect in
 # server/client.go, configureAuthorization in server/auth.go).
@@ -40,10 +41,10 @@ _UNLIMITED = float("inf")
 
 def changes(before: Mapping[str, t.Any], after: Mapping[str, t.Any]) -> tuple[str, ...]:
     """Name the options, in order, by whose change a client that is connected may no longer be. No value is in it."""
-    old, new = options.canonical(before), options.canonical(after)
+    old, new = reading.canonical(before), reading.canonical(after)
     found = {reason.option.partition(".")[0] for reason in plan.reasons(before, after)} & _DECIDES
     found |= {name for name in _DECIDES if _includes(old.get(name)) != _includes(new.get(name))}
-    found |= {options.INCLUDE} if old.get(options.INCLUDE) != new.get(options.INCLUDE) else set()
+    found |= {model.INCLUDE} if old.get(model.INCLUDE) != new.get(model.INCLUDE) else set()
     found |= {name for name, default in _LIMITS.items() if _limit(name, new, default) < _limit(name, old, default)}
     return tuple(sorted(found))
 
@@ -52,14 +53,14 @@ def _includes(value: t.Any) -> list[t.Any]:
     """Give what a block includes, on whatever level."""
     inner: list[t.Any] = value if isinstance(value, list) else []
     if isinstance(value, Mapping):
-        inner = [each for name, each in value.items() if name != options.INCLUDE]
-    own = [value[options.INCLUDE]] if isinstance(value, Mapping) and options.INCLUDE in value else []
+        inner = [each for name, each in value.items() if name != model.INCLUDE]
+    own = [value[model.INCLUDE]] if isinstance(value, Mapping) and model.INCLUDE in value else []
     return own + [found for each in inner for found in _includes(each)]
 
 
 def _limit(name: str, config: Mapping[str, t.Any], default: int) -> float:
-    option, value = options.find((name,)), config.get(name)
-    number = default if option is None or value is None else options.effective(option, value)
+    option, value = reading.find((name,)), config.get(name)
+    number = default if option is None or value is None else reading.effective(option, value)
     # a reference to the server's environment is known to nobody; 0 and less are no limit
     if isinstance(number, bool) or not isinstance(number, int | float):
         return _UNLIMITED

@@ -23,15 +23,16 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from ansible_collections.rosey.nats.plugins.module_utils._host.redaction import HIDDEN
-from ansible_collections.rosey.nats.plugins.module_utils._server import options, units
-from ansible_collections.rosey.nats.plugins.module_utils._server.options import (
+from ansible_collections.rosey.nats.plugins.module_utils._server import units
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import model, reading, table
+from ansible_collections.rosey.nats.plugins.module_utils._server.options.model import (
     INCLUDE,
     SPACES,
     VARIABLE,
     is_reference,
 )
 
-Path = options.Path
+Path = model.Path
 Include = Callable[[str], str]
 
 _DEEPEST = 100
@@ -667,7 +668,7 @@ class _Reader:
         hidden: list[_Scalar] = []
         secret_sources: set[int] = set()
         for scalar in reversed(self._scalars):  # a use comes after its definition
-            option, setting = options.find(scalar.path), scalar.setting
+            option, setting = reading.find(scalar.path), scalar.setting
             if (
                 (option.secret if option else not setting.used)
                 or id(setting) in secret_sources
@@ -802,17 +803,17 @@ def _plain(value: t.Any, path: Path, line: int = 1) -> t.Any:
         return {
             key: _included(setting) if key == INCLUDE else _plain(setting.value, (*path, key), setting.line)
             for key, setting in value.items()
-            if key == INCLUDE or not (setting.used and options.is_variable_alone((*path, key)))
+            if key == INCLUDE or not (setting.used and reading.is_variable_alone((*path, key)))
         }
     if isinstance(value, list):
         return [_plain(setting.value, (*path, index), setting.line) for index, setting in enumerate(value)]
-    option = options.find(path)
-    if isinstance(value, str) and option and option.kind is options.Kind.STORAGE_SIZE:
+    option = reading.find(path)
+    if isinstance(value, str) and option and option.kind is model.Kind.STORAGE_SIZE:
         try:
             return units.size(value, quoted=True)
         except units.UnitError as error:
             raise ConfError(line, f"the quoted size of {path[-1]} {error}") from error
-    if isinstance(value, str) and option and option.kind is options.Kind.SIZE and _is_size(value):
+    if isinstance(value, str) and option and option.kind is model.Kind.SIZE and _is_size(value):
         raise ConfError(line, f"{path[-1]} is a text, and the server takes no size that is quoted: remove the quotes")
     return value
 
@@ -889,8 +890,8 @@ def _scalar_text(value: t.Any, path: Path) -> str:
 
 
 def _text(value: str, path: Path) -> str:
-    option = options.find(path)
-    if option and option.kind in (options.Kind.SIZE, options.Kind.STORAGE_SIZE) and _is_size(value):
+    option = reading.find(path)
+    if option and option.kind in (model.Kind.SIZE, model.Kind.STORAGE_SIZE) and _is_size(value):
         return value
     if _SIMPLE_TEXT.fullmatch(value) and value.lower() not in _BOOLEANS and not (option and option.secret):
         return value
@@ -954,8 +955,8 @@ def _dotted(path: Path) -> str:
 
 def _secret_comments(text: str, comments: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     """Give, for each comment that seems to set a secret option or to hold credentials, the part to be hidden."""
-    names = {name for option in options.OPTIONS if option.secret for name in (option.name, *option.aliases)}
-    any_name = "|".join(sorted(names - {options.ANY_NAME}))
+    names = {name for option in table.OPTIONS if option.secret for name in (option.name, *option.aliases)}
+    any_name = "|".join(sorted(names - {model.ANY_NAME}))
     setting = re.compile(
         rf"""(?<![a-z0-9_])(?:{any_name})["']?\s*(?:[:=]\s*|\s(?=["']))|(?={_CREDENTIALS.pattern})""", re.IGNORECASE
     )

@@ -15,7 +15,8 @@ from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
-from ansible_collections.rosey.nats.plugins.module_utils._server import options, units
+from ansible_collections.rosey.nats.plugins.module_utils._server import units
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import lookup, model, reading
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ _OCSP_OF_CLIENTS = "ocsp_peer"
 
 def _read(config: Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Give a configuration under its canonical names, with the variables that it defines itself in their places."""
-    return options.canonical(options.resolved(config))
+    return reading.canonical(reading.resolved(config))
 
 
 def endpoints(config: Mapping[str, t.Any]) -> tuple[Endpoint, ...]:
@@ -63,19 +64,19 @@ def endpoints(config: Mapping[str, t.Any]) -> tuple[Endpoint, ...]:
     config: the mapping that is rendered. A port that the server picks at random (-1) is left out. UnknownError where a
     host or a port is not known.
     """
-    listeners = list(options.listeners(_read(config)))
+    listeners = list(lookup.listeners(_read(config)))
     for listener in listeners:
         _known(listener.option, listener.port, int)
         _known(listener.host_option, listener.host, str)
     return tuple(
-        Endpoint(each.purpose, each.option, each.host or options.ALL_ADDRESSES, each.port)
+        Endpoint(each.purpose, each.option, each.host or lookup.ALL_ADDRESSES, each.port)
         for each in listeners
         if each.port > 0
     )
 
 
 def _known(option: str, value: t.Any, kind: type) -> None:
-    if options.is_reference(value):
+    if model.is_reference(value):
         raise UnknownError(str(_unknown(option, value, _ADDRESS)))
     if not isinstance(value, kind) or isinstance(value, bool):
         raise UnknownError(f"{option} has no value that nats-server takes; correct it")
@@ -85,22 +86,22 @@ _ADDRESS = "an address that is known before the server starts: the gate asks it 
 _WRITABLE = "a path that is known before the server starts: its unit lets it write to no other"
 
 
-def _unknown(option: str, value: t.Any, wanted: str) -> options.Problem:
+def _unknown(option: str, value: t.Any, wanted: str) -> model.Problem:
     fault, remedy = "is a variable", "write the value itself"
-    return options.Problem(option, f"${value[options.VARIABLE]}", fault, wanted, remedy, options.Stage.RUN)
+    return model.Problem(option, f"${value[model.VARIABLE]}", fault, wanted, remedy, model.Stage.RUN)
 
 
-def unknown(config: Mapping[str, t.Any]) -> list[options.Problem]:
+def unknown(config: Mapping[str, t.Any]) -> list[model.Problem]:
     """Name the variables that stand in addresses of the server, where a deployment has to know the value."""
     known = _read(config)
     named = [("http_base_path", known.get("http_base_path"))]
-    for each in options.listeners(known):
+    for each in lookup.listeners(known):
         named += [(each.option, each.port), (each.host_option, each.host)]
-    found = [_unknown(option, value, _ADDRESS) for option, value in named if options.is_reference(value)]
+    found = [_unknown(option, value, _ADDRESS) for option, value in named if model.is_reference(value)]
     return list(dict.fromkeys(found))
 
 
-def problems(config: Mapping[str, t.Any]) -> list[options.Problem]:
+def problems(config: Mapping[str, t.Any]) -> list[model.Problem]:
     """Name what nats-server takes and the roles don't deploy.
 
     Variables where a value has to be known, and streams in the directory that the server takes where none is named.
@@ -108,16 +109,16 @@ def problems(config: Mapping[str, t.Any]) -> list[options.Problem]:
     found = unknown(config)
     found += [
         _unknown(".".join(map(str, path)), value, _WRITABLE)
-        for path, option, value in options.leaves(options.resolved(config))
-        if option.need in (Need.DIRECTORY, Need.PARENT) and options.is_reference(value)
+        for path, option, value in reading.leaves(reading.resolved(config))
+        if option.need in (Need.DIRECTORY, Need.PARENT) and model.is_reference(value)
     ]
     known = _read(config)
     block = known.get("jetstream")
     directory = (block.get("store_dir") if isinstance(block, Mapping) else None) or known.get("store_dir")
-    if options.jetstream_is_on(known) and not directory and not options.has_include(known):
+    if lookup.jetstream_is_on(known) and not directory and not reading.has_include(known):
         wanted = "a directory that stays: without one, streams are kept in /tmp and gone with the service"
         remedy = "set jetstream.store_dir"
-        found.append(options.Problem("jetstream", "", "has no store_dir", wanted, remedy, options.Stage.RUN))
+        found.append(model.Problem("jetstream", "", "has no store_dir", wanted, remedy, model.Stage.RUN))
     return found
 
 
@@ -126,7 +127,7 @@ def monitoring_url(config: Mapping[str, t.Any]) -> str | None:
     for endpoint in endpoints(config):
         if endpoint.purpose == "monitoring":
             scheme = endpoint.option.partition("_")[0]
-            host = "127.0.0.1" if options.is_wildcard(endpoint.host) else endpoint.host
+            host = "127.0.0.1" if lookup.is_wildcard(endpoint.host) else endpoint.host
             path = _read(config).get("http_base_path", "")
             _known("http_base_path", path, str)
             # as the server cleans it (server/opts.go, normalizeBasePath)
@@ -139,15 +140,15 @@ def client_url(config: Mapping[str, t.Any]) -> str | None:
     """Give the URL under which a client on the server's host reaches it, or None where the port is a random one."""
     for endpoint in endpoints(config):
         if endpoint.purpose == "clients":
-            is_here = options.is_wildcard(endpoint.host) or endpoint.host == "127.0.0.1"
+            is_here = lookup.is_wildcard(endpoint.host) or endpoint.host == "127.0.0.1"
             return f"nats://{'localhost' if is_here else _in_url(endpoint.host)}:{endpoint.port}"
     return None
 
 
 def paths(config: Mapping[str, t.Any]) -> Iterator[NeededPath]:
     """Name every path that the configuration gives, with what has to be there."""
-    for path, option, value in options.leaves(options.resolved(config)):
-        if option.need and isinstance(value, str) and value and not options.is_jwt(value):
+    for path, option, value in reading.leaves(reading.resolved(config)):
+        if option.need and isinstance(value, str) and value and not lookup.is_jwt(value):
             name = ".".join(map(str, path))
             yield NeededPath(name, value, option.need, _STORE if name in _STORES else "")
 
@@ -161,12 +162,12 @@ def one_spelling(config: Mapping[str, t.Any]) -> dict[str, t.Any]:
     return {name: _one_spelling((name,), value) for name, value in config.items()}
 
 
-def _one_spelling(path: options.Path, value: t.Any) -> t.Any:
+def _one_spelling(path: model.Path, value: t.Any) -> t.Any:
     if isinstance(value, Mapping):
         return {name: _one_spelling((*path, name), each) for name, each in value.items()}
     if isinstance(value, list):
         return [_one_spelling((*path, place), each) for place, each in enumerate(value)]
-    option = options.find(path)
+    option = reading.find(path)
     is_path = isinstance(value, str) and value and option is not None and option.need is not None
     # Python keeps two slashes at the beginning, of which the server knows nothing
     return re.sub("^//", "/", str(PurePosixPath(value))) if is_path else value
@@ -193,7 +194,7 @@ def stop(config: Mapping[str, t.Any]) -> Stop:
     """
     known = _read(config)
     if any(block in known for block in _PEER_BLOCKS):
-        return Stop("USR2", options.lame_duck_duration(known) // units.DURATION_UNITS["s"] + _SECONDS_TO_END)
+        return Stop("USR2", lookup.lame_duck_duration(known) // units.DURATION_UNITS["s"] + _SECONDS_TO_END)
     return Stop("INT", 3 * _SECONDS_TO_END)
 
 
@@ -202,14 +203,14 @@ def is_local(config: Mapping[str, t.Any]) -> bool:
     known = _read(config)
     if any(option in known for option in _OUTGOING_OPTIONS) or _asks_about_certificates(known):
         return False
-    hosts = [each.host for each in options.listeners(known)]
+    hosts = [each.host for each in lookup.listeners(known)]
     hosts += [_host_of_log(known["remote_syslog"])] if known.get("remote_syslog") else []
     return all(isinstance(host, str) and _is_loopback(host) for host in hosts)
 
 
 def _asks_about_certificates(known: Mapping[str, t.Any]) -> bool:
     return any(
-        path[-1] == _OCSP_OF_CLIENTS or _OCSP_OF_CLIENTS in path[:-1] for path, _option, _value in options.leaves(known)
+        path[-1] == _OCSP_OF_CLIENTS or _OCSP_OF_CLIENTS in path[:-1] for path, _option, _value in reading.leaves(known)
     )
 
 

@@ -22,11 +22,12 @@ from urllib.parse import urlsplit
 from ansible_collections.rosey.nats.plugins.module_utils._host import redaction, system
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding, Severity, errors_first, passed
 from ansible_collections.rosey.nats.plugins.module_utils._host.redaction import HIDDEN
-from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring, options, units
-from ansible_collections.rosey.nats.plugins.module_utils._server.options import Effect, Evidence, Option
+from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring, units
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import check, faults, model, proof, reading
+from ansible_collections.rosey.nats.plugins.module_utils._server.options.model import Effect, Evidence, Option
 
 Answer = monitoring.Answer
-Setting = tuple[options.Path, Option, t.Any]
+Setting = tuple[model.Path, Option, t.Any]
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Expectation:
     version: str | None = None
     settings: tuple[Setting, ...] = ()
     jetstream: bool | None = None
-    problems: Mapping[str, options.Problem] = field(default_factory=dict)
+    problems: Mapping[str, model.Problem] = field(default_factory=dict)
     since: Mark | None = None
     local_files: bool = True
     thresholds: Mapping[str, Threshold] = field(default_factory=dict)
@@ -119,7 +120,7 @@ class Snapshot:
     healthz: Answer
     jsz: Answer
     log: Log | None = None
-    seen: Mapping[options.Path, Seen] = field(default_factory=dict)
+    seen: Mapping[model.Path, Seen] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -161,9 +162,9 @@ def expect(
     """Make an expectation from a configuration as it is written; only what it says is expected."""
     return Expectation(
         version=version,
-        settings=tuple(options.leaves(config)),
-        jetstream=meant_jetstream(options.canonical(config)),
-        problems={problem.path: problem for problem in options.problems(config)},
+        settings=tuple(reading.leaves(config)),
+        jetstream=meant_jetstream(reading.canonical(config)),
+        problems={problem.path: problem for problem in check.problems(config)},
         since=since,
         local_files=local_files,
         thresholds=thresholds or {},
@@ -176,7 +177,7 @@ def meant_jetstream(config: Mapping[str, t.Any]) -> bool | None:
         return None
     value = config["jetstream"]
     if isinstance(value, Mapping):
-        return None if options.VARIABLE in value else value.get("enabled") is not False
+        return None if model.VARIABLE in value else value.get("enabled") is not False
     return value if isinstance(value, bool) else not str(value).lower().startswith("disable")
 
 
@@ -231,11 +232,11 @@ def with_jetstream(varz: Answer, jsz: Answer | None) -> Answer:
 
 def denied(config: Mapping[str, t.Any], varz: Answer) -> Iterator[tuple[Setting, Finding]]:
     """Give the settings of a configuration of which /varz shows another value, each with what it shows."""
-    jetstream = meant_jetstream(options.canonical(config))
-    for setting in options.leaves(config):
+    jetstream = meant_jetstream(reading.canonical(config))
+    for setting in reading.leaves(config):
         path, option, value = setting
         is_off = path[0] == "jetstream" and path not in _JETSTREAM_SWITCHES and not jetstream
-        if is_off or options.evidence(option, value, reloaded=_has_reloaded(varz)) is not Evidence.VARZ:
+        if is_off or proof.evidence(option, value, reloaded=_has_reloaded(varz)) is not Evidence.VARZ:
             continue
         finding = _judged_by_varz(setting, varz).finding
         if finding:
@@ -296,18 +297,18 @@ def _compared(name: str, wanted: str, found: str, remedy: str) -> _Verdict:
 def _judged(setting: Setting, snapshot: Snapshot, expectation: Expectation, *, reloaded: bool) -> _Verdict:
     path, option, value = setting
     trust = _Verdict(_dotted(path), holds=None)
-    is_reference = isinstance(value, Mapping) and options.VARIABLE in value
+    is_reference = isinstance(value, Mapping) and model.VARIABLE in value
     if is_reference or (path[0] == "jetstream" and not expectation.jetstream):
         return trust
     problem = expectation.problems.get(trust.name)
-    if problem and options.kind_of(option, value) is None:
+    if problem and faults.kind_of(option, value) is None:
         # The server may have taken it for something else, as it does a duration without a unit.
         found = f"{problem.value} in the configuration, which {problem.fault}"
         return _Verdict(trust.name, holds=False, finding=Finding(trust.name, problem.expected, found, problem.remedy))
-    if options.evidence(option, value, reloaded=reloaded) is Evidence.VARZ:
+    if proof.evidence(option, value, reloaded=reloaded) is Evidence.VARZ:
         by_varz = _judged_by_varz(setting, snapshot.varz)
         # That a user or a certificate is there does not prove that it is the one that was meant.
-        if not (by_varz.holds and option.unit is options.Unit.PRESENCE and not isinstance(value, bool)):
+        if not (by_varz.holds and option.unit is model.Unit.PRESENCE and not isinstance(value, bool)):
             return by_varz
     seen = snapshot.seen.get(path)
     if seen:
@@ -317,10 +318,10 @@ def _judged(setting: Setting, snapshot: Snapshot, expectation: Expectation, *, r
 
 def _judged_by_varz(setting: Setting, varz: Answer) -> _Verdict:
     path, option, value = setting
-    name, wanted = _dotted(path), options.expected(option, value)
+    name, wanted = _dotted(path), proof.expected(option, value)
     try:
-        found = options.shown(option, varz)
-        if options.agrees(wanted, found):
+        found = proof.shown(option, varz)
+        if proof.agrees(wanted, found):
             return _Verdict(name, holds=True)
         shown = shown_text(option, found)
     except (TypeError, ValueError):
@@ -345,7 +346,7 @@ def _judged_by_log(
 def _judged_by_line(setting: Setting, log: Log) -> _Verdict | None:
     """Judge by what the server logged when it reloaded; None where it logged nothing about this option."""
     path, option, value = setting
-    line = options.reload_line(option, value)
+    line = proof.reload_line(option, value)
     if "{}" not in option.log:
         told = any(message.startswith(line) for message in log.since_mark)
         return _Verdict(_dotted(path), holds=True) if told else None
@@ -545,7 +546,7 @@ MEASURES: Mapping[str, Measure] = {
 def shown_text(option: Option, value: t.Any) -> str:
     """Show a value of /varz, or one that was meant, to a person."""
     # The hosts of URLs, and whether a password is there, are no secret.
-    if option.secret and option.unit not in (options.Unit.URL_HOSTS, options.Unit.PRESENCE):
+    if option.secret and option.unit not in (model.Unit.URL_HOSTS, model.Unit.PRESENCE):
         return HIDDEN
     if isinstance(value, tuple):
         return ":".join("*" if part is None else shown_text(option, part) for part in value)
@@ -553,13 +554,13 @@ def shown_text(option: Option, value: t.Any) -> str:
         return f"[{', '.join(shown_text(option, part) for part in value)}]"
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int) and option.unit is options.Unit.NANOSECONDS:
+    if isinstance(value, int) and option.unit is model.Unit.NANOSECONDS:
         return units.duration_text(value)
     # A name may hold bytes that are no UTF-8, and a result is UTF-8.
     return str(value).encode("utf-8", "surrogateescape").decode("utf-8", "replace") or '""'
 
 
-def _dotted(path: options.Path) -> str:
+def _dotted(path: model.Path) -> str:
     return ".".join(str(part) for part in path)
 
 

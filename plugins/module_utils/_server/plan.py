@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping, Set
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import gate, redaction
 from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action, Reason
-from ansible_collections.rosey.nats.plugins.module_utils._server import conf, health, options
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf, health
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import faults, model, reading
 
 _DEFAULT_STORE = "/tmp/nats"  # noqa: S108  # not written here: the server's own default (server/jetstream.go)
 
@@ -26,7 +27,7 @@ def reasons(
     A comment, an order or another spelling of the same value is no difference.
     varz: of the server that has loaded the first one; what it shows counts more than what was loaded.
     """
-    old, new = _plain(options.canonical(before), ()), _plain(options.canonical(after), ())
+    old, new = _plain(reading.canonical(before), ()), _plain(reading.canonical(after), ())
     shown = {path: finding for (path, _option, _value), finding in health.denied(old, dict(varz))} if varz else {}
     return tuple(_reasons(old, new, shown))
 
@@ -39,9 +40,9 @@ def jetstream_block(config: Mapping[str, t.Any]) -> Mapping[str, t.Any]:
 
 def store_limit(config: Mapping[str, t.Any], name: str) -> int | None:
     """Give the bytes of a limit of JetStream; None where the configuration leaves it to the server."""
-    option = options.find(("jetstream", name))
+    option = reading.find(("jetstream", name))
     value = jetstream_block(config).get(name)
-    limit = options.effective(option, value) if option and value is not None else None
+    limit = reading.effective(option, value) if option and value is not None else None
     return limit if isinstance(limit, int) else None
 
 
@@ -51,14 +52,14 @@ def store_directory(config: Mapping[str, t.Any]) -> str | None:
     None where a variable gives it, whose value only the server knows.
     """
     directory = jetstream_block(config).get("store_dir") or config.get("store_dir") or _DEFAULT_STORE
-    if options.is_reference(directory):
+    if model.is_reference(directory):
         return None
     # Go's path.Clean folds the two slashes at the beginning that Python keeps
     return posixpath.join(re.sub("^//", "/", posixpath.normpath(str(directory))), "jetstream")
 
 
 def _reasons(
-    before: Mapping[str, t.Any], after: Mapping[str, t.Any], shown: Mapping[options.Path, gate.Finding]
+    before: Mapping[str, t.Any], after: Mapping[str, t.Any], shown: Mapping[model.Path, gate.Finding]
 ) -> Iterator[Reason]:
     old, new = _settings(before), _settings(after)
     blocks_before, blocks_after = _blocks(before), _blocks(after)
@@ -66,8 +67,8 @@ def _reasons(
         is_same = old.get(path) == new.get(path) or path in blocks_before & blocks_after  # one of these is empty
         if is_same and path not in shown:
             continue
-        option = options.find(path)
-        secret = option.secret if option else path[-1] != options.INCLUDE
+        option = reading.find(path)
+        secret = option.secret if option else path[-1] != model.INCLUDE
         now = shown.get(path)
         yield Reason(
             option=".".join(str(part) for part in path),
@@ -77,11 +78,11 @@ def _reasons(
         )
 
 
-def _action(path: options.Path, blocks: Set[options.Path], *, comes_or_goes: bool) -> Action:
+def _action(path: model.Path, blocks: Set[model.Path], *, comes_or_goes: bool) -> Action:
     """Give what a change of this option asks for. blocks: those that are added or removed."""
     around = [path[:length] for length in range(1, len(path)) if path[:length] in blocks]
-    holders = [options.find(block) for block in around]
-    option = options.find(path)
+    holders = [reading.find(block) for block in around]
+    option = reading.find(path)
     taken = option and (option.reloadable or (option.with_block and around)) and not (option.stays and comes_or_goes)
     return (
         Action.RELOAD
@@ -90,25 +91,25 @@ def _action(path: options.Path, blocks: Set[options.Path], *, comes_or_goes: boo
     )
 
 
-def _blocks(value: t.Any, path: options.Path = ()) -> set[options.Path]:
+def _blocks(value: t.Any, path: model.Path = ()) -> set[model.Path]:
     """Give the paths of all blocks of a canonical configuration."""
-    if isinstance(value, Mapping) and options.VARIABLE not in value:
+    if isinstance(value, Mapping) and model.VARIABLE not in value:
         inner = (_blocks(each, (*path, name)) for name, each in value.items())
         return {path}.union(*inner)
     if isinstance(value, list):
-        return set[options.Path]().union(*(_blocks(each, (*path, place)) for place, each in enumerate(value)))
+        return set[model.Path]().union(*(_blocks(each, (*path, place)) for place, each in enumerate(value)))
     return set()
 
 
-def _plain(value: t.Any, path: options.Path) -> t.Any:
+def _plain(value: t.Any, path: model.Path) -> t.Any:
     """Write a canonical configuration in the one way of several that mean the same to the server."""
-    option = options.find(path) if path else None
+    option = reading.find(path) if path else None
     if isinstance(value, Mapping):
         return _without_listen({name: _plain(each, (*path, name)) for name, each in value.items()}, path)
     if isinstance(value, list):
         items = [_plain(each, (*path, place)) for place, each in enumerate(value)]
         return sorted(items, key=_spelled) if option and option.any_order else items
-    if option and option.any_order and isinstance(path[-1], str) and options.kind_of(option, value):
+    if option and option.any_order and isinstance(path[-1], str) and faults.kind_of(option, value):
         return [value]  # one text instead of a list of it
     return value
 
@@ -122,25 +123,25 @@ def _spelled(value: t.Any) -> str:
     return json.dumps(value, default=str)
 
 
-def _without_listen(block: dict[str, t.Any], path: options.Path) -> dict[str, t.Any]:
-    option, value = options.find((*path, "listen")), block.get("listen")
-    if option is None or value is None or options.kind_of(option, value) is None or isinstance(value, Mapping):
+def _without_listen(block: dict[str, t.Any], path: model.Path) -> dict[str, t.Any]:
+    option, value = reading.find((*path, "listen")), block.get("listen")
+    if option is None or value is None or faults.kind_of(option, value) is None or isinstance(value, Mapping):
         return block
-    host, port = options.effective(option, value)
+    host, port = reading.effective(option, value)
     named = {"host": host, "port": port} if host else {"port": port}
     return {**{name: each for name, each in block.items() if name not in ("listen", "host", "port")}, **named}
 
 
 def _settings(config: Mapping[str, t.Any]) -> dict[tuple[str | int, ...], t.Any]:
-    settings = {path: options.effective(option, value) for path, option, value in options.leaves(config)}
+    settings = {path: reading.effective(option, value) for path, option, value in reading.leaves(config)}
     return {**settings, **dict(_includes(config, ()))}
 
 
-def _includes(value: t.Any, path: options.Path) -> Iterator[tuple[options.Path, t.Any]]:
+def _includes(value: t.Any, path: model.Path) -> Iterator[tuple[model.Path, t.Any]]:
     """Give the files that are included, of which nobody knows here what they hold."""
     inner = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
     for name, each in inner:
-        if name == options.INCLUDE:
+        if name == model.INCLUDE:
             yield (*path, name), [each] if isinstance(each, str) else each
         else:
             yield from _includes(each, (*path, name))

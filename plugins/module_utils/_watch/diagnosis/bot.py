@@ -27,7 +27,8 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import (
     service,
     unit_checks,
 )
-from ansible_collections.rosey.nats.plugins.module_utils._server import footprint, monitoring, options
+from ansible_collections.rosey.nats.plugins.module_utils._server import footprint, monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import reading
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.bot_evidence import (
     SECTION,
     BrokenError,
@@ -548,7 +549,7 @@ class _Accepted:
     @staticmethod
     def of(config: Mapping[str, t.Any]) -> _Accepted:
         """Read the configuration."""
-        given = options.canonical(config)
+        given = reading.canonical(config)
         blocks = [given.get("authorization"), *_values(given.get("accounts"))]
         known = [block for block in blocks if isinstance(block, Mapping)]
         users = [user for block in known for user in (block, *_items(block.get("users"))) if isinstance(user, Mapping)]

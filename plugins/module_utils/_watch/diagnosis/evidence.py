@@ -16,7 +16,8 @@ from pathlib import Path
 from ansible_collections.rosey.nats.plugins.module_utils._host import redaction, system, unit_file
 from ansible_collections.rosey.nats.plugins.module_utils._host.service import RunCommand, properties, why_broken
 from ansible_collections.rosey.nats.plugins.module_utils._host.system import Account
-from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring, options
+from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import reading
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import NotSeenError, seen
 
 SECONDS = 3.0
@@ -132,7 +133,7 @@ def ask_server(
 
 def end_of_log(config: Mapping[str, t.Any], most: int) -> str:
     """Give the end of a server's log, at most so many bytes; empty where it writes no file. NotSeenError."""
-    named = options.canonical(config).get("log_file")
+    named = reading.canonical(config).get("log_file")
     if not isinstance(named, str) or not named.startswith("/"):
         return ""
     path = Path(named)

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_health, round_trip
 from ansible_collections.rosey.nats.plugins.module_utils._host import process
-from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring, options
+from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import reading
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import (
     bot_evidence,
     evidence,
@@ -244,7 +245,7 @@ def _swapped(pid: int) -> int:
 
 
 def _traced(server: server_evidence.Evidence) -> tuple[str, ...]:
-    config = options.canonical(server.config) if isinstance(server.config, Mapping) else {}
+    config = reading.canonical(server.config) if isinstance(server.config, Mapping) else {}
     return tuple(name for name in ("trace", "trace_verbose") if config.get(name) is True)
 
 

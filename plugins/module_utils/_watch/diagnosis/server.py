@@ -20,7 +20,8 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import (
     unit_file,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
-from ansible_collections.rosey.nats.plugins.module_utils._server import health, options
+from ansible_collections.rosey.nats.plugins.module_utils._server import health
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import check, model
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.evidence import Unit
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.server_evidence import (
     COMMAND_LINE,
@@ -331,15 +332,15 @@ def _left(place: Place) -> str:
 def _ask_configuration(evidence: Evidence) -> Iterator[Cause]:
     if evidence.config is None:
         return
-    found = [] if evidence.fault else options.problems(seen(evidence.config))
+    found = [] if evidence.fault else check.problems(seen(evidence.config))
     yield from _refused_at_start(
-        evidence, [str(problem) for problem in found if problem.stage is not options.Stage.CHECK]
+        evidence, [str(problem) for problem in found if problem.stage is not model.Stage.CHECK]
     )
     trial = None if isinstance(evidence.tested, NotSeenError) else evidence.tested
     said = ""
     if trial and trial.status and not _is_of_a_path(trial.said, evidence):
         said = f"{evidence.binary.path} -t: {trial.said.splitlines()[-1] if trial.said else trial.status}"
-    by_table = [str(problem) for problem in found if problem.stage is options.Stage.CHECK]
+    by_table = [str(problem) for problem in found if problem.stage is model.Stage.CHECK]
     if evidence.fault:
         by_table.append(f"{evidence.config_file}: {evidence.fault}")
     if said or by_table:

@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.rosey.nats.plugins.module_utils._data import assets, dangers
 from ansible_collections.rosey.nats.plugins.module_utils._data.assets import Consumer, Limits, Stream
 from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action
-from ansible_collections.rosey.nats.plugins.module_utils._server import options
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import reading
 
 Config = dict[str, Any]
 
@@ -59,9 +59,9 @@ def find(
 ) -> dict[str, dangers.Danger]:
     ran_with = ON if isinstance(before, str) else before
     situation = dangers.Situation(
-        after=options.canonical(after),
+        after=reading.canonical(after),
         action=action,
-        before=None if ran_with is None else options.canonical(ran_with),
+        before=None if ran_with is None else reading.canonical(ran_with),
         held=assets.of(streams),
         stored=None if stored is None else assets.of(stored or streams),
         proven=None if proven is None else assets.of(proven),
@@ -381,9 +381,9 @@ def test_what_is_encrypted_anew_could_not_be_read_without_the_key(
     before: Config, after: Config, *, expected: bool
 ) -> None:
     situation = dangers.Situation(
-        after=options.canonical(after),
+        after=reading.canonical(after),
         action=Action.RESTART,
-        before=options.canonical(before),
+        before=reading.canonical(before),
         held=assets.of([CHAT]),
         stored=assets.of([CHAT]),
     )

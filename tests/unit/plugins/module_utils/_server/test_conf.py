@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import unit_file
-from ansible_collections.rosey.nats.plugins.module_utils._server import conf, options, units
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf, units
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import model, reading
 
 PRODUCTION_TEXT = """\
 # NATS Server Configuration - Production
@@ -406,7 +407,7 @@ names = st.one_of(
     st.sampled_from(["port", "server_name", "max_payload", "include", "true", "users", "cluster"]),
     st.text(st.characters(codec="utf-8", exclude_characters="\0'")),
     st.text(st.characters(codec="utf-8", exclude_characters='\0"')),
-).filter(lambda name: name not in (options.VARIABLE, options.INCLUDE))
+).filter(lambda name: name not in (model.VARIABLE, model.INCLUDE))
 scalars = st.one_of(
     texts,
     st.sampled_from(["yes", "10M", "2m", "$HOME", "$2a$x", "1.5", "-", "include", "a'b", "x#y", "(", "127.0.0.1:1"]),
@@ -429,8 +430,8 @@ def _meaning(value: t.Any, path: conf.Path = ()) -> t.Any:
         return {key: _meaning(entry, (*path, key)) for key, entry in value.items()}
     if isinstance(value, list):
         return [_meaning(entry, (*path, index)) for index, entry in enumerate(value)]
-    option = options.find(path)
-    if isinstance(value, str) and option and option.kind is options.Kind.SIZE:
+    option = reading.find(path)
+    if isinstance(value, str) and option and option.kind is model.Kind.SIZE:
         try:
             return units.size(value, quoted=False)
         except units.UnitError:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need
-from ansible_collections.rosey.nats.plugins.module_utils._server import footprint, options
+from ansible_collections.rosey.nats.plugins.module_utils._server import footprint
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import model, table
 
 Config = dict[str, Any]
 
@@ -170,14 +171,14 @@ def test_what_the_roles_do_not_deploy(config: Config, expected: list[str]) -> No
     assert [each.partition(";")[0] for each in found] == expected
 
 
-def is_a_path(option: options.Option) -> bool:
+def is_a_path(option: model.Option) -> bool:
     """Tell by its name and format whether an option is one that names a file or a directory."""
     named = re.search(r"(^|_)(dir|file|store)$|file_dir$|^credentials$", option.name)
-    return bool(named) or any(form.format is options.Format.FILE for form in option.forms)
+    return bool(named) or any(form.format is model.Format.FILE for form in option.forms)
 
 
 def test_each_option_that_names_a_path_says_what_has_to_be_there() -> None:
-    rows = [option for option in options.OPTIONS if option.forms and option.kind is options.Kind.TEXT]
+    rows = [option for option in table.OPTIONS if option.forms and option.kind is model.Kind.TEXT]
     assert [option.name for option in rows if is_a_path(option) != (option.need is not None)] == []
 
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import redaction
-from ansible_collections.rosey.nats.plugins.module_utils._server import health, monitoring, options
+from ansible_collections.rosey.nats.plugins.module_utils._server import health, monitoring
 from ansible_collections.rosey.nats.plugins.module_utils._server.health import (
     Log,
     Mark,
@@ -24,6 +24,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._server.health import (
     Snapshot,
     Threshold,
 )
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import model, table
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import (
     JSZ,
     SERVER_ID,
@@ -51,7 +52,7 @@ def judge(
     healthz: Mapping[str, Any] | None = None,
     jsz: Mapping[str, Any] | None = None,
     log: Log | None = None,
-    seen: Mapping[options.Path, Seen] | None = None,
+    seen: Mapping[model.Path, Seen] | None = None,
     **expected: Any,
 ) -> health.Judgement:
     snapshot = Snapshot({**VARZ, **(varz or {})}, {**OK, **(healthz or {})}, {**JSZ, **(jsz or {})}, log, seen or {})
@@ -462,7 +463,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=5,
 )
-FIELDS = sorted({name.split(".")[0] for option in options.OPTIONS for name in option.varz.split("+") if name})
+FIELDS = sorted({name.split(".")[0] for option in table.OPTIONS for name in option.varz.split("+") if name})
 
 
 @given(st.dictionaries(st.sampled_from(FIELDS), JSON), st.dictionaries(st.sampled_from(["meta_cluster"]), JSON))
@@ -790,8 +791,8 @@ def test_the_last_words_of_a_server_that_ended(tmp_path: Path, log: str | None, 
 
 
 def test_every_effect_of_the_table_is_looked_at() -> None:
-    looked_at = {options.Effect.LOG_FILE, *health._LOOKS, *health._LOG_EFFECTS}
-    assert looked_at == set(options.Effect)
+    looked_at = {model.Effect.LOG_FILE, *health._LOOKS, *health._LOG_EFFECTS}
+    assert looked_at == set(model.Effect)
 
 
 def test_the_report_names_no_option_twice() -> None:

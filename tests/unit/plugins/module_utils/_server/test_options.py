@@ -10,32 +10,40 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import options
-from ansible_collections.rosey.nats.plugins.module_utils._server.options import Effect, Evidence, Kind, Stage
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import (
+    check,
+    faults,
+    formats,
+    model,
+    proof,
+    reading,
+    table,
+)
+from ansible_collections.rosey.nats.plugins.module_utils._server.options.model import Effect, Evidence, Kind, Stage
 
 Config = dict[str, t.Any]
 
 # How long a case takes depends on what else the machine does.
 patiently = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
-ROWS: dict[str, list[options.Option]] = {}
-for row in options.OPTIONS:
+ROWS: dict[str, list[model.Option]] = {}
+for row in table.OPTIONS:
     ROWS.setdefault(row.block, []).append(row)
 
-USER_KEY = options.FORMATS[options.Format.USER_KEY].example
-ACCOUNT_KEY = options.FORMATS[options.Format.ACCOUNT_KEY].example
+USER_KEY = formats.FORMATS[model.Format.USER_KEY].example
+ACCOUNT_KEY = formats.FORMATS[model.Format.ACCOUNT_KEY].example
 VARIABLE = {"$variable": "NAME"}
 OPERATED = {"operator": "o.jwt", "system_account": "A"}
 MARKER = "hunter2marker"
 
 
-def named(*path: str | int) -> options.Option:
-    option = options.find(path)
+def named(*path: str | int) -> model.Option:
+    option = reading.find(path)
     assert option, path
     return option
 
 
-def forms_of(option: options.Option) -> list[options.Form]:
+def forms_of(option: model.Option) -> list[model.Form]:
     return [*option.forms, *(item for form in option.forms for item in form.items)]
 
 
@@ -49,26 +57,26 @@ def test_the_table_has_each_name_of_a_block_once() -> None:
 
 
 def test_the_table_refers_to_blocks_and_options_that_it_has() -> None:
-    for option in options.OPTIONS:
+    for option in table.OPTIONS:
         for form in forms_of(option):
             assert not form.block or form.block in ROWS, option
             assert set(form.without) <= {row.name for row in ROWS.get(form.block, [])}, option
-    for rule in options.RULES:
+    for rule in table.RULES:
         assert set(rule.options) <= {row.name for row in ROWS[rule.block]}, rule
-    for path, place in options.PLACES.items():
+    for path, place in table.PLACES.items():
         parent = named(*path)
         inner = next(form.block for form in forms_of(parent) if form.block)
-        names = {row.name for row in ROWS[inner]} | {options.ANY_NAME}
+        names = {row.name for row in ROWS[inner]} | {model.ANY_NAME}
         assert place.fixed | place.varz.keys() | place.log.keys() <= names, path
 
 
 def test_an_option_without_a_form_says_why() -> None:
-    assert all(option.note for option in options.OPTIONS if not option.forms)
+    assert all(option.note for option in table.OPTIONS if not option.forms)
 
 
-@pytest.mark.parametrize("format_", options.Format)
-def test_the_example_of_a_format_is_accepted(format_: options.Format) -> None:
-    assert options.FORMATS[format_].accepts(options.FORMATS[format_].example)
+@pytest.mark.parametrize("format_", model.Format)
+def test_the_example_of_a_format_is_accepted(format_: model.Format) -> None:
+    assert formats.FORMATS[format_].accepts(formats.FORMATS[format_].example)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +171,7 @@ def test_the_example_of_a_format_is_accepted(format_: options.Format) -> None:
     ],
 )
 def test_format(format_: str, text: str, accepted: bool) -> None:
-    assert options.FORMATS[options.Format(format_)].accepts(text) is accepted
+    assert formats.FORMATS[model.Format(format_)].accepts(text) is accepted
 
 
 # --- find ------------------------------------------------------------------------------------------------------------
@@ -186,7 +194,7 @@ def test_format(format_: str, text: str, accepted: bool) -> None:
         (("resolver_preload", "ABC"), "resolver_preload", "*"),
     ],
 )
-def test_find(path: options.Path, block: str, name: str) -> None:
+def test_find(path: model.Path, block: str, name: str) -> None:
     option = named(*path)
     assert (option.block, option.name) == (block, name)
 
@@ -206,8 +214,8 @@ def test_find(path: options.Path, block: str, name: str) -> None:
         ("resolver", "DIR"),
     ],
 )
-def test_find_nothing(path: options.Path) -> None:
-    assert options.find(path) is None
+def test_find_nothing(path: model.Path) -> None:
+    assert reading.find(path) is None
 
 
 @pytest.mark.parametrize(
@@ -266,7 +274,7 @@ def test_canonical(config: Config, expected: Config | None) -> None:
         "accounts": {"accounts": {"App": {"users": [{"user": "u", "password": "p"}]}}},
     }
     wanted = known[next(iter(config))] if expected is None else expected
-    found = options.canonical(config)
+    found = reading.canonical(config)
     assert found == wanted
     assert list(found) == list(wanted)
 
@@ -292,14 +300,14 @@ def test_canonical(config: Config, expected: Config | None) -> None:
 )
 def test_merge(base: Config, over: Config, expected: Config | None) -> None:
     wanted = {"jetstream": {"max_mem": 2, "domain": "a"}} if expected is None else expected
-    assert options.merge(base, over) == wanted
+    assert reading.merge(base, over) == wanted
 
 
 def spellings(name: str) -> st.SearchStrategy[str]:
     return st.sampled_from([name, name.upper(), name.title()])
 
 
-def values(option: options.Option, depth: int) -> st.SearchStrategy[t.Any]:
+def values(option: model.Option, depth: int) -> st.SearchStrategy[t.Any]:
     simple = st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=5), st.lists(st.text(max_size=2)))
     inner = next((form.block for form in forms_of(option) if form.block), None)
     if inner is None or depth == 0:
@@ -310,8 +318,8 @@ def values(option: options.Option, depth: int) -> st.SearchStrategy[t.Any]:
 def blocks(block: str, depth: int) -> st.SearchStrategy[Config]:
     free = st.sampled_from(["a", "A", "$include"])
 
-    def entry(option: options.Option) -> st.SearchStrategy[tuple[str, t.Any]]:
-        keys = [free] if option.name == options.ANY_NAME else list(map(spellings, (option.name, *option.aliases)))
+    def entry(option: model.Option) -> st.SearchStrategy[tuple[str, t.Any]]:
+        keys = [free] if option.name == model.ANY_NAME else list(map(spellings, (option.name, *option.aliases)))
         return st.tuples(st.one_of(keys), values(option, depth))
 
     return st.lists(st.sampled_from(ROWS[block]).flatmap(entry), max_size=5).map(dict)
@@ -343,8 +351,8 @@ def wins(over: Config, merged: Config) -> bool:
 @patiently
 @given(CONFIGS)
 def test_canonical_is_idempotent(config: Config) -> None:
-    once = options.canonical(config)
-    assert options.canonical(once) == once
+    once = reading.canonical(config)
+    assert reading.canonical(once) == once
     known = {option.name for option in ROWS["top"]}
     assert all(key in known for key in once if key.lower() in known and key not in ("SYSTEM_ACCOUNT", "System_Account"))
 
@@ -353,19 +361,19 @@ def test_canonical_is_idempotent(config: Config) -> None:
 @given(CONFIGS, CONFIGS)
 def test_merge_is_idempotent_and_over_wins(base: Config, over: Config) -> None:
     before = copy.deepcopy((base, over))
-    merged = options.merge(base, over)
+    merged = reading.merge(base, over)
     assert (base, over) == before
-    assert options.merge(merged, over) == merged
+    assert reading.merge(merged, over) == merged
     assert not has_none(merged)
-    assert wins(options.canonical(over), merged)
+    assert wins(reading.canonical(over), merged)
 
 
 @patiently
 @given(CONFIGS, CONFIGS, CONFIGS)
 def test_merge_with_the_names_of_the_server_is_that_of_the_one_name(base: Config, over: Config, last: Config) -> None:
-    canonical = [options.canonical(config) for config in (base, over, last)]
-    merged = options.merge(options.merge(base, over), last)
-    assert merged == options.merge(options.merge(canonical[0], canonical[1]), canonical[2])
+    canonical = [reading.canonical(config) for config in (base, over, last)]
+    merged = reading.merge(reading.merge(base, over), last)
+    assert merged == reading.merge(reading.merge(canonical[0], canonical[1]), canonical[2])
 
 
 # --- leaves, effective, expected, shown, agrees ----------------------------------------------------------------------
@@ -384,7 +392,7 @@ def test_leaves() -> None:
         "max_payload": VARIABLE,
         "mappings": {"a.b": "c"},
     }
-    assert [(path, value) for path, _option, value in options.leaves(config)] == [
+    assert [(path, value) for path, _option, value in reading.leaves(config)] == [
         (("host",), "127.0.0.1"),
         (("jetstream", "max_mem"), "2G"),
         (("jetstream", "limits", "max_ha_assets"), 5),
@@ -400,28 +408,28 @@ def test_leaves() -> None:
 
 
 def test_leaves_of_a_list_that_is_not_of_blocks_alone() -> None:
-    found = [(path, value) for path, _option, value in options.leaves({"authorization": {"users": [5, {"user": "u"}]}})]
+    found = [(path, value) for path, _option, value in reading.leaves({"authorization": {"users": [5, {"user": "u"}]}})]
     assert found == [(("authorization", "users", 0), 5), (("authorization", "users", 1, "user"), "u")]
 
 
 @pytest.mark.parametrize("allow_non_tls, varz", [(False, "tls_required"), (True, "")])
 def test_leaves_know_when_varz_is_silent(allow_non_tls: bool, varz: str) -> None:
     config = {"tls": {"cert_file": "a"}, "allow_non_tls": allow_non_tls}
-    assert next(option.varz for path, option, _value in options.leaves(config) if path[-1] == "cert_file") == varz
+    assert next(option.varz for path, option, _value in reading.leaves(config) if path[-1] == "cert_file") == varz
 
 
 @patiently
 @given(CONFIGS)
 def test_every_leaf_is_found_by_its_path_and_has_a_meaning_and_evidence(config: Config) -> None:
-    for path, option, value in options.leaves(config):
-        found = options.find(path)
+    for path, option, value in reading.leaves(config):
+        found = reading.find(path)
         assert found
         assert (found.block, found.name) == (option.block, option.name)
-        options.effective(option, value)
-        if options.evidence(option, value, reloaded=False) is Evidence.VARZ:
-            options.expected(option, value)
-        if options.evidence(option, value, reloaded=True) is Evidence.LOG:
-            assert options.reload_line(option, value)
+        reading.effective(option, value)
+        if proof.evidence(option, value, reloaded=False) is Evidence.VARZ:
+            proof.expected(option, value)
+        if proof.evidence(option, value, reloaded=True) is Evidence.LOG:
+            assert proof.reload_line(option, value)
 
 
 SHOWN = [
@@ -479,9 +487,9 @@ def test_a_value_is_the_one_that_varz_shows(
     path: str, value: t.Any, meaning: t.Any, expected: t.Any, varz: Config
 ) -> None:
     option = named(*(int(part) if part.isdecimal() else part for part in path.split(".")))
-    assert options.effective(option, value) == meaning
-    assert options.expected(option, value) == expected
-    assert options.agrees(options.expected(option, value), options.shown(option, varz))
+    assert reading.effective(option, value) == meaning
+    assert proof.expected(option, value) == expected
+    assert proof.agrees(proof.expected(option, value), proof.shown(option, varz))
 
 
 @pytest.mark.parametrize(
@@ -502,13 +510,13 @@ def test_a_value_is_the_one_that_varz_shows(
 )
 def test_another_value_is_not(path: str, value: t.Any, varz: Config) -> None:
     option = named(*(int(part) if part.isdecimal() else part for part in path.split(".")))
-    assert options.evidence(option, value, reloaded=False) is Evidence.VARZ
-    assert not options.agrees(options.expected(option, value), options.shown(option, varz))
+    assert proof.evidence(option, value, reloaded=False) is Evidence.VARZ
+    assert not proof.agrees(proof.expected(option, value), proof.shown(option, varz))
 
 
 @pytest.mark.parametrize("value", [VARIABLE, "banana", None, [], {"a": 1}])
 def test_what_an_option_does_not_accept_means_itself(value: t.Any) -> None:
-    assert options.effective(named("max_payload"), value) is value
+    assert reading.effective(named("max_payload"), value) is value
 
 
 # --- evidence --------------------------------------------------------------------------------------------------------
@@ -545,8 +553,8 @@ def test_what_an_option_does_not_accept_means_itself(value: t.Any) -> None:
 )
 def test_evidence(path: str, value: t.Any, started: Evidence, reloaded: Evidence) -> None:
     option = named(*path.split("."))
-    assert options.evidence(option, value, reloaded=False) is started
-    assert options.evidence(option, value, reloaded=True) is reloaded
+    assert proof.evidence(option, value, reloaded=False) is started
+    assert proof.evidence(option, value, reloaded=True) is reloaded
 
 
 @pytest.mark.parametrize(
@@ -569,11 +577,11 @@ def test_evidence(path: str, value: t.Any, started: Evidence, reloaded: Evidence
     ],
 )
 def test_reload_line(path: str, value: t.Any, line: str) -> None:
-    assert options.reload_line(named(*path.split(".")), value) == line
+    assert proof.reload_line(named(*path.split(".")), value) == line
 
 
 def test_effects() -> None:
-    found = {option.name: option.effect for option in options.OPTIONS if option.effect}
+    found = {option.name: option.effect for option in table.OPTIONS if option.effect}
     assert found == {
         "debug": Effect.DEBUG_LINES,
         "trace": Effect.TRACE_LINES,
@@ -606,7 +614,7 @@ def test_effects() -> None:
     ],
 )
 def test_kind_of(path: str, value: t.Any, kind: Kind | None) -> None:
-    assert options.kind_of(named(*path.split(".")), value) is kind
+    assert faults.kind_of(named(*path.split(".")), value) is kind
 
 
 # --- problems --------------------------------------------------------------------------------------------------------
@@ -711,7 +719,7 @@ GUIDE = {
     ],
 )
 def test_nothing_is_wrong(config: Config) -> None:
-    assert [str(problem) for problem in options.problems(config)] == []
+    assert [str(problem) for problem in check.problems(config)] == []
 
 
 SENTENCES = [
@@ -767,7 +775,7 @@ SENTENCES = [
 
 @pytest.mark.parametrize("config, sentence", SENTENCES)
 def test_the_sentence(config: Config, sentence: str) -> None:
-    assert [str(problem) for problem in options.problems(config)] == [sentence]
+    assert [str(problem) for problem in check.problems(config)] == [sentence]
 
 
 CHECK, START, RUN = Stage.CHECK, Stage.START, Stage.RUN
@@ -1211,28 +1219,28 @@ ALLOWED = {"subscribe": ["a.>"]}
     ],
 )
 def test_a_variable_of_the_configuration_is_put_in_its_places(config: Config, expected: Config) -> None:
-    assert options.resolved(config) == expected
+    assert reading.resolved(config) == expected
 
 
 @pytest.mark.parametrize("config, path, stage, part", FOUND)
 def test_the_only_problem(config: Config, path: str, stage: Stage, part: str) -> None:
-    found = options.problems(config)
+    found = check.problems(config)
     assert [(problem.path, problem.stage) for problem in found] == [(path, stage)], list(map(str, found))
     assert part in str(found[0])
 
 
 def test_each_problem_is_named() -> None:
-    found = options.problems({"port": "x", "debug": 1, "jetstream": {"max_mem": "x", "nonsense": 1}})
+    found = check.problems({"port": "x", "debug": 1, "jetstream": {"max_mem": "x", "nonsense": 1}})
     assert [problem.path for problem in found] == ["port", "debug", "jetstream.max_mem", "jetstream.nonsense"]
 
 
-def secret_paths() -> list[options.Path]:
+def secret_paths() -> list[model.Path]:
     """Give a path to every secret option."""
-    found: list[options.Path] = []
+    found: list[model.Path] = []
 
-    def walk(block: str, path: options.Path) -> None:
+    def walk(block: str, path: model.Path) -> None:
         for option in ROWS[block]:
-            here = (*path, "NAME" if option.name == options.ANY_NAME else option.name)
+            here = (*path, "NAME" if option.name == model.ANY_NAME else option.name)
             found.extend([here] if option.secret else [])
             for form in forms_of(option):
                 if form.block:
@@ -1242,14 +1250,14 @@ def secret_paths() -> list[options.Path]:
     return found
 
 
-def at(path: options.Path, value: t.Any) -> t.Any:
+def at(path: model.Path, value: t.Any) -> t.Any:
     for part in reversed(path):
         value = [value] if isinstance(part, int) else {part: value}
     return value
 
 
 @pytest.mark.parametrize("path", secret_paths(), ids=lambda path: ".".join(map(str, path)))
-def test_no_sentence_shows_a_secret(path: options.Path) -> None:
+def test_no_sentence_shows_a_secret(path: model.Path) -> None:
     values: list[t.Any] = [
         f"$2a$11${MARKER}",
         f"nats://u:{MARKER}@h:x",
@@ -1261,18 +1269,18 @@ def test_no_sentence_shows_a_secret(path: options.Path) -> None:
     for value in values:
         # The value where it belongs, and in place of each block that leads there.
         for end in range(1, len(path) + 1):
-            for problem in options.problems(at(path[:end], value)):
+            for problem in check.problems(at(path[:end], value)):
                 assert MARKER not in str(problem)
 
 
 def test_no_sentence_shows_what_an_unknown_option_holds() -> None:
-    assert MARKER not in "".join(map(str, options.problems({"pasword": MARKER, "autorization": {"password": MARKER}})))
+    assert MARKER not in "".join(map(str, check.problems({"pasword": MARKER, "autorization": {"password": MARKER}})))
 
 
 @patiently
 @given(CONFIGS)
 def test_every_problem_is_a_sentence(config: Config) -> None:
-    for problem in options.problems(config):
+    for problem in check.problems(config):
         assert problem.path
         assert problem.expected
         assert problem.remedy

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import archive, options
+from ansible_collections.rosey.nats.plugins.module_utils._server import archive
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import model, reading, table
 
 MODULE = "github.com/nats-io/nats-server/v2@v2.10.7"
 READING = ("opts.go", "ocsp_peer.go", "ocsp_responsecache.go")
@@ -169,11 +170,11 @@ def switches(source: str) -> dict[tuple[str, str], Groups]:
     return {(switch.function, switch.variable): switch.cases for switch in key_switches(source)}
 
 
-def rows(block: str) -> list[options.Option]:
-    return [option for option in options.OPTIONS if option.block == block]
+def rows(block: str) -> list[model.Option]:
+    return [option for option in table.OPTIONS if option.block == block]
 
 
-def inner_blocks(option: options.Option) -> set[str]:
+def inner_blocks(option: model.Option) -> set[str]:
     forms = (*option.forms, *(item for form in option.forms for item in form.items))
     return {form.block for form in forms if form.block}
 
@@ -196,7 +197,7 @@ def test_every_switch_of_the_source_belongs_to_a_block(switches: dict[tuple[str,
 
 
 def test_every_block_of_the_table_is_read_by_the_source() -> None:
-    assert {option.block for option in options.OPTIONS} == {*SWITCHES, *LOOKUPS, *FREE}
+    assert {option.block for option in table.OPTIONS} == {*SWITCHES, *LOOKUPS, *FREE}
 
 
 @pytest.mark.parametrize("block", SWITCHES)
@@ -216,18 +217,18 @@ def test_option_holds_the_block_that_the_source_reads_there(
     assert known == read
 
 
-def settings() -> list[tuple[str, options.Option]]:
+def settings() -> list[tuple[str, model.Option]]:
     """Give every option at every place, with its dotted path."""
-    found: list[tuple[str, options.Option]] = []
+    found: list[tuple[str, model.Option]] = []
 
-    def walk(block: str, path: options.Path) -> None:
+    def walk(block: str, path: model.Path) -> None:
         for row in rows(block):
-            here = (*path, "NAME" if row.name == options.ANY_NAME else row.name)
-            option = options.find(here)
+            here = (*path, "NAME" if row.name == model.ANY_NAME else row.name)
+            option = reading.find(here)
             assert option
             found.append((".".join(map(str, here)), option))
             for inner in inner_blocks(row):
-                is_list = any(form.kind is options.Kind.LIST for form in row.forms)
+                is_list = any(form.kind is model.Kind.LIST for form in row.forms)
                 walk(inner, (*here, 0) if is_list else here)
 
     walk("top", ())
@@ -261,7 +262,7 @@ def test_varz_follows_a_reload_where_the_server_sets_the_field_anew(server: Path
     assigned = re.findall(r"\bv\.([\w.]+) = ", source[begin:end])
     anew = {".".join(names[part] for part in field.split(".")) for field in assigned}
     shown = {option.varz for _path, option in settings() if option.varz}
-    assert {field for field in shown if options.Option("", "", (), varz=field).varz_follows_reload} == shown & anew
+    assert {field for field in shown if model.Option("", "", (), varz=field).varz_follows_reload} == shown & anew
 
 
 def test_every_line_of_a_reload_is_one_of_the_server(server: Path) -> None:

@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action, least
-from ansible_collections.rosey.nats.plugins.module_utils._server import conf, options, plan
-from ansible_collections.rosey.nats.plugins.module_utils._server.options import ANY_NAME, OPTIONS, Form, Kind, Option
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf, plan
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import formats, model, reading
+from ansible_collections.rosey.nats.plugins.module_utils._server.options.model import ANY_NAME, Form, Kind, Option
+from ansible_collections.rosey.nats.plugins.module_utils._server.options.table import OPTIONS
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import VARZ
 
 Config = dict[str, Any]
@@ -151,7 +153,7 @@ def of_form(form: Form, depth: int) -> st.SearchStrategy[Any]:
     if form.kind is Kind.LIST:
         return st.lists(st.one_of([of_form(item, depth) for item in form.items]), max_size=3)
     if form.format:
-        return st.just(options.FORMATS[form.format].example)
+        return st.just(formats.FORMATS[form.format].example)
     texts = [choice for choice in form.choices if choice] or ["one", "two"]
     return SCALARS.get(form.kind, st.sampled_from(texts))
 
@@ -176,12 +178,12 @@ SPELLINGS = {"60s": "1m", "90s": "1m30s", 1 << 20: "1MB", 2 << 20: "2MiB"}
 
 
 @st.composite
-def respelled(draw: st.DrawFn, value: Any, path: options.Path = ()) -> Any:
+def respelled(draw: st.DrawFn, value: Any, path: model.Path = ()) -> Any:
     """Write a configuration in another way that means the same."""
-    option = options.find(path) if path else None
+    option = reading.find(path) if path else None
     if isinstance(value, dict):
         entries = [
-            (draw(keys(options.find((*path, name)), name)), draw(respelled(each, (*path, name))))
+            (draw(keys(reading.find((*path, name)), name)), draw(respelled(each, (*path, name))))
             for name, each in value.items()
         ]
         return dict(draw(st.permutations(entries)))

@@ -20,13 +20,20 @@ from hypothesis import strategies as st
 
 from ansible_collections.rosey.nats.plugins.module_utils._data import dangers
 from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action
-from ansible_collections.rosey.nats.plugins.module_utils._server import footprint, options, plan
-from ansible_collections.rosey.nats.plugins.module_utils._server.options import ANY_NAME, INCLUDE, VARIABLE, Form, Kind
+from ansible_collections.rosey.nats.plugins.module_utils._server import footprint, plan
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import check, model, proof, reading, table
+from ansible_collections.rosey.nats.plugins.module_utils._server.options.model import (
+    ANY_NAME,
+    INCLUDE,
+    VARIABLE,
+    Form,
+    Kind,
+)
 
 CASES = int(os.environ.get("FUZZ_CASES", "5000"))
 AT_ONCE = 20  # configurations for each draw of hypothesis, which takes longer than they do
-ROWS: dict[str, list[options.Option]] = {}
-for _row in options.OPTIONS:
+ROWS: dict[str, list[model.Option]] = {}
+for _row in table.OPTIONS:
     ROWS.setdefault(_row.block, []).append(_row)
 
 # A few names and subjects, so that what refers to something finds it, and finds a value of a wrong kind there.
@@ -156,7 +163,7 @@ class Maker:
             made[self.chance.choice(KEYS)] = self.junk()
         return made
 
-    def value(self, row: options.Option, depth: int) -> t.Any:
+    def value(self, row: model.Option, depth: int) -> t.Any:
         if not row.forms or self.chance.random() < 0.1:
             return self.junk()
         if row.name in ("account", "stream", "service", "subject") and self.chance.random() < 0.5:
@@ -201,16 +208,16 @@ def known(ask: Callable[[], t.Any]) -> None:
 
 def judge(config: dict[t.Any, t.Any], other: dict[t.Any, t.Any]) -> None:
     """Ask everything that judges configurations for these two."""
-    for problem in options.problems(config):
+    for problem in check.problems(config):
         assert problem.path
         assert str(problem)
-    before, after = options.canonical(other), options.canonical(options.merge(other, config))
-    for _path, option, value in options.leaves(config):
-        options.effective(option, value)
-        options.reload_line(option, value)
+    before, after = reading.canonical(other), reading.canonical(reading.merge(other, config))
+    for _path, option, value in reading.leaves(config):
+        reading.effective(option, value)
+        proof.reload_line(option, value)
         for reloaded in (False, True):
-            if options.evidence(option, value, reloaded=reloaded) is options.Evidence.VARZ:
-                options.expected(option, value)
+            if proof.evidence(option, value, reloaded=reloaded) is model.Evidence.VARZ:
+                proof.expected(option, value)
     known(lambda: footprint.endpoints(config))
     known(lambda: footprint.monitoring_url(config))
     known(lambda: footprint.client_url(config))
