@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import conf
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf, conf_lexer
 
 
 def from_nats_conf(text: t.Any, variables: Mapping[str, str] | None = None) -> dict[str, t.Any]:
@@ -19,7 +19,7 @@ def from_nats_conf(text: t.Any, variables: Mapping[str, str] | None = None) -> d
         raise AnsibleFilterError(f"from_nats_conf: the text of a configuration was expected, not {type(text).__name__}")
     try:
         return conf.parse(text, variables=variables)
-    except conf.ConfError as error:
+    except conf_lexer.ConfError as error:
         raise AnsibleFilterError(f"from_nats_conf: {error}") from error
 
 

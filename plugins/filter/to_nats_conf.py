@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import conf
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf, conf_lexer
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import check
 
 
@@ -23,7 +23,7 @@ def to_nats_conf(config: t.Any, header: str = "") -> str:
         raise AnsibleFilterError("\n".join(["to_nats_conf: nats-server would not accept this:", *map(str, problems)]))
     try:
         return conf.render(config, header=header)
-    except conf.ConfError as error:
+    except conf_lexer.ConfError as error:
         raise AnsibleFilterError(f"to_nats_conf: {error}") from error
 
 

@@ -168,28 +168,29 @@ from pathlib import Path
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import record_guard, release
 from ansible_collections.rosey.nats.plugins.module_utils._deploy.entries import SPEC, EntriesModule
 from ansible_collections.rosey.nats.plugins.module_utils._host import (
+    background,
     process,
     sealed,
     service,
     splice,
-    state,
     system,
     unit_checks,
     unit_file,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action, Reason, least
+from ansible_collections.rosey.nats.plugins.module_utils._host.tree import compare, ownership, spec
 
 
 def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dict[str, t.Any]:
     """Look at the host and give the module's result; StateError, ServiceError."""
     installed = Path(params["home"]).is_dir()
-    bot = process.Bot(tuple(params["command"]), Path(params["pid_file"])) if params["runtime"] == "process" else None
+    bot = background.Bot(tuple(params["command"]), Path(params["pid_file"])) if params["runtime"] == "process" else None
     found = _service(params, bot, run_command)
     problems = _unit_problems(params, found) if installed and bot is None else []
     if problems:
         raise service.ServiceError("\n".join(problems))
     entries = [each for each in params["entries"] if installed and _is_comparable(each)]
-    seen = state.look(entries)
+    seen = compare.look(entries)
     reasons = [*_command_reasons(bot, found), *_reasons(seen.changes), *_stale_reasons(entries, found.running)]
     return {
         "installed": installed,
@@ -199,18 +200,20 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dic
         "service": found.as_result(),
         "drop_ins": unit_checks.told(found.drop_ins),
         "action": str(_action(installed, found, reasons)),
-        "reasons": [str(each) for each in (*(reasons if found.running else ()), *state.repairs(seen.changes))],
+        "reasons": [str(each) for each in (*(reasons if found.running else ()), *ownership.repairs(seen.changes))],
     }
 
 
 def _is_comparable(entry: Mapping[str, t.Any]) -> bool:
-    return splice.HAS_YAML or entry["state"] != state.State.SECTION
+    return splice.HAS_YAML or entry["state"] != spec.State.SECTION
 
 
-def _service(params: Mapping[str, t.Any], bot: process.Bot | None, run_command: service.RunCommand) -> service.Service:
+def _service(
+    params: Mapping[str, t.Any], bot: background.Bot | None, run_command: service.RunCommand
+) -> service.Service:
     if bot is None:
         return service.look_up(params["service"], run_command)
-    return service.Service(exists=bool(bot.command), enabled=True, running=process.find(bot))
+    return service.Service(exists=bool(bot.command), enabled=True, running=background.find(bot))
 
 
 def _unit_problems(params: Mapping[str, t.Any], found: service.Service) -> list[str]:
@@ -222,17 +225,17 @@ def _unit_problems(params: Mapping[str, t.Any], found: service.Service) -> list[
     return [*filter(None, [not_startable]), *(overridden if sets_account else [])]
 
 
-def _command_reasons(bot: process.Bot | None, found: service.Service) -> Iterator[Reason]:
+def _command_reasons(bot: background.Bot | None, found: service.Service) -> Iterator[Reason]:
     """Name a command that the running bot was not started with; neither is shown, arguments may be secret."""
     if bot and found.exists and found.running and found.running.command != bot.command:
         yield Reason("command", "as it was started", "as described", Action.RESTART)
 
 
-def _reasons(changes: Iterable[state.Change]) -> Iterator[Reason]:
+def _reasons(changes: Iterable[compare.Change]) -> Iterator[Reason]:
     """Name what a running bot only takes up with a new process."""
     for change in changes:
-        read = [str(item.aspect) for item in change.differences if item.aspect not in state.METADATA]
-        if read and change.entry.state != state.State.DIRECTORY and change.entry.reader:
+        read = [str(item.aspect) for item in change.differences if item.aspect not in compare.METADATA]
+        if read and change.entry.state != spec.State.DIRECTORY and change.entry.reader:
             yield Reason("file", change.path, read[0], Action.RESTART)
 
 
@@ -286,7 +289,7 @@ def main() -> None:
             drops = record_guard.consult(given, no_bot=_why_no_bot(given, found))
             known = release.observe(Path(given["releases"]), given["described"], given["settings"], given["entries"])
             found["release"] = {**known, "drops": list(drops)}
-    except (process.ProcessError, sealed.ReleaseError, service.ServiceError, state.StateError) as error:
+    except (background.ProcessError, sealed.ReleaseError, service.ServiceError, spec.StateError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **found)
 

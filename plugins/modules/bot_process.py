@@ -94,7 +94,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease
-from ansible_collections.rosey.nats.plugins.module_utils._host import process, sealed
+from ansible_collections.rosey.nats.plugins.module_utils._host import background, process, sealed
 
 # How long the bot may take to open its health endpoint; a slower one is left to the gate.
 _START_SECONDS = 10
@@ -108,23 +108,23 @@ _ACTIONS = {
 }
 
 
-def action_for(state: str, bot: process.Bot, running: process.Process | None) -> str:
+def action_for(state: str, bot: background.Bot, running: process.Process | None) -> str:
     """Say what has to be done, or would be."""
     if state == "started" and running and running.command != bot.command:
         return "restarted"
     return _ACTIONS[state, running is not None]
 
 
-def reach(bot: process.Bot, action: str, params: Mapping[str, t.Any]) -> process.Process | None:
+def reach(bot: background.Bot, action: str, params: Mapping[str, t.Any]) -> process.Process | None:
     """Do what has to be done and give the process that runs then."""
     if action in ("stopped", "restarted"):
-        with process.hold(bot) as held:
+        with background.hold(bot) as held:
             if held:
-                process.stop(held, bot, signal.SIGTERM, params["stop_timeout"])
+                background.stop(held, bot, signal.SIGTERM, params["stop_timeout"])
     if action in ("started", "restarted"):
-        output = Path(params["output"] or process.output_file(bot.pid_file)).absolute()
-        return process.start(bot, output, [], seconds=_START_SECONDS)
-    return process.find(bot)
+        output = Path(params["output"] or background.output_file(bot.pid_file)).absolute()
+        return background.start(bot, output, [], seconds=_START_SECONDS)
+    return background.find(bot)
 
 
 def main() -> None:
@@ -141,13 +141,13 @@ def main() -> None:
         supports_check_mode=True,
     )
     state = module.params["state"]
-    bot = process.Bot(tuple(module.params["command"]), Path(module.params["pid_file"]).absolute())
+    bot = background.Bot(tuple(module.params["command"]), Path(module.params["pid_file"]).absolute())
     try:
         with lease.working(module.params["releases"], check_mode=module.check_mode):
-            running = process.find(bot)
+            running = background.find(bot)
             action = action_for(state, bot, running)
-            after = running if module.check_mode else process.outlive(lambda: reach(bot, action, module.params))
-    except (process.ProcessError, sealed.ReleaseError) as error:
+            after = running if module.check_mode else background.outlive(lambda: reach(bot, action, module.params))
+    except (background.ProcessError, sealed.ReleaseError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(
         changed=action != "none",

@@ -243,7 +243,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_health
 from ansible_collections.rosey.nats.plugins.module_utils._data import asset_reading, lost_streams
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import record_guard, release
-from ansible_collections.rosey.nats.plugins.module_utils._host import process, service
+from ansible_collections.rosey.nats.plugins.module_utils._host import background, process, service
 from ansible_collections.rosey.nats.plugins.module_utils._server import health, monitoring, server_files
 from ansible_collections.rosey.nats.plugins.module_utils._watch import checks
 
@@ -312,27 +312,27 @@ def _name(given: Given, program: str) -> str | None:
     return f"{given['service']}.service" if given["service"] else program if given["process"] else None
 
 
-def look_up(given: Given, program: process.Program | None, run_command: service.RunCommand) -> service.Service | str:
+def look_up(given: Given, program: background.Program | None, run_command: service.RunCommand) -> service.Service | str:
     """Give what runs a program, or why that is not known. program: that of a process, without a service."""
     try:
         if program is None:
             return service.look_up(given["service"], run_command)
-        running = process.find(program, process.owner(program.pid_file))
+        running = background.find(program, process.owner(program.pid_file))
         return service.Service(exists=bool(program.command), enabled=True, running=running)
-    except (service.ServiceError, process.ProcessError) as error:
+    except (service.ServiceError, background.ProcessError) as error:
         return str(error)
 
 
-def server_of(given: Given) -> process.Server | None:
+def server_of(given: Given) -> background.Server | None:
     """Give the server that runs as a process."""
     options = given["process"]
-    return process.Server(**{name: Path(options[name]) for name in PROCESS}) if options else None
+    return background.Server(**{name: Path(options[name]) for name in PROCESS}) if options else None
 
 
-def bot_of(given: Given) -> process.Bot | None:
+def bot_of(given: Given) -> background.Bot | None:
     """Give the bot that runs as a process."""
     options = given["process"]
-    return process.Bot(tuple(options["command"]), Path(options["pid_file"])) if options else None
+    return background.Bot(tuple(options["command"]), Path(options["pid_file"])) if options else None
 
 
 def current_of(params: Given) -> release.Record | lost_streams.NotComparedError | None:
@@ -358,7 +358,7 @@ def observer_of(
     """Make the one that looks; MonitoringError where a URL can't be one."""
     bot = params["bot"]
 
-    def look_up_if_named(given: Given, program: process.Program | None) -> service.Service | str | None:
+    def look_up_if_named(given: Given, program: background.Program | None) -> service.Service | str | None:
         return look_up(given, program, run_command) if given["service"] or program else None
 
     found = look_up_if_named(bot, bot_of(bot)) if bot else None

@@ -156,11 +156,12 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import entries, lease
-from ansible_collections.rosey.nats.plugins.module_utils._host import sealed, state
+from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
+from ansible_collections.rosey.nats.plugins.module_utils._host.tree import apply, compare, show, spec
 from ansible_collections.rosey.nats.plugins.module_utils._server import conf
 
 
-def label_with(module: AnsibleModule) -> state.Label:
+def label_with(module: AnsibleModule) -> apply.Label:
     """Give a function that labels a new path for SELinux: as what it replaces, or as the policy says for its place."""
 
     def label(new: Path, place: Path) -> None:
@@ -171,7 +172,7 @@ def label_with(module: AnsibleModule) -> state.Label:
     return label
 
 
-def report(changes: Sequence[state.Change], untried: Mapping[str, str]) -> list[dict[str, t.Any]]:
+def report(changes: Sequence[compare.Change], untried: Mapping[str, str]) -> list[dict[str, t.Any]]:
     """Give the changes as the module returns them. untried: the reason for each path that was not validated."""
     result = []
     for change in changes:
@@ -200,16 +201,16 @@ def main() -> None:
                 # With the lease, nobody else is at work here; and what was left may hold secrets.
                 for directory in sorted({Path(entry["path"]).parent for entry in given}):
                     sealed.sweep(directory)
-            found = state.look(given, conf.REDACTORS)
+            found = compare.look(given, conf.REDACTORS)
             changes = found.changes
-            shown = {"diff": state.diff(changes)} if module._diff else {}
+            shown = {"diff": show.diff(changes)} if module._diff else {}
             if module.check_mode:
-                untried = state.rehearse(changes)
+                untried = apply.rehearse(changes)
             else:
-                state.apply(changes, label=label_with(module))
+                apply.apply(changes, label=label_with(module))
     except sealed.ReleaseError as error:
         module.fail_json(msg=str(error), touched=False)
-    except state.StateError as error:
+    except spec.StateError as error:
         module.fail_json(msg=str(error), touched=error.touched)
     module.exit_json(
         changed=bool(changes),

@@ -279,8 +279,15 @@ from ansible_collections.rosey.nats.plugins.module_utils._data import (
     dangers,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._data.asset_changes import Accepted, Doing
-from ansible_collections.rosey.nats.plugins.module_utils._host import gate, process, sealed, service, system
-from ansible_collections.rosey.nats.plugins.module_utils._server import archive, conf, health, monitoring, server_files
+from ansible_collections.rosey.nats.plugins.module_utils._host import background, gate, process, sealed, service, system
+from ansible_collections.rosey.nats.plugins.module_utils._server import (
+    archive,
+    conf,
+    conf_lexer,
+    health,
+    monitoring,
+    server_files,
+)
 
 ARGUMENTS = {
     **monitoring.ARGUMENTS,
@@ -418,14 +425,14 @@ def read_config(path: Path) -> dict[str, t.Any]:
 
 def has_ended(pid_file: str | None) -> bool:
     """Say whether the process that a file names has ended; where none is named it has not."""
-    pid = process.noted(Path(pid_file)) if pid_file is not None else None
+    pid = background.noted(Path(pid_file)) if pid_file is not None else None
     return pid is not None and process.read(pid) is None
 
 
 def last_output(pid_file: str) -> str:
     """Give what a process wrote last before its log opened or as it crashed, less what looks like a secret."""
     try:
-        return process.last_lines(process.output_file(Path(pid_file)))
+        return background.last_lines(background.output_file(Path(pid_file)))
     except OSError:
         return ""
 
@@ -550,7 +557,7 @@ def main() -> None:
             msg=f"config_file: {error.filename} can't be read: {error.strerror}; expected the configuration that the "
             "server runs with; name it, and run the module as a user who may read it"
         )
-    except conf.ConfError as error:
+    except conf_lexer.ConfError as error:
         module.fail_json(
             msg=f"config_file: {params['config_file']}: {error}; expected a configuration that nats-server reads; "
             f"correct it, nats-server -t -c {params['config_file']} tells more"

@@ -333,11 +333,12 @@ from ansible_collections.rosey.nats.plugins.module_utils._data import (
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import entries, record_guard, release
 from ansible_collections.rosey.nats.plugins.module_utils._host import (
     access,
+    background,
     hardening,
     process,
     sealed,
     service,
-    state,
+    sockets,
     system,
     unit_checks,
     unit_file,
@@ -345,10 +346,12 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import (
 from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action, Reason, least
 from ansible_collections.rosey.nats.plugins.module_utils._host.architecture import Architecture
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
+from ansible_collections.rosey.nats.plugins.module_utils._host.tree import compare, ownership, spec
 from ansible_collections.rosey.nats.plugins.module_utils._server import (
     archive,
     client_access,
     conf,
+    conf_lexer,
     footprint,
     health,
     monitoring,
@@ -544,7 +547,7 @@ class _Known:
         for variables in (environment, None):
             try:
                 return conf.parse(conf.render(config), variables=variables, include=include)
-            except (OSError, ValueError, conf.ConfError):
+            except (OSError, ValueError, conf_lexer.ConfError):
                 continue
         return config
 
@@ -555,7 +558,7 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Obs
     checksum = _checksum(params, architecture)
     found = _service(params, run_command)
     _check_startable(params, found)
-    changes = state.compare(params["entries"])
+    changes = compare.compare(params["entries"])
     binary = archive.installed(Path(params["directory"]), params["version"], checksum)
     if binary.status is not archive.Status.VERIFIED:
         archive.check_offered(params["archive_for"], architecture, params["version"])
@@ -602,7 +605,7 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Obs
         asked = risks(Action.RESTART)
     if asked.refusals:
         raise ObstacleError("\n".join(asked.refusals))
-    repairs = state.repairs(change for change in changes if not _is_unit(change.path))
+    repairs = ownership.repairs(change for change in changes if not _is_unit(change.path))
     result = {
         "architecture": architecture.name,
         "archive": archive.release_name(params["version"], architecture),
@@ -645,8 +648,8 @@ def _checksum(params: Mapping[str, t.Any], architecture: Architecture) -> str | 
 
 def _service(params: Mapping[str, t.Any], run_command: service.RunCommand) -> service.Service:
     if params["runtime"] == "process":
-        server = process.Server(Path(params["link"]), Path(params["config_file"]), Path(params["pid_file"]))
-        return service.Service(exists=True, enabled=True, running=process.find(server))
+        server = background.Server(Path(params["link"]), Path(params["config_file"]), Path(params["pid_file"]))
+        return service.Service(exists=True, enabled=True, running=background.find(server))
     if params["runtime"] == "docker":
         return service.Service(exists=True, enabled=True, running=None)
     return service.look_up(params["service"], run_command)
@@ -667,7 +670,7 @@ def _check_unit(
     params: Mapping[str, t.Any],
     found: service.Service,
     paths: Iterable[NeededPath],
-    changes: Iterable[state.Change],
+    changes: Iterable[compare.Change],
     run_command: service.RunCommand,
 ) -> None:
     """Refuse what systemd would not do with the unit that is meant, and what is laid over it."""
@@ -708,7 +711,7 @@ def _meant(params: Mapping[str, t.Any]) -> dict[str, t.Any]:
 def _check_access(
     params: Mapping[str, t.Any],
     paths: Iterable[NeededPath],
-    changes: Sequence[state.Change],
+    changes: Sequence[compare.Change],
     found: service.Service,
 ) -> None:
     """Refuse what the account that runs the server can't read or write, as the host will be by then."""
@@ -717,7 +720,7 @@ def _check_access(
         # what is set aside makes way for a file with the owner and mode that are described
         anew = {change.path for change in changes if change.aside}
         wanted = [path for path in paths if path.path not in anew]
-        faults = access.faults(wanted, account, state.outcome(changes, account))
+        faults = access.faults(wanted, account, ownership.outcome(changes, account))
     except OSError as error:
         raise ObstacleError(f"{error.filename}: it can't be looked at: {error.strerror}. Run with become.") from error
     if faults:
@@ -726,7 +729,7 @@ def _check_access(
 
 def _check_ports(config: Mapping[str, t.Any], running: process.Process | None) -> None:
     endpoints = {(endpoint.host, endpoint.port): endpoint.option for endpoint in footprint.endpoints(config)}
-    for taken in process.taken(endpoints, [running.pid] if running else []):
+    for taken in sockets.taken(endpoints, [running.pid] if running else []):
         raise ObstacleError(
             f"{endpoints[taken.host, taken.port]}: {taken.port}: {taken}. Stop that process, or choose another port."
         )
@@ -755,7 +758,7 @@ def _present(config_file: Path) -> dict[str, t.Any] | str | None:
         return conf.parse(system.read_text(config_file))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except conf.ConfError as error:
+    except conf_lexer.ConfError as error:
         return str(error)
     except OSError as error:
         return error.strerror or str(error)
@@ -772,7 +775,7 @@ def _loaded(recorded: release.Proven | None, config_file: str) -> dict[str, t.An
         if entry["path"] == config_file:
             try:
                 return conf.parse(entry.get("content") or entry.get("secret_content") or "")
-            except conf.ConfError:
+            except conf_lexer.ConfError:
                 return None
     return None
 
@@ -888,7 +891,7 @@ def _answering(meant: Mapping[str, t.Any], *configs: dict[str, t.Any] | str | No
 def _restart_reasons(
     found: service.Service,
     binary: archive.Installation,
-    changes: Iterable[state.Change],
+    changes: Iterable[compare.Change],
     entries: Iterable[Mapping[str, t.Any]],
     recorded: release.Proven | None,
 ) -> Iterator[Reason]:
@@ -904,9 +907,9 @@ def _restart_reasons(
             yield Reason("unit", path, "not in effect yet", Action.RESTART)
 
 
-def _is_another_unit(change: state.Change) -> bool:
+def _is_another_unit(change: compare.Change) -> bool:
     """Tell whether a unit comes, goes, or means something else; a comment and a mode are nothing to its process."""
-    if change.entry.state is not state.State.FILE or change.before is None:
+    if change.entry.state is not spec.State.FILE or change.before is None:
         return True
     before, after = (content.decode(errors="replace") for content in (change.before, change.entry.content))
     return unit_file.parse(before) != unit_file.parse(after)
@@ -1053,12 +1056,12 @@ def main() -> None:
     except (
         ObstacleError,
         archive.ArchiveError,
-        conf.ConfError,
+        conf_lexer.ConfError,
         monitoring.MonitoringError,
-        process.ProcessError,
+        background.ProcessError,
         sealed.ReleaseError,
         service.ServiceError,
-        state.StateError,
+        spec.StateError,
         store.StoreError,
     ) as error:
         module.fail_json(msg=str(error))

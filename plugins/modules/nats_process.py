@@ -141,7 +141,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.rosey.nats.plugins.module_utils._data import asset_watch
 from ansible_collections.rosey.nats.plugins.module_utils._data.asset_changes import Doing
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease
-from ansible_collections.rosey.nats.plugins.module_utils._host import process, sealed, system
+from ansible_collections.rosey.nats.plugins.module_utils._host import background, process, sealed, sockets, system
 from ansible_collections.rosey.nats.plugins.module_utils._server import conf, footprint
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import reading
 
@@ -153,7 +153,7 @@ _START_SECONDS = 10
 class Meant:
     """What a configuration says of the process: where it listens and logs, and what must not be shown."""
 
-    endpoints: tuple[process.Endpoint, ...] = ()
+    endpoints: tuple[sockets.Endpoint, ...] = ()
     log_file: Path | None = None
     secrets: tuple[str, ...] = ()
 
@@ -188,13 +188,13 @@ class Control:
         given = module.params
         self._check_mode = bool(module.check_mode)
         pid_file = Path(given["pid_file"]).absolute()
-        self._server = process.Server(Path(given["binary"]).absolute(), Path(given["config"]).absolute(), pid_file)
-        self._output = Path(given["output"] or process.output_file(pid_file)).absolute()
+        self._server = background.Server(Path(given["binary"]).absolute(), Path(given["config"]).absolute(), pid_file)
+        self._output = Path(given["output"] or background.output_file(pid_file)).absolute()
         self._signal = signal.Signals[f"SIG{given['stop_signal']}"]
         self._stop_seconds = given["stop_timeout"]
         self._watch = asset_watch.watch_of(given)
         self.killed = False
-        self.running = process.find(self._server)
+        self.running = background.find(self._server)
 
     def reach(self, state: str) -> str:
         """Bring the server into a state and say what was done, also where this process is killed meanwhile."""
@@ -202,7 +202,7 @@ class Control:
         def act() -> tuple[str, bool, process.Process | None]:
             return self._reach(state), self.killed, self.running
 
-        action, self.killed, self.running = process.outlive(act)
+        action, self.killed, self.running = background.outlive(act)
         return action
 
     def _reach(self, state: str) -> str:
@@ -224,22 +224,22 @@ class Control:
         if not os.path.lexists(self._server.pid_file):
             return "none"
         if not self._check_mode:
-            process.forget(self._server.pid_file)
+            background.forget(self._server.pid_file)
         return "forgotten"
 
     def _start(self, action: str) -> str:
         meant = read_config(self._server.config)
         # All that can be known to fail is known before the running server is stopped.
-        process.check_free(meant.endpoints, [self.running.pid] if self.running else [])
+        background.check_free(meant.endpoints, [self.running.pid] if self.running else [])
         if self._check_mode:
             self.running = None
             return action
-        process.check_files(self._server, self._output)
+        background.check_files(self._server, self._output)
         if self.running:
             self._stop()
         elif self._watch:
             self._watch.before_start()
-        self.running = process.start(
+        self.running = background.start(
             self._server,
             self._output,
             meant.endpoints,
@@ -248,16 +248,16 @@ class Control:
             seconds=_START_SECONDS,
         )
         if self._watch:
-            self._watch.after(lambda: process.find(self._server) is None)
+            self._watch.after(lambda: background.find(self._server) is None)
         return action
 
     def _stop(self) -> None:
         if self._check_mode:
             return
         self._look(Doing.RESTART)
-        with process.hold(self._server) as held:
+        with background.hold(self._server) as held:
             if held:
-                self.killed = process.stop(held, self._server, self._signal, self._stop_seconds)
+                self.killed = background.stop(held, self._server, self._signal, self._stop_seconds)
         if self._watch:
             self._watch.stopped()
 
@@ -267,23 +267,23 @@ class Control:
             try:
                 self._watch.before(doing)
             except sealed.ReleaseError as error:
-                raise process.ProcessError(str(error)) from error
+                raise background.ProcessError(str(error)) from error
 
     def _reload(self) -> str:
         if not self._check_mode:
             self._look(Doing.RELOAD)
-            with process.hold(self._server) as held:
+            with background.hold(self._server) as held:
                 if held is None:
-                    raise process.ProcessError("the server ended before it could be told to reload")
+                    raise background.ProcessError("the server ended before it could be told to reload")
                 held.send(signal.SIGHUP)
         self._note()
         return "reloaded"
 
     def _note(self) -> str:
-        if self.running is None or process.is_noted(self._server, self.running.pid):
+        if self.running is None or background.is_noted(self._server, self.running.pid):
             return "none"
         if not self._check_mode:
-            process.note(self._server, self.running.pid)
+            background.note(self._server, self.running.pid)
         return "noted"
 
 
@@ -322,7 +322,7 @@ def main() -> None:
             before = control.running
             action = control.reach(module.params["state"])
         now = describe(control.running)
-    except (process.ProcessError, sealed.ReleaseError) as error:
+    except (background.ProcessError, sealed.ReleaseError) as error:
         module.fail_json(msg=str(error))
     running = module.params["state"] != "stopped"
     module.exit_json(

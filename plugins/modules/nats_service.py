@@ -85,7 +85,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.rosey.nats.plugins.module_utils._data import asset_watch
 from ansible_collections.rosey.nats.plugins.module_utils._data.asset_changes import Doing
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease
-from ansible_collections.rosey.nats.plugins.module_utils._host import process, sealed, service
+from ansible_collections.rosey.nats.plugins.module_utils._host import background, sealed, service
 
 
 class Control:
@@ -127,7 +127,7 @@ class Control:
         elif action == "stopped":
             self._stop()
         elif action not in ("none", "enabled", "disabled"):
-            process.outlive(self._restart)
+            background.outlive(self._restart)
 
     def _restart(self) -> None:
         try:
@@ -137,7 +137,7 @@ class Control:
             self._stop()
             self._systemd.do("start")
         except (sealed.ReleaseError, service.ServiceError) as error:
-            raise process.ProcessError(str(error)) from error
+            raise background.ProcessError(str(error)) from error
         if self._watch:
             self._watch.after(self._attempts.is_hopeless)
 
@@ -177,7 +177,7 @@ def main() -> None:
             action = control.plan(given["state"], given["enabled"])
             if not module.check_mode:
                 control.act(action, enabled=given["enabled"], daemon_reload=given["daemon_reload"])
-    except (process.ProcessError, sealed.ReleaseError, service.ServiceError) as error:
+    except (background.ProcessError, sealed.ReleaseError, service.ServiceError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(
         changed=action != "none",

@@ -35,19 +35,22 @@ from ansible_collections.rosey.nats.plugins.module_utils._data import (
 )
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease, release
 from ansible_collections.rosey.nats.plugins.module_utils._host import (
+    background,
     environment_file,
     gate,
     process,
     redaction,
     sealed,
     service,
+    sockets,
     splice,
-    state,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action
+from ansible_collections.rosey.nats.plugins.module_utils._host.tree import compare, show, spec
 from ansible_collections.rosey.nats.plugins.module_utils._server import (
     archive,
     conf,
+    conf_lexer,
     footprint,
     greeting,
     health,
@@ -83,7 +86,7 @@ SITUATION = dangers.Situation(
 )
 
 # The second is of an address that a variable gives.
-CONFIGURATION_ERRORS = (conf.ConfError, footprint.UnknownError)
+CONFIGURATION_ERRORS = (conf_lexer.ConfError, footprint.UnknownError)
 
 Damage = Callable[[random.Random, Any], Any]
 
@@ -137,7 +140,7 @@ def _mapping(before: Any, directory: Path) -> None:
     if isinstance(before, dict):
         try:
             text = conf.render(before)
-        except conf.ConfError:
+        except conf_lexer.ConfError:
             return
         _configuration(text, directory)
 
@@ -248,13 +251,13 @@ def _verified(content: bytes, directory: Path) -> None:
 def _manifest(content: bytes, directory: Path) -> None:
     (directory / "plugins").mkdir(exist_ok=True)
     _file(directory / "plugins", content, ".manifest")
-    state.look([{"path": str(directory / "plugins"), "state": "directory", "manifest": ".manifest"}])
+    compare.look([{"path": str(directory / "plugins"), "state": "directory", "manifest": ".manifest"}])
 
 
 def _section(content: bytes, directory: Path) -> None:
     splice.find(content, "nats")
     path = _file(directory, content, "config.yaml")
-    state.diff(state.compare([{"path": str(path), "state": "section", "key": "nats", "content": "nats:\n  a: 1\n"}]))
+    show.diff(compare.compare([{"path": str(path), "state": "section", "key": "nats", "content": "nats:\n  a: 1\n"}]))
 
 
 def _section_of_bot(content: bytes, directory: Path) -> None:
@@ -268,7 +271,7 @@ def _variables(content: bytes, directory: Path) -> None:
     path = _file(directory, content, "secrets.env")
     variables = bot_evidence.variables_of(bot_evidence.read_file(path, None, ""))
     bot_evidence.secrets_of(variables)
-    state.diff(state.compare([{"path": str(path), "state": "variables", "secret_variables": {"NATS_USER": "a"}}]))
+    show.diff(compare.compare([{"path": str(path), "state": "variables", "secret_variables": {"NATS_USER": "a"}}]))
 
 
 def _log(content: bytes, directory: Path) -> None:
@@ -285,13 +288,13 @@ def _stat(text: str, _directory: Path) -> None:
 
 
 def _sockets(text: str, _directory: Path) -> None:
-    process.parse_listening(text)
+    sockets.parse_listening(text)
 
 
 def _pid_file(content: bytes, directory: Path) -> None:
     path = _file(directory, content, "nats-server.pid")
-    program = process.Server(directory / "binary", directory / "config", path)
-    process.is_noted(program, 1)
+    program = background.Server(directory / "binary", directory / "config", path)
+    background.is_noted(program, 1)
     process.owner(path)
 
 
@@ -397,8 +400,8 @@ READERS: dict[str, Reader] = {
     "store": Reader(tuple(samples.STORE.items()), _damaged_store, _store),
     "facts of a copy": Reader((samples.FACTS,), damage.damaged_json, _facts),
     "record of a binary": Reader((samples.VERIFIED,), damage.damaged_json, _verified),
-    "manifest": Reader((["a.yaml", "b.yaml"],), damage.damaged_json, _manifest, (state.StateError,)),
-    "section": Reader(samples.BOT_FILES, damage.damaged_bytes, _section, (splice.SpliceError, state.StateError)),
+    "manifest": Reader((["a.yaml", "b.yaml"],), damage.damaged_json, _manifest, (spec.StateError,)),
+    "section": Reader(samples.BOT_FILES, damage.damaged_bytes, _section, (splice.SpliceError, spec.StateError)),
     "section of the bot": Reader(
         samples.BOT_FILES, damage.damaged_bytes, _section_of_bot, (bot_evidence.BrokenError, NotSeenError)
     ),
@@ -406,7 +409,7 @@ READERS: dict[str, Reader] = {
         (samples.VARIABLES,),
         damage.damaged_bytes,
         _variables,
-        (bot_evidence.BrokenError, environment_file.EnvironmentFileError, NotSeenError, state.StateError),
+        (bot_evidence.BrokenError, environment_file.EnvironmentFileError, NotSeenError, spec.StateError),
     ),
     "log": Reader((samples.LOG,), damage.damaged_bytes, _log),
     "process": Reader((samples.STAT,), damage.damaged_text, _stat, (ValueError,)),

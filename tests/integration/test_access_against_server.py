@@ -21,7 +21,7 @@ from typing import Any
 import nats
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._host import access, process
+from ansible_collections.rosey.nats.plugins.module_utils._host import access, sockets
 from ansible_collections.rosey.nats.plugins.module_utils._host.access import Kind
 from ansible_collections.rosey.nats.plugins.module_utils._host.system import Account
 from ansible_collections.rosey.nats.plugins.module_utils._server import conf, footprint
@@ -335,7 +335,7 @@ def test_a_running_server_that_would_not_start_again_passes_no_gate_and_is_not_h
 
     def look() -> None:
         damage(place)
-        running = process.listeners()
+        running = sockets.listeners()
         [pid] = {each.pids[0] for each in running if each.socket.port == port}
         pid_file.write_text(str(pid))
         os.chown(pid_file, NOBODY, NOBODY)

@@ -17,7 +17,7 @@ import pytest
 import yaml
 from ansible.parsing.plugin_docs import read_docstring
 
-from ansible_collections.rosey.nats.plugins.module_utils._host import process
+from ansible_collections.rosey.nats.plugins.module_utils._host import background
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNTIME: dict[str, Any] = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())
@@ -35,7 +35,7 @@ def url(
     run_module("nats_process", state="started", **server)
     yield f"http://127.0.0.1:{port}"
     run_module("nats_process", state="stopped", **server)
-    assert process.find(process.Server(nats_server, config, pid_file)) is None
+    assert background.find(background.Server(nats_server, config, pid_file)) is None
 
 
 def test_the_group_holds_every_module_that_asks_a_running_server() -> None:

@@ -28,7 +28,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need
-from ansible_collections.rosey.nats.plugins.module_utils._server import conf
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf, conf_reader
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import check, lookup, model, reading
 from ansible_collections.rosey.nats.plugins.module_utils._server.options.model import (
     ANY_NAME,
@@ -421,7 +421,7 @@ class Tally:
         )
 
 
-def _options_in(config: t.Any, path: conf.Path = ()) -> set[Name]:
+def _options_in(config: t.Any, path: conf_reader.Path = ()) -> set[Name]:
     entries = config.items() if isinstance(config, dict) else enumerate(config) if isinstance(config, list) else ()
     found = {name for key, value in entries for name in _options_in(value, (*path, key))}
     option = reading.find(path)

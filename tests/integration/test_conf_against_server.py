@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import archive, conf
+from ansible_collections.rosey.nats.plugins.module_utils._server import archive, conf, conf_lexer, conf_reader
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import check, model, reading
 
 EXAMPLES = int(os.environ.get("CONF_EXAMPLES", "1000"))
@@ -79,7 +79,7 @@ class ServerParser:
         self.process.wait(timeout=10)
 
 
-def _decoded(value: Value, path: conf.Path) -> Value:
+def _decoded(value: Value, path: conf_reader.Path) -> Value:
     """Undo the encoding of conf_reader, and leave out what is a definition only, as the reader does."""
     match value:
         case {"used": bool(), "value": inner}:
@@ -139,7 +139,7 @@ def _agree(server_parser: ServerParser, text: str) -> bool:
     """Assert that both read the same, and tell whether they accept the text."""
     try:
         read = _read(text)
-    except conf.ConfError as error:
+    except conf_lexer.ConfError as error:
         if not any(reason in str(error) for reason in STRICTER):
             assert server_parser.read(text) is None, f"only the server reads {text!r}; the reader says {error}"
         return False

@@ -19,7 +19,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._host import process
+from ansible_collections.rosey.nats.plugins.module_utils._host import background, process
 
 RunModule = Callable[..., dict[str, Any]]
 ROOT = Path(__file__).parents[2]
@@ -41,8 +41,8 @@ class Place:
         self.configure()
 
     @property
-    def server(self) -> process.Server:
-        return process.Server(self.binary, self.config, self.pid_file)
+    def server(self) -> background.Server:
+        return background.Server(self.binary, self.config, self.pid_file)
 
     @property
     def arguments(self) -> dict[str, str]:
@@ -77,7 +77,7 @@ def make_place(
 
     yield make
     for place in made:
-        with process.hold(place.server) as held:
+        with background.hold(place.server) as held:
             if held:
                 held.send(signal.SIGKILL)
                 held.wait(5)
@@ -104,7 +104,7 @@ def test_from_start_to_stop(place: Place) -> None:
     place.configure("max_connections: 17\n")
     reloaded = place.run("reloaded")
     assert (reloaded["changed"], reloaded["action"], reloaded["pid"]) == (True, "reloaded", started["pid"])
-    for _pause in process._pauses(5):
+    for _pause in background._pauses(5):
         if place.varz()["config_load_time"] != loaded:
             break
     assert place.varz()["max_connections"] == 17
@@ -117,7 +117,7 @@ def test_from_start_to_stop(place: Place) -> None:
     stopped = place.run("stopped")
     assert (stopped["changed"], stopped["action"], stopped["pid"]) == (True, "stopped", None)
     assert not place.is_open()
-    assert process.find(place.server) is None
+    assert background.find(place.server) is None
     assert sorted(path.name for path in place.directory.iterdir()) == ["bin", "nats-server.conf", "nats-server.out"]
     assert (place.directory / "nats-server.out").stat().st_mode & 0o777 == 0o600
     assert place.run("stopped")["changed"] is False
@@ -145,7 +145,7 @@ def test_check_mode_sends_no_signal(place: Place, state: str) -> None:
     assert [now[name] for name in ("start", "config_load_time", "server_id")] == [
         before[name] for name in ("start", "config_load_time", "server_id")
     ]
-    assert process.is_noted(place.server, running["pid"])
+    assert background.is_noted(place.server, running["pid"])
 
 
 def test_a_server_survives_the_task_that_started_it(place: Place, tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_a_server_survives_the_task_that_started_it(place: Place, tmp_path: Path
         "ANSIBLE_ASYNC_DIR": str(tmp_path / "async"),
     }
     subprocess.run([*command, "-i", "localhost,", "-c", "local"], cwd=ROOT, check=True, env=environment, timeout=60)
-    running = process.find(place.server)
+    running = background.find(place.server)
     assert running
     assert os.getsid(running.pid) == running.pid
     assert place.is_open()
@@ -236,7 +236,7 @@ def test_a_server_that_does_not_stop_is_killed(place: Place) -> None:
     os.kill(running["pid"], signal.SIGSTOP)
     stopped = place.run("stopped", stop_timeout=1)
     assert (stopped["changed"], stopped["killed"]) == (True, True)
-    assert process.find(place.server) is None
+    assert background.find(place.server) is None
 
 
 def test_a_lame_duck_without_clients_ends_at_once(place: Place) -> None:

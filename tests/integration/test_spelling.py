@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import conf, plan, units
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf, conf_lexer, plan, units
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import check, model, reading
 from ansible_collections.rosey.nats.plugins.module_utils._server.options.model import ANY_NAME
 from ansible_collections.rosey.nats.tests.integration.changes import FREE_KEYS, Make, World, change, free_ports
@@ -151,7 +151,7 @@ def spellings(path: model.Path, config: Config) -> Iterator[Spelled]:
     for spelled in tried:
         try:
             text = conf.render(spelled.config)
-        except conf.ConfError:
+        except conf_lexer.ConfError:
             continue
         if text not in seen and not check.problems(spelled.config) and not plan.reasons(config, spelled.config):
             seen.add(text)

@@ -27,7 +27,7 @@ from nats.errors import Error as ClientError
 from nats.js.errors import Error as StreamError
 
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease, release
-from ansible_collections.rosey.nats.plugins.module_utils._host import process
+from ansible_collections.rosey.nats.plugins.module_utils._host import background, process
 from ansible_collections.rosey.nats.tests.integration.conftest import (
     QUOTES,
     ROOT,
@@ -271,9 +271,9 @@ class Ground:
         self.programs: list[str] = []
 
     @property
-    def server(self) -> process.Server:
+    def server(self) -> background.Server:
         root = self.deployment.directory / "root"
-        return process.Server(
+        return background.Server(
             root / "usr/local/bin/nats-server",
             root / "etc/nats/nats-server.conf",
             root / "var/lib/nats/nats-server.pid",
@@ -368,11 +368,11 @@ class Ground:
         with Watch(self.deployment.port) as watch:
             time.sleep(0.1)
             for _time in range(times):
-                with process.hold(self.server) as held:
+                with background.hold(self.server) as held:
                     assert held
-                    process.stop(held, self.server, signal.SIGINT, 30)
+                    background.stop(held, self.server, signal.SIGINT, 30)
                 output = self.server.pid_file.with_suffix(".out")
-                process.start(self.server, output, [("127.0.0.1", self.deployment.port)], seconds=30)
+                background.start(self.server, output, [("127.0.0.1", self.deployment.port)], seconds=30)
                 time.sleep(0.1)
         self.plain = watch.longest
 
@@ -428,7 +428,7 @@ class Ground:
             yield f"left behind: {left}"
         if (names := self.names()) != self.programs:
             yield f"expected {self.programs} to run, found {names}"
-        if not process.is_noted(self.server, self.running_server()):
+        if not background.is_noted(self.server, self.running_server()):
             yield "the server's pid file does not name it"
         try:
             varz = self.deployment.varz()
@@ -442,7 +442,7 @@ class Ground:
             yield f"the server is {varz['version']}"
 
     def running_server(self) -> int:
-        found = process.find(self.server)
+        found = background.find(self.server)
         return found.pid if found else 0
 
 

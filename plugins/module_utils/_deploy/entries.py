@@ -13,9 +13,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import release
-from ansible_collections.rosey.nats.plugins.module_utils._host import sealed, state
+from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
+from ansible_collections.rosey.nats.plugins.module_utils._host.tree import spec
 
-_ENTRIES: dict[str, t.Any] = {"type": "list", "elements": "dict", "options": state.ENTRY_SPEC}
+_ENTRIES: dict[str, t.Any] = {"type": "list", "elements": "dict", "options": spec.ENTRY_SPEC}
 
 # What a module takes that is given one tree, either way.
 SPEC: dict[str, dict[str, t.Any]] = {

@@ -19,7 +19,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease
-from ansible_collections.rosey.nats.plugins.module_utils._host import sealed, state
+from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
+from ansible_collections.rosey.nats.plugins.module_utils._host.tree import spec
 
 PARTS = ("server", "bot", "plugins")
 KEEP = 10
@@ -371,7 +372,7 @@ def _holds(current: Record, names: Sequence[str], described: Part) -> bool:
 
 def _normal(entry: Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Give an entry without what it does not say: nulls and defaults."""
-    defaults = {name: option.get("default") for name, option in state.ENTRY_SPEC.items()}
+    defaults = {name: option.get("default") for name, option in spec.ENTRY_SPEC.items()}
     return {name: value for name, value in entry.items() if value is not None and value != defaults.get(name)}
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Set
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import gate, redaction
 from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action, Reason
-from ansible_collections.rosey.nats.plugins.module_utils._server import conf, health
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf_reader, health
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import faults, model, reading
 
 _DEFAULT_STORE = "/tmp/nats"  # noqa: S108  # not written here: the server's own default (server/jetstream.go)
@@ -150,4 +150,4 @@ def _includes(value: t.Any, path: model.Path) -> Iterator[tuple[model.Path, t.An
 def _text(value: t.Any, *, secret: bool) -> str:
     if value is None:
         return "unset"
-    return redaction.HIDDEN if secret or conf.has_credentials(value) else str(value)
+    return redaction.HIDDEN if secret or conf_reader.has_credentials(value) else str(value)

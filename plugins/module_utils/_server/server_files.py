@@ -14,7 +14,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import access, pr
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
 from ansible_collections.rosey.nats.plugins.module_utils._host.system import Account
-from ansible_collections.rosey.nats.plugins.module_utils._server import conf, footprint
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf, conf_lexer, footprint
 
 
 class UnseenError(Exception):
@@ -37,7 +37,7 @@ def wanted(config_file: Path, environment: Mapping[str, str]) -> list[NeededPath
         pass  # it is among those that were to be read, and told as such
     except OSError as error:
         raise UnseenError(f"{read[-1]} can't be read: {error.strerror}") from error
-    except (conf.ConfError, TypeError, ValueError) as error:
+    except (conf_lexer.ConfError, TypeError, ValueError) as error:
         raise UnseenError(f"{config_file} is no configuration that nats-server reads") from error
     files = (NeededPath("configuration", str(path), Need.FILE) for path in dict.fromkeys(read))
     return [*files, *named]

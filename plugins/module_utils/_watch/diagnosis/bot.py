@@ -22,9 +22,9 @@ from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_health,
 from ansible_collections.rosey.nats.plugins.module_utils._host import (
     environment_file,
     hardening,
-    process,
     redaction,
     service,
+    sockets,
     unit_checks,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._server import footprint, monitoring
@@ -319,7 +319,7 @@ def _unconnected(evidence: Evidence, login: Login) -> Iterator[Cause]:
     yield _not_reached(evidence, login, there) if there else _not_there(evidence, login, listeners)
 
 
-def _not_there(evidence: Evidence, login: Login, listeners: Iterable[process.Listener]) -> Cause:
+def _not_there(evidence: Evidence, login: Login, listeners: Iterable[sockets.Listener]) -> Cause:
     """Say why nothing listens on the port that the bot asks."""
     clients = _clients(evidence, listeners)
     if clients:
@@ -341,14 +341,14 @@ def _not_there(evidence: Evidence, login: Login, listeners: Iterable[process.Lis
     )
 
 
-def _not_reached(evidence: Evidence, login: Login, there: list[process.Listener]) -> Cause:
+def _not_reached(evidence: Evidence, login: Login, there: list[sockets.Listener]) -> Cause:
     """Say why the bot does not reach what listens on its port."""
     found = ", ".join(map(str, there))
     families = {each.socket.address.version for each in there}
     addresses = [ipaddress.ip_address(address) for address in login.addresses]
     if not families & {address.version for address in addresses}:
         name, cause = "address_family", "the name of the bot's server means addresses of another family"
-    elif not any(process.conflicts(address, login.port, each.socket) for address in addresses for each in there):
+    elif not any(sockets.conflicts(address, login.port, each.socket) for address in addresses for each in there):
         name, cause = "address_mismatch", "the server listens on another address than the one that the bot asks"
     else:
         return _cause(
@@ -584,13 +584,13 @@ def _endpoints(evidence: Evidence) -> tuple[footprint.Endpoint, ...]:
         return ()  # such as a port that a variable gives
 
 
-def _clients(evidence: Evidence, listeners: Iterable[process.Listener]) -> process.Listener | None:
+def _clients(evidence: Evidence, listeners: Iterable[sockets.Listener]) -> sockets.Listener | None:
     """Give where nats-server really listens for clients."""
     ports = [each.port for each in _endpoints(evidence) if each.purpose == _CLIENTS]
     return next((each for each in listeners if each.socket.port in ports and _is_server(evidence, each)), None)
 
 
-def _is_server(evidence: Evidence, listener: process.Listener) -> bool:
+def _is_server(evidence: Evidence, listener: sockets.Listener) -> bool:
     """Tell whether nats-server listens there. The ports of a container another program holds for it."""
     if evidence.described.container:
         return listener.socket.port in [each.port for each in _endpoints(evidence)]

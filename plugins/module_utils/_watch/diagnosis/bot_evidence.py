@@ -16,9 +16,11 @@ from pathlib import Path
 from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_health, credentials
 from ansible_collections.rosey.nats.plugins.module_utils._host import (
     access,
+    background,
     environment_file,
     process,
     redaction,
+    sockets,
     system,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
@@ -112,7 +114,7 @@ class Described:
         """Where the bot writes to."""
         if self.service:
             return f"journalctl -u {self.service}"
-        return str(process.output_file(self.pid_file)) if self.pid_file else "its standard output"
+        return str(background.output_file(self.pid_file)) if self.pid_file else "its standard output"
 
 
 class BrokenError(Exception):
@@ -166,7 +168,7 @@ class Evidence:
     section: File | NotSeenError
     secrets: File | NotSeenError
     running: Mapping[str, str] | NotSeenError | None = field(repr=False)
-    listeners: tuple[process.Listener, ...] | NotSeenError
+    listeners: tuple[sockets.Listener, ...] | NotSeenError
     server: Mapping[str, t.Any] | NotSeenError = field(repr=False)
     logins: tuple[login.Login, ...] | NotSeenError = ()
     own_addresses: frozenset[str] = frozenset()
@@ -273,9 +275,9 @@ def _unit(described: Described, run_command: RunCommand) -> Unit:
         return evidence.ask_systemd(described.service, run_command)
     if not (described.command and described.pid_file):
         raise NotSeenError("the bot's process", "bot_config_command is empty", "say in it what the bot is started with")
-    found = process.find(process.Bot(described.command, described.pid_file), process.owner(described.pid_file))
+    found = background.find(background.Bot(described.command, described.pid_file), process.owner(described.pid_file))
     try:
-        output = system.read_text(process.output_file(described.pid_file), "replace")
+        output = system.read_text(background.output_file(described.pid_file), "replace")
     except OSError:
         output = ""
     state = {"LoadState": "loaded", "ActiveState": "active" if found else "inactive"}
@@ -329,9 +331,9 @@ def _environment(pid: int) -> dict[str, str]:
     return dict(each.split("=", 1) for each in map(os.fsdecode, text.split(b"\0")) if "=" in each)
 
 
-def _listeners() -> tuple[process.Listener, ...]:
+def _listeners() -> tuple[sockets.Listener, ...]:
     try:
-        return tuple(process.listeners())
+        return tuple(sockets.listeners())
     except OSError as error:
         raise NotSeenError("who listens on this host", str(error), "see that /proc is mounted") from error
 

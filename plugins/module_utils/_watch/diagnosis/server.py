@@ -16,6 +16,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import (
     hardening,
     process,
     redaction,
+    sockets,
     unit_checks,
     unit_file,
 )
@@ -387,7 +388,7 @@ def _paths_told(evidence: Evidence) -> Iterator[Path]:
 
 
 def _ask_ports(evidence: Evidence) -> Iterator[Cause]:
-    holders: dict[tuple[int, ...], list[process.Taken]] = {}
+    holders: dict[tuple[int, ...], list[sockets.Taken]] = {}
     for taken in seen(evidence.taken):
         holders.setdefault(taken.holder.pids, []).append(taken)
     for pids, held in holders.items():

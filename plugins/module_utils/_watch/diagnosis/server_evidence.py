@@ -16,11 +16,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._data import asset_reading, lost_streams
-from ansible_collections.rosey.nats.plugins.module_utils._host import access, architecture, process, redaction, system
+from ansible_collections.rosey.nats.plugins.module_utils._host import (
+    access,
+    architecture,
+    background,
+    process,
+    redaction,
+    sockets,
+    system,
+)
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
 from ansible_collections.rosey.nats.plugins.module_utils._host.service import RunCommand
 from ansible_collections.rosey.nats.plugins.module_utils._host.system import Account
-from ansible_collections.rosey.nats.plugins.module_utils._server import conf, footprint, monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf, conf_lexer, footprint, monitoring
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import evidence
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.evidence import Unit
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import NotSeenError, attempt, seen
@@ -114,7 +122,7 @@ class Evidence:
     fault: str = ""
     tested: Trial | NotSeenError | None = None
     places: tuple[Place, ...] | NotSeenError = ()
-    taken: tuple[process.Taken, ...] | NotSeenError = ()
+    taken: tuple[sockets.Taken, ...] | NotSeenError = ()
     absent: Mapping[str, str] = field(default_factory=dict)
     pid: int = 0
     state: str = ""
@@ -177,7 +185,7 @@ def look(described: Described, run_command: RunCommand) -> Evidence:
         fault=fault,
         tested=attempt(lambda: _try(binary.path, config_file, account)) if account and testable else None,
         places=attempt(lambda: tuple(_places(known, config_file, unit, account))),
-        taken=attempt(lambda: tuple(process.taken(_addresses(known), [pid]))),
+        taken=attempt(lambda: tuple(sockets.taken(_addresses(known), [pid]))),
         absent=dict(_absent(known)),
         pid=pid,
         state=_state(pid),
@@ -240,7 +248,7 @@ def _read_config(path: Path) -> tuple[Mapping[str, t.Any] | NotSeenError | None,
 
     try:
         return conf.parse(read(path), include=lambda included: read(path.parent / included)), ""
-    except conf.ConfError as error:
+    except conf_lexer.ConfError as error:
         return {}, str(error)
     except FileNotFoundError as error:
         if error.filename == str(path):
@@ -297,7 +305,7 @@ def _place(wanted: NeededPath, account: Account | None) -> Place:
         raise NotSeenError(f"{wanted.option}: {wanted.path}", error.strerror or str(error), "run as root") from error
 
 
-def _addresses(config: Mapping[str, t.Any]) -> list[process.Endpoint]:
+def _addresses(config: Mapping[str, t.Any]) -> list[sockets.Endpoint]:
     try:
         return [(each.host, each.port) for each in footprint.endpoints(config)]
     except (TypeError, ValueError):
@@ -329,13 +337,13 @@ def _pid(described: Described, unit: Unit | NotSeenError | None, config: Mapping
     """Give the server's process: systemd's, or where that tells nothing the noted one, or who serves its port."""
     if isinstance(unit, Unit):
         return unit.number("MainPID")
-    program = process.Server(described.binary, described.config_file, described.pid_file)
+    program = background.Server(described.binary, described.config_file, described.pid_file)
     ports = [port for _host, port in _addresses(config)]
     try:
-        noted = process.find(program, process.owner(described.pid_file))
+        noted = background.find(program, process.owner(described.pid_file))
         if noted:
             return noted.pid
-        serving = (each for each in process.listeners() if each.socket.port in ports and each.command == _PROGRAM)
+        serving = (each for each in sockets.listeners() if each.socket.port in ports and each.command == _PROGRAM)
         return next((each.pids[0] for each in serving), 0)
     except OSError:
         return 0

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._host import process
+from ansible_collections.rosey.nats.plugins.module_utils._host import background, process
 
 RunModule = Callable[..., dict[str, Any]]
 
@@ -34,7 +34,7 @@ class Bot:
         return self._run_module("bot_plan", home=str(self.pid_file.parent), **given)
 
     def find(self) -> process.Process | None:
-        return process.find(process.Bot(tuple(self.command), self.pid_file))
+        return background.find(background.Bot(tuple(self.command), self.pid_file))
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import pytest
 from ansible_collections.rosey.nats.plugins.module_utils._data import assets
 from ansible_collections.rosey.nats.plugins.module_utils._data.asset_record import Book, Proven
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import release
-from ansible_collections.rosey.nats.plugins.module_utils._host import process
+from ansible_collections.rosey.nats.plugins.module_utils._host import background
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import (
     BOT,
     IDENTITY,
@@ -56,7 +56,7 @@ def sleeper(tmp_path: Path) -> Iterator[dict[str, Any]]:
     pid_file = tmp_path / "bot.pid"
     with subprocess.Popen(SLEEPER) as running:
         pid_file.write_text(f"{running.pid}\n")
-        while process.find(process.Bot(SLEEPER, pid_file)) is None:
+        while background.find(background.Bot(SLEEPER, pid_file)) is None:
             time.sleep(0.01)
         yield {"command": list(SLEEPER), "pid_file": str(pid_file)}
         running.kill()

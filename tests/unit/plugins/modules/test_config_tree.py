@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from ansible_collections.rosey.nats.plugins.doc_fragments import entries as entries_fragment
-from ansible_collections.rosey.nats.plugins.module_utils._host import state
+from ansible_collections.rosey.nats.plugins.module_utils._host.tree import spec
 from ansible_collections.rosey.nats.plugins.modules import config_tree
 
 RunModule = Callable[..., dict[str, Any]]
@@ -276,5 +276,5 @@ def test_the_documentation_is_that_of_the_arguments() -> None:
     documented = yaml.safe_load(entries_fragment.ModuleDocFragment.DOCUMENTATION)["options"]["entries"]["suboptions"]
     for option in documented.values():
         assert option.pop("description")
-    accepted = {name: {key: spec[key] for key in spec if key != "no_log"} for name, spec in state.ENTRY_SPEC.items()}
+    accepted = {name: {key: spec[key] for key in spec if key != "no_log"} for name, spec in spec.ENTRY_SPEC.items()}
     assert documented == accepted

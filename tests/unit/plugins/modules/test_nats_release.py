@@ -275,7 +275,7 @@ def test_a_module_that_writes_is_seen_at_work(
 ) -> None:
     seen: list[bool] = []
     monkeypatch.setattr(
-        "ansible_collections.rosey.nats.plugins.module_utils._host.state.apply",
+        "ansible_collections.rosey.nats.plugins.module_utils._host.tree.apply.apply",
         lambda changes, label: seen.append(is_locked(tmp_path)),
     )
     monkeypatch.setattr(
@@ -284,7 +284,7 @@ def test_a_module_that_writes_is_seen_at_work(
     )
     for module in ("nats_process", "bot_process"):
         monkeypatch.setattr(
-            f"ansible_collections.rosey.nats.plugins.modules.{module}.process.find",
+            f"ansible_collections.rosey.nats.plugins.modules.{module}.background.find",
             lambda program: seen.append(is_locked(tmp_path)),
         )
     releases = str(tmp_path)

@@ -14,7 +14,7 @@ from ansible.template import trust_as_template
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.rosey.nats.plugins.module_utils._host import state
+from ansible_collections.rosey.nats.plugins.module_utils._host.tree import spec
 from ansible_collections.rosey.nats.plugins.module_utils._server import subjects
 from ansible_collections.rosey.nats.plugins.plugin_utils import plugins
 
@@ -362,7 +362,7 @@ def test_an_entry_without_owner_leaves_it(nothing: str | None) -> None:
     effective = plugins.effective([QUOTE], {}, "rosey.prod")
     (entry,) = plugins.entries(effective, "/opt", nothing, nothing)
     assert sorted(entry) == ["content", "mode", "path", "reader", "shown_keys", "state"]
-    assert set(entry) <= set(state.ENTRY_SPEC)
+    assert set(entry) <= set(spec.ENTRY_SPEC)
 
 
 def test_a_thousand_plugins_take_seconds() -> None:

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._host import access, state, system
+from ansible_collections.rosey.nats.plugins.module_utils._host import access, system
 from ansible_collections.rosey.nats.plugins.module_utils._host.access import Step
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
 from ansible_collections.rosey.nats.plugins.module_utils._host.system import NO_ID, Account
+from ansible_collections.rosey.nats.plugins.module_utils._host.tree import compare, ownership
 
 NATS = Account("nats", "nats", 990, 990, frozenset({990, 12}))
 TO_BE = Account("rosey-to-be", "rosey-to-be", NO_ID, NO_ID, frozenset({NO_ID}))
@@ -158,7 +159,7 @@ def test_what_a_deployment_makes_counts(
     for above in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
         above.chmod(0o755)
     given = [{**entry, "path": entry["path"].format(d=tmp_path)} for entry in entries]
-    outcome = state.outcome(state.compare(given), TO_BE)
+    outcome = ownership.outcome(compare.compare(given), TO_BE)
     found = access.faults([at(tmp_path, PARENT, "logs/x.log")], TO_BE, outcome)
     assert [each.kind for each in found] == ([fault] if fault else [])
 
@@ -174,9 +175,9 @@ def test_what_a_deployment_gives_the_account_counts(tmp_path: Path) -> None:
     wanted = [at(tmp_path, DIRECTORY, "store")]
     assert [each.kind for each in access.faults(wanted, nobody)] == [access.Kind.FORBIDDEN]
     entry = {"path": str(store.parent), "state": "directory", "mode": "0700", "owner": "nobody", "recurse": True}
-    assert access.faults(wanted, nobody, state.outcome(state.compare([entry]), nobody)) == []
+    assert access.faults(wanted, nobody, ownership.outcome(compare.compare([entry]), nobody)) == []
     (store / "meta").chmod(0)  # which a new owner alone does not mend
-    [found] = access.faults(wanted, nobody, state.outcome(state.compare([entry]), nobody))
+    [found] = access.faults(wanted, nobody, ownership.outcome(compare.compare([entry]), nobody))
     assert found.where == store / "meta"
 
 

@@ -25,12 +25,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.rosey.nats.plugins.module_utils._host import process, redaction, system
+from ansible_collections.rosey.nats.plugins.module_utils._host import background, process, redaction, sockets, system
 
 BINARY = Path("/opt/nats-server/2.10.7/nats-server")
 CONFIG = Path("/etc/nats/nats-server.conf")
 PID_FILE = Path("/run/nats-server.pid")
-SERVER = process.Server(BINARY, CONFIG, PID_FILE)
+SERVER = background.Server(BINARY, CONFIG, PID_FILE)
 HEADER = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 
 
@@ -112,7 +112,7 @@ def line(address: str, port: int, state: str = "0A", uid: int = 1000, inode: int
     ],
 )
 def test_parse_listening(lines: str, expected: list[tuple[str, int, int, int]]) -> None:
-    found = process.parse_listening(HEADER + lines)
+    found = sockets.parse_listening(HEADER + lines)
     assert [(str(each.address), each.port, each.uid, each.inode) for each in found] == expected
 
 
@@ -121,13 +121,13 @@ def test_parse_listening_of_a_recorded_line() -> None:
     text = (
         f"   0: {localhost}:107E 00000000:0000 0A 00000000:00000000 00:00000000 00000000   999        0 19211 1 0 100\n"
     )
-    (found,) = process.parse_listening(HEADER + text)
+    (found,) = sockets.parse_listening(HEADER + text)
     assert (str(found.address), found.port, found.uid, found.inode) == ("127.0.0.1", 4222, 999, 19211)
 
 
 @given(st.ip_addresses(), st.integers(0, 65535))
-def test_every_address_is_read_back(address: process.Address, port: int) -> None:
-    (found,) = process.parse_listening(HEADER + line(str(address), port))
+def test_every_address_is_read_back(address: sockets.Address, port: int) -> None:
+    (found,) = sockets.parse_listening(HEADER + line(str(address), port))
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     assert (found.address, found.port) == (mapped or address, port)
 
@@ -151,9 +151,9 @@ def test_every_address_is_read_back(address: process.Address, port: int) -> None
     ],
 )
 def test_conflicts(wanted: str, taken: str, conflict: bool) -> None:
-    held = process.Socket(ipaddress.ip_address(taken), 4222, 0, 1)
-    assert process.conflicts(ipaddress.ip_address(wanted), 4222, held) is conflict
-    assert not process.conflicts(ipaddress.ip_address(wanted), 4223, held)
+    held = sockets.Socket(ipaddress.ip_address(taken), 4222, 0, 1)
+    assert sockets.conflicts(ipaddress.ip_address(wanted), 4222, held) is conflict
+    assert not sockets.conflicts(ipaddress.ip_address(wanted), 4223, held)
 
 
 @pytest.mark.parametrize(
@@ -173,25 +173,25 @@ def test_conflicts(wanted: str, taken: str, conflict: bool) -> None:
 )
 def test_mismatch(executable: str, arguments: list[str], uid: int, message: str) -> None:
     found = process.Process(4711, uid, Path(executable), ("nats-server", *arguments), 1)
-    said = process.mismatch(found, SERVER, 1000)
+    said = background.mismatch(found, SERVER, 1000)
     assert (message in said) if message else not said
     assert said.startswith("process 4711 ") or not said
 
 
 def test_a_removed_link_does_not_hide_what_was_started_with_it() -> None:
     found = process.Process(4711, 0, Path("/lib/2.9.1/nats-server"), SERVER.command, 1)
-    assert process.mismatch(found, SERVER, 0) == ""
+    assert background.mismatch(found, SERVER, 0) == ""
     other = process.Process(4711, 0, Path("/usr/bin/sleep"), SERVER.command, 1)
-    assert "runs /usr/bin/sleep" in process.mismatch(other, SERVER, 0)
+    assert "runs /usr/bin/sleep" in background.mismatch(other, SERVER, 0)
 
 
 def test_mismatch_follows_the_link(tmp_path: Path) -> None:
     link = tmp_path / "nats-server"
     link.symlink_to(BINARY)
-    server = process.Server(link, CONFIG, PID_FILE)
+    server = background.Server(link, CONFIG, PID_FILE)
     for executable in (BINARY, BINARY.parent.parent / "2.9.1" / "nats-server", link):
         found = process.Process(4711, 0, executable, server.command, 1)
-        assert process.mismatch(found, server, 0) == ""
+        assert background.mismatch(found, server, 0) == ""
 
 
 SEED = "SUACBNSFZQ5DMHKUMBNMIPSZ3XGYOQ4DKFJHWDOYD2PZC36RBZ3XLBZKPE"
@@ -270,30 +270,30 @@ def listening(host: str, port: int = 0, *, v6only: bool = True) -> Iterator[int]
 )
 def test_taken(held: str, v6only: bool, wanted: str, is_taken: bool) -> None:
     with listening(held, v6only=v6only) as port:
-        found = process.taken([(wanted, port)])
+        found = sockets.taken([(wanted, port)])
         assert bool(found) is is_taken
-        assert process.taken([(wanted, port)], [os.getpid()]) == []
+        assert sockets.taken([(wanted, port)], [os.getpid()]) == []
         if found:
             assert found[0].holder.pids == (os.getpid(),)
             assert str(found[0]).startswith(f"{wanted}:{port} is taken: ")
             assert f"(process {os.getpid()} of user " in str(found[0])
-    assert process.taken([(wanted, port)]) == []
+    assert sockets.taken([(wanted, port)]) == []
 
 
 def test_who_listens_may_be_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "_pids", list)
+    monkeypatch.setattr(process, "pids", list)
     with listening("127.0.0.1") as port:
-        (found,) = process.taken([("127.0.0.1", port)])
+        (found,) = sockets.taken([("127.0.0.1", port)])
     assert found.holder.pids == ()
     assert "a process of user " in str(found)
     assert f"which this user may not see, listens on 127.0.0.1:{port}" in str(found)
-    with pytest.raises(process.ProcessError, match=rf"127\.0\.0\.1:{port} is taken: .*Stop what holds it"):
+    with pytest.raises(background.ProcessError, match=rf"127\.0\.0\.1:{port} is taken: .*Stop what holds it"):
         raise_where_taken(port)
 
 
 def raise_where_taken(port: int) -> None:
     with listening("127.0.0.1", port):
-        process.check_free([("127.0.0.1", port)])
+        background.check_free([("127.0.0.1", port)])
 
 
 @pytest.mark.parametrize(
@@ -305,8 +305,8 @@ def raise_where_taken(port: int) -> None:
     ],
 )
 def test_a_listener_in_words(address: str, pids: tuple[int, ...], said: str) -> None:
-    held = process.Socket(ipaddress.ip_address(address), 4222, 1000, 1)
-    assert str(process.Listener(held, "rosey", pids, "sshd" if pids else "")) == said
+    held = sockets.Socket(ipaddress.ip_address(address), 4222, 1000, 1)
+    assert str(sockets.Listener(held, "rosey", pids, "sshd" if pids else "")) == said
 
 
 def test_an_owner_without_a_name_is_a_number() -> None:
@@ -340,9 +340,9 @@ def test_what_has_ended_is_not_there() -> None:
 
 @pytest.mark.parametrize("content", ["", "x", "-1", "0", "99999999999", "1", "\xff"])
 def test_a_pid_file_of_anything_else_is_a_leftover(tmp_path: Path, content: str) -> None:
-    server = process.Server(BINARY, CONFIG, tmp_path / "pid")
+    server = background.Server(BINARY, CONFIG, tmp_path / "pid")
     server.pid_file.write_text(content, encoding="latin-1")
-    assert process.find(server) is None
+    assert background.find(server) is None
 
 
 def has_pidfd(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -364,11 +364,11 @@ PIDFD = pytest.mark.parametrize("system", [has_pidfd, has_no_pidfd, may_not_use_
 
 
 @contextmanager
-def holding(child: subprocess.Popen[bytes]) -> Iterator[process.Hold]:
+def holding(child: subprocess.Popen[bytes]) -> Iterator[background.Hold]:
     found = process.read(child.pid)
     assert found
-    descriptor = process._open(found)
-    yield process.Hold(found, descriptor)
+    descriptor = process.handle_of(found)
+    yield background.Hold(found, descriptor)
     if descriptor is not None:
         os.close(descriptor)
 
@@ -393,8 +393,8 @@ def test_another_process_with_the_same_number_gets_no_signal() -> None:
         now = process.read(child.pid)
         assert now
         before = process.Process(now.pid, now.uid, now.executable, now.command, now.started - 1)
-        process.Hold(before, None).send(signal.SIGKILL)
-        assert process.Hold(before, None).wait(0)
+        background.Hold(before, None).send(signal.SIGKILL)
+        assert background.Hold(before, None).wait(0)
         with pytest.raises(subprocess.TimeoutExpired):
             child.wait(0.05)
 
@@ -405,36 +405,36 @@ def test_a_process_that_changes_hands_is_not_held(monkeypatch: pytest.MonkeyPatc
         now = process.read(child.pid)
         assert now
         then = process.Process(now.pid, now.uid, now.executable, now.command, now.started - 1)
-        monkeypatch.setattr(process, "find", lambda server: None if gone else then)
-        with process.hold(SERVER) as held:
+        monkeypatch.setattr(background, "find", lambda server: None if gone else then)
+        with background.hold(SERVER) as held:
             assert held is None
 
 
 def test_check_files_names_what_is_missing(tmp_path: Path) -> None:
     binary, config = tmp_path / "nats-server", tmp_path / "nats-server.conf"
-    server = process.Server(binary, config, tmp_path / "run" / "pid")
+    server = background.Server(binary, config, tmp_path / "run" / "pid")
     for path, message in (
         (binary, f"binary {binary} is no file"),
         (config, f"config {config} is no file"),
         (tmp_path / "run" / "x", f"pid_file {server.pid_file}: its directory is not there"),
         (tmp_path / "out" / "x", f"output {tmp_path}/out/x: its directory is not there"),
     ):
-        with pytest.raises(process.ProcessError, match=re.escape(message)):
-            process.check_files(server, tmp_path / "out" / "x")
+        with pytest.raises(background.ProcessError, match=re.escape(message)):
+            background.check_files(server, tmp_path / "out" / "x")
         path.parent.mkdir(exist_ok=True)
         path.touch()
-    process.check_files(server, tmp_path / "out" / "x")
+    background.check_files(server, tmp_path / "out" / "x")
 
 
 def test_note_replaces_the_pid_file(tmp_path: Path) -> None:
-    server = process.Server(BINARY, CONFIG, tmp_path / "pid")
+    server = background.Server(BINARY, CONFIG, tmp_path / "pid")
     for pid in (12, 4711):
-        process.note(server, pid)
-        assert process.is_noted(server, pid)
+        background.note(server, pid)
+        assert background.is_noted(server, pid)
         assert server.pid_file.read_text() == f"{pid}\n"
     assert [each.name for each in tmp_path.iterdir()] == ["pid"]
-    with pytest.raises(process.ProcessError, match="pid_file /proc/nowhere/pid can't be written"):
-        process.note(process.Server(BINARY, CONFIG, Path("/proc/nowhere/pid")), 1)
+    with pytest.raises(background.ProcessError, match="pid_file /proc/nowhere/pid can't be written"):
+        background.note(background.Server(BINARY, CONFIG, Path("/proc/nowhere/pid")), 1)
 
 
 @pytest.mark.parametrize(
@@ -451,12 +451,12 @@ def test_note_replaces_the_pid_file(tmp_path: Path) -> None:
     ],
 )
 def test_a_start_that_fails_says_what_was_said(tmp_path: Path, content: bytes, message: str) -> None:
-    server = process.Server(tmp_path / "nats-server", tmp_path / "config", tmp_path / "pid")
+    server = background.Server(tmp_path / "nats-server", tmp_path / "config", tmp_path / "pid")
     server.binary.write_bytes(content)
     server.binary.chmod(0o755)
     (tmp_path / "out").write_text("said before\n")
-    with pytest.raises(process.ProcessError) as error:
-        process.start(server, tmp_path / "out", [], seconds=5)
+    with pytest.raises(background.ProcessError) as error:
+        background.start(server, tmp_path / "out", [], seconds=5)
     assert message in str(error.value)
     assert "hunter2" not in str(error.value)
     assert "before" not in str(error.value)
@@ -466,15 +466,15 @@ def test_a_start_that_fails_says_what_was_said(tmp_path: Path, content: bytes, m
 
 def test_what_outlives_gives_its_result_or_its_reason() -> None:
     def fail() -> None:
-        raise process.ProcessError("port 4222 is taken")
+        raise background.ProcessError("port 4222 is taken")
 
-    assert process.outlive(lambda: (os.getpid() != os.getppid(), SERVER)) == (True, SERVER)
-    with pytest.raises(process.ProcessError, match="port 4222 is taken"):
-        process.outlive(fail)
-    with pytest.raises(process.ProcessError, match="ended before it was done"):
-        process.outlive(lambda: os.kill(os.getpid(), signal.SIGKILL))
-    with pytest.raises(process.ProcessError, match="KeyError: 'x'"):
-        process.outlive(lambda: dict[str, int]()["x"])
+    assert background.outlive(lambda: (os.getpid() != os.getppid(), SERVER)) == (True, SERVER)
+    with pytest.raises(background.ProcessError, match="port 4222 is taken"):
+        background.outlive(fail)
+    with pytest.raises(background.ProcessError, match="ended before it was done"):
+        background.outlive(lambda: os.kill(os.getpid(), signal.SIGKILL))
+    with pytest.raises(background.ProcessError, match="KeyError: 'x'"):
+        background.outlive(lambda: dict[str, int]()["x"])
 
 
 def test_what_outlives_goes_on_when_its_process_is_killed(tmp_path: Path) -> None:
@@ -489,9 +489,9 @@ def test_what_outlives_goes_on_when_its_process_is_killed(tmp_path: Path) -> Non
     if module == 0:
         descriptor = os.open(lock, os.O_CREAT | os.O_RDWR)
         fcntl.flock(descriptor, fcntl.LOCK_SH)
-        process.outlive(act)
+        background.outlive(act)
         os._exit(0)
-    for _pause in process._pauses(5):
+    for _pause in background._pauses(5):
         if (tmp_path / "begun").exists():
             break
     os.kill(module, signal.SIGKILL)
@@ -504,9 +504,9 @@ def test_what_outlives_goes_on_when_its_process_is_killed(tmp_path: Path) -> Non
 
 
 def test_output_that_can_not_be_written(tmp_path: Path) -> None:
-    server = process.Server(Path("/bin/true"), tmp_path / "config", tmp_path / "pid")
-    with pytest.raises(process.ProcessError, match="output /proc/nowhere can't be written"):
-        process.start(server, Path("/proc/nowhere"), [], seconds=5)
+    server = background.Server(Path("/bin/true"), tmp_path / "config", tmp_path / "pid")
+    with pytest.raises(background.ProcessError, match="output /proc/nowhere can't be written"):
+        background.start(server, Path("/proc/nowhere"), [], seconds=5)
 
 
 @pytest.mark.parametrize(
@@ -543,13 +543,13 @@ def test_what_may_not_be_seen_is_read_from_the_command_line(monkeypatch: pytest.
 
 
 def test_an_address_of_a_process_that_may_not_be_seen_is_its_accounts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "_holders", lambda _pids: defaultdict(list))
+    monkeypatch.setattr(sockets, "_holders", lambda _pids: defaultdict(list))
     with socket.create_server(("127.0.0.1", 0)) as held:
         endpoint = held.getsockname()
-        assert process.taken([endpoint], [os.getpid()]) == []
-        assert [each.port for each in process.taken([endpoint])] == [endpoint[1]]
-        monkeypatch.setattr(process, "_owners", lambda _pids: [os.geteuid() + 1])
-        assert [each.port for each in process.taken([endpoint], [os.getpid()])] == [endpoint[1]]
+        assert sockets.taken([endpoint], [os.getpid()]) == []
+        assert [each.port for each in sockets.taken([endpoint])] == [endpoint[1]]
+        monkeypatch.setattr(sockets, "_owners", lambda _pids: [os.geteuid() + 1])
+        assert [each.port for each in sockets.taken([endpoint], [os.getpid()])] == [endpoint[1]]
 
 
 @pytest.mark.parametrize(("touched", "older"), [("before", False), ("after", True)])

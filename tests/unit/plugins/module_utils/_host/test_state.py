@@ -25,7 +25,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.rosey.nats.plugins.module_utils._host import state
+from ansible_collections.rosey.nats.plugins.module_utils._host.tree import apply, compare, show, spec
 from ansible_collections.rosey.nats.plugins.module_utils._server import conf
 
 NOBODY = 65534
@@ -58,18 +58,18 @@ def absent(path: Path) -> dict[str, Any]:
     return {"path": str(path), "state": "absent"}
 
 
-def put(*entries: dict[str, Any]) -> list[state.Change]:
-    changes = state.compare(entries, conf.REDACTORS)
-    state.apply(changes, label=lambda new, place: None)
+def put(*entries: dict[str, Any]) -> list[compare.Change]:
+    changes = compare.compare(entries, conf.REDACTORS)
+    apply.apply(changes, label=lambda new, place: None)
     return changes
 
 
 def what(*entries: dict[str, Any]) -> dict[str, tuple[str, ...]]:
-    return {change.path: change.what for change in state.compare(entries)}
+    return {change.path: change.what for change in compare.compare(entries)}
 
 
 def refusal(*entries: dict[str, Any]) -> str:
-    with pytest.raises(state.StateError) as caught:
+    with pytest.raises(spec.StateError) as caught:
         put(*entries)
     return str(caught.value)
 
@@ -171,15 +171,15 @@ def other_group() -> tuple[str, bool]:
     ],
 )
 def test_a_description_that_cannot_be_meant_is_refused(entry: dict[str, Any], told: str) -> None:
-    with pytest.raises(state.StateError) as caught:
-        state.compare([entry])
+    with pytest.raises(spec.StateError) as caught:
+        compare.compare([entry])
     assert told in str(caught.value)
 
 
 @pytest.mark.parametrize("second", ["/d/f", "/d//f", "/d/./f", "//d/f/"])
 def test_a_path_is_described_once(second: str) -> None:
-    with pytest.raises(state.StateError, match="/d/f: the path is described twice"):
-        state.compare([file(Path("/d/f")), {**file(Path("/d/f")), "path": second}])
+    with pytest.raises(spec.StateError, match="/d/f: the path is described twice"):
+        compare.compare([file(Path("/d/f")), {**file(Path("/d/f")), "path": second}])
 
 
 def test_a_path_is_described_once_whatever_links_lead_to_it(tmp_path: Path) -> None:
@@ -193,8 +193,8 @@ def test_a_path_is_described_once_whatever_links_lead_to_it(tmp_path: Path) -> N
     "above", [file(Path("/d")), link(Path("/d"), "/etc"), absent(Path("/d"))], ids=lambda entry: entry["state"]
 )
 def test_only_a_directory_holds_something(above: dict[str, Any]) -> None:
-    with pytest.raises(state.StateError, match=f"/d/f: it lies below /d, which is described as {above['state']}"):
-        state.compare([above, file(Path("/d/f"))])
+    with pytest.raises(spec.StateError, match=f"/d/f: it lies below /d, which is described as {above['state']}"):
+        compare.compare([above, file(Path("/d/f"))])
 
 
 def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_an_empty_host_is_compared_without_a_trace(tmp_path: Path) -> None:
         link(tmp_path / "etc" / "nats" / "l", "f"),
         absent(tmp_path / "gone" / "file"),
     ]
-    changes = state.compare(entries)
+    changes = compare.compare(entries)
     assert [(change.path, change.what) for change in changes] == [
         (f"{tmp_path}/etc", ("created",)),
         (f"{tmp_path}/etc/nats", ("created",)),
@@ -245,7 +245,7 @@ def test_each_aspect_is_named(tmp_path: Path) -> None:
         absent(tmp_path / "gone"),
     ]
     me = pwd.getpwuid(os.geteuid()).pw_name
-    assert {change.path: change.reasons for change in state.compare(entries)} == {
+    assert {change.path: change.reasons for change in compare.compare(entries)} == {
         f"{tmp_path}/d": (f"owner: {me} -> no-such-user (no such user yet)", "mode: 0755 -> 0700"),
         f"{tmp_path}/f": ("content", "mode: 0644 -> 0600"),
         f"{tmp_path}/l": ("target: old -> new",),
@@ -266,13 +266,13 @@ def test_a_time_that_is_yet_to_come_is_named_and_taken_back(tmp_path: Path) -> N
     path.write_text("same\n")
     set_time(path, time.time() + DAY)
     touched = path.stat().st_ctime_ns
-    (change,) = state.compare([file(path, "same\n")])
+    (change,) = compare.compare([file(path, "same\n")])
     assert change.what == ("time",)
     assert re.fullmatch(r"time: [-\d]{10}T[\d:]{8}Z, which is yet to come -> [-\d]{10}T[\d:]{8}Z", *change.reasons)
     put(file(path, "same\n"))
     # when it was touched, not now: who has read it since need not do so again
     assert path.stat().st_mtime_ns == touched
-    assert state.compare([file(path, "same\n")]) == []
+    assert compare.compare([file(path, "same\n")]) == []
 
 
 def test_a_clock_that_was_set_back_leaves_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,7 +280,7 @@ def test_a_clock_that_was_set_back_leaves_now(tmp_path: Path, monkeypatch: pytes
     path.write_text("same\n")
     now = time.time_ns() - int(DAY * 1e9)
     monkeypatch.setattr(time, "time_ns", lambda: now)
-    (change,) = state.compare([file(path, "same\n")])
+    (change,) = compare.compare([file(path, "same\n")])
     assert (change.what, change.written) == (("time",), now)
 
 
@@ -297,7 +297,7 @@ def test_only_another_content_is_written_now(tmp_path: Path) -> None:
 
 def test_no_content_is_in_the_text_of_a_change(tmp_path: Path) -> None:
     (tmp_path / "f").write_text("old-hidden")
-    (change,) = state.compare([secret(tmp_path / "f", "new-hidden")])
+    (change,) = compare.compare([secret(tmp_path / "f", "new-hidden")])
     assert "hidden" not in repr(change)
 
 
@@ -331,7 +331,7 @@ def test_what_stands_in_the_way_is_named(tmp_path: Path, make: Any, wanted: Any,
 def test_what_is_nobody_s_is_set_aside_for_a_file(tmp_path: Path, make: Any, found: str) -> None:
     (tmp_path / "x.aside").write_text("of an earlier time")
     make(tmp_path / "x")
-    (change,) = state.compare([file(tmp_path / "x")])
+    (change,) = compare.compare([file(tmp_path / "x")])
     assert change.reasons[0] == f"set aside: {found} -> x.aside.2"
     assert "created" not in change.what
     before = (tmp_path / "x").lstat().st_mode
@@ -339,7 +339,7 @@ def test_what_is_nobody_s_is_set_aside_for_a_file(tmp_path: Path, make: Any, fou
     assert (tmp_path / "x").read_bytes() == (tmp_path / "x").resolve().read_bytes()
     assert not (tmp_path / "x").is_symlink()
     assert (tmp_path / "x.aside.2").lstat().st_mode == before
-    assert state.compare([file(tmp_path / "x")]) == []
+    assert compare.compare([file(tmp_path / "x")]) == []
 
 
 def test_a_file_that_is_too_large_to_be_meant_is_replaced(tmp_path: Path) -> None:
@@ -482,7 +482,7 @@ def test_new_things_are_labelled_before_they_are_in_use(tmp_path: Path) -> None:
         calls.append((place, new == place, os.path.lexists(new), os.path.lexists(place)))
 
     entries = [directory(tmp_path / "d"), file(tmp_path / "d" / "f"), link(tmp_path / "d" / "l", "f")]
-    state.apply(state.compare(entries), label=label)
+    apply.apply(compare.compare(entries), label=label)
     assert calls == [
         (tmp_path / "d", True, True, True),
         (tmp_path / "d" / "f", False, True, False),
@@ -569,7 +569,7 @@ def test_ownership_is_repaired_below_a_directory(tmp_path: Path, other_group: tu
         file(top / "new"),
         directory(top / "x" / "y"),
     ]
-    changes = {change.path: change for change in state.compare(entries)}
+    changes = {change.path: change for change in compare.compare(entries)}
     assert changes[str(top)].what == ("group", "ownership below")
     assert "3 owned by others" in changes[str(top)].reasons[1]
     if not allowed:
@@ -604,7 +604,7 @@ def test_what_is_there_is_given_to_another_whatever_it_holds(tmp_path: Path, oth
     (tmp_path / "link").symlink_to("log")
     names = ("log", "store", "link", "missing", "none/at/all")
     entries = [owned(tmp_path / name, group=group, recurse=True) for name in names]
-    found = {change.path: change.what for change in state.compare(entries)}
+    found = {change.path: change.what for change in compare.compare(entries)}
     assert found == {str(tmp_path / "log"): ("group",), str(tmp_path / "store"): ("group", "ownership below")}
     if not allowed:
         assert "may not do that" in refusal(*entries)
@@ -680,7 +680,7 @@ def test_a_command_that_fails_otherwise_is_told(tmp_path: Path, command: str, to
 
 
 def test_a_command_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state, "_VALIDATE_SECONDS", 0.1)
+    monkeypatch.setattr(apply, "_VALIDATE_SECONDS", 0.1)
     assert "was still running after 0.1 s" in refusal(
         file(tmp_path / "f", validate=f"{sys.executable} -c 'import time; time.sleep(60)' %s")
     )
@@ -756,10 +756,10 @@ def test_half_a_file_is_not_left_behind(tmp_path: Path) -> None:
 
 
 def test_a_late_failure_names_what_is_in_place(tmp_path: Path) -> None:
-    changes = state.compare([file(tmp_path / "a"), file(tmp_path / "b")])
+    changes = compare.compare([file(tmp_path / "a"), file(tmp_path / "b")])
     (tmp_path / "b").mkdir()
-    with pytest.raises(state.StateError) as caught:
-        state.apply(changes, label=lambda new, place: None)
+    with pytest.raises(spec.StateError) as caught:
+        apply.apply(changes, label=lambda new, place: None)
     told = str(caught.value)
     assert told == f"{tmp_path}/b: renaming it into place failed: Is a directory. Already done: {tmp_path}/a."
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
@@ -787,17 +787,17 @@ def test_a_command_that_lacks_something_yet_is_not_run(
     tmp_path: Path, command: str, more: dict[str, str], reason: str
 ) -> None:
     entry = file(tmp_path / "f", validate=command.format(directory=tmp_path), **more)
-    assert state.rehearse(state.compare([entry])) == {f"{tmp_path}/f": reason.format(directory=tmp_path)}
+    assert apply.rehearse(compare.compare([entry])) == {f"{tmp_path}/f": reason.format(directory=tmp_path)}
 
 
 def test_a_rehearsal_tries_a_private_copy_beside_its_neighbours(tmp_path: Path, nats_server: Path) -> None:
     (tmp_path / "users.conf").write_text('authorization { token: "x" }\n')
     entry = file(tmp_path / "n.conf", "include users.conf\nport: 4222\n", validate=f"{nats_server} -t -c %s")
     before = snapshot(tmp_path)
-    assert state.rehearse(state.compare([entry, file(tmp_path / "unchecked")])) == {}
+    assert apply.rehearse(compare.compare([entry, file(tmp_path / "unchecked")])) == {}
     entry["content"] += "prot: 1\n"
-    with pytest.raises(state.StateError, match=r'n\.conf:3:1: unknown field "prot"'):
-        state.rehearse(state.compare([entry]))
+    with pytest.raises(spec.StateError, match=r'n\.conf:3:1: unknown field "prot"'):
+        apply.rehearse(compare.compare([entry]))
     assert snapshot(tmp_path) == before
 
 
@@ -810,7 +810,7 @@ def test_a_rehearsal_can_be_read_by_the_account_that_may_read_the_file(tmp_path:
     )
     group = str(NOBODY if os.geteuid() == 0 else os.getegid())
     entry = file(tmp_path / "f", mode="0640", group=group, validate=f"{sys.executable} {script} %s")
-    assert state.rehearse(state.compare([entry])) == {}
+    assert apply.rehearse(compare.compare([entry])) == {}
 
 
 def test_a_command_runs_as_the_service_does(tmp_path: Path) -> None:
@@ -819,14 +819,14 @@ def test_a_command_runs_as_the_service_does(tmp_path: Path) -> None:
         pytest.skip("only root runs a command as another")
     code = "import os, sys; sys.exit(f'{os.getuid()} {os.getgid()} {sorted(os.getgroups())} {os.getcwd()}')"
     entry = file(tmp_path / "f", validate=f'{sys.executable} -c "{code}" %s', validate_user="nobody")
-    daemon = state._gid("daemon")
+    daemon = compare._gid("daemon")
     own = pwd.getpwnam("nobody").pw_gid
     for group, gid in (("", own), ("daemon", daemon), (str(daemon), daemon)):
         told = rf"It said: {NOBODY} {gid} \[{gid}\] /$"
-        with pytest.raises(state.StateError, match=told):
+        with pytest.raises(spec.StateError, match=told):
             put({**entry, "validate_group": group or None})
     assert "can't be run as no-such-user" in refusal({**entry, "validate_user": "no-such-user"})
-    whys = state.rehearse(state.compare([{**entry, "validate_user": "no-such-user"}]))
+    whys = apply.rehearse(compare.compare([{**entry, "validate_user": "no-such-user"}]))
     assert ["no-such-user" in why for why in whys.values()] == [True]
 
 
@@ -837,14 +837,16 @@ def test_a_command_runs_as_the_service_does(tmp_path: Path) -> None:
 def test_only_a_reader_of_the_file_reaches_its_copy(tmp_path: Path, more: dict[str, str], expected: int) -> None:
     code = "import os, sys; sys.exit(oct(os.stat(os.path.dirname(sys.argv[1])).st_mode & 0o777))"
     command = f'{sys.executable} -c "{code}" %s'
-    with pytest.raises(state.StateError, match=f"It said: {oct(expected)}$"):
-        state.rehearse(state.compare([file(tmp_path / "d" / "f", validate=command, **more), directory(tmp_path / "d")]))
+    with pytest.raises(spec.StateError, match=f"It said: {oct(expected)}$"):
+        apply.rehearse(
+            compare.compare([file(tmp_path / "d" / "f", validate=command, **more), directory(tmp_path / "d")])
+        )
 
 
 def test_a_secret_copy_is_out_of_reach_for_all_others(tmp_path: Path) -> None:
     code = "import os, sys; sys.exit(os.stat(os.path.dirname(sys.argv[1])).st_mode & 0o7)"
     entry = secret(tmp_path / "f", "hidden", mode="0644", validate=f'{sys.executable} -c "{code}" %s')
-    assert state.rehearse(state.compare([entry])) == {}
+    assert apply.rehearse(compare.compare([entry])) == {}
 
 
 # Diff
@@ -892,12 +894,12 @@ def test_a_diff_shows_contents_as_far_as_allowed(
     path = tmp_path / "f"
     if old is not None:
         path.write_bytes(old if isinstance(old, bytes) else old.encode())
-    items = state.diff(state.compare([{"path": str(path), "state": "file", **entry}], conf.REDACTORS))
+    items = show.diff(compare.compare([{"path": str(path), "state": "file", **entry}], conf.REDACTORS))
     assert items[-1] == {"before": before, "after": after, "before_header": str(path), "after_header": str(path)}
 
 
 def test_nothing_of_a_text_is_shown_by_who_cannot_tell_its_secrets(tmp_path: Path) -> None:
-    [item] = state.diff(state.compare([file(tmp_path / "f", "port: 1\n", redact="nats_conf")]))[1:]
+    [item] = show.diff(compare.compare([file(tmp_path / "f", "port: 1\n", redact="nats_conf")]))[1:]
     assert item["after"] == "(hidden)\n"
 
 
@@ -911,7 +913,7 @@ def test_a_diff_shows_metadata_by_itself(tmp_path: Path) -> None:
         link(tmp_path / "l", "new"),
         absent(tmp_path / "gone"),
     ]
-    items = [(item["before"], item["after"]) for item in state.diff(state.compare(entries))]
+    items = [(item["before"], item["after"]) for item in show.diff(compare.compare(entries))]
     assert items == [
         ({"mode": "0755"}, {"mode": "0700"}),
         ({"state": "absent"}, {"state": "file", "mode": "0600"}),
@@ -951,20 +953,20 @@ def test_of_two_trees_the_second_is_refused_whole_or_put_whole() -> None:
         with tempfile.TemporaryDirectory() as made:
             top = Path(made)
             put(*described(top / "tree", first))
-            assert state.compare(described(top / "tree", first)) == []
+            assert compare.compare(described(top / "tree", first)) == []
             before = snapshot(top)
             entries = list(described(top / "tree", second))
             if refuses:
                 entries.append(file(top / "refused", validate="false %s"))
             try:
                 put(*entries)
-            except state.StateError:
+            except spec.StateError:
                 outcomes.add("refused")
                 assert snapshot(top) == before
             else:
                 outcomes.add("put")
                 assert not refuses
-                assert state.compare(entries) == []
+                assert compare.compare(entries) == []
                 assert not [path for path in top.rglob("*") if path.name.startswith(".rosey-")]
 
     check()

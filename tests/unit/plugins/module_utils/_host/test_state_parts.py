@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._host import splice, state
+from ansible_collections.rosey.nats.plugins.module_utils._host import splice
+from ansible_collections.rosey.nats.plugins.module_utils._host.tree import apply, compare, show, spec
 
 SECTION = "nats:\n  prefix: rosey.dev\n"
 
@@ -36,14 +37,14 @@ def tree(directory: Path, *names: str, **more: Any) -> list[dict[str, Any]]:
     return [top, *(file(directory / name) for name in names)]
 
 
-def put(*entries: dict[str, Any]) -> list[state.Change]:
-    changes = state.compare(entries)
-    state.apply(changes, label=lambda new, place: None)
+def put(*entries: dict[str, Any]) -> list[compare.Change]:
+    changes = compare.compare(entries)
+    apply.apply(changes, label=lambda new, place: None)
     return changes
 
 
 def refusal(*entries: dict[str, Any]) -> str:
-    with pytest.raises(state.StateError) as caught:
+    with pytest.raises(spec.StateError) as caught:
         put(*entries)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
     return str(caught.value)
@@ -87,8 +88,8 @@ def mode(path: Path) -> int:
     ],
 )
 def test_a_description_that_cannot_be_meant_is_refused(entry: dict[str, Any], told: str) -> None:
-    with pytest.raises(state.StateError) as caught:
-        state.compare([{"path": "/d/f", **entry}])
+    with pytest.raises(spec.StateError) as caught:
+        compare.compare([{"path": "/d/f", **entry}])
     assert told in str(caught.value)
 
 
@@ -128,9 +129,9 @@ def mode_of_new_files() -> int:
 def test_the_diff_of_a_section_shows_nothing_else_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text("token: hidden-one\nnats: # old\n  x: 1\n# hidden-two\n")
-    (item,) = state.diff(state.compare([section(path)]))
+    (item,) = show.diff(compare.compare([section(path)]))
     assert (item["before"], item["after"]) == ("nats: # old\n  x: 1\n", SECTION)
-    (item,) = state.diff(state.compare([section(path, "")]))
+    (item,) = show.diff(compare.compare([section(path, "")]))
     assert (item["before"], item["after"]) == ("nats: # old\n  x: 1\n", "")
 
 
@@ -181,20 +182,20 @@ def test_a_missing_file_is_made_for_variables_that_nobody_else_can_read(tmp_path
 def test_the_diff_of_variables_shows_names_alone(tmp_path: Path) -> None:
     path = tmp_path / "secrets.env"
     entry = variables(path, {"NEW": "hidden", "KEPT": "hidden", "CHANGED": "hidden", "GONE": None})
-    created = state.diff(state.compare([entry]))[-1]
+    created = show.diff(compare.compare([entry]))[-1]
     assert (created["before"], created["after"]) == ("", "(hidden)\n(what differs: CHANGED, KEPT, NEW)\n")
     path.write_text("OTHER=hidden\nKEPT=hidden\nCHANGED=old-hidden\nGONE=old-hidden\n")
-    (item,) = state.diff(state.compare([entry]))
+    (item,) = show.diff(compare.compare([entry]))
     assert item["before"] == "(hidden)\n"
     assert item["after"] == "(hidden)\n(what differs is hidden)\n(what differs: CHANGED, GONE, NEW)\n"
     path.write_text("A='it'\n A=it # x\n")
-    (item,) = state.diff(state.compare([variables(path, {"A": "it # x"})]))
+    (item,) = show.diff(compare.compare([variables(path, {"A": "it # x"})]))
     assert item["after"] == "(hidden)\n(what differs is hidden)\n"
 
 
 def test_no_value_is_in_the_text_of_a_change(tmp_path: Path) -> None:
     (tmp_path / "f").write_text("A=old-hidden\n")
-    assert "hidden" not in repr(state.compare([variables(tmp_path / "f", {"A": "new-hidden"})]))
+    assert "hidden" not in repr(compare.compare([variables(tmp_path / "f", {"A": "new-hidden"})]))
 
 
 def test_a_file_of_variables_that_cannot_be_changed_is_refused(tmp_path: Path) -> None:
@@ -236,7 +237,7 @@ def test_what_is_no_longer_described_goes_and_nothing_else(tmp_path: Path) -> No
 
 def test_a_comparison_removes_nothing(tmp_path: Path) -> None:
     put(*tree(tmp_path / "p", "a", "b"))
-    changes = state.compare(tree(tmp_path / "p", "a"))
+    changes = compare.compare(tree(tmp_path / "p", "a"))
     assert [Path(change.path).name for change in changes] == ["b", ".manifest"]
     assert names(tmp_path / "p") == [".manifest", "a", "b"]
 
@@ -265,7 +266,7 @@ def test_only_files_that_lie_directly_in_it_are_listed(tmp_path: Path) -> None:
     ]
     put(*entries)
     assert json.loads((tmp_path / ".manifest").read_text()) == ["a"]
-    assert state.look(entries).strangers == []
+    assert compare.look(entries).strangers == []
 
 
 def test_what_took_the_place_of_a_listed_file_stays(tmp_path: Path) -> None:
@@ -283,7 +284,7 @@ def test_a_listed_file_that_is_described_by_another_way_stays(tmp_path: Path) ->
     put(*tree(tmp_path / "real", "a"))
     entries = [*tree(tmp_path / "real"), file(tmp_path / "way" / "a")]
     assert put(*entries) == []
-    assert state.look(entries).strangers == []
+    assert compare.look(entries).strangers == []
     assert names(tmp_path / "real") == [".manifest", "a"]
 
 
@@ -317,8 +318,8 @@ def test_a_doctored_manifest_is_refused(tmp_path: Path, doctored: str) -> None:
     (tmp_path / "p" / ".manifest").write_text(doctored, encoding="latin-1")
     told = refusal(*tree(tmp_path / "p", "a"))
     assert told.startswith(f"{tmp_path}/p/.manifest: this manifest is no list of names of files")
-    with pytest.raises(state.StateError, match="this manifest is no list"):
-        state.look(tree(tmp_path / "p", "a"))
+    with pytest.raises(spec.StateError, match="this manifest is no list"):
+        compare.look(tree(tmp_path / "p", "a"))
     assert names(tmp_path / "p") == [".manifest", "d"]
     assert (tmp_path / "victim").exists()
 
@@ -338,7 +339,7 @@ def test_a_manifest_is_not_described_itself(tmp_path: Path) -> None:
 
 def test_the_manifest_comes_after_all_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(*tree(tmp_path, "a", "b"))
-    remove = state._remove
+    remove = apply._remove
     seen = []
 
     def cut_off(path: Path) -> None:
@@ -347,8 +348,8 @@ def test_the_manifest_comes_after_all_else(tmp_path: Path, monkeypatch: pytest.M
             raise OSError(5, "Input/output error")
         remove(path)
 
-    monkeypatch.setattr(state, "_remove", cut_off)
-    with pytest.raises(state.StateError, match="removing it failed: Input/output error"):
+    monkeypatch.setattr(apply, "_remove", cut_off)
+    with pytest.raises(spec.StateError, match="removing it failed: Input/output error"):
         put(*tree(tmp_path, "c"))
     monkeypatch.undo()
     assert json.loads((tmp_path / ".manifest").read_text()) == ["a", "b"]
@@ -360,17 +361,17 @@ def test_the_manifest_comes_after_all_else(tmp_path: Path, monkeypatch: pytest.M
 def test_strangers_are_named(tmp_path: Path) -> None:
     plugins = tmp_path / "plugins"
     entries = tree(plugins, "a.yaml", "b.yaml")
-    assert state.look(entries).strangers == []
+    assert compare.look(entries).strangers == []
     put(*entries)
     for name in ("z.yaml", "by_hand.yaml"):
         (plugins / name).write_text("")
     (plugins / "dangling").symlink_to("nowhere")
     (plugins / "d").mkdir()
     wanted = [f"{plugins}/{name}" for name in ("by_hand.yaml", "dangling", "z.yaml")]
-    assert state.look(entries).strangers == wanted
+    assert compare.look(entries).strangers == wanted
     # What is about to be removed is no stranger, and neither is what is about to become ours.
-    assert state.look(tree(plugins, "a.yaml", "z.yaml")).strangers == wanted[:2]
-    assert state.look([{"path": str(plugins), "state": "directory"}]).strangers == []
+    assert compare.look(tree(plugins, "a.yaml", "z.yaml")).strangers == wanted[:2]
+    assert compare.look([{"path": str(plugins), "state": "directory"}]).strangers == []
 
 
 def test_a_thousand_files_with_a_manifest_are_compared_in_milliseconds(tmp_path: Path) -> None:
@@ -378,5 +379,5 @@ def test_a_thousand_files_with_a_manifest_are_compared_in_milliseconds(tmp_path:
     put(*entries)
     started = time.process_time()
     assert put(*entries) == []
-    assert state.look(entries).strangers == []
+    assert compare.look(entries).strangers == []
     assert time.process_time() - started < 0.6

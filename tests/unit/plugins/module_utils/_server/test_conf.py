@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import unit_file
-from ansible_collections.rosey.nats.plugins.module_utils._server import conf, units
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf, conf_lexer, conf_reader, units
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import model, reading
 
 PRODUCTION_TEXT = """\
@@ -142,7 +142,7 @@ def test_parse(text: str, expected: dict[str, t.Any]) -> None:
     ],
 )
 def test_parse_names_the_line_of_a_fault(text: str, line: int, reason: str) -> None:
-    with pytest.raises(conf.ConfError) as caught:
+    with pytest.raises(conf_lexer.ConfError) as caught:
         conf.parse(text)
     assert caught.value.line == line
     assert reason in caught.value.reason
@@ -150,7 +150,7 @@ def test_parse_names_the_line_of_a_fault(text: str, line: int, reason: str) -> N
 
 
 def test_an_error_shows_no_value() -> None:
-    with pytest.raises(conf.ConfError) as caught:
+    with pytest.raises(conf_lexer.ConfError) as caught:
         conf.parse("password: 99999999999999999999")
     assert "9999" not in str(caught.value)
 
@@ -190,7 +190,7 @@ def test_variables(text: str, variables: dict[str, str] | None, expected: dict[s
     ],
 )
 def test_variables_that_cannot_be_read(text: str, variables: dict[str, str], reason: str) -> None:
-    with pytest.raises(conf.ConfError) as caught:
+    with pytest.raises(conf_lexer.ConfError) as caught:
         conf.parse(text, variables=variables)
     assert reason in str(caught.value)
 
@@ -240,7 +240,7 @@ def test_includes_that_cannot_be_read(files: dict[str, str], reason: str) -> Non
             raise FileNotFoundError(2, "No such file", path)
         return files[path]
 
-    with pytest.raises(conf.ConfError) as caught:
+    with pytest.raises(conf_lexer.ConfError) as caught:
         conf.parse("a: 1\ninclude x.conf", include=include)
     assert reason in str(caught.value)
 
@@ -381,7 +381,7 @@ def test_render_one_setting(key: str, value: t.Any, line: str) -> None:
     ],
 )
 def test_render_refuses_what_cannot_be_read_back(config: dict[str, t.Any], reason: str) -> None:
-    with pytest.raises(conf.ConfError) as caught:
+    with pytest.raises(conf_lexer.ConfError) as caught:
         conf.render(config)
     assert reason in str(caught.value)
     assert caught.value.line is None
@@ -390,7 +390,7 @@ def test_render_refuses_what_cannot_be_read_back(config: dict[str, t.Any], reaso
 def test_render_refuses_endless_nesting() -> None:
     config: dict[str, t.Any] = {}
     config["a"] = config
-    with pytest.raises(conf.ConfError, match="more than 100 blocks"):
+    with pytest.raises(conf_lexer.ConfError, match="more than 100 blocks"):
         conf.render(config)
 
 
@@ -424,7 +424,7 @@ configs = st.dictionaries(
 )
 
 
-def _meaning(value: t.Any, path: conf.Path = ()) -> t.Any:
+def _meaning(value: t.Any, path: conf_reader.Path = ()) -> t.Any:
     """Give what a mapping means: its sizes in bytes."""
     if isinstance(value, dict):
         return {key: _meaning(entry, (*path, key)) for key, entry in value.items()}

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._host import process
+from ansible_collections.rosey.nats.plugins.module_utils._host import sockets
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import bot
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.bot_evidence import (
     Described,
@@ -79,8 +79,8 @@ def secrets(text: str | None = SECRETS, **facts: Any) -> File:
     return File(DESCRIBED.secrets_file, None if text is None else text.encode(), **facts)
 
 
-def listener(address: str, port: int = 4222, command: str = "nats-server") -> process.Listener:
-    return process.Listener(process.Socket(ipaddress.ip_address(address), port, 0, 1), "nats", (5,), command)
+def listener(address: str, port: int = 4222, command: str = "nats-server") -> sockets.Listener:
+    return sockets.Listener(sockets.Socket(ipaddress.ip_address(address), port, 0, 1), "nats", (5,), command)
 
 
 def login(failed: Step = Step.DONE, error: str = "", **facts: Any) -> Login:

@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.rosey.nats.plugins.module_utils._data import assets, lost_streams
 from ansible_collections.rosey.nats.plugins.module_utils._data.asset_record import Proven
-from ansible_collections.rosey.nats.plugins.module_utils._host import access, process, unit_file
+from ansible_collections.rosey.nats.plugins.module_utils._host import access, sockets, unit_file
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need
 from ansible_collections.rosey.nats.plugins.module_utils._host.system import Account
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import server
@@ -285,9 +285,9 @@ def test_what_does_no_harm_is_no_cause(place: Place) -> None:
 def test_two_addresses_that_one_program_holds_are_one_cause() -> None:
     address = ipaddress.ip_address("127.0.0.1")
     holders = [
-        process.Listener(process.Socket(address, port, 0, port), "root", (9,), "nats-server") for port in (4222, 8222)
+        sockets.Listener(sockets.Socket(address, port, 0, port), "root", (9,), "nats-server") for port in (4222, 8222)
     ]
-    taken = tuple(process.Taken("127.0.0.1", each.socket.port, each) for each in holders)
+    taken = tuple(sockets.Taken("127.0.0.1", each.socket.port, each) for each in holders)
     (cause,) = server.diagnosis(replace(HEALTHY, taken=taken)).causes
     assert (cause.name, len(cause.evidence)) == ("port_taken", 2)
     assert "a second nats-server" in cause.cause
