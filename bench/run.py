@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import archive
+from ansible_collections.rosey.nats.plugins.module_utils._server import archive, go_build, programs
 
 ROOT = Path(__file__).resolve().parents[1]
 PLAYS = ROOT / "bench" / "plays"
@@ -72,16 +72,16 @@ class Mirror:
     """A local HTTP server with the archive."""
 
     url: str
-    built: archive.Built
+    built: go_build.Built
 
 
 @contextmanager
 def mirror() -> Iterator[Mirror]:
     """Serve the archive to the containers, on the address that Docker's bridge has on this machine."""
-    architecture = archive.find_architecture(os.uname().machine)
+    architecture = programs.find_architecture(os.uname().machine)
     directory = Path.home() / ".cache" / "rosey-nats"
-    built = archive.find_built(VERSION, architecture, directory, None) or archive.build(
-        VERSION, architecture, directory, None, archive.find_toolchain(None, architecture)
+    built = go_build.find_built(VERSION, architecture, directory, None) or go_build.build(
+        VERSION, architecture, directory, None, go_build.find_toolchain(None, architecture)
     )
     inspect = ["docker", "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"]
     address = subprocess.run(inspect, capture_output=True, text=True, check=True).stdout.strip() or "172.17.0.1"
@@ -310,7 +310,7 @@ def main() -> None:
     """Measure and print."""
     with mirror() as source:
         name = source.built.path.name
-        checksums = {VERSION: {archive.find_architecture(os.uname().machine).name: source.built.sha256}}
+        checksums = {VERSION: {programs.find_architecture(os.uname().machine).name: source.built.sha256}}
         variables: dict[str, object] = {
             "nats_server_url": source.url,
             "nats_server_checksums": checksums,

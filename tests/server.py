@@ -15,7 +15,7 @@ from pathlib import Path
 
 import yaml
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import archive
+from ansible_collections.rosey.nats.plugins.module_utils._server import archive, go_build, programs
 
 ROOT = Path(__file__).resolve().parent.parent
 # Versions that the role does not pin.
@@ -31,9 +31,9 @@ def main(destination: Path, version: str | None = None) -> None:
     defaults = yaml.safe_load((ROOT / "roles/nats_server/defaults/main.yml").read_text())
     version = version or str(defaults["nats_server_version"])
     cache = Path.home() / ".cache" / "rosey-nats"
-    architecture = archive.find_architecture(platform.machine())
+    architecture = programs.find_architecture(platform.machine())
     module_sum = {**defaults["nats_server_module_sums"], **MODULE_SUMS}[version]
-    built, now = archive.build(version, architecture, cache, module_sum=module_sum)
+    built, now = go_build.build(version, architecture, cache, module_sum=module_sum)
     print(f"{built.path} {'built' if now else 'is there'}: {built.toolchain}")
     destination.unlink(missing_ok=True)
     archive.unpack(built.path, destination)
@@ -42,5 +42,5 @@ def main(destination: Path, version: str | None = None) -> None:
 if __name__ == "__main__":
     try:
         main(Path(sys.argv[1]), *sys.argv[2:])
-    except archive.ArchiveError as error:
+    except programs.ArchiveError as error:
         sys.exit(f"nats-server can't be built: {error}")

@@ -12,16 +12,16 @@ from pathlib import Path
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import architecture
-from ansible_collections.rosey.nats.plugins.module_utils._server import archive
+from ansible_collections.rosey.nats.plugins.module_utils._server import archive, programs
 
 
 def released_archive(
-    path: t.Any, version: t.Any, checksums: t.Any, program: str = archive.NATS_SERVER.name
+    path: t.Any, version: t.Any, checksums: t.Any, program: str = programs.NATS_SERVER.name
 ) -> dict[str, list[str]]:
     """Look at an archive on the controller: what is wrong with it, a sentence each, and the architectures it is for."""
-    if program not in archive.PROGRAMS:
+    if program not in programs.PROGRAMS:
         raise AnsibleFilterError(
-            f"released_archive: program is {program}; expected one of {', '.join(archive.PROGRAMS)}"
+            f"released_archive: program is {program}; expected one of {', '.join(programs.PROGRAMS)}"
         )
     if isinstance(checksums, str):
         checksums = {version: {each.name: checksums for each in architecture.ARCHITECTURES}}
@@ -31,8 +31,8 @@ def released_archive(
         )
     sums = {str(each): {str(name): str(text) for name, text in given.items()} for each, given in checksums.items()}
     try:
-        found = archive.architectures_of(Path(path), str(version), sums, archive.PROGRAMS[program])
-    except archive.ArchiveError as error:
+        found = archive.architectures_of(Path(path), str(version), sums, programs.PROGRAMS[program])
+    except programs.ArchiveError as error:
         return {"problems": [str(error)], "architectures": []}
     return {"problems": [], "architectures": list(found)}
 

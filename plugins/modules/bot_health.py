@@ -309,7 +309,13 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_health, credentials
+from ansible_collections.rosey.nats.plugins.module_utils._bot import (
+    bot_arguments,
+    bot_expectation,
+    bot_health,
+    credentials,
+    round_trips,
+)
 from ansible_collections.rosey.nats.plugins.module_utils._host import environment_file, gate, system
 from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring, subjects
 
@@ -317,13 +323,13 @@ LEAST_TRIPS = 200
 MOST_TRIPS = 100_000
 PROBE = "rosey-round-trip"
 ROUND_TRIP = {
-    **bot_health.ROUND_TRIP_ARGUMENTS,
+    **bot_arguments.ROUND_TRIP_ARGUMENTS,
     "subject": {"type": "str", "required": True},
     "count": {"type": "int", "default": LEAST_TRIPS},
 }
 ARGUMENTS = {
     **monitoring.ARGUMENTS,
-    **bot_health.ARGUMENTS,
+    **bot_arguments.ARGUMENTS,
     "wait": {"type": "float", "default": 30.0},
     "soak": {"type": "float", "default": 0.0},
     "subjects": {"type": "int"},
@@ -362,8 +368,8 @@ def read_variables(path: Path) -> dict[str, str]:
 def faults(params: Mapping[str, t.Any]) -> list[str]:
     """Name what is wrong with the module's parameters; no secret is in it."""
     found = [fault for name in ("wait", "soak") if (fault := gate.wait_problem(params[name], name))]
-    found += bot_health.server_faults("servers", params["servers"], "give these as credentials")
-    found += bot_health.plugins_faults("plugins", params["plugins"])
+    found += bot_arguments.server_faults("servers", params["servers"], "give these as credentials")
+    found += bot_arguments.plugins_faults("plugins", params["plugins"])
     trip = params["round_trip"]
     if trip:
         if not subjects.is_literal(trip["subject"]):
@@ -381,19 +387,21 @@ def faults(params: Mapping[str, t.Any]) -> list[str]:
     return found
 
 
-def observer_of(params: Mapping[str, t.Any], expectation: bot_health.Expectation) -> bot_health.Observer:
+def observer_of(params: Mapping[str, t.Any], expectation: bot_expectation.Expectation) -> bot_health.Observer:
     """Make the one that looks; MonitoringError where a URL can't be one."""
     options = {name: params[name] for name in monitoring.ARGUMENTS if name != "url"}
-    reader = monitoring.Reader(params["url"], bot_health.BOT, **options)
-    is_monitored = params["monitoring_url"] and expectation.declared and expectation.mode is bot_health.Mode.NATS
+    reader = monitoring.Reader(params["url"], bot_expectation.BOT, **options)
+    is_monitored = params["monitoring_url"] and expectation.declared and expectation.mode is bot_expectation.Mode.NATS
     monitor = monitoring.Monitor(params["monitoring_url"], **options) if is_monitored else None
     return bot_health.Observer(reader, monitor, expectation)
 
 
-def trips_of(params: Mapping[str, t.Any], trip: bot_health.RoundTrip, variables: Mapping[str, str]) -> bot_health.Trips:
+def trips_of(
+    params: Mapping[str, t.Any], trip: round_trips.RoundTrip, variables: Mapping[str, str]
+) -> round_trips.Trips:
     """Make the round trips that the module's parameters ask for. variables: of the bot's environment file."""
     given = params["credentials"] or {}
-    return bot_health.make_trips(
+    return round_trips.make_trips(
         trip,
         python=params["python"],
         servers=params["servers"],
@@ -417,7 +425,7 @@ def main() -> None:
     params = module.params
     for url in (*params["servers"], params["url"], params["monitoring_url"] or ""):
         # A result shows the arguments too.
-        module.no_log_values.update(bot_health.secrets_of(url))
+        module.no_log_values.update(bot_expectation.secrets_of(url))
     if not monitoring.HAS_REQUESTS:
         module.fail_json(msg=missing_required_lib("requests"))
     variables: dict[str, str] = {}
@@ -432,7 +440,7 @@ def main() -> None:
         module.no_log_values.update(value for name, value in params["credentials"].items() if name != "user")
     if found := faults(params):
         module.fail_json(msg="\n".join(found))
-    expectation = replace(bot_health.expectation_of(params), subjects=params["subjects"])
+    expectation = replace(bot_arguments.expectation_of(params), subjects=params["subjects"])
     try:
         observer = observer_of(params, expectation)
     except monitoring.MonitoringError as error:
@@ -441,12 +449,14 @@ def main() -> None:
     judgement = waited.last
     lost = waited.passed is not None and not judgement.passed
     result: dict[str, t.Any] = {}
-    if params["round_trip"] and expectation.mode is bot_health.Mode.NATS:
+    if params["round_trip"] and expectation.mode is bot_expectation.Mode.NATS:
         asked = params["round_trip"]
-        trip = bot_health.RoundTrip(asked["subject"], asked["payload"], asked["count"], asked["limit_milliseconds"])
-        trips = trips_of(params, trip, variables) if judgement.passed else bot_health.Trips(stopped=bot_health.NOT_YET)
+        trip = round_trips.RoundTrip(asked["subject"], asked["payload"], asked["count"], asked["limit_milliseconds"])
+        trips = (
+            trips_of(params, trip, variables) if judgement.passed else round_trips.Trips(stopped=round_trips.NOT_YET)
+        )
         judgement = bot_health.with_trips(judgement, trip, trips)
-        result["round_trip"] = bot_health.trips_result(trips)
+        result["round_trip"] = round_trips.trips_result(trips)
     if judgement.held is not None:
         result["subscriptions"] = {"declared": expectation.declared, "held": judgement.held}
     result |= {

@@ -240,7 +240,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_health
+from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_arguments, bot_expectation, bot_health
 from ansible_collections.rosey.nats.plugins.module_utils._data import asset_reading, lost_streams
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import record_guard, release
 from ansible_collections.rosey.nats.plugins.module_utils._host import background, process, service
@@ -248,7 +248,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import health, 
 from ansible_collections.rosey.nats.plugins.module_utils._watch import checks
 
 BOT = {
-    **bot_health.ARGUMENTS,
+    **bot_arguments.ARGUMENTS,
     "home": {"type": "path", "required": True},
     "optional": {"type": "bool", "default": False},
     "monitoring_url": {"type": "str"},
@@ -283,9 +283,9 @@ def faults(params: Given) -> list[str]:
     bot = params["bot"] or {"servers": [], "plugins": []}
     leave_out = "leave these out"
     return [
-        *bot_health.server_faults("client_url", filter(None, [params["client_url"]]), leave_out),
-        *bot_health.server_faults("bot.servers", bot["servers"], leave_out),
-        *bot_health.plugins_faults("bot.plugins", bot["plugins"]),
+        *bot_arguments.server_faults("client_url", filter(None, [params["client_url"]]), leave_out),
+        *bot_arguments.server_faults("bot.servers", bot["servers"], leave_out),
+        *bot_arguments.plugins_faults("bot.plugins", bot["plugins"]),
     ]
 
 
@@ -300,7 +300,7 @@ def expectation_of(params: Given, current: release.Record | None) -> checks.Expe
         cluster=params["cluster"],
         client_url=params["client_url"],
         service=_name(params, "nats-server"),
-        bot=bot_health.expectation_of(bot) if bot else None,
+        bot=bot_arguments.expectation_of(bot) if bot else None,
         bot_service=_name(bot, "the bot") if bot else None,
         released_bot=current.id if current and record_guard.has_bot(current) else "",
         plugins_fault=bot["plugins_fault"] if bot else "",
@@ -362,12 +362,12 @@ def observer_of(
         return look_up(given, program, run_command) if given["service"] or program else None
 
     found = look_up_if_named(bot, bot_of(bot)) if bot else None
-    is_monitored = bot and bot["monitoring_url"] and bot["mode"] == bot_health.Mode.NATS
+    is_monitored = bot and bot["monitoring_url"] and bot["mode"] == bot_expectation.Mode.NATS
     serving = look_up_if_named(params, server_of(params))
     return checks.Observer(
         monitor=monitoring.connect(params),
         expectation=expectation,
-        bot=monitoring.Reader(bot["url"], bot_health.BOT, timeout=params["timeout"]) if bot else None,
+        bot=monitoring.Reader(bot["url"], bot_expectation.BOT, timeout=params["timeout"]) if bot else None,
         bot_monitor=monitoring.connect({**params, "url": bot["monitoring_url"]}) if is_monitored else None,
         service=serving,
         files=files_of(serving) if params["local_files"] else None,
@@ -422,7 +422,7 @@ def main() -> None:
     params = module.params
     bot = params["bot"] or {"servers": [], "url": "", "monitoring_url": ""}
     for url in (*bot["servers"], bot["url"], bot["monitoring_url"] or "", params["url"], params["client_url"] or ""):
-        module.no_log_values.update(bot_health.secrets_of(url))
+        module.no_log_values.update(bot_expectation.secrets_of(url))
     if not monitoring.HAS_REQUESTS:
         module.fail_json(msg=missing_required_lib("requests"))
     if found := faults(params):

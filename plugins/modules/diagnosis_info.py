@@ -276,7 +276,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_health
+from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_arguments, bot_expectation, round_trips
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import record_guard, release
 from ansible_collections.rosey.nats.plugins.module_utils._host import service
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import (
@@ -290,7 +290,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import
 # Of which only whether one answers, and how soon, is asked.
 _FEW = 20
 _ROUND_TRIP = {
-    **bot_health.ROUND_TRIP_ARGUMENTS,
+    **bot_arguments.ROUND_TRIP_ARGUMENTS,
     "subject": {"type": "str", "default": ""},
 }
 _SERVER = {
@@ -309,16 +309,16 @@ _BOT = {
     "environment": {"type": "str", "required": True, "choices": ["development", "staging", "production"]},
     "home": {"type": "path", "required": True},
     "optional": {"type": "bool", "default": False},
-    "mode": {"type": "str", "choices": list(bot_health.Mode), "default": str(bot_health.Mode.NATS)},
+    "mode": {"type": "str", "choices": list(bot_expectation.Mode), "default": str(bot_expectation.Mode.NATS)},
     "service": {"type": "str", "default": ""},
     "command": {"type": "list", "elements": "str", "default": []},
     "pid_file": {"type": "path"},
     "account": {"type": "str", "default": ""},
     "servers": {"type": "list", "elements": "str", "default": []},
     "client_name": {"type": "str", "default": ""},
-    "health_url": {"type": "str", "default": bot_health.URL},
+    "health_url": {"type": "str", "default": bot_expectation.URL},
     "monitoring_url": {"type": "str"},
-    "plugins": bot_health.PLUGINS_ARGUMENT,
+    "plugins": bot_arguments.PLUGINS_ARGUMENT,
     "published": {"type": "list", "elements": "str"},
     "python": {"type": "path"},
     "round_trip": {"type": "dict", "options": _ROUND_TRIP},
@@ -377,9 +377,9 @@ def bot_of(params: Mapping[str, t.Any]) -> bot_evidence.Described | None:
         container=server["container"],
         command=tuple(bot["command"]),
         pid_file=Path(bot["pid_file"]) if bot["pid_file"] else None,
-        legacy=bot["mode"] == bot_health.Mode.LEGACY,
+        legacy=bot["mode"] == bot_expectation.Mode.LEGACY,
         optional=bot["optional"],
-        plugins=bot_health.plugins_of(bot["plugins"]),
+        plugins=bot_arguments.plugins_of(bot["plugins"]),
         published=None if bot["published"] is None else tuple(bot["published"]),
     )
 
@@ -391,7 +391,7 @@ def probe_of(params: Mapping[str, t.Any]) -> plugin_evidence.Probe | None:
         return None
     trip = bot["round_trip"]
     return plugin_evidence.Probe(
-        trip=bot_health.RoundTrip(trip["subject"], trip["payload"], _FEW, trip["limit_milliseconds"]),
+        trip=round_trips.RoundTrip(trip["subject"], trip["payload"], _FEW, trip["limit_milliseconds"]),
         python=bot["python"],
         options=trip["options"],
     )

@@ -103,22 +103,24 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import archive
+from ansible_collections.rosey.nats.plugins.module_utils._server import go_build, programs
 
 
 def build(given: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Build the archive where it is missing, or say that it would be built."""
     began = time.monotonic()
-    version = archive.check_version(given["version"])
-    architecture = archive.find_architecture(given["architecture"])
+    version = programs.check_version(given["version"])
+    architecture = programs.find_architecture(given["architecture"])
     directory = Path(given["directory"])
-    path = directory / archive.release_name(version, architecture)
+    path = directory / programs.release_name(version, architecture)
     if check_mode:
-        present = archive.find_built(version, architecture, directory, given["module_sum"])
+        present = go_build.find_built(version, architecture, directory, given["module_sum"])
         built = present is None
-        toolchain = present.toolchain if present else str(archive.find_toolchain(given["go"], architecture))
+        toolchain = present.toolchain if present else str(go_build.find_toolchain(given["go"], architecture))
     else:
-        present, built = archive.build(version, architecture, directory, module_sum=given["module_sum"], go=given["go"])
+        present, built = go_build.build(
+            version, architecture, directory, module_sum=given["module_sum"], go=given["go"]
+        )
         toolchain = present.toolchain
     result = {
         "changed": built,
@@ -145,7 +147,7 @@ def main() -> None:
     )
     try:
         module.exit_json(**build(module.params, bool(module.check_mode)))
-    except archive.ArchiveError as error:
+    except programs.ArchiveError as error:
         module.fail_json(msg=str(error))
 
 

@@ -130,16 +130,16 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease
 from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
 from ansible_collections.rosey.nats.plugins.module_utils._host.architecture import Architecture
-from ansible_collections.rosey.nats.plugins.module_utils._server import archive
+from ansible_collections.rosey.nats.plugins.module_utils._server import archive, programs
 
 
 def install(module: AnsibleModule) -> dict[str, t.Any]:
     """Install the version where it is missing, switch the link, and give the result."""
     given = module.params
-    program = archive.PROGRAMS[given["program"]]
-    architecture = archive.find_architecture(given["architecture"] or os.uname().machine)
+    program = programs.PROGRAMS[given["program"]]
+    architecture = programs.find_architecture(given["architecture"] or os.uname().machine)
     directory = Path(given["directory"] or f"/usr/local/lib/{program.name}").absolute()
-    checksum = archive.check_sha256(given["checksum"]) if given["checksum"] else None
+    checksum = programs.check_sha256(given["checksum"]) if given["checksum"] else None
     found = archive.installed(directory, given["version"], checksum, program)
     place = f"/usr/local/bin/{program.name}" if given["link"] is None else given["link"]
     link = Path(place).absolute() if place else None
@@ -184,7 +184,7 @@ def _install(
     checksum: str | None,
 ) -> archive.Installation:
     given = module.params
-    program = archive.PROGRAMS[given["program"]]
+    program = programs.PROGRAMS[given["program"]]
     source = Path(given["archive"]).absolute() if given["archive"] else None
     if module.check_mode:
         if source and checksum and source.exists():
@@ -192,7 +192,7 @@ def _install(
         return found
     if source is None or checksum is None:
         missing = "archive" if source is None else "checksum"
-        raise archive.ArchiveError(
+        raise programs.ArchiveError(
             f"{found.reason}, and {missing} is not set; expected the archive of {program.name} {given['version']} on "
             "this host and its SHA-256. Name both"
         )
@@ -208,7 +208,7 @@ def main() -> None:
             "archive": {"type": "path"},
             "checksum": {"type": "str"},
             "archive_for": {"type": "list", "elements": "str", "default": []},
-            "program": {"type": "str", "choices": list(archive.PROGRAMS), "default": archive.NATS_SERVER.name},
+            "program": {"type": "str", "choices": list(programs.PROGRAMS), "default": programs.NATS_SERVER.name},
             "version": {"type": "str", "required": True},
             "architecture": {"type": "str"},
             "directory": {"type": "path"},
@@ -220,7 +220,7 @@ def main() -> None:
     try:
         with lease.working(module.params["releases"], check_mode=module.check_mode):
             result = install(module)
-    except (archive.ArchiveError, sealed.ReleaseError) as error:
+    except (programs.ArchiveError, sealed.ReleaseError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)
 

@@ -281,12 +281,14 @@ from ansible_collections.rosey.nats.plugins.module_utils._data import (
 from ansible_collections.rosey.nats.plugins.module_utils._data.asset_changes import Accepted, Doing
 from ansible_collections.rosey.nats.plugins.module_utils._host import background, gate, process, sealed, service, system
 from ansible_collections.rosey.nats.plugins.module_utils._server import (
-    archive,
     conf,
     conf_lexer,
     health,
+    health_model,
     monitoring,
+    programs,
     server_files,
+    server_log,
 )
 
 ARGUMENTS = {
@@ -325,8 +327,8 @@ class Outcome:
     lost: the server had proven itself, and then no longer did. missing: it has, but not all that it held is there.
     """
 
-    judgement: health.Judgement
-    snapshot: health.Snapshot | None
+    judgement: health_model.Judgement
+    snapshot: health_model.Snapshot | None
     first_answer: float | None
     passed: float | None
     lost: bool = False
@@ -334,8 +336,8 @@ class Outcome:
 
 
 def prove(
-    look: Callable[[float, Callable[[], None]], health.Snapshot],
-    expectation: health.Expectation,
+    look: Callable[[float, Callable[[], None]], health_model.Snapshot],
+    expectation: health_model.Expectation,
     *,
     wait: float,
     timeout: float,
@@ -351,10 +353,10 @@ def prove(
     argument as soon as the server has answered at all. is_hopeless: tells of a server that does not answer that none
     will.
     """
-    snapshot: health.Snapshot | None = None
+    snapshot: health_model.Snapshot | None = None
     proven = ""
 
-    def judged(seconds: float, answered: Callable[[], None]) -> health.Judgement:
+    def judged(seconds: float, answered: Callable[[], None]) -> health_model.Judgement:
         nonlocal snapshot, proven
         try:
             snapshot = look(seconds, answered)
@@ -381,7 +383,7 @@ def prove(
     return Outcome(waited.last, snapshot, waited.first_answer, waited.passed, lost)
 
 
-def result_of(outcome: Outcome, expectation: health.Expectation) -> dict[str, t.Any]:
+def result_of(outcome: Outcome, expectation: health_model.Expectation) -> dict[str, t.Any]:
     """Give the module's result."""
     judgement = outcome.judgement
     result: dict[str, t.Any] = {
@@ -437,26 +439,26 @@ def last_output(pid_file: str) -> str:
         return ""
 
 
-def expectation_of(params: Mapping[str, t.Any]) -> health.Expectation:
+def expectation_of(params: Mapping[str, t.Any]) -> health_model.Expectation:
     """Make the expectation from the module's parameters; ArchiveError for no version, OSError, ConfError."""
     thresholds = {}
     for name in health.MEASURES:
         limit = params[f"{name}_limit"]
         if limit is not None:
-            thresholds[name] = health.Threshold(limit, gate.Severity.ERROR)
+            thresholds[name] = health_model.Threshold(limit, gate.Severity.ERROR)
         elif name in _WARNING_LIMITS:
-            thresholds[name] = health.Threshold(_WARNING_LIMITS[name], gate.Severity.WARNING)
+            thresholds[name] = health_model.Threshold(_WARNING_LIMITS[name], gate.Severity.WARNING)
     return health.expect(
         read_config(Path(params["config_file"])) if params["config_file"] else {},
-        version=archive.check_version(params["version"]) if params["version"] else None,
-        since=health.Mark(**params["since"]) if params["since"] else None,
+        version=programs.check_version(params["version"]) if params["version"] else None,
+        since=health_model.Mark(**params["since"]) if params["since"] else None,
         local_files=params["local_files"],
         thresholds=thresholds,
     )
 
 
 def prove_assets(
-    params: Mapping[str, t.Any], outcome: Outcome, expectation: health.Expectation, *, check_mode: bool
+    params: Mapping[str, t.Any], outcome: Outcome, expectation: health_model.Expectation, *, check_mode: bool
 ) -> Outcome:
     """Add what is missing of JetStream's assets to what a server has proven, and keep what there is.
 
@@ -562,7 +564,7 @@ def main() -> None:
             msg=f"config_file: {params['config_file']}: {error}; expected a configuration that nats-server reads; "
             f"correct it, nats-server -t -c {params['config_file']} tells more"
         )
-    except (archive.ArchiveError, monitoring.MonitoringError) as error:
+    except (programs.ArchiveError, monitoring.MonitoringError) as error:
         module.fail_json(msg=str(error))
     attempts = service.Attempts(params["service"], service.run_with(module)) if params["service"] else None
     outcome = prove(
@@ -588,7 +590,7 @@ def main() -> None:
         silent = outcome.snapshot is None and params["local_files"]
         unanswered = outcome.judgement.findings[0].what == "monitoring"
         words = {
-            "Its log": health.last_words(expectation.log_file) if silent else None,
+            "Its log": server_log.last_words(expectation.log_file) if silent else None,
             "The journal": attempts.last_words() if attempts and unanswered else None,
             "Its output": last_output(params["pid_file"]) if unanswered and has_ended(params["pid_file"]) else None,
         }

@@ -329,6 +329,8 @@ from ansible_collections.rosey.nats.plugins.module_utils._data import (
     assets,
     dangers,
     store,
+    store_tree,
+    version_line,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import entries, record_guard, release
 from ansible_collections.rosey.nats.plugins.module_utils._host import (
@@ -354,8 +356,10 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import (
     conf_lexer,
     footprint,
     health,
+    health_model,
     monitoring,
     plan,
+    programs,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import check, reading
 
@@ -382,7 +386,7 @@ class Answering:
     url: str
     varz: monitoring.Answer
     jsz: monitoring.Answer | None
-    mark: health.Mark
+    mark: health_model.Mark
 
 
 @dataclass(frozen=True)
@@ -554,7 +558,7 @@ class _Known:
 
 def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Observation:
     """Look at the host and give what a deployment means for it; ObstacleError where it can't be done."""
-    architecture = archive.find_architecture(platform.machine())
+    architecture = programs.find_architecture(platform.machine())
     checksum = _checksum(params, architecture)
     found = _service(params, run_command)
     _check_startable(params, found)
@@ -575,7 +579,7 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Obs
     ]
     # Whether a container runs is for Docker's own module to find out.
     started = found.running or (params["runtime"] == "docker" and present is not None)
-    told = [server.varz["version"]] if server and archive.is_version(server.varz["version"]) else []
+    told = [server.varz["version"]] if server and programs.is_version(server.varz["version"]) else []
     before = told or _versions(params, recorded)
     # what is in a file that the server has not read yet is nothing that it runs with
     is_unknown = loaded is None and unread is not None
@@ -608,7 +612,7 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Obs
     repairs = ownership.repairs(change for change in changes if not _is_unit(change.path))
     result = {
         "architecture": architecture.name,
-        "archive": archive.release_name(params["version"], architecture),
+        "archive": programs.release_name(params["version"], architecture),
         "packages": system.missing_packages(["requests"]),
         "user_exists": _exists(pwd.getpwnam, params["user"]),
         "group_exists": _exists(grp.getgrnam, params["group"]),
@@ -799,7 +803,7 @@ def _versions(params: Mapping[str, t.Any], recorded: release.Proven | None) -> l
     target = Path(archive.look_at_link(Path(params["link"])).target or ".")
     linked = target.parent.name if target.parent.parent == Path(params["directory"]) else None
     proven = recorded.part.settings.get("version") if recorded else None
-    return [each for each in (linked, proven) if isinstance(each, str) and archive.is_version(each)]
+    return [each for each in (linked, proven) if isinstance(each, str) and programs.is_version(each)]
 
 
 def _store(
@@ -811,7 +815,7 @@ def _store(
     copy.
     """
     version, config = params["version"], risks.situation.after
-    other = next((each for each in versions if store.needs_copy(each, version)), None)
+    other = next((each for each in versions if version_line.needs_copy(each, version)), None)
     before = other or next(iter(versions), None)
     found = {
         "directory": str(data.parent) if data else None,
@@ -1055,14 +1059,14 @@ def main() -> None:
             found["release"] = {**known, "drops": list(drops), "access": list(changed)}
     except (
         ObstacleError,
-        archive.ArchiveError,
+        programs.ArchiveError,
         conf_lexer.ConfError,
         monitoring.MonitoringError,
         background.ProcessError,
         sealed.ReleaseError,
         service.ServiceError,
         spec.StateError,
-        store.StoreError,
+        store_tree.StoreError,
     ) as error:
         module.fail_json(msg=str(error))
     for warning in observation.warnings:

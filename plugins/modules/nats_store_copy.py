@@ -333,7 +333,14 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.rosey.nats.plugins.module_utils._data import asset_record, asset_watch, store
+from ansible_collections.rosey.nats.plugins.module_utils._data import (
+    asset_record,
+    asset_watch,
+    store,
+    store_tree,
+    store_users,
+    version_line,
+)
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease, release
 from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
 from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring
@@ -399,7 +406,7 @@ def compared(given: Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Say which streams of a copy are missing; StoreError."""
     copy, url = _copy_of(given), given["monitoring_url"]
     if not asset_watch.has_started(url, given["wait"]):
-        raise store.StoreError(
+        raise store_tree.StoreError(
             f"{url}: the server has not taken up its streams within {given['wait']:g} seconds, so that nobody can tell "
             f"what is missing of {copy.path}; look at its log"
         )
@@ -420,7 +427,7 @@ def restored(given: Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any
     aside = None
     if not check_mode:
         with lease.working(given["releases"]):
-            store.check_unused(store.Plan(users=store.users(source)), source)
+            store.check_unused(store.Plan(users=store_users.users(source)), source)
             aside = store.bring_back(source, copy, keys)
     return {
         "changed": bool(keys),
@@ -444,7 +451,7 @@ def _copy_of(given: Mapping[str, t.Any]) -> store.Copy:
         (each for each in store.list_copies(Path(given["copies"]))[0] if str(each.path) == given["copy"]), None
     )
     if found is None:
-        raise store.StoreError(f"copy: {given['copy']} is no whole copy in {given['copies']}; name one of these")
+        raise store_tree.StoreError(f"copy: {given['copy']} is no whole copy in {given['copies']}; name one of these")
     return found
 
 
@@ -507,7 +514,7 @@ def fault(given: Mapping[str, t.Any]) -> str:
     """Say what is wrong with the parameters; empty when nothing is. StoreError for what is no version."""
     for name in ("from_version", "to_version"):
         if given[name] is not None:
-            store.minor(given[name])
+            version_line.minor(given[name])
     if given["state"] in ("copied", "restored") and not Path(given["store"]).is_absolute():
         return (
             f"store is {given['store']!r}; expected an absolute path, the server's store_dir, since a store that is "
@@ -579,7 +586,7 @@ def main() -> None:
             module.warn(damaged)
         check_mode = bool(module.check_mode)
         result = _DOINGS[given["state"]](given, check_mode)
-    except (sealed.ReleaseError, store.StoreError, monitoring.MonitoringError) as error:
+    except (sealed.ReleaseError, store_tree.StoreError, monitoring.MonitoringError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_health
+from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_expectation
 from ansible_collections.rosey.nats.plugins.module_utils._data import assets
 
 # The configuration of one stream, as the server shows and keeps it.
@@ -570,4 +570,4 @@ ExecMainStartTimestamp=@1764424839
 """
 JOURNAL = '{"MESSAGE":"[FTL] no","SYSLOG_IDENTIFIER":"nats-server","_PID":"1"}'
 GREETING = 'INFO {"server_id":"NA","version":"2.10.7","port":4222,"max_payload":1048576}\r\n'
-BOT_EXPECTATION = bot_health.Expectation(servers=(bot_health.place("nats://localhost:4222"),))
+BOT_EXPECTATION = bot_expectation.Expectation(servers=(bot_expectation.place("nats://localhost:4222"),))

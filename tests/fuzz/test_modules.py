@@ -21,10 +21,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._data import asset_record, store
+from ansible_collections.rosey.nats.plugins.module_utils._data import asset_record, store, store_tree
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease
 from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
-from ansible_collections.rosey.nats.plugins.module_utils._server import archive
+from ansible_collections.rosey.nats.plugins.module_utils._server import archive, go_build, programs
 from ansible_collections.rosey.nats.tests.fuzz import damage, samples
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import BOT, FakeMonitoring, Reply, fake_monitoring
 
@@ -61,7 +61,7 @@ class Host:
         self.root, self.monitoring = root, monitoring
         self.config_file, self.releases = root / "nats-server.conf", root / "releases"
         self.bot, self.copy = root / "bot", self.releases / "stores" / "2.10.7-20261126T130035Z"
-        self.archive = root / "cache" / archive.release_name("2.10.7", archive.find_architecture("x86_64"))
+        self.archive = root / "cache" / programs.release_name("2.10.7", programs.find_architecture("x86_64"))
         self.programs = root.with_name("programs")
         self.programs.mkdir()
         for name, script in PROGRAMS.items():
@@ -101,7 +101,7 @@ class Host:
         }
         stream = self.root / "store" / "jetstream" / "$G" / "streams" / "CHAT"
         files |= {stream / name: content for name, content in samples.STORE.items()}
-        kept = self.copy / store.DATA / "$G" / "streams" / "CHAT"
+        kept = self.copy / store_tree.DATA / "$G" / "streams" / "CHAT"
         files |= {kept / name: content for name, content in samples.STORE.items()}
         for path, body in bodies.items():
             whole = {"format": sealed.FORMAT, "sha256": sealed.sha256(sealed.canonical(body)), "body": body}
@@ -113,7 +113,7 @@ class Host:
         binary = self.root / "lib" / "2.10.7" / "nats-server"
         (self.root / "nats-server").symlink_to(binary)
         self.archive.parent.mkdir()
-        archive.pack(self.archive, "release", {"nats-server": binary})
+        go_build.pack(self.archive, "release", {"nats-server": binary})
         checksum = archive.sha256(self.archive)
         record = f"# h1:sum= built by go1.26.8 (/usr/bin/go)\n{checksum}  {self.archive.name}\n"
         self.archive.with_name(f"{self.archive.name}.sha256").write_text(record)

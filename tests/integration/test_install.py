@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import archive
+from ansible_collections.rosey.nats.plugins.module_utils._server import archive, go_build, programs
 
 from .conftest import run_playbook
 
@@ -29,9 +29,9 @@ VERSION = "2.10.7"
 @pytest.fixture(scope="module")
 def release(tmp_path_factory: pytest.TempPathFactory, nats_server: Path) -> Path:
     """Give an archive of the shape of a release."""
-    architecture = archive.find_architecture(platform.machine())
-    path = tmp_path_factory.mktemp("release") / archive.release_name(VERSION, architecture)
-    archive.pack(path, archive.release_stem(VERSION, architecture), {"nats-server": nats_server})
+    architecture = programs.find_architecture(platform.machine())
+    path = tmp_path_factory.mktemp("release") / programs.release_name(VERSION, architecture)
+    go_build.pack(path, programs.release_stem(VERSION, architecture), {"nats-server": nats_server})
     return path
 
 
@@ -54,7 +54,7 @@ def link_of(deployment: Deployment) -> Path:
 
 
 def pinned(release: Path) -> dict[str, Any]:
-    architecture = archive.find_architecture(platform.machine())
+    architecture = programs.find_architecture(platform.machine())
     return {"nats_server_checksums": {VERSION: {architecture.name: archive.sha256(release)}}}
 
 

@@ -24,7 +24,7 @@ import nats
 import pytest
 from nats.aio.client import Client
 
-from ansible_collections.rosey.nats.plugins.module_utils._data import store
+from ansible_collections.rosey.nats.plugins.module_utils._data import store_tree, version_line
 
 RunModule = Callable[..., dict[str, Any]]
 Digests = dict[str, dict[int, str]]
@@ -49,7 +49,7 @@ class Server:
 
     @property
     def data(self) -> Path:
-        return self.store / store.DATA
+        return self.store / store_tree.DATA
 
     @property
     def url(self) -> str:
@@ -99,7 +99,7 @@ class Server:
     def put_back(self, result: dict[str, Any]) -> None:
         """Let a copy take the place of the data."""
         shutil.rmtree(self.data)
-        Path(result["copy"]["path"], store.DATA).rename(self.data)
+        Path(result["copy"]["path"], store_tree.DATA).rename(self.data)
 
     def create(self, *names: str, **config: Any) -> None:
         async def work(client: Client) -> None:
@@ -250,7 +250,7 @@ def test_a_newer_patch_and_back_keeps_every_message(server: Server, nats_server:
 
     newer = server.start(newer_server)
     assert newer != "2.10.7"
-    assert not store.needs_copy("2.10.7", newer)
+    assert not version_line.needs_copy("2.10.7", newer)
     assert server.read("PLAIN", "COMPRESSED") == written
     for name, more in server.publish({"PLAIN": payloads(10, 65536, 3), "COMPRESSED": payloads(10, 65536, 4)}).items():
         written[name] |= more
@@ -272,7 +272,7 @@ def test_an_older_line_loses_messages_and_a_copy_brings_them_back(
     assert done["changed"] is True
 
     older = server.start(older_server)
-    assert store.is_downgrade("2.10.7", older)
+    assert version_line.is_downgrade("2.10.7", older)
     assert server.ask("healthz")["status"] == "ok"
     server.stop()
     server.start(nats_server)

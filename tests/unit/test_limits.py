@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import gate
-from ansible_collections.rosey.nats.plugins.module_utils._server import health
+from ansible_collections.rosey.nats.plugins.module_utils._server import health_model
 from ansible_collections.rosey.nats.plugins.modules import nats_health
 
 ROLES = Path(__file__).parents[2] / "roles"
@@ -41,5 +41,5 @@ def test_the_gate_warns_at_the_limit_of_the_check_and_says_so(name: str) -> None
     options = yaml.safe_load(nats_health.DOCUMENTATION)["options"]
     warning = LIMITS[name]["warning"]
     given_none = nats_health.expectation_of(defaultdict(lambda: None)).thresholds
-    assert given_none[name] == health.Threshold(warning, gate.Severity.WARNING)
+    assert given_none[name] == health_model.Threshold(warning, gate.Severity.WARNING)
     assert options[f"{name}_limit"]["description"][-1] == f"Without it more than {warning} is a warning."

@@ -25,7 +25,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._data import (
 from ansible_collections.rosey.nats.plugins.module_utils._data.asset_changes import Doing
 from ansible_collections.rosey.nats.plugins.module_utils._data.assets import Assets, Stream
 from ansible_collections.rosey.nats.plugins.module_utils._host import sealed, system
-from ansible_collections.rosey.nats.plugins.module_utils._server import health, monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server import conditions, monitoring
 
 # What a module takes to look: nothing is looked at without the directory of the releases.
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
@@ -178,7 +178,7 @@ def has_started(url: str, seconds: float, *, answers: bool = False) -> bool:
     def has_ended() -> bool:
         nonlocal started
         try:
-            started = not health.is_starting(monitor.healthz())
+            started = not conditions.is_starting(monitor.healthz())
         except monitoring.MonitoringError:
             return answers
         return started

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from ansible_collections.rosey.nats.plugins.module_utils._data import store
+from ansible_collections.rosey.nats.plugins.module_utils._data import version_line
 from ansible_collections.rosey.nats.plugins.module_utils._data.asset_changes import Accepted
 from ansible_collections.rosey.nats.plugins.module_utils._data.asset_gate import gone
 from ansible_collections.rosey.nats.plugins.module_utils._data.assets import (
@@ -599,8 +599,12 @@ _FIRST_SEQUENCE_MENDED = (2, 10, 29)
 
 
 def _older_version(situation: Situation) -> str:
-    newer = [each for each in situation.ran if store.is_downgrade(each, situation.version)] if situation.version else []
-    if not (situation.starts and newer) or store.minor(situation.version) >= _COMPRESSION_SINCE:
+    newer = (
+        [each for each in situation.ran if version_line.is_downgrade(each, situation.version)]
+        if situation.version
+        else []
+    )
+    if not (situation.starts and newer) or version_line.minor(situation.version) >= _COMPRESSION_SINCE:
         return ""
     # what is not known of a stream may be what an older version loses
     lost = [
@@ -620,8 +624,8 @@ def _first_sequence(situation: Situation) -> str:
     """Name the streams that a start empties (server/filestore.go of 2.10.7, newFileStoreWithCreated)."""
     if not situation.starts or not situation.version:
         return ""
-    line = store.minor(situation.version)
-    if line != _FIRST_SEQUENCE_MENDED[:2] or store.patch(situation.version) >= _FIRST_SEQUENCE_MENDED[2]:
+    line = version_line.minor(situation.version)
+    if line != _FIRST_SEQUENCE_MENDED[:2] or version_line.patch(situation.version) >= _FIRST_SEQUENCE_MENDED[2]:
         return ""
     lost = [
         each

@@ -25,7 +25,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._data.asset_record impo
 from ansible_collections.rosey.nats.plugins.module_utils._data.assets import Assets, Stream
 from ansible_collections.rosey.nats.plugins.module_utils._host import sealed, system
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding, Severity
-from ansible_collections.rosey.nats.plugins.module_utils._server import health
+from ansible_collections.rosey.nats.plugins.module_utils._server import conditions
 from ansible_collections.rosey.nats.plugins.module_utils._server.monitoring import Answer, Monitor, excerpt
 
 RECREATING = "Error recreating stream"
@@ -101,7 +101,7 @@ class Record:
 
     def compare(self, proven: Proven, healthz: Answer, jsz: Answer) -> Comparison:
         """Ask the server for its streams; MonitoringError, NotComparedError. healthz, jsz: what it said there."""
-        if health.is_starting(healthz):
+        if conditions.is_starting(healthz):
             why = "the server is not ready for connections, so that it may not have taken up its streams yet"
             raise NotComparedError(f"{self.monitor.url}/healthz", why, "wait until it is, or look at its log")
         now = asset_reading.ask(self.monitor)

@@ -4,56 +4,42 @@
 """Copies of JetStream's store: when a change of version needs one, how it is made, and what was written since.
 
 A copy is a directory `<from_version>-<UTC time>` with the data as the server kept it and copy.json beside it. It gets
-that name only when it is whole and on the disk.
-"""
+that name only when it is whole and on the disk."""
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import os
-import re
 import shutil
 import stat
 import tempfile
 import typing as t
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils._data import asset_changes, assets
+from ansible_collections.rosey.nats.plugins.module_utils._data import (
+    asset_changes,
+    assets,
+    store_tree,
+    store_users,
+    version_line,
+)
 from ansible_collections.rosey.nats.plugins.module_utils._data.assets import Assets, Key
-from ansible_collections.rosey.nats.plugins.module_utils._host import process, system, typed
-from ansible_collections.rosey.nats.plugins.module_utils._server import archive, conf
-from ansible_collections.rosey.nats.plugins.module_utils._server.options import reading
+from ansible_collections.rosey.nats.plugins.module_utils._data.store_tree import StoreError
+from ansible_collections.rosey.nats.plugins.module_utils._host import system, typed
 
-# The server keeps its data in this directory of its store_dir (server/jetstream.go, JetStreamStoreDir).
-DATA = "jetstream"
 FACTS = "copy.json"
 
 _FORMAT = 1
 _TEMPORARY = ".rosey-"
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 _TIME_IN_NAME = "%Y%m%dT%H%M%SZ"
-# linux/fs.h; Python's fcntl names it from 3.14 on
-_FICLONE = 0x40049409
-_BLOCK = 512  # bytes of st_blocks, see stat(2)
 _SMALLEST_MARGIN = 64 * 1024 * 1024
 _MARGIN_DIVISOR = 20
-_CHUNK = 1024 * 1024
-_SHOWN_USERS = 3
-_NO_COPY_RANGE = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
-_PROC = Path("/proc")
-_STORE_FLAG = re.compile(r"--?(sd|store_dir)(=(?P<value>.*))?")
-_CONFIG_FLAG = re.compile(r"--?(c|config)(=(?P<value>.*))?")
-
-
-class StoreError(Exception):
-    """Why a store can't be copied, or a version is none, in words for the user."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +83,7 @@ class Copy:
     @property
     def data(self) -> Path:
         """What takes the place of the server's data."""
-        return self.path / DATA
+        return self.path / store_tree.DATA
 
     def as_result(self) -> dict[str, t.Any]:
         """Give it as a module does."""
@@ -151,34 +137,6 @@ class Since:
         )
 
 
-# Versions
-
-
-def minor(version: str) -> tuple[int, int]:
-    """Give the line that a version belongs to, such as (2, 10); StoreError."""
-    try:
-        first, second, *_rest = archive.check_version(version).split(".")
-    except archive.ArchiveError as error:
-        raise StoreError(str(error)) from error
-    return int(first), int(second)
-
-
-def patch(version: str) -> int:
-    """Give the number of a version within its line; StoreError."""
-    minor(version)
-    return int(version.split(".")[2].split("-", maxsplit=1)[0])
-
-
-def needs_copy(from_version: str, to_version: str) -> bool:
-    """Say whether the store is to be copied before to_version starts on what from_version wrote: another line."""
-    return minor(from_version) != minor(to_version)
-
-
-def is_downgrade(from_version: str, to_version: str) -> bool:
-    """Say whether to_version is of an older line than from_version; within one line no order matters."""
-    return minor(to_version) < minor(from_version)
-
-
 # Streams
 
 
@@ -215,7 +173,7 @@ def since(copy: Copy, now: Sequence[Stream]) -> Since:
 
 def newest_of_line(copies: Iterable[Copy], version: str) -> Copy | None:
     """Give the newest copy that was written by the line of a version, from copies that come newest first."""
-    return next((copy for copy in copies if minor(copy.from_version) == minor(version)), None)
+    return next((copy for copy in copies if version_line.minor(copy.from_version) == version_line.minor(version)), None)
 
 
 def _newer(before: Stream, now: Stream) -> int | None:
@@ -265,7 +223,7 @@ def _is_beyond(was: assets.Stream, now: Assets) -> bool:
 def list_copies(copies: Path) -> tuple[list[Copy], list[str]]:
     """Give the whole copies, newest first, and a sentence about everything else that stands there; StoreError."""
     whole, damaged = [], []
-    for path in _children(copies):
+    for path in store_tree.children(copies):
         if path.name.startswith(_TEMPORARY):
             continue
         try:
@@ -278,29 +236,31 @@ def list_copies(copies: Path) -> tuple[list[Copy], list[str]]:
 
 def plan(store: Path, copies: Path, from_version: str) -> Plan:
     """Look at what making a copy of the store's data comes to; nothing is written. StoreError."""
-    data = store / DATA
+    data = store / store_tree.DATA
     if system.real(copies).is_relative_to(system.real(data)):
         raise StoreError(f"copies {copies} lies in the store {data}; expected a directory outside of it; name another")
-    with _explained(data, "looking at it"):
+    with store_tree.explained(data, "looking at it"):
         if not data.is_dir():
             return Plan(reason=f"{data} is not there, so there is nothing to copy")
-        inventory = _inventory(data)
+        inventory = store_tree.inventory_of(data)
         files = [path for path, status in inventory.items() if stat.S_ISREG(status.st_mode)]
         if not files:
             return Plan(reason=f"{data} holds no file, so there is nothing to copy")
-        users = _users(store, inventory.values())
+        users = store_users.users_among(store, inventory.values())
         present = next((copy for copy in list_copies(copies)[0] if copy.from_version == from_version), None)
-        if present and _is_same(inventory, _inventory(present.data)):
+        if present and store_tree.is_same(inventory, store_tree.inventory_of(present.data)):
             return Plan(reason=f"{present.path} already holds what is in {data}", present=present, users=users)
         there = next(path for path in (copies, *copies.absolute().parents) if path.is_dir())
-    with _explained(there, "looking for space there"):
+    with store_tree.explained(there, "looking for space there"):
         space = os.statvfs(there)
         return Plan(
             files=len(files),
             size=sum(inventory[path].st_size for path in files),
-            bytes=sum(status.st_blocks for status in inventory.values()) * _BLOCK,
+            bytes=sum(status.st_blocks for status in inventory.values()) * store_tree.BLOCK,
             free=space.f_bavail * space.f_frsize,
-            reflink=_can_reflink(next((data / path for path in files if inventory[path].st_size), None), there),
+            reflink=store_tree.can_reflink(
+                next((data / path for path in files if inventory[path].st_size), None), there
+            ),
             users=users,
         )
 
@@ -317,9 +277,9 @@ def check(found: Plan, copies: Path) -> None:
 def check_unused(found: Plan, store: Path) -> None:
     """Raise StoreError while somebody has the data in use."""
     if found.users:
-        shown = ", ".join(found.users[:_SHOWN_USERS])
+        shown = ", ".join(found.users[: store_users.SHOWN_USERS])
         raise StoreError(
-            f"{store / DATA} is in use by {shown}; expected nobody, for a copy of it; stop the server first"
+            f"{store / store_tree.DATA} is in use by {shown}; expected nobody, for a copy of it; stop the server first"
         )
 
 
@@ -365,17 +325,17 @@ def make(
 
     Whatever fails, or cuts it off, leaves no copy and the store as it was.
     """
-    data = store / DATA
+    data = store / store_tree.DATA
     known = streams or read_streams(data)
     copy = foreseen(copies, found, from_version, to_version, known, release=release, held=held)
-    with _explained(copies, f"copying {data} there"):
+    with store_tree.explained(copies, f"copying {data} there"):
         work = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=copies))
         try:
-            _copy_tree(data, work / DATA, reflink=found.reflink)
+            store_tree.copy_tree(data, work / store_tree.DATA, reflink=found.reflink)
             _write_facts(copy, work / FACTS)
-            _flush([work, *work.rglob("*")])
+            store_tree.flush([work, *work.rglob("*")])
             work.rename(copy.path)
-            _flush([copies])
+            store_tree.flush([copies])
         except BaseException:
             shutil.rmtree(work, ignore_errors=True)
             raise
@@ -387,39 +347,33 @@ def bring_back(store: Path, copy: Copy, keys: Iterable[Key]) -> Path | None:
 
     Each stream has a directory of its own (server/jetstream.go), so that the others stay as they are. StoreError.
     """
-    data, now = store / DATA, datetime.now(UTC).strftime(_TIME_IN_NAME)
-    aside = store / f"{DATA}-replaced-{now}"
+    data, now = store / store_tree.DATA, datetime.now(UTC).strftime(_TIME_IN_NAME)
+    aside = store / f"{store_tree.DATA}-replaced-{now}"
     wanted = [Path(account, "streams", name) for account, name in keys]
     present = [path for path in wanted if (copy.data / path).is_dir()]
-    with _explained(data, "bringing back what was copied"):
+    with store_tree.explained(data, "bringing back what was copied"):
         _check_room_for(data, [copy.data / path for path in present])
         for path in present:
-            _make_directories_like(data, path.parent, copy.data.stat())
+            store_tree.make_directories_like(data, path.parent, copy.data.stat())
             # the server takes a name with a full stop for a stream that is half deleted, and removes it
             work = data / path.parent / f"{_TEMPORARY}{path.name}"
             shutil.rmtree(work, ignore_errors=True)
-            _copy_tree(copy.data / path, work, reflink=True)
-            _flush([work, *work.rglob("*")])
+            store_tree.copy_tree(copy.data / path, work, reflink=True)
+            store_tree.flush([work, *work.rglob("*")])
             if (data / path).exists():
-                _make_directories_like(aside, path.parent, copy.data.stat())
+                store_tree.make_directories_like(aside, path.parent, copy.data.stat())
                 (data / path).rename(aside / path)
             work.rename(data / path)
-            _flush([data / path.parent])
+            store_tree.flush([data / path.parent])
     return aside if aside.exists() else None
-
-
-def _make_directories_like(top: Path, path: Path, status: os.stat_result) -> None:
-    """Make the directories of a path that are missing, the top among them, with this owner and mode."""
-    for directory in (top, *(top / above for above in reversed([path, *path.parents][:-1]))):
-        if not directory.is_dir():
-            directory.mkdir(0o700)
-            _set_metadata(directory, status)
-            _flush([directory.parent])
 
 
 def _check_room_for(data: Path, sources: Iterable[Path]) -> None:
     """Raise StoreError where there is no room for these directories beside what there is."""
-    needed = sum(status.st_blocks for source in sources for status in _inventory(source).values()) * _BLOCK
+    needed = (
+        sum(status.st_blocks for source in sources for status in store_tree.inventory_of(source).values())
+        * store_tree.BLOCK
+    )
     there = next(path for path in (data, *data.parents) if path.is_dir())
     space = os.statvfs(there)
     free = space.f_bavail * space.f_frsize
@@ -436,12 +390,12 @@ def tie(copy: Copy, release: str | None, held: Assets | None) -> Copy:
     held: as a Copy has it; without, what is known of it stays.
     """
     tied = replace(copy, release=release, held=held or copy.held)
-    with _explained(copy.path, "noting the release in it"):
+    with store_tree.explained(copy.path, "noting the release in it"):
         work = copy.path / f"{_TEMPORARY}{FACTS}"
         _write_facts(tied, work)
-        _flush([work])
+        store_tree.flush([work])
         work.rename(copy.path / FACTS)
-        _flush([copy.path])
+        store_tree.flush([copy.path])
     return tied
 
 
@@ -459,7 +413,7 @@ def superfluous(copies: Sequence[Copy], keep: int, needed: Collection[str | None
 def remove(copies: Iterable[Copy]) -> None:
     """Remove copies, each at once and whole; StoreError."""
     for copy in copies:
-        with _explained(copy.path, "removing it"):
+        with store_tree.explained(copy.path, "removing it"):
             # From here on it counts as a leftover, also when this is cut off.
             gone = copy.path.rename(copy.path.with_name(f"{_TEMPORARY}{copy.path.name}"))
             shutil.rmtree(gone)
@@ -467,20 +421,20 @@ def remove(copies: Iterable[Copy]) -> None:
 
 def leftovers(copies: Path) -> list[Path]:
     """Name what an earlier run left that was cut off; StoreError."""
-    return [path for path in _children(copies) if path.name.startswith(_TEMPORARY)]
+    return [path for path in store_tree.children(copies) if path.name.startswith(_TEMPORARY)]
 
 
 def clear(paths: Iterable[Path]) -> None:
     """Remove leftovers; StoreError."""
     for path in paths:
-        with _explained(path, "removing what an earlier run left"):
+        with store_tree.explained(path, "removing what an earlier run left"):
             shutil.rmtree(path)
 
 
 @contextmanager
 def opened(copies: Path) -> Iterator[None]:
     """Make the directory of the copies, for its owner alone, and keep other runs out of it; StoreError."""
-    with _explained(copies, "opening it"):
+    with store_tree.explained(copies, "opening it"):
         if not copies.is_dir():
             system.make_directories(copies.parent)
             copies.mkdir(0o700, exist_ok=True)
@@ -495,18 +449,13 @@ def opened(copies: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _children(copies: Path) -> list[Path]:
-    with _explained(copies, "listing the copies"):
-        return sorted(copies.iterdir()) if copies.is_dir() else []
-
-
 def _read_facts(path: Path) -> Copy:
     facts = json.loads(system.read_text(path / FACTS))
     if facts["format"] != _FORMAT:
         raise StoreError(f"its format is {facts['format']}; expected {_FORMAT}")
-    if not (path / DATA).is_dir():
-        raise StoreError(f"{DATA} is not there")
-    minor(facts["from_version"])
+    if not (path / store_tree.DATA).is_dir():
+        raise StoreError(f"{store_tree.DATA} is not there")
+    version_line.minor(facts["from_version"])
     datetime.strptime(facts["time"], _TIME)
     return typed.make(
         Copy,
@@ -527,219 +476,3 @@ def _write_facts(copy: Copy, path: Path) -> None:
     del facts["path"]
     path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     path.chmod(0o600)
-
-
-# Files
-
-
-def _inventory(directory: Path) -> dict[Path, os.stat_result]:
-    """Give what stands in a directory, by its path in it. OSError."""
-    found = {}
-    for above, directories, files in os.walk(directory, onerror=_raise_unless_gone):
-        for name in (*directories, *files):
-            path = Path(above, name)
-            # A server that still runs, as it does in check mode, removes files meanwhile.
-            with suppress(FileNotFoundError):
-                found[path.relative_to(directory)] = path.lstat()
-    return found
-
-
-def _raise_unless_gone(error: OSError) -> None:
-    if not isinstance(error, FileNotFoundError):
-        raise error
-
-
-def _is_same(left: Mapping[Path, os.stat_result], right: Mapping[Path, os.stat_result]) -> bool:
-    def marks(inventory: Mapping[Path, os.stat_result]) -> dict[Path, tuple[int, ...]]:
-        # Entries come and go in a directory without a trace in what is left, so only files have size and time.
-        return {
-            path: (status.st_mode, status.st_uid, status.st_gid)
-            + (() if stat.S_ISDIR(status.st_mode) else (status.st_size, status.st_mtime_ns))
-            for path, status in inventory.items()
-        }
-
-    return marks(left) == marks(right)
-
-
-def _copy_tree(source: Path, target: Path, *, reflink: bool) -> None:
-    """Copy a directory with all that belongs to its files; OSError, StoreError."""
-    inventory = _inventory(source)
-    target.mkdir(0o700)
-    for path, status in inventory.items():
-        place = target / path
-        if stat.S_ISDIR(status.st_mode):
-            place.mkdir(0o700)
-        elif stat.S_ISLNK(status.st_mode):
-            place.symlink_to((source / path).readlink())
-            _set_metadata(place, status)
-        elif stat.S_ISREG(status.st_mode):
-            _copy_file(source / path, place, reflink=reflink)
-            _set_metadata(place, status)
-        else:
-            raise StoreError(
-                f"{source / path} is no file, directory or link; expected nothing else in a store; move it"
-            )
-    # What is put into a directory changes its time, and its mode may forbid to put anything there.
-    for path in reversed(inventory):
-        if stat.S_ISDIR(inventory[path].st_mode):
-            _set_metadata(target / path, inventory[path])
-    _set_metadata(target, source.stat())
-
-
-def _set_metadata(path: Path, status: os.stat_result) -> None:
-    now = path.lstat()
-    if (now.st_uid, now.st_gid) != (status.st_uid, status.st_gid):
-        os.chown(path, status.st_uid, status.st_gid, follow_symlinks=False)
-    if not stat.S_ISLNK(status.st_mode):
-        path.chmod(stat.S_IMODE(status.st_mode))
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=False)
-
-
-def _copy_file(source: Path, target: Path, *, reflink: bool) -> None:
-    with source.open("rb") as reader, target.open("xb") as writer:
-        if not (reflink and _clone(reader.fileno(), writer.fileno())):
-            _copy_data(reader.fileno(), writer.fileno())
-
-
-def _clone(source: int, target: int) -> bool:
-    """Let the target share the blocks of the source; says whether the file system can."""
-    try:
-        fcntl.ioctl(target, _FICLONE, source)
-    except OSError:
-        return False
-    return True
-
-
-def _can_reflink(sample: Path | None, directory: Path) -> bool:
-    """Try it with a file that has no name and is gone afterwards."""
-    if sample is None:
-        return False
-    with sample.open("rb") as reader, tempfile.TemporaryFile(dir=directory) as writer:
-        return _clone(reader.fileno(), writer.fileno())
-
-
-def _copy_data(source: int, target: int) -> None:
-    """Copy what is written of a file and leave its holes."""
-    size = os.fstat(source).st_size
-    os.ftruncate(target, size)
-    start = 0
-    while start < size:
-        try:
-            start = os.lseek(source, start, os.SEEK_DATA)
-        except OSError as error:
-            if error.errno == errno.ENXIO:
-                return  # nothing but a hole is left
-            raise
-        end = os.lseek(source, start, os.SEEK_HOLE)
-        _copy_range(source, target, start, end)
-        start = end
-
-
-def _copy_range(source: int, target: int, start: int, end: int) -> None:
-    while start < end:
-        try:
-            copied = os.copy_file_range(source, target, end - start, start, start)
-        except OSError as error:
-            if error.errno not in _NO_COPY_RANGE:
-                raise
-            copied = os.pwrite(target, os.pread(source, min(_CHUNK, end - start), start), start)
-        if not copied:
-            raise OSError(errno.EIO, "a file became shorter while it was copied")
-        start += copied
-
-
-def _flush(paths: Collection[Path]) -> None:
-    """See files and directories on the disk; links are there with their directory."""
-
-    # The disk takes several at a time.
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(system.flush, (path for path in paths if not path.is_symlink())))
-
-
-@contextmanager
-def _explained(path: Path, doing: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        place = error.filename or path
-        raise StoreError(
-            f"{path}: {doing} failed: {error.strerror} ({place}); expected to be allowed to and space for it; run as "
-            "root or as the server's user, and look at the file system"
-        ) from error
-
-
-# Who uses it
-
-
-def users(store: Path) -> tuple[str, ...]:
-    """Name who has a store's data in use; StoreError."""
-    data = store / DATA
-    with _explained(data, "looking at it"):
-        return _users(store, _inventory(data).values()) if data.is_dir() else ()
-
-
-def _users(store: Path, inventory: Iterable[os.stat_result]) -> tuple[str, ...]:
-    return tuple(_named_users(store, inventory))
-
-
-def _named_users(store: Path, inventory: Iterable[os.stat_result]) -> Iterator[str]:
-    """Name the processes that have a file of the store open, and every nats-server that runs on it."""
-    # By device and inode, since another path may lead to the same file in a container.
-    inodes = {(status.st_dev, status.st_ino) for status in inventory}
-    for pid in sorted(int(path.name) for path in _PROC.iterdir() if path.name.isdecimal()):
-        running = process.read(pid)
-        if running is None or pid == os.getpid():
-            continue
-        if _runs_on(running, store) or not inodes.isdisjoint(_open_files(pid)):
-            yield f"{running.executable.name} (process {pid})"
-
-
-def _open_files(pid: int) -> Iterator[tuple[int, int]]:
-    with suppress(OSError):
-        for descriptor in (_PROC / str(pid) / "fd").iterdir():
-            with suppress(OSError):
-                status = descriptor.stat()
-                yield status.st_dev, status.st_ino
-
-
-def _runs_on(running: process.Process, store: Path) -> bool:
-    """Say whether a process is a nats-server with this store_dir; one that has no stream has no file open."""
-    if archive.EXECUTABLE not in running.executable.name:
-        return False
-    place = _PROC / str(running.pid)
-    with suppress(OSError, ValueError):
-        named = _flag(running.command, _STORE_FLAG) or _configured_store(running, place)
-        return bool(named) and _seen(place, named).samefile(store)
-    return False
-
-
-def _configured_store(running: process.Process, place: Path) -> str:
-    """Give the store_dir of the configuration that a server was started with; OSError, ValueError."""
-    file = _flag(running.command, _CONFIG_FLAG)
-    if not file:
-        return ""
-    config = _seen(place, file)
-    parsed = reading.canonical(
-        conf.parse(
-            system.read_text(config, "surrogateescape"),
-            variables=process.environment(running),
-            include=lambda name: system.read_text(config.parent / name, "surrogateescape"),
-        )
-    )
-    jetstream = parsed.get("jetstream")
-    inner = jetstream.get("store_dir") if isinstance(jetstream, Mapping) else None
-    return str(inner or parsed.get("store_dir") or "")
-
-
-def _seen(place: Path, name: str) -> Path:
-    """Give a path as the process of /proc/<pid> sees it, which may be in a container."""
-    return place / "root" / name.lstrip("/") if name.startswith("/") else place / "cwd" / name
-
-
-def _flag(command: Sequence[str], pattern: re.Pattern[str]) -> str:
-    """Give the value of a flag of a command line, written -x value or -x=value."""
-    for position, word in enumerate(command):
-        found = pattern.fullmatch(word)
-        if found:
-            return found["value"] if found["value"] is not None else "".join(command[position + 1 : position + 2])
-    return ""

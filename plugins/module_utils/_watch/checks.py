@@ -20,12 +20,18 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_health
+from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_expectation, bot_health, subscriptions
 from ansible_collections.rosey.nats.plugins.module_utils._data import lost_streams
 from ansible_collections.rosey.nats.plugins.module_utils._host import unit_checks, unit_file
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding, Severity
 from ansible_collections.rosey.nats.plugins.module_utils._host.service import Service
-from ansible_collections.rosey.nats.plugins.module_utils._server import greeting, health, monitoring, server_files
+from ansible_collections.rosey.nats.plugins.module_utils._server import (
+    conditions,
+    greeting,
+    health,
+    monitoring,
+    server_files,
+)
 from ansible_collections.rosey.nats.plugins.module_utils._server.monitoring import Answer, MonitoringError
 
 ENDPOINTS = ("varz", "healthz", "jsz", "connz", "subsz", "routez")
@@ -112,7 +118,7 @@ class Expectation:
     cluster: bool = False
     client_url: str | None = None
     service: str | None = None
-    bot: bot_health.Expectation | None = None
+    bot: bot_expectation.Expectation | None = None
     bot_service: str | None = None
     released_bot: str = ""
     plugins_fault: str = ""
@@ -381,7 +387,7 @@ def _server(snapshot: Snapshot, expectation: Expectation) -> Reading:
         for what, wanted in (("server_name", expectation.server_name), ("version", expectation.version))
         if wanted is not None and varz[what] != wanted
     ]
-    findings += health.health_findings(snapshot.answer("healthz"))
+    findings += conditions.health_findings(snapshot.answer("healthz"))
     ids = {
         found["server_id"]
         for found in snapshot.answers.values()
@@ -484,10 +490,10 @@ def _meta(snapshot: Snapshot, _expectation: Expectation) -> Reading:
     group = jsz.get("meta_cluster")
     if not group:
         return Reading("JetStream is in no cluster")
-    lost = health.lost_peers(group)
+    lost = conditions.lost_peers(group)
     named = f", lost: {', '.join(map(monitoring.excerpt, lost))}" if lost else ""
     said = f"{group.get('cluster_size')} servers led by {monitoring.excerpt(str(group.get('leader')))}{named}"
-    return _read(said, health.quorum_findings(varz, jsz), float(len(lost)))
+    return _read(said, conditions.quorum_findings(varz, jsz), float(len(lost)))
 
 
 def _routes(snapshot: Snapshot, expectation: Expectation) -> Reading:
@@ -535,7 +541,7 @@ def _bot_errors(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
 
 
 def _plugins(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
-    if expectation.bot is None or snapshot.told is None or expectation.bot.mode is not bot_health.Mode.NATS:
+    if expectation.bot is None or snapshot.told is None or expectation.bot.mode is not bot_expectation.Mode.NATS:
         return None
     if expectation.plugins_fault:
         remedy = "correct the description of the plugins; playbooks/contract.yml checks it alone"
@@ -543,7 +549,7 @@ def _plugins(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
         return _read("", [fault])
     if isinstance(snapshot.held, MonitoringError):
         raise snapshot.held
-    unheld = bot_health.missing(snapshot.held, expectation.bot)
+    unheld = subscriptions.missing(snapshot.held, expectation.bot)
     if unheld is None:
         return None
     declared = expectation.bot.declared
@@ -640,7 +646,7 @@ KINDS: dict[str, Kind] = {
         "the subscriptions that plugins declare and nobody holds",
         _plugins,
         Unit.COUNT,
-        bot_health.UNHELD_REMEDY,
+        subscriptions.UNHELD_REMEDY,
     ),
 }
 """All checks, in the order in which they are told."""
@@ -704,7 +710,7 @@ class Observer:
         is_asked = url == self.monitor.url
         try:
             connz = snapshot.answer("connz") if is_asked else self.bot_monitor.read("connz", details=True)
-            return bot_health.held_by_name(connz, url)
+            return subscriptions.held_by_name(connz, url)
         except MonitoringError as error:
             return error
 
@@ -714,7 +720,7 @@ _LONGEST_INFO = 1 << 16
 
 def connect(url: str, timeout: float) -> Connected | str:
     """Connect as a client does, until the server has presented itself; else say why not. It logs in as nobody."""
-    address = (urlsplit(url).hostname, bot_health.place(url).port)
+    address = (urlsplit(url).hostname, bot_expectation.place(url).port)
     started = time.monotonic()
     try:
         with socket.create_connection(address, timeout=timeout, all_errors=True) as connection:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_health, client_options, credentials
+from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_expectation, client_options, credentials
 from ansible_collections.rosey.nats.plugins.module_utils._host import (
     environment_file,
     hardening,
@@ -73,11 +73,11 @@ def _ask_where(evidence: Evidence) -> Iterator[Cause]:
     server = evidence.tells("server")
     if not isinstance(server, str) or not evidence.described.servers:
         return
-    if bot_health.place_or_none(server) not in map(bot_health.place_or_none, evidence.described.servers):
+    if bot_expectation.place_or_none(server) not in map(bot_expectation.place_or_none, evidence.described.servers):
         yield _cause(
             "other_server",
             "the bot is connected to another server than the one that is described",
-            f"it is connected to {bot_health.without_credentials(server)}, by {_source(evidence)}",
+            f"it is connected to {bot_expectation.without_credentials(server)}, by {_source(evidence)}",
             f"described: {', '.join(evidence.described.servers)}",
             remedy=_correct(evidence),
         )
@@ -323,8 +323,8 @@ def _not_there(evidence: Evidence, login: Login, listeners: Iterable[sockets.Lis
     """Say why nothing listens on the port that the bot asks."""
     clients = _clients(evidence, listeners)
     if clients:
-        meant = map(bot_health.place_or_none, evidence.described.servers)
-        is_bots = bot_health.place_or_none(login.url) not in meant
+        meant = map(bot_expectation.place_or_none, evidence.described.servers)
+        is_bots = bot_expectation.place_or_none(login.url) not in meant
         return _cause(
             "port_mismatch",
             "the bot asks another port than the one on which nats-server listens",

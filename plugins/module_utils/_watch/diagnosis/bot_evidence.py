@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_health, credentials
+from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_expectation, credentials
 from ansible_collections.rosey.nats.plugins.module_utils._host import (
     access,
     background,
@@ -68,7 +68,7 @@ class Described:
     pid_file: Path | None = None
     legacy: bool = False
     optional: bool = False
-    plugins: tuple[bot_health.Plugin, ...] = ()
+    plugins: tuple[bot_expectation.Plugin, ...] = ()
     published: tuple[str, ...] | None = None
 
     @property
@@ -318,7 +318,7 @@ def _told(url: str) -> Answer:
             "what the bot tells", "this host's Python has no requests", f"install {PACKAGES['requests']} there"
         )
     try:
-        return monitoring.Reader(url, bot_health.BOT, timeout=evidence.SECONDS).ask(url, any_status=True)[1]
+        return monitoring.Reader(url, bot_expectation.BOT, timeout=evidence.SECONDS).ask(url, any_status=True)[1]
     except monitoring.MonitoringError as error:
         raise NotSeenError(f"what the bot tells at {error.url}", error.cause, error.remedy) from error
 
@@ -351,7 +351,7 @@ def _with_logins(known: Evidence) -> Evidence:
 
     def log_in(url: str) -> login.Login:
         try:
-            place = bot_health.place(url).shown
+            place = bot_expectation.place(url).shown
         except ValueError as error:
             raise NotSeenError("the bot's servers", str(error), f"correct it, then {described.restart}") from error
         given = None if by_file or "@" in url else credentials.given_by(variables)

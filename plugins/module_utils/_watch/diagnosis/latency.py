@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ansible_collections.rosey.nats.plugins.module_utils._bot import round_trip
-from ansible_collections.rosey.nats.plugins.module_utils._bot.bot_health import Trips
+from ansible_collections.rosey.nats.plugins.module_utils._bot.round_trips import Trips
 from ansible_collections.rosey.nats.plugins.module_utils._server import units
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.latency_evidence import Evidence
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import (

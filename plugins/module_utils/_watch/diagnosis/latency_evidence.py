@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_health, round_trip
+from ansible_collections.rosey.nats.plugins.module_utils._bot import round_trip, round_trips
 from ansible_collections.rosey.nats.plugins.module_utils._host import process
 from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import reading
@@ -87,8 +87,8 @@ class Evidence:
 
     limit: float
     bot_name: str
-    bus: bot_health.Trips | NotSeenError
-    command: bot_health.Trips | NotSeenError | None
+    bus: round_trips.Trips | NotSeenError
+    command: round_trips.Trips | NotSeenError | None
     subject: str
     plugin: str
     seconds: float
@@ -152,9 +152,9 @@ def look(
     )
 
 
-def _make(bot: bot_evidence.Evidence, probe: plugin_evidence.Probe) -> bot_health.Trips:
+def _make(bot: bot_evidence.Evidence, probe: plugin_evidence.Probe) -> round_trips.Trips:
     trips = plugin_evidence.make(bot, probe, seconds=_SECONDS)
-    if trips.stopped in (bot_health.NO_PYTHON, round_trip.NO_LIBRARY, bot_health.NO_RESULT):
+    if trips.stopped in (round_trips.NO_PYTHON, round_trip.NO_LIBRARY, round_trips.NO_RESULT):
         raise NotSeenError("how long messages take", trips.cause, f"try {probe.python}, the bot's Python, by hand")
     if trips.stopped == round_trip.NO_CONNECTION and not trips.milliseconds:
         raise NotSeenError("how long messages take", f"no connection: {trips.cause}", "see what is said of the bot")

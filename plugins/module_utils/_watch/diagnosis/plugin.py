@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_health, client_options, round_trip
+from ansible_collections.rosey.nats.plugins.module_utils._bot import client_options, round_trip, subscriptions
 from ansible_collections.rosey.nats.plugins.module_utils._host import process
 from ansible_collections.rosey.nats.plugins.module_utils._server import subjects
 from ansible_collections.rosey.nats.plugins.module_utils._server.monitoring import MonitoringError
@@ -46,7 +46,7 @@ class _One:
 
     evidence: Evidence
     plugin: Plugin
-    held: bot_health.Held | NotSeenError
+    held: subscriptions.Held | NotSeenError
 
     @cached_property
     def unheld(self) -> list[str]:
@@ -86,14 +86,14 @@ def diagnosis(evidence: Evidence) -> Diagnosis:
     return Diagnosis(together([whole, *every]).causes, healthy)
 
 
-def _held(evidence: Evidence) -> bot_health.Held:
+def _held(evidence: Evidence) -> subscriptions.Held:
     bot = evidence.bot.described
     connections = seen(evidence.bot.connections)
     try:
-        by_name = bot_health.held_by_name({"connections": connections}, bot.monitoring_url or "")
+        by_name = subscriptions.held_by_name({"connections": connections}, bot.monitoring_url or "")
     except MonitoringError as error:
         raise NotSeenError("what the server holds", f"{error.url}: {error.cause}", error.remedy) from error
-    return bot_health.Held(by_name, bot.client_name)
+    return subscriptions.Held(by_name, bot.client_name)
 
 
 def _ask_prefix(evidence: Evidence) -> Iterator[Cause]:

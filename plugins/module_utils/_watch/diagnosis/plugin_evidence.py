@@ -12,9 +12,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_health, credentials
+from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_expectation, credentials, round_trips
 from ansible_collections.rosey.nats.plugins.module_utils._host import process, redaction, system
-from ansible_collections.rosey.nats.plugins.module_utils._server import health
+from ansible_collections.rosey.nats.plugins.module_utils._server import server_log
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import bot_evidence, evidence, login
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.bot_evidence import File
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import NotSeenError, attempt, seen
@@ -30,7 +30,7 @@ class Running:
 
 
 @dataclass(frozen=True)
-class Plugin(bot_health.Plugin):
+class Plugin(bot_expectation.Plugin):
     """An enabled plugin: what it declares, and what is there of it.
 
     processes: those of the bot's that bear its name. said: the last lines of its log since the bot was started; added:
@@ -61,7 +61,7 @@ class ServerLog:
 class Probe:
     """Requests that a plugin has to answer. python: of the bot. options: further ones of connect()."""
 
-    trip: bot_health.RoundTrip
+    trip: round_trips.RoundTrip
     python: str
     options: Mapping[str, t.Any] = field(default_factory=dict)
 
@@ -76,7 +76,7 @@ class Evidence:
     log: ServerLog | NotSeenError
     bot_age: float = 0.0
     probed: str = ""
-    trips: bot_health.Trips | None = None
+    trips: round_trips.Trips | None = None
 
 
 _SECONDS = 2.0
@@ -103,7 +103,7 @@ def look(bot: bot_evidence.Evidence, probe: Probe | None) -> Evidence:
     secrets = bot_evidence.secrets_of(bot_evidence.variables_of(bot.secrets))
     trips = make(bot, probe) if probe and probe.trip.subject and bot.is_connected else None
 
-    def look_at(plugin: bot_health.Plugin) -> Plugin:
+    def look_at(plugin: bot_expectation.Plugin) -> Plugin:
         path, log = files[plugin.name], logs[plugin.name]
         since = running and running.is_older_than(log)
         return Plugin(
@@ -132,7 +132,7 @@ def read_server_log(text: str, user: str) -> ServerLog:
     """
     lines = [line for each in text.splitlines() if (line := _LINE.match(each))]
     own = [line["message"] for line in lines if line["pid"] == lines[-1]["pid"]]
-    loaded = max((place for place, message in enumerate(own) if message.startswith(health.ACCEPTED)), default=0)
+    loaded = max((place for place, message in enumerate(own) if message.startswith(server_log.ACCEPTED)), default=0)
     every = [violation for message in own[loaded:] if (violation := _VIOLATION.search(message))]
     found = [each for each in every if not user or each["user"] == user]
     return ServerLog(
@@ -148,11 +148,11 @@ def _server_log(bot: bot_evidence.Evidence) -> ServerLog:
     return read_server_log(evidence.end_of_log(seen(bot.server), _WINDOW), user)
 
 
-def make(bot: bot_evidence.Evidence, probe: Probe, *, seconds: float = _SECONDS) -> bot_health.Trips:
+def make(bot: bot_evidence.Evidence, probe: Probe, *, seconds: float = _SECONDS) -> round_trips.Trips:
     """Ask as the bot would."""
     variables = bot_evidence.variables_of(bot.secrets)
     servers = bot_evidence.servers_of(bot_evidence.section_of(bot.section), variables, bot.described.servers)
-    return bot_health.make_trips(
+    return round_trips.make_trips(
         probe.trip,
         python=probe.python,
         servers=servers,

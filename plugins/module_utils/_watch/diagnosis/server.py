@@ -21,7 +21,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import (
     unit_file,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
-from ansible_collections.rosey.nats.plugins.module_utils._server import health
+from ansible_collections.rosey.nats.plugins.module_utils._server import conditions
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import check, model
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.evidence import Unit
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.server_evidence import (
@@ -663,7 +663,7 @@ def _ask_service(evidence: Evidence) -> Iterator[Cause]:
 
 
 def _health_causes(evidence: Evidence) -> Iterator[Cause]:
-    for finding in health.health_findings(seen(evidence.health)):
+    for finding in conditions.health_findings(seen(evidence.health)):
         yield _cause(
             "unhealthy",
             "the server runs, and says itself that it is not well",

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_health as knowledge
+from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_expectation, round_trips
 from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring
 from ansible_collections.rosey.nats.plugins.modules import bot_health
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import BOT, IDENTITY, Reply, fake_monitoring, raw_server
@@ -240,11 +240,11 @@ def test_the_round_trip_waits_for_a_bot_that_passes(run_module: RunModule, monke
     made: list[dict[str, Any]] = []
     milliseconds = (1.0,) * 190 + (150.0,) * 10
 
-    def make(trip: knowledge.RoundTrip, **given: Any) -> knowledge.Trips:
+    def make(trip: round_trips.RoundTrip, **given: Any) -> round_trips.Trips:
         made.append({"trip": trip, **given})
-        return knowledge.Trips(milliseconds)
+        return round_trips.Trips(milliseconds)
 
-    monkeypatch.setattr(knowledge, "make_trips", make)
+    monkeypatch.setattr(round_trips, "make_trips", make)
     trip = {"subject": "rosey.prod.commands.quote", "payload": {"user": "me"}}
     asks = {"round_trip": trip, "python": "/bot/python", "credentials": {"user": "rosey", "password": "hunter2"}}
     with fake_monitoring(ANSWERS) as server:
@@ -256,7 +256,7 @@ def test_the_round_trip_waits_for_a_bot_that_passes(run_module: RunModule, monke
         failed = run_module("bot_health", **asked(server.url), **asks)
     assert len(made) == 2
     assert made[0] == {
-        "trip": knowledge.RoundTrip("rosey.prod.commands.quote", '{"user": "me"}', 200, 100.0),
+        "trip": round_trips.RoundTrip("rosey.prod.commands.quote", '{"user": "me"}', 200, 100.0),
         "python": "/bot/python",
         "servers": ["nats://localhost:4222"],
         "credentials": {"user": "rosey", "password": "hunter2"},
@@ -282,5 +282,5 @@ def test_a_host_without_requests_is_told_so(run_module: RunModule, monkeypatch: 
 
 def test_the_keys_are_documented() -> None:
     options = yaml.safe_load(bot_health.DOCUMENTATION)["options"]
-    assert options["required"]["choices"] == list(knowledge.KEYS)
-    assert options["url"]["default"] == knowledge.URL
+    assert options["required"]["choices"] == list(bot_expectation.KEYS)
+    assert options["url"]["default"] == bot_expectation.URL

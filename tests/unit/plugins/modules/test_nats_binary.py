@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import archive
+from ansible_collections.rosey.nats.plugins.module_utils._server import archive, go_build, programs
 
 RunModule = Callable[..., dict[str, Any]]
 VERSIONS = ("2.10.6", "2.10.7")
@@ -27,7 +27,7 @@ def archives(tmp_path: Path) -> dict[str, Path]:
         binary = tmp_path / version
         binary.write_text(f"#!/bin/sh\necho 'nats-server: v{version}'\n")
         made[version] = tmp_path / f"{version}.tar.gz"
-        archive.pack(made[version], "release", {"nats-server": binary})
+        go_build.pack(made[version], "release", {"nats-server": binary})
         binary.unlink()
     return made
 
@@ -51,7 +51,7 @@ def everything(directory: Path) -> list[tuple[str, int]]:
 def test_the_real_server_is_installed_and_linked(
     run_module: RunModule, wanted: dict[str, Any], nats_server: Path
 ) -> None:
-    archive.pack(Path(wanted["archive"]), "release", {"nats-server": nats_server})
+    go_build.pack(Path(wanted["archive"]), "release", {"nats-server": nats_server})
     wanted["checksum"] = f"sha256:{archive.sha256(Path(wanted['archive']))}"
     result = run_module("nats_binary", **wanted)
     binary = Path(wanted["directory"]) / "2.10.7" / "nats-server"
@@ -151,7 +151,7 @@ def test_another_program_is_not_taken_for_the_exporter(
     assert not list((tmp_path / "lib").rglob(EXPORTER))
 
 
-@pytest.mark.parametrize("program", archive.PROGRAMS)
+@pytest.mark.parametrize("program", programs.PROGRAMS)
 def test_where_a_program_goes_follows_from_its_name(run_module: RunModule, program: str) -> None:
     predicted = run_module("nats_binary", check_mode=True, program=program, version="0.0.1")
     assert predicted["binary"] == f"/usr/local/lib/{program}/0.0.1/{program}"

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import health, monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server import health, health_model, monitoring
 from ansible_collections.rosey.nats.plugins.modules import nats_health
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import (
     JSZ,
@@ -252,8 +252,8 @@ class Clock:
 
     def look(
         self, answers: Callable[[float], dict[str, Any] | None]
-    ) -> Callable[[float, Callable[[], None]], health.Snapshot]:
-        def look(timeout: float, answered: Callable[[], None]) -> health.Snapshot:
+    ) -> Callable[[float, Callable[[], None]], health_model.Snapshot]:
+        def look(timeout: float, answered: Callable[[], None]) -> health_model.Snapshot:
             self.timeouts.append(timeout)
             varz = answers(self.now - 1000.0)
             self.now += self.takes
@@ -261,7 +261,7 @@ class Clock:
                 raise monitoring.MonitoringError("http://h/varz", "connection refused")
             answered()
             self.now += self.takes
-            return health.Snapshot({**VARZ, **varz}, {"status": "ok", "errors": []}, JSZ)
+            return health_model.Snapshot({**VARZ, **varz}, {"status": "ok", "errors": []}, JSZ)
 
         return look
 
@@ -318,12 +318,12 @@ def test_an_answer_counts_although_the_look_fails_after_it() -> None:
     clock = Clock()
     looks = iter([True, False])
 
-    def look(_timeout: float, answered: Callable[[], None]) -> health.Snapshot:
+    def look(_timeout: float, answered: Callable[[], None]) -> health_model.Snapshot:
         answered()
         clock.now += 1
         if next(looks):
             raise monitoring.MonitoringError("http://h/healthz", "no whole answer")
-        return health.Snapshot(VARZ, {"status": "ok", "errors": []}, JSZ)
+        return health_model.Snapshot(VARZ, {"status": "ok", "errors": []}, JSZ)
 
     outcome = nats_health.prove(look, health.expect({}), wait=30, timeout=5, clock=lambda: clock.now, pause=clock.pause)
     assert outcome.first_answer == 0

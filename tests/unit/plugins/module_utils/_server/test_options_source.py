@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import archive
+from ansible_collections.rosey.nats.plugins.module_utils._server import go_build, programs
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import model, reading, table
 
 MODULE = "github.com/nats-io/nats-server/v2@v2.10.7"
@@ -147,7 +147,7 @@ def looked_up(source: str, function: str, variable: str) -> set[str]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give the directory of the server's source."""
-    go = archive.find_toolchain(None, archive.find_architecture(platform.machine())).go
+    go = go_build.find_toolchain(None, programs.find_architecture(platform.machine())).go
     answer = subprocess.run(
         [go, "mod", "download", "-json", MODULE],
         cwd=tmp_path_factory.mktemp("module"),

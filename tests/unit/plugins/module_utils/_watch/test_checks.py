@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_health
+from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_expectation, bot_health
 from ansible_collections.rosey.nats.plugins.module_utils._data import asset_record, assets, lost_streams
 from ansible_collections.rosey.nats.plugins.module_utils._host.access import Fault
 from ansible_collections.rosey.nats.plugins.module_utils._host.access import Kind as FaultKind
@@ -89,9 +89,9 @@ MEANT = Expectation(
     jetstream=True,
     client_url="nats://localhost:4222",
     service="nats.service",
-    bot=bot_health.Expectation(
-        servers=(bot_health.place("nats://localhost:4222"),),
-        plugins=(bot_health.Plugin("quotes", (QUOTE, ADD)),),
+    bot=bot_expectation.Expectation(
+        servers=(bot_expectation.place("nats://localhost:4222"),),
+        plugins=(bot_expectation.Plugin("quotes", (QUOTE, ADD)),),
         client_name="rosey-bot-prod",
     ),
     bot_service="cytube-bot.service",
@@ -355,7 +355,7 @@ def test_a_bot_that_the_release_has_is_missed() -> None:
 
 
 def test_a_bot_that_runs_without_nats_has_no_plugins_to_look_at() -> None:
-    legacy = replace(MEANT, bot=bot_health.Expectation(mode=bot_health.Mode.LEGACY))
+    legacy = replace(MEANT, bot=bot_expectation.Expectation(mode=bot_expectation.Mode.LEGACY))
     told = bot_health.Told(200, {name: value for name, value in BOT.items() if name != "nats"})
     found = made(replace(WELL, told=told), legacy)
     assert not_well(found) == {}
@@ -460,8 +460,8 @@ def test_jetstream_that_was_not_meant_and_is_off_is_well() -> None:
 
 
 def test_many_things_that_are_wrong_stay_one_line() -> None:
-    plugins = tuple(bot_health.Plugin(f"p{number}", (f"rosey.prod.commands.p{number}",)) for number in range(9))
-    expectation = replace(MEANT, bot=bot_health.Expectation(plugins=plugins, client_name="rosey-bot-prod"))
+    plugins = tuple(bot_expectation.Plugin(f"p{number}", (f"rosey.prod.commands.p{number}",)) for number in range(9))
+    expectation = replace(MEANT, bot=bot_expectation.Expectation(plugins=plugins, client_name="rosey-bot-prod"))
     summary = made(WELL, expectation)["plugins"].summary
     assert summary.startswith("0 of 9 subscriptions of the plugins held; plugin p0: expected")
     assert summary.endswith("; and 6 more")
@@ -558,7 +558,7 @@ def observer(url: str, **given: Any) -> Observer:
 
 def test_a_look_asks_each_endpoint_once_and_the_bot() -> None:
     with fake_monitoring({"/api/health": BOT}) as fake:
-        bot = monitoring.Reader(f"{fake.url}/api/health", bot_health.BOT)
+        bot = monitoring.Reader(f"{fake.url}/api/health", bot_expectation.BOT)
         snapshot = observer(fake.url, bot=bot).look()
         assert [path for path, _query in fake.asked] == [*(f"/{name}" for name in checks.ENDPOINTS), "/api/health"]
         assert [query.get("subs") for path, query in fake.asked if path == "/connz"] == ["1"]
@@ -568,7 +568,7 @@ def test_a_look_asks_each_endpoint_once_and_the_bot() -> None:
 
 def test_a_look_goes_on_after_an_answer_that_is_none() -> None:
     with fake_monitoring({"/jsz": Reply(b"", status=500), "/api/health": Reply(b"{}", status=503)}) as fake:
-        bot = monitoring.Reader(f"{fake.url}/api/health", bot_health.BOT)
+        bot = monitoring.Reader(f"{fake.url}/api/health", bot_expectation.BOT)
         snapshot = observer(fake.url, bot=bot).look()
     failed = [name for name, answer in snapshot.answers.items() if isinstance(answer, MonitoringError)]
     assert failed == ["jsz"]
@@ -595,7 +595,7 @@ def test_a_server_that_hangs_is_waited_for_once() -> None:
 def test_what_plugins_hold_is_asked_of_the_server_that_the_bot_is_connected_to() -> None:
     held = connz(connection(1, "rosey-bot-prod-quotes", QUOTE))
     with fake_monitoring({"/api/health": BOT}) as fake, fake_monitoring({"/connz": held}) as other:
-        bot = monitoring.Reader(f"{fake.url}/api/health", bot_health.BOT)
+        bot = monitoring.Reader(f"{fake.url}/api/health", bot_expectation.BOT)
 
         def look(bot_monitor: monitoring.Monitor | None) -> Snapshot:
             return observer(fake.url, bot=bot, bot_monitor=bot_monitor).look()
@@ -643,7 +643,7 @@ def test_streams_are_asked_for_once_and_only_where_some_were_proven(tmp_path: Pa
 
 def test_a_bot_that_is_not_there_is_not_asked() -> None:
     with fake_monitoring({"/api/health": BOT}) as fake:
-        bot = monitoring.Reader(f"{fake.url}/api/health", bot_health.BOT)
+        bot = monitoring.Reader(f"{fake.url}/api/health", bot_expectation.BOT)
         assert observer(fake.url, bot=bot, no_bot="none").look().told is None
         assert "/api/health" not in [path for path, _query in fake.asked]
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_health
+from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_expectation, round_trips
 from ansible_collections.rosey.nats.plugins.module_utils._host import process, redaction
 from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import (
@@ -46,7 +46,7 @@ SECRET = "hunter2"
 GONE = NotSeenError("it", "gone", "mend it")
 SECTION = "channel: c\nnats:\n  servers: [{server}]\n  name: rosey-bot-dev\n  prefix: rosey.dev\n"
 QUOTE = "rosey.dev.commands.quote"
-QUOTES = bot_health.Plugin("quotes", (QUOTE,))
+QUOTES = bot_expectation.Plugin("quotes", (QUOTE,))
 CONNZ: dict[str, Any] = {
     **IDENTITY,
     "total": 1,
@@ -375,18 +375,18 @@ def test_a_log_that_grows_while_a_plugin_is_asked(home: Path, monkeypatch: pytes
     log.parent.mkdir(parents=True)
     log.write_text("before\n")
 
-    def make_trips(trip: bot_health.RoundTrip, **options: Any) -> bot_health.Trips:
+    def make_trips(trip: round_trips.RoundTrip, **options: Any) -> round_trips.Trips:
         asked.append([trip.subject, *(options[name] for name in ("servers", "credentials", "ca_file", "user"))])
         log.write_text(f"{log.read_text()}sqlite3.OperationalError: no such table\n")
-        return bot_health.Trips((1.0,))
+        return round_trips.Trips((1.0,))
 
     asked: list[Any] = []
-    monkeypatch.setattr(bot_health, "make_trips", make_trips)
+    monkeypatch.setattr(round_trips, "make_trips", make_trips)
     told = {"nats": {"connected": True, "server": "nats://127.0.0.1:9"}}
     seen = bot_evidence.Evidence(
         described(home), told, tuple(CONNZ["connections"]), GONE, GONE, GONE, GONE, None, GONE, {}
     )
-    probe = plugin_evidence.Probe(bot_health.RoundTrip(QUOTE, "{}", 1, 100.0), "/python")
+    probe = plugin_evidence.Probe(round_trips.RoundTrip(QUOTE, "{}", 1, 100.0), "/python")
     of_plugins = plugin_evidence.look(
         replace(seen, secrets=File(Path("/s"), b"NATS_TOKEN=hush\nSSL_CERT_FILE=/ca.pem")), probe
     )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.rosey.nats.plugins.module_utils._bot import round_trip
-from ansible_collections.rosey.nats.plugins.module_utils._bot.bot_health import Trips
+from ansible_collections.rosey.nats.plugins.module_utils._bot.round_trips import Trips
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import latency
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.latency_evidence import Evidence, Host, Load
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import Confidence, NotSeenError
