@@ -317,7 +317,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._bot import (
     round_trips,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._host import environment_file, gate, system
-from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring, subjects
+from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader, monitoring, subjects
 
 LEAST_TRIPS = 200
 MOST_TRIPS = 100_000
@@ -390,7 +390,7 @@ def faults(params: Mapping[str, t.Any]) -> list[str]:
 def observer_of(params: Mapping[str, t.Any], expectation: bot_expectation.Expectation) -> bot_health.Observer:
     """Make the one that looks; MonitoringError where a URL can't be one."""
     options = {name: params[name] for name in monitoring.ARGUMENTS if name != "url"}
-    reader = monitoring.Reader(params["url"], bot_expectation.BOT, **options)
+    reader = http_reader.Reader(params["url"], bot_expectation.BOT, **options)
     is_monitored = params["monitoring_url"] and expectation.declared and expectation.mode is bot_expectation.Mode.NATS
     monitor = monitoring.Monitor(params["monitoring_url"], **options) if is_monitored else None
     return bot_health.Observer(reader, monitor, expectation)
@@ -426,7 +426,7 @@ def main() -> None:
     for url in (*params["servers"], params["url"], params["monitoring_url"] or ""):
         # A result shows the arguments too.
         module.no_log_values.update(bot_expectation.secrets_of(url))
-    if not monitoring.HAS_REQUESTS:
+    if not http_reader.HAS_REQUESTS:
         module.fail_json(msg=missing_required_lib("requests"))
     variables: dict[str, str] = {}
     if params["environment_file"] and params["round_trip"]:
@@ -443,7 +443,7 @@ def main() -> None:
     expectation = replace(bot_arguments.expectation_of(params), subjects=params["subjects"])
     try:
         observer = observer_of(params, expectation)
-    except monitoring.MonitoringError as error:
+    except http_reader.MonitoringError as error:
         module.fail_json(msg=str(error))
     waited = gate.wait_for(observer.judge, wait=params["wait"], timeout=params["timeout"], soak=params["soak"])
     judgement = waited.last

@@ -244,8 +244,13 @@ from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_argumen
 from ansible_collections.rosey.nats.plugins.module_utils._data import asset_reading, lost_streams
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import record_guard, release
 from ansible_collections.rosey.nats.plugins.module_utils._host import background, process, service
-from ansible_collections.rosey.nats.plugins.module_utils._server import health, monitoring, server_files
-from ansible_collections.rosey.nats.plugins.module_utils._watch import checks
+from ansible_collections.rosey.nats.plugins.module_utils._server import health, http_reader, monitoring, server_files
+from ansible_collections.rosey.nats.plugins.module_utils._watch import (
+    check_kinds,
+    check_limits,
+    checks,
+    health_snapshot,
+)
 
 BOT = {
     **bot_arguments.ARGUMENTS,
@@ -289,11 +294,11 @@ def faults(params: Given) -> list[str]:
     ]
 
 
-def expectation_of(params: Given, current: release.Record | None) -> checks.Expectation:
+def expectation_of(params: Given, current: release.Record | None) -> health_snapshot.Expectation:
     """Make the expectation from the module's parameters, and the current release of the host."""
     bot = params["bot"]
     jetstream = params["jetstream"]
-    return checks.Expectation(
+    return health_snapshot.Expectation(
         server_name=params["server_name"],
         version=params["version"],
         jetstream=None if jetstream is None else health.meant_jetstream({"jetstream": jetstream}),
@@ -351,7 +356,7 @@ def current_of(params: Given) -> release.Record | lost_streams.NotComparedError 
 
 def observer_of(
     params: Given,
-    expectation: checks.Expectation,
+    expectation: health_snapshot.Expectation,
     current: release.Record | lost_streams.NotComparedError | None,
     run_command: service.RunCommand,
 ) -> checks.Observer:
@@ -367,7 +372,7 @@ def observer_of(
     return checks.Observer(
         monitor=monitoring.connect(params),
         expectation=expectation,
-        bot=monitoring.Reader(bot["url"], bot_expectation.BOT, timeout=params["timeout"]) if bot else None,
+        bot=http_reader.Reader(bot["url"], bot_expectation.BOT, timeout=params["timeout"]) if bot else None,
         bot_monitor=monitoring.connect({**params, "url": bot["monitoring_url"]}) if is_monitored else None,
         service=serving,
         files=files_of(serving) if params["local_files"] else None,
@@ -423,23 +428,23 @@ def main() -> None:
     bot = params["bot"] or {"servers": [], "url": "", "monitoring_url": ""}
     for url in (*bot["servers"], bot["url"], bot["monitoring_url"] or "", params["url"], params["client_url"] or ""):
         module.no_log_values.update(bot_expectation.secrets_of(url))
-    if not monitoring.HAS_REQUESTS:
+    if not http_reader.HAS_REQUESTS:
         module.fail_json(msg=missing_required_lib("requests"))
     if found := faults(params):
         module.fail_json(msg="\n".join(found))
     try:
-        limits = checks.limits(params["thresholds"])
+        limits = check_kinds.limits(params["thresholds"])
         current = current_of(params)
         expectation = expectation_of(params, current if isinstance(current, release.Record) else None)
         observer = observer_of(params, expectation, current, service.run_with(module))
-    except checks.LimitsError as error:
+    except check_limits.LimitsError as error:
         module.fail_json(msg="\n".join(f"thresholds: {line}" for line in str(error).splitlines()))
-    except monitoring.MonitoringError as error:
+    except http_reader.MonitoringError as error:
         module.fail_json(msg=str(error))
     made = checks.judge(observer.look(), expectation, limits)
     module.exit_json(
         changed=False,
-        status=str(checks.worst(check.status for check in made)),
+        status=str(check_limits.worst(check.status for check in made)),
         summary=checks.summary(made),
         checks=[check.as_result() for check in made],
     )

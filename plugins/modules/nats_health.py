@@ -285,6 +285,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import (
     conf_lexer,
     health,
     health_model,
+    http_reader,
     monitoring,
     programs,
     server_files,
@@ -360,7 +361,7 @@ def prove(
         nonlocal snapshot, proven
         try:
             snapshot = look(seconds, answered)
-        except monitoring.MonitoringError as error:
+        except http_reader.MonitoringError as error:
             return replace(health.unanswered(error, expectation), final=is_hopeless())
         judgement = health.judge(snapshot, expectation)
         server = str(snapshot.varz["server_id"])
@@ -541,7 +542,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
-    if not monitoring.HAS_REQUESTS:
+    if not http_reader.HAS_REQUESTS:
         module.fail_json(msg=missing_required_lib("requests"))
     if faults := [fault for name in ("wait", "soak") if (fault := gate.wait_problem(params[name], name))]:
         module.fail_json(msg="\n".join(faults))
@@ -564,7 +565,7 @@ def main() -> None:
             msg=f"config_file: {params['config_file']}: {error}; expected a configuration that nats-server reads; "
             f"correct it, nats-server -t -c {params['config_file']} tells more"
         )
-    except (programs.ArchiveError, monitoring.MonitoringError) as error:
+    except (programs.ArchiveError, http_reader.MonitoringError) as error:
         module.fail_json(msg=str(error))
     attempts = service.Attempts(params["service"], service.run_with(module)) if params["service"] else None
     outcome = prove(
@@ -580,7 +581,7 @@ def main() -> None:
         outcome = prove_files(outcome, running_of(params, module.run_command))
     try:
         outcome = prove_assets(params, outcome, expectation, check_mode=module.check_mode)
-    except monitoring.MonitoringError as error:
+    except http_reader.MonitoringError as error:
         finding = gate.Finding("jetstream", f"all streams at {error.url}", error.cause, error.remedy)
         outcome = with_findings(outcome, [finding])
     except sealed.ReleaseError as error:

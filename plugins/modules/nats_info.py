@@ -192,7 +192,7 @@ accountz:
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server import endpoints, http_reader, monitoring
 
 
 def main() -> None:
@@ -200,22 +200,22 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **monitoring.ARGUMENTS,
-            "gather": {"type": "list", "elements": "str", "choices": list(monitoring.ENDPOINTS), "default": ["varz"]},
+            "gather": {"type": "list", "elements": "str", "choices": list(endpoints.ENDPOINTS), "default": ["varz"]},
             "details": {"type": "bool", "default": False},
         },
         required_by=monitoring.REQUIRED_BY,
         supports_check_mode=True,
     )
-    if not monitoring.HAS_REQUESTS:
+    if not http_reader.HAS_REQUESTS:
         module.fail_json(msg=missing_required_lib("requests"))
     try:
         monitor = monitoring.connect(module.params)
-    except monitoring.MonitoringError as error:
+    except http_reader.MonitoringError as error:
         module.fail_json(msg=str(error))
     gather = module.params["gather"]
     found = monitor.read_each(gather, detailed=gather if module.params["details"] else ())
-    errors = {str(answer): None for answer in found.values() if isinstance(answer, monitoring.MonitoringError)}
-    answers = {name: answer for name, answer in found.items() if not isinstance(answer, monitoring.MonitoringError)}
+    errors = {str(answer): None for answer in found.values() if isinstance(answer, http_reader.MonitoringError)}
+    answers = {name: answer for name, answer in found.items() if not isinstance(answer, http_reader.MonitoringError)}
     if errors:
         module.fail_json(msg="\n".join(errors), **answers)
     module.exit_json(changed=False, **answers)

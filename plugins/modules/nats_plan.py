@@ -327,6 +327,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._data import (
     asset_record,
     asset_watch,
     assets,
+    before_change,
     dangers,
     store,
     store_tree,
@@ -357,6 +358,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import (
     footprint,
     health,
     health_model,
+    http_reader,
     monitoring,
     plan,
     programs,
@@ -384,8 +386,8 @@ class Answering:
     """
 
     url: str
-    varz: monitoring.Answer
-    jsz: monitoring.Answer | None
+    varz: http_reader.Answer
+    jsz: http_reader.Answer | None
     mark: health_model.Mark
 
 
@@ -405,7 +407,7 @@ class _Risks:
     host goes back to a release. copies: whether the store can be copied, and is to be.
     """
 
-    situation: dangers.Situation
+    situation: before_change.Situation
     found: tuple[dangers.Danger, ...]
     accept: frozenset[str]
     back: str | None
@@ -486,9 +488,9 @@ class _Known:
         """What the server is to run with."""
         return reading.canonical(self._resolved(self.meant))
 
-    def situation(self, action: Action, held: assets.Assets | None, data: Path | None) -> dangers.Situation:
+    def situation(self, action: Action, held: assets.Assets | None, data: Path | None) -> before_change.Situation:
         """Give what the dangers are judged by."""
-        return dangers.Situation(
+        return before_change.Situation(
             after=self.after,
             action=action,
             before=self.before,
@@ -868,7 +870,7 @@ def _copy_to_bring_back(params: Mapping[str, t.Any]) -> str | None:
 
 def _answering(meant: Mapping[str, t.Any], *configs: dict[str, t.Any] | str | None) -> Answering | None:
     """Give the running server that one of these configurations leads to; None where none answers."""
-    if not monitoring.HAS_REQUESTS:
+    if not http_reader.HAS_REQUESTS:
         return None
     for config in configs:
         if not isinstance(config, dict) or check.problems(config) or footprint.unknown(config):
@@ -881,11 +883,11 @@ def _answering(meant: Mapping[str, t.Any], *configs: dict[str, t.Any] | str | No
             # a configuration that somebody wrote by hand may give no URL
             monitor = monitoring.Monitor(url, timeout=MONITORING_SECONDS)
             varz = monitor.varz()
-        except monitoring.MonitoringError:
+        except http_reader.MonitoringError:
             continue
         try:
             jsz = monitor.jsz()
-        except monitoring.MonitoringError:
+        except http_reader.MonitoringError:
             jsz = None
         mark = health.mark(varz, log_file and Path(log_file))
         return Answering(url, health.with_jetstream(varz, jsz), jsz, mark)
@@ -1061,7 +1063,7 @@ def main() -> None:
         ObstacleError,
         programs.ArchiveError,
         conf_lexer.ConfError,
-        monitoring.MonitoringError,
+        http_reader.MonitoringError,
         background.ProcessError,
         sealed.ReleaseError,
         service.ServiceError,

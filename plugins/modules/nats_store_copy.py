@@ -343,7 +343,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._data import (
 )
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease, release
 from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
-from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader
 
 
 def copied(given: Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
@@ -577,7 +577,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     given = module.params
-    if given["monitoring_url"] and not monitoring.HAS_REQUESTS:
+    if given["monitoring_url"] and not http_reader.HAS_REQUESTS:
         module.fail_json(msg=missing_required_lib("requests"))
     try:
         if wrong := fault(given):
@@ -586,7 +586,7 @@ def main() -> None:
             module.warn(damaged)
         check_mode = bool(module.check_mode)
         result = _DOINGS[given["state"]](given, check_mode)
-    except (sealed.ReleaseError, store_tree.StoreError, monitoring.MonitoringError) as error:
+    except (sealed.ReleaseError, store_tree.StoreError, http_reader.MonitoringError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)
 

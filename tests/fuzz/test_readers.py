@@ -34,6 +34,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._data import (
     asset_record,
     asset_store,
     assets,
+    before_change,
     dangers,
     lost_streams,
     store,
@@ -58,10 +59,12 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import (
     conditions,
     conf,
     conf_lexer,
+    endpoints,
     footprint,
     greeting,
     health,
     health_model,
+    http_reader,
     monitoring,
     plan,
     programs,
@@ -69,7 +72,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import (
     subjects,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import check, reading
-from ansible_collections.rosey.nats.plugins.module_utils._watch import checks
+from ansible_collections.rosey.nats.plugins.module_utils._watch import checks, health_snapshot
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import bot_evidence, evidence
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import NotSeenError
 from ansible_collections.rosey.nats.tests.fuzz import damage, samples
@@ -84,7 +87,7 @@ EXPECTED = health.expect(
     thresholds={each: health_model.Threshold(1.0, gate.Severity.WARNING) for each in health.MEASURES},
 )
 
-SITUATION = dangers.Situation(
+SITUATION = before_change.Situation(
     after=reading.canonical(samples.CONFIG),
     action=Action.RESTART,
     held=samples.ASSETS,
@@ -331,9 +334,9 @@ def _answers(body: Any, _directory: Path) -> None:
     name, answer = body
     told = {**samples.ANSWERS, name: answer}
     monitor = _Monitor(told)
-    answers = monitor.read_each(monitoring.ENDPOINTS, detailed=("connz",))
-    snapshot = checks.Snapshot(answers, told=bot_health.Told(200, BOT), held=None)
-    expectation = checks.Expectation(
+    answers = monitor.read_each(endpoints.ENDPOINTS, detailed=("connz",))
+    snapshot = health_snapshot.Snapshot(answers, told=bot_health.Told(200, BOT), held=None)
+    expectation = health_snapshot.Expectation(
         server_name="a", version="2.10.7", jetstream=True, cluster=True, bot=samples.BOT_EXPECTATION
     )
     for checked in checks.judge(snapshot, expectation):
@@ -430,7 +433,7 @@ READERS: dict[str, Reader] = {
     "systemd": Reader((samples.UNIT,), damage.damaged_text, _systemd, (service.ServiceError,)),
     "journal": Reader((samples.JOURNAL,), damage.damaged_text, _journal),
     "greeting": Reader((samples.GREETING,), damage.damaged_text, _greeting),
-    "monitoring": Reader(tuple(samples.ANSWERS.items()), _damaged_answer, _answers, (monitoring.MonitoringError,)),
+    "monitoring": Reader(tuple(samples.ANSWERS.items()), _damaged_answer, _answers, (http_reader.MonitoringError,)),
     "bot": Reader((BOT,), damage.damaged_value, _bot),
     "subjects": Reader(("rosey.dev.commands.>",), damage.damaged_text, _names),
 }

@@ -21,7 +21,7 @@ from typing import Any
 import nats
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import conf, monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf, endpoints
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import make_certificate
 
 RunModule = Callable[..., dict[str, Any]]
@@ -336,7 +336,7 @@ def test_information_is_complete(server: Server, run_module: RunModule) -> None:
     for connection in sockets:
         while b"PONG" not in connection.recv(4096):
             pass
-    result = run_module("nats_info", url=server.url, gather=list(monitoring.ENDPOINTS), details=True)
+    result = run_module("nats_info", url=server.url, gather=list(endpoints.ENDPOINTS), details=True)
     for connection in sockets:
         connection.close()
     assert result["connz"]["total"] == len(result["connz"]["connections"]) == clients

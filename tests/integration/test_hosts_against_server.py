@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader, monitoring
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import check, model
 
 from .live import PAUSE, SECONDS, Live
@@ -57,7 +57,7 @@ def can_be_reached(server: Live) -> bool:
     while server.process.poll() is None and time.monotonic() < deadline:
         try:
             return bool(monitoring.Monitor(server.varz_url.removesuffix("/varz")).varz())
-        except monitoring.MonitoringError as error:
+        except http_reader.MonitoringError as error:
             if "connection refused" not in str(error):
                 return False
             time.sleep(PAUSE)

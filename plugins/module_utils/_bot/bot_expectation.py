@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import unquote, urlsplit
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader
 
 URL = "http://localhost:8000/api/health"
-BOT = monitoring.Advice(
+BOT = http_reader.Advice(
     form=f"write it as {URL}",
     address="check that url is that of the bot's health endpoint",
     start="check that the bot runs and that url has the port of its health endpoint",

@@ -24,8 +24,8 @@ from ansible_collections.rosey.nats.plugins.module_utils._bot.bot_expectation im
 from ansible_collections.rosey.nats.plugins.module_utils._bot.round_trips import RoundTrip, Trips
 from ansible_collections.rosey.nats.plugins.module_utils._host import gate, service
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding, Severity
-from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring
-from ansible_collections.rosey.nats.plugins.module_utils._server.monitoring import Answer, MonitoringError
+from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader, monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import Answer, MonitoringError
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def _shape_findings(answer: Answer, found: Mapping[str, t.Any], expectation: Exp
     inner = answer.get(_PARENT)
     has_nats = any(name.startswith(f"{_PARENT}.") for name in found)
     if inner is not None and not isinstance(inner, dict):
-        yield Finding(_PARENT, "an object", monitoring.noun(inner), _TYPE)
+        yield Finding(_PARENT, "an object", http_reader.noun(inner), _TYPE)
     elif not has_nats and expectation.mode is Mode.NATS:
         remedy = f"see that the bot's config.yaml has its nats section, then {_RESTART}"
         yield Finding(_PARENT, "what the bot tells of its connection to NATS", "nothing", remedy)
@@ -236,13 +236,13 @@ def _seen(answer: Answer) -> Answer:
 def _harmless(name: str, value: t.Any) -> t.Any:
     if not isinstance(value, str):
         return value
-    return _shown_server(value) if name == "nats.server" else monitoring.excerpt(value)
+    return _shown_server(value) if name == "nats.server" else http_reader.excerpt(value)
 
 
 def _shown(value: t.Any) -> str:
     if isinstance(value, dict | list):
-        return monitoring.noun(value)
-    return monitoring.excerpt(value if isinstance(value, str) else json.dumps(value)) or '""'
+        return http_reader.noun(value)
+    return http_reader.excerpt(value if isinstance(value, str) else json.dumps(value)) or '""'
 
 
 def _shown_server(url: str) -> str:
@@ -268,7 +268,9 @@ def with_trips(judgement: Judgement, trip: RoundTrip, trips: Trips) -> Judgement
 class Observer:
     """Looks at the bot, and at the server where it has a monitor, again and again over one session each."""
 
-    def __init__(self, reader: monitoring.Reader, monitor: monitoring.Monitor | None, expectation: Expectation) -> None:
+    def __init__(
+        self, reader: http_reader.Reader, monitor: monitoring.Monitor | None, expectation: Expectation
+    ) -> None:
         self._reader = reader
         self._monitor = monitor
         self._expectation = expectation
@@ -294,7 +296,7 @@ class Observer:
             return Snapshot(told, error)
 
 
-def ask(reader: monitoring.Reader) -> Told | MonitoringError:
+def ask(reader: http_reader.Reader) -> Told | MonitoringError:
     """Ask the bot; give the error where it does not answer."""
     try:
         return Told(*reader.ask(reader.url, any_status=True))

@@ -18,7 +18,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._bot import round_trip
 from ansible_collections.rosey.nats.plugins.module_utils._bot.credentials import CA_FILE_VARIABLE
 from ansible_collections.rosey.nats.plugins.module_utils._host import system
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding, Severity
-from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader
 
 # Round trips
 
@@ -197,8 +197,8 @@ def make_trips(
         return Trips(stopped=NO_RESULT, cause=f"none after {error.timeout:g} seconds")
     try:
         said = json.loads(done.stdout)
-        stopped, cause = said["stopped"], monitoring.excerpt(said["cause"])
+        stopped, cause = said["stopped"], http_reader.excerpt(said["cause"])
         return Trips(tuple(1000 * each for each in said["trips"]), stopped, cause)
     except (ValueError, KeyError, TypeError):
         last = done.stderr.strip().rpartition("\n")[2]
-        return Trips(stopped=NO_RESULT, cause=f"exit status {done.returncode}: {monitoring.excerpt(last)}")
+        return Trips(stopped=NO_RESULT, cause=f"exit status {done.returncode}: {http_reader.excerpt(last)}")

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from ansible_collections.rosey.nats.plugins.module_utils._bot.bot_expectation import Expectation, Plugin
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding
 from ansible_collections.rosey.nats.plugins.module_utils._server import subjects
-from ansible_collections.rosey.nats.plugins.module_utils._server.monitoring import Answer, MonitoringError
+from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import Answer, MonitoringError
 
 # What the server holds
 

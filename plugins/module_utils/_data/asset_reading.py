@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.rosey.nats.plugins.module_utils._data import assets
 from ansible_collections.rosey.nats.plugins.module_utils._host import typed
-from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader, monitoring
 
 # Seconds that the answer about one account may take; that of 10,000 streams takes one or two.
 SECONDS = 60.0
@@ -37,15 +37,17 @@ def _calls(monitor: monitoring.Monitor, account: str, api: t.Any) -> int:
     return found
 
 
-def _unreadable(monitor: monitoring.Monitor, account: str) -> monitoring.MonitoringError:
-    named = monitoring.excerpt(account)
-    return monitoring.MonitoringError(f"{monitor.url}/jsz", f"a stream of account {named} has no name, state or config")
+def _unreadable(monitor: monitoring.Monitor, account: str) -> http_reader.MonitoringError:
+    named = http_reader.excerpt(account)
+    return http_reader.MonitoringError(
+        f"{monitor.url}/jsz", f"a stream of account {named} has no name, state or config"
+    )
 
 
-def _ask_account(monitor: monitoring.Monitor, account: str) -> tuple[list[assets.Stream], monitoring.Answer | None]:
+def _ask_account(monitor: monitoring.Monitor, account: str) -> tuple[list[assets.Stream], http_reader.Answer | None]:
     streams: list[assets.Stream] = []
 
-    def take(detail: monitoring.Answer) -> None:
+    def take(detail: http_reader.Answer) -> None:
         try:
             streams.append(_stream(account, detail))
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
@@ -55,7 +57,7 @@ def _ask_account(monitor: monitoring.Monitor, account: str) -> tuple[list[assets
     return streams, detail
 
 
-def _stream(account: str, detail: monitoring.Answer) -> assets.Stream:
+def _stream(account: str, detail: http_reader.Answer) -> assets.Stream:
     config, state = detail["config"], detail["state"]
     storage = _text(config["storage"])
     return typed.make(
@@ -77,7 +79,7 @@ def _stream(account: str, detail: monitoring.Answer) -> assets.Stream:
     )
 
 
-def _consumer(detail: monitoring.Answer, *, in_memory: bool) -> assets.Consumer:
+def _consumer(detail: http_reader.Answer, *, in_memory: bool) -> assets.Consumer:
     config = detail.get("config") or {}
     return typed.make(
         assets.Consumer,

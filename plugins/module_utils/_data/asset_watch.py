@@ -25,7 +25,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._data import (
 from ansible_collections.rosey.nats.plugins.module_utils._data.asset_changes import Doing
 from ansible_collections.rosey.nats.plugins.module_utils._data.assets import Assets, Stream
 from ansible_collections.rosey.nats.plugins.module_utils._host import sealed, system
-from ansible_collections.rosey.nats.plugins.module_utils._server import conditions, monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server import conditions, http_reader, monitoring
 
 # What a module takes to look: nothing is looked at without the directory of the releases.
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
@@ -93,9 +93,9 @@ class Watch:
 
     def after(self, is_hopeless: Callable[[], bool] = lambda: False) -> None:
         """Look as soon as the server is ready, where it is within READY_SECONDS. What fails is left to the gate."""
-        if self.next_url is None or not monitoring.HAS_REQUESTS:
+        if self.next_url is None or not http_reader.HAS_REQUESTS:
             return
-        with suppress(monitoring.MonitoringError, sealed.ReleaseError):
+        with suppress(http_reader.MonitoringError, sealed.ReleaseError):
             monitor = monitoring.Monitor(self.next_url, timeout=_ANSWER_SECONDS)
             if _is_ready(monitor, is_hopeless):
                 url = self.next_url
@@ -157,8 +157,8 @@ def look(url: str | None, data: Path | None) -> Assets | None:
     A server that has just been started is waited for until it has taken up its streams, at most READY_SECONDS; one that
     is still on its way has none that count.
     """
-    if url is not None and monitoring.HAS_REQUESTS:
-        with suppress(monitoring.MonitoringError):
+    if url is not None and http_reader.HAS_REQUESTS:
+        with suppress(http_reader.MonitoringError):
             if has_started(url, READY_SECONDS, answers=True):
                 return ask(url)
     with suppress(OSError):
@@ -172,14 +172,14 @@ def has_started(url: str, seconds: float, *, answers: bool = False) -> bool:
 
     answers: one that does not answer at all is not waited for.
     """
-    monitor = monitoring.Monitor(url, timeout=monitoring.TIMEOUT)
+    monitor = monitoring.Monitor(url, timeout=http_reader.TIMEOUT)
     started = False
 
     def has_ended() -> bool:
         nonlocal started
         try:
             started = not conditions.is_starting(monitor.healthz())
-        except monitoring.MonitoringError:
+        except http_reader.MonitoringError:
             return answers
         return started
 
@@ -223,7 +223,7 @@ def _is_ready(monitor: monitoring.Monitor, is_hopeless: Callable[[], bool]) -> b
         nonlocal ready
         try:
             ready = bool(monitor.healthz()["status"] == "ok")
-        except monitoring.MonitoringError:
+        except http_reader.MonitoringError:
             return is_hopeless()
         return ready
 

@@ -26,7 +26,8 @@ from ansible_collections.rosey.nats.plugins.module_utils._data.assets import Ass
 from ansible_collections.rosey.nats.plugins.module_utils._host import sealed, system
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding, Severity
 from ansible_collections.rosey.nats.plugins.module_utils._server import conditions
-from ansible_collections.rosey.nats.plugins.module_utils._server.monitoring import Answer, Monitor, excerpt
+from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import Answer, excerpt
+from ansible_collections.rosey.nats.plugins.module_utils._server.monitoring import Monitor
 
 RECREATING = "Error recreating stream"
 MEANT = 'where that was meant: site.yml -e \'{"nats_server_accept": ["gone_streams"]}\''

@@ -23,6 +23,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import (
     conditions,
     effects,
     health_model,
+    http_reader,
     monitoring,
     server_log,
     units,
@@ -72,7 +73,7 @@ def meant_jetstream(config: Mapping[str, t.Any]) -> bool | None:
     return value if isinstance(value, bool) else not str(value).lower().startswith("disable")
 
 
-def unanswered(error: monitoring.MonitoringError, expectation: Expectation) -> Judgement:
+def unanswered(error: http_reader.MonitoringError, expectation: Expectation) -> Judgement:
     """Judge a server that gave no usable answer."""
     finding = Finding("monitoring", f"an answer of nats-server at {error.url}", error.cause, error.remedy)
     named = (expectation.version, expectation.jetstream)
@@ -416,7 +417,7 @@ class Observer:
         if self._expectation.jetstream is not None:
             jsz = self._monitor.jsz()
             if jsz["server_id"] != varz["server_id"]:
-                raise monitoring.MonitoringError(
+                raise http_reader.MonitoringError(
                     self._monitor.url,
                     f"two servers answer in turn, {varz['server_id']} and {jsz['server_id']}",
                     "name one server in url; where it is restarting, wait",

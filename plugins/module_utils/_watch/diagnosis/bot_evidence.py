@@ -26,7 +26,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import (
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
 from ansible_collections.rosey.nats.plugins.module_utils._host.service import RunCommand
 from ansible_collections.rosey.nats.plugins.module_utils._host.system import PACKAGES, Account
-from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring, subjects
+from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader, monitoring, subjects
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import evidence, login
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.evidence import Unit
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import NotSeenError, attempt, seen
@@ -38,7 +38,7 @@ except ImportError:
 else:
     HAS_YAML = True
 
-Answer = monitoring.Answer
+Answer = http_reader.Answer
 SECTION = "nats"
 
 
@@ -313,13 +313,13 @@ def _forbidden(path: Path, account: Account | None) -> Path | None:
 
 
 def _told(url: str) -> Answer:
-    if not monitoring.HAS_REQUESTS:
+    if not http_reader.HAS_REQUESTS:
         raise NotSeenError(
             "what the bot tells", "this host's Python has no requests", f"install {PACKAGES['requests']} there"
         )
     try:
-        return monitoring.Reader(url, bot_expectation.BOT, timeout=evidence.SECONDS).ask(url, any_status=True)[1]
-    except monitoring.MonitoringError as error:
+        return http_reader.Reader(url, bot_expectation.BOT, timeout=evidence.SECONDS).ask(url, any_status=True)[1]
+    except http_reader.MonitoringError as error:
         raise NotSeenError(f"what the bot tells at {error.url}", error.cause, error.remedy) from error
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from ansible_collections.rosey.nats.plugins.module_utils._host import redaction, system, unit_file
 from ansible_collections.rosey.nats.plugins.module_utils._host.service import RunCommand, properties, why_broken
 from ansible_collections.rosey.nats.plugins.module_utils._host.system import Account
-from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader, monitoring
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import reading
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import NotSeenError, seen
 
@@ -123,11 +123,11 @@ def account(name: str, group: str = "", others: Iterable[str] = ()) -> Account |
 
 def ask_server(
     monitor: monitoring.Monitor | NotSeenError, endpoint: str, *, details: bool = False
-) -> monitoring.Answer:
+) -> http_reader.Answer:
     """Ask a server's monitoring endpoint; NotSeenError."""
     try:
         return seen(monitor).read(endpoint, details=details)
-    except monitoring.MonitoringError as error:
+    except http_reader.MonitoringError as error:
         raise NotSeenError(f"what the server tells at {error.url}", error.cause, error.remedy) from error
 
 
@@ -152,7 +152,7 @@ def monitor(url: str | None) -> monitoring.Monitor:
         raise NotSeenError(
             "the monitoring endpoint", "nats_server_config sets no http_port", "set it, such as http_port: 8222"
         )
-    if not monitoring.HAS_REQUESTS:
+    if not http_reader.HAS_REQUESTS:
         raise NotSeenError(
             "the monitoring endpoint",
             "this host's Python has no requests",
@@ -160,5 +160,5 @@ def monitor(url: str | None) -> monitoring.Monitor:
         )
     try:
         return monitoring.Monitor(url, timeout=SECONDS)
-    except monitoring.MonitoringError as error:
+    except http_reader.MonitoringError as error:
         raise NotSeenError("the monitoring endpoint", error.cause, error.remedy) from error

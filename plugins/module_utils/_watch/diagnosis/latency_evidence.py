@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._bot import round_trip, round_trips
 from ansible_collections.rosey.nats.plugins.module_utils._host import process
-from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader, monitoring
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import reading
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import (
     bot_evidence,
@@ -31,7 +31,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree i
     seen,
 )
 
-Answer = monitoring.Answer
+Answer = http_reader.Answer
 # What a client was cut off for, as /connz has it.
 TOO_SLOW = "Slow Consumer"
 
@@ -253,7 +253,7 @@ def cut_off(monitor: monitoring.Monitor) -> tuple[Answer, ...]:
     """Name the clients that the server has cut off of late since they were too slow; NotSeenError."""
     try:
         _status, answer = monitor.ask(f"{monitor.url}/connz", {"state": "closed", "limit": _CLOSED})
-    except monitoring.MonitoringError as error:
+    except http_reader.MonitoringError as error:
         raise NotSeenError("the clients that were cut off", error.cause, error.remedy) from error
     now = monitoring.moment(answer.get("now", ""))
     return tuple(

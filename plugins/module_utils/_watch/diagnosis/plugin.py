@@ -17,8 +17,9 @@ from functools import cached_property
 from ansible_collections.rosey.nats.plugins.module_utils._bot import client_options, round_trip, subscriptions
 from ansible_collections.rosey.nats.plugins.module_utils._host import process
 from ansible_collections.rosey.nats.plugins.module_utils._server import subjects
-from ansible_collections.rosey.nats.plugins.module_utils._server.monitoring import MonitoringError
+from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import MonitoringError
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import bot as bot_tree
+from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import bot_login
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.bot_evidence import BrokenError, section_of
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.plugin_evidence import Evidence, Plugin
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import (
@@ -211,8 +212,8 @@ def _ask_held(one: _One) -> Iterator[Cause]:
             *(f"the log of nats-server: Subscription Violation, Subject {subject}" for subject in denied),
             remedy="let the bot's user subscribe to it: permissions of authorization in nats_server_config",
         )
-    elif not one.is_connected and bot_tree.is_full(limits):
-        yield bot_tree.full(Symptom.PLUGIN, limits, evidence.bot.connections)
+    elif not one.is_connected and bot_login.is_full(limits):
+        yield bot_login.full(Symptom.PLUGIN, limits, evidence.bot.connections)
     elif not one.is_connected and "max_subscriptions" in log.limits:
         yield one.cause(
             "max_subscriptions_reached",

@@ -28,12 +28,18 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import (
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
 from ansible_collections.rosey.nats.plugins.module_utils._host.service import RunCommand
 from ansible_collections.rosey.nats.plugins.module_utils._host.system import Account
-from ansible_collections.rosey.nats.plugins.module_utils._server import conf, conf_lexer, footprint, monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server import (
+    conf,
+    conf_lexer,
+    footprint,
+    http_reader,
+    monitoring,
+)
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import evidence
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.evidence import Unit
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import NotSeenError, attempt, seen
 
-Answer = monitoring.Answer
+Answer = http_reader.Answer
 STORE = "jetstream.store_dir"
 UNIT_OPTION = "ReadWritePaths of the unit"
 COMMAND_LINE = "the command line (-c)"
@@ -365,7 +371,7 @@ def _streams(
         return record.compare(proven, seen(healthz), evidence.ask_server(asked, "jsz"))
     except lost_streams.NotComparedError as error:
         raise NotSeenError(error.what, error.why, error.remedy) from error
-    except monitoring.MonitoringError as error:
+    except http_reader.MonitoringError as error:
         raise NotSeenError(f"what the server tells at {error.url}", error.cause, error.remedy) from error
 
 

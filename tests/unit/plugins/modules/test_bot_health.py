@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_expectation, round_trips
-from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader
 from ansible_collections.rosey.nats.plugins.modules import bot_health
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import BOT, IDENTITY, Reply, fake_monitoring, raw_server
 
@@ -276,7 +276,7 @@ def test_the_round_trip_waits_for_a_bot_that_passes(run_module: RunModule, monke
 
 
 def test_a_host_without_requests_is_told_so(run_module: RunModule, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(monitoring, "HAS_REQUESTS", False)
+    monkeypatch.setattr(http_reader, "HAS_REQUESTS", False)
     assert run_module("bot_health")["msg"].startswith("Failed to import the required Python library (requests)")
 
 

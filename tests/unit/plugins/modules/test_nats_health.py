@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import health, health_model, monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server import health, health_model, http_reader
 from ansible_collections.rosey.nats.plugins.modules import nats_health
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import (
     JSZ,
@@ -214,7 +214,7 @@ def test_a_configuration_that_can_not_be_parsed_is_named(run_module: RunModule, 
 
 
 def test_a_host_without_requests_is_told_so(run_module: RunModule, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(monitoring, "HAS_REQUESTS", False)
+    monkeypatch.setattr(http_reader, "HAS_REQUESTS", False)
     result = run_module("nats_health", url="http://127.0.0.1:1")
     assert result["msg"].startswith("Failed to import the required Python library (requests)")
 
@@ -258,7 +258,7 @@ class Clock:
             varz = answers(self.now - 1000.0)
             self.now += self.takes
             if varz is None:
-                raise monitoring.MonitoringError("http://h/varz", "connection refused")
+                raise http_reader.MonitoringError("http://h/varz", "connection refused")
             answered()
             self.now += self.takes
             return health_model.Snapshot({**VARZ, **varz}, {"status": "ok", "errors": []}, JSZ)
@@ -322,7 +322,7 @@ def test_an_answer_counts_although_the_look_fails_after_it() -> None:
         answered()
         clock.now += 1
         if next(looks):
-            raise monitoring.MonitoringError("http://h/healthz", "no whole answer")
+            raise http_reader.MonitoringError("http://h/healthz", "no whole answer")
         return health_model.Snapshot(VARZ, {"status": "ok", "errors": []}, JSZ)
 
     outcome = nats_health.prove(look, health.expect({}), wait=30, timeout=5, clock=lambda: clock.now, pause=clock.pause)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server import endpoints, http_reader
 from ansible_collections.rosey.nats.plugins.modules import nats_info
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import VARZ, Reply, fake_monitoring
 
@@ -28,7 +28,7 @@ def test_it_asks_for_varz_unless_told_otherwise(run_module: RunModule, check_mod
 
 @pytest.mark.parametrize("details", [False, True])
 def test_it_asks_for_what_it_is_told_to_over_one_connection(run_module: RunModule, details: bool) -> None:
-    gather = [name for name in monitoring.ENDPOINTS if name != "accountz" or not details]
+    gather = [name for name in endpoints.ENDPOINTS if name != "accountz" or not details]
     with fake_monitoring() as server:
         result = run_module("nats_info", url=f"{server.url}/", gather=gather, details=details)
         assert [path for path, _query in server.asked] == [f"/{name}" for name in gather]
@@ -81,7 +81,7 @@ def test_a_server_that_is_gone_is_asked_once(run_module: RunModule) -> None:
 
 
 def test_a_host_without_requests_is_told_so(run_module: RunModule, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(monitoring, "HAS_REQUESTS", False)
+    monkeypatch.setattr(http_reader, "HAS_REQUESTS", False)
     result = run_module("nats_info", url="http://127.0.0.1:1")
     assert result["failed"] is True
     assert result["msg"].startswith("Failed to import the required Python library (requests)")
@@ -89,8 +89,8 @@ def test_a_host_without_requests_is_told_so(run_module: RunModule, monkeypatch: 
 
 def test_every_answer_is_documented() -> None:
     documented = yaml.safe_load(nats_info.RETURN)
-    assert set(documented) == set(monitoring.ENDPOINTS)
-    for name, endpoint in monitoring.ENDPOINTS.items():
+    assert set(documented) == set(endpoints.ENDPOINTS)
+    for name, endpoint in endpoints.ENDPOINTS.items():
         assert documented[name]["contains"].keys() >= endpoint.required.keys() - {
             *("server_id", "now", "total_connections", "in_msgs"),
         }

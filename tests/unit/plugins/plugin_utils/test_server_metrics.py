@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server import endpoints
 from ansible_collections.rosey.nats.plugins.module_utils._watch import exposition
 from ansible_collections.rosey.nats.plugins.module_utils._watch.exposition import Kind
 from ansible_collections.rosey.nats.plugins.plugin_utils import server_metrics
@@ -140,4 +140,4 @@ def test_a_counter_is_called_one_and_nothing_else_is() -> None:
 
 
 def test_only_what_the_server_has_is_asked_for() -> None:
-    assert {reading.endpoint for reading in server_metrics.READINGS} <= set(monitoring.ENDPOINTS)
+    assert {reading.endpoint for reading in server_metrics.READINGS} <= set(endpoints.ENDPOINTS)

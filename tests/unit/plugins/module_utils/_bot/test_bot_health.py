@@ -24,7 +24,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._bot import (
 from ansible_collections.rosey.nats.plugins.module_utils._bot.bot_expectation import Expectation, Mode, Plugin, place
 from ansible_collections.rosey.nats.plugins.module_utils._bot.bot_health import Judgement, Snapshot, Told, judge
 from ansible_collections.rosey.nats.plugins.module_utils._bot.round_trips import RoundTrip, Trips
-from ansible_collections.rosey.nats.plugins.module_utils._server.monitoring import MonitoringError
+from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import MonitoringError
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import BOT
 
 ANSWER = BOT

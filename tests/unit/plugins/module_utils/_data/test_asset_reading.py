@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.rosey.nats.plugins.module_utils._data import asset_reading, assets
-from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader, monitoring
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import (
     JSZ,
     STARTED,
@@ -100,7 +100,7 @@ def test_what_is_no_answer_is_named(reply: Reply, expected: str) -> None:
     names = {**JSZ, "account_details": [{"name": "A"}]}
     with (
         fake_monitoring({"/jsz": lambda query: reply if "acc" in query else names}) as server,
-        pytest.raises(monitoring.MonitoringError, match=expected),
+        pytest.raises(http_reader.MonitoringError, match=expected),
     ):
         asset_reading.ask(monitoring.Monitor(server.url))
 
@@ -108,6 +108,6 @@ def test_what_is_no_answer_is_named(reply: Reply, expected: str) -> None:
 def test_an_account_without_a_name_is_none_of_a_server() -> None:
     with (
         fake_monitoring({"/jsz": {**JSZ, "account_details": [{}]}}) as server,
-        pytest.raises(monitoring.MonitoringError, match="an account has no name"),
+        pytest.raises(http_reader.MonitoringError, match="an account has no name"),
     ):
         asset_reading.ask(monitoring.Monitor(server.url))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._data import assets, dangers
+from ansible_collections.rosey.nats.plugins.module_utils._data import assets, before_change, dangers
 from ansible_collections.rosey.nats.plugins.module_utils._data.assets import Consumer, Limits, Stream
 from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import reading
@@ -58,7 +58,7 @@ def find(
     **others: Any,
 ) -> dict[str, dangers.Danger]:
     ran_with = ON if isinstance(before, str) else before
-    situation = dangers.Situation(
+    situation = before_change.Situation(
         after=reading.canonical(after),
         action=action,
         before=None if ran_with is None else reading.canonical(ran_with),
@@ -380,7 +380,7 @@ def test_a_word_accepts_the_loss_of_what_it_is_about(
 def test_what_is_encrypted_anew_could_not_be_read_without_the_key(
     before: Config, after: Config, *, expected: bool
 ) -> None:
-    situation = dangers.Situation(
+    situation = before_change.Situation(
         after=reading.canonical(after),
         action=Action.RESTART,
         before=reading.canonical(before),

@@ -18,8 +18,10 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import redaction
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Severity
 from ansible_collections.rosey.nats.plugins.module_utils._server import (
     effects,
+    endpoints,
     health,
     health_model,
+    http_reader,
     monitoring,
     server_log,
 )
@@ -469,9 +471,9 @@ FIELDS = sorted({name.split(".")[0] for option in table.OPTIONS for name in opti
 
 @given(st.dictionaries(st.sampled_from(FIELDS), JSON), st.dictionaries(st.sampled_from(["meta_cluster"]), JSON))
 def test_no_answer_of_strange_types_is_more_than_a_finding(varz: dict[str, Any], jsz: dict[str, Any]) -> None:
-    typed = {name for shape in (monitoring.ENDPOINTS["varz"],) for name in (*shape.required, *shape.optional)}
+    typed = {name for shape in (endpoints.ENDPOINTS["varz"],) for name in (*shape.required, *shape.optional)}
     strange = {name: value for name, value in varz.items() if name not in typed}
-    objects = {name: {"x": value} for name, value in varz.items() if name in monitoring.ENDPOINTS["varz"].optional}
+    objects = {name: {"x": value} for name, value in varz.items() if name in endpoints.ENDPOINTS["varz"].optional}
     config = {
         "server_tags": ["a"],
         "ping_interval": "2m",
@@ -750,13 +752,13 @@ def test_the_profiler() -> None:
 def test_two_servers_behind_one_url_are_told_apart() -> None:
     with (
         fake_monitoring({"/jsz": {**JSZ, "server_id": "NAOTHER"}}) as server,
-        pytest.raises(monitoring.MonitoringError, match="two servers answer in turn, NAFAKE and NAOTHER"),
+        pytest.raises(http_reader.MonitoringError, match="two servers answer in turn, NAFAKE and NAOTHER"),
     ):
         look(server.url, {"jetstream": True})
 
 
 def test_a_server_that_gives_no_answer_proves_nothing() -> None:
-    error = monitoring.MonitoringError("http://h:1/varz", "connection refused", "start it")
+    error = http_reader.MonitoringError("http://h:1/varz", "connection refused", "start it")
     expectation = health.expect({"port": 4222, "jetstream": {"store_dir": "/s"}, "debug": True}, version="2.10.7")
     judgement = health.unanswered(error, expectation)
     answered = judge({"port": 4222, "jetstream": {"store_dir": "/s"}, "debug": True}, version="2.10.7")

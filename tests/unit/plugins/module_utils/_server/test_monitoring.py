@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring
-from ansible_collections.rosey.nats.plugins.module_utils._server.monitoring import Monitor, MonitoringError
+from ansible_collections.rosey.nats.plugins.module_utils._server import endpoints, http_reader
+from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import MonitoringError
+from ansible_collections.rosey.nats.plugins.module_utils._server.monitoring import Monitor
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import (
     ANSWERS,
     IDENTITY,
@@ -38,7 +39,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("details", [False, True])
-@pytest.mark.parametrize("endpoint", monitoring.ENDPOINTS)
+@pytest.mark.parametrize("endpoint", endpoints.ENDPOINTS)
 def test_each_endpoint_is_read(endpoint: str, details: bool) -> None:
     answers: dict[str, Any] = {}
     if details:
@@ -268,7 +269,7 @@ def test_after_a_hang_the_next_answer_is_not_that_of_the_last_question() -> None
 
 
 def test_an_answer_beyond_all_measure_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(monitoring, "_LARGEST_ANSWER", 1000)
+    monkeypatch.setattr(http_reader, "_LARGEST_ANSWER", 1000)
     with (
         fake_monitoring({"/varz": Reply(b" " * 2000)}) as server,
         pytest.raises(MonitoringError, match="more than 1000"),
@@ -358,8 +359,8 @@ def test_it_imports_where_requests_is_not_installed() -> None:
     program = """
 import sys
 sys.modules["requests"] = None
-from ansible_collections.rosey.nats.plugins.module_utils._server import health, monitoring
-print(monitoring.HAS_REQUESTS)
+from ansible_collections.rosey.nats.plugins.module_utils._server import health, http_reader
+print(http_reader.HAS_REQUESTS)
 """
     said = subprocess.run(
         [sys.executable, "-c", program],
@@ -373,4 +374,4 @@ print(monitoring.HAS_REQUESTS)
 
 def test_what_is_answered_can_be_given_as_json() -> None:
     with fake_monitoring() as server:
-        assert json.dumps({name: Monitor(server.url).read(name) for name in monitoring.ENDPOINTS})
+        assert json.dumps({name: Monitor(server.url).read(name) for name in endpoints.ENDPOINTS})

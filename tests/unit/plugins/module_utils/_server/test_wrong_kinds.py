@@ -18,7 +18,7 @@ from collections.abc import Callable
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.rosey.nats.plugins.module_utils._data import dangers
+from ansible_collections.rosey.nats.plugins.module_utils._data import before_change, dangers
 from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action
 from ansible_collections.rosey.nats.plugins.module_utils._server import footprint, plan
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import check, model, proof, reading, table
@@ -228,7 +228,7 @@ def judge(config: dict[t.Any, t.Any], other: dict[t.Any, t.Any]) -> None:
     footprint.is_local(config)
     footprint.stop(config)
     plan.reasons(before, after)
-    dangers.find(dangers.Situation(after=after, before=before, action=Action.RESTART))
+    dangers.find(before_change.Situation(after=after, before=before, action=Action.RESTART))
 
 
 @given(st.integers(0, (1 << 64) - 1))

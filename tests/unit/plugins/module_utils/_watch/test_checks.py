@@ -23,22 +23,18 @@ from ansible_collections.rosey.nats.plugins.module_utils._host.process import Pr
 from ansible_collections.rosey.nats.plugins.module_utils._host.service import Service
 from ansible_collections.rosey.nats.plugins.module_utils._host.system import Account
 from ansible_collections.rosey.nats.plugins.module_utils._host.unit_file import Setting
-from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring, server_files
-from ansible_collections.rosey.nats.plugins.module_utils._server.monitoring import MonitoringError
-from ansible_collections.rosey.nats.plugins.module_utils._watch import checks
-from ansible_collections.rosey.nats.plugins.module_utils._watch.checks import (
-    KINDS,
-    Check,
-    Connected,
-    Expectation,
-    Limits,
-    Observer,
-    Snapshot,
-    Status,
-    Unit,
-    Worse,
-    judge,
+from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader, monitoring, server_files
+from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import MonitoringError
+from ansible_collections.rosey.nats.plugins.module_utils._watch import (
+    check_kinds,
+    check_limits,
+    checks,
+    health_snapshot,
 )
+from ansible_collections.rosey.nats.plugins.module_utils._watch.check_kinds import KINDS
+from ansible_collections.rosey.nats.plugins.module_utils._watch.check_limits import Check, Limits, Status, Unit, Worse
+from ansible_collections.rosey.nats.plugins.module_utils._watch.checks import Observer, judge
+from ansible_collections.rosey.nats.plugins.module_utils._watch.health_snapshot import Connected, Expectation, Snapshot
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import (
     BOT,
     IDENTITY,
@@ -138,7 +134,7 @@ def having(**answers: Any) -> Snapshot:
 
 
 def made(snapshot: Snapshot, expectation: Expectation = MEANT, **given: Limits) -> dict[str, Check]:
-    return {check.name: check for check in judge(snapshot, expectation, {**checks.limits(DEFAULTS), **given})}
+    return {check.name: check for check in judge(snapshot, expectation, {**check_kinds.limits(DEFAULTS), **given})}
 
 
 def not_well(found: dict[str, Check]) -> dict[str, Status]:
@@ -304,12 +300,12 @@ def test_what_is_wrong_has_its_check_and_no_other(
 
 
 def test_a_server_that_does_not_answer_is_critical_and_the_rest_is_made() -> None:
-    found = made(replace(WELL, answers=dict.fromkeys(checks.ENDPOINTS, SILENT), held=SILENT, streams=SILENT))
+    found = made(replace(WELL, answers=dict.fromkeys(health_snapshot.ENDPOINTS, SILENT), held=SILENT, streams=SILENT))
     assert list(found) == list(KINDS)
     well = {"service", "files", "connection", "bot_service", "bot", "bot_errors"}
     unknown = dict.fromkeys(KINDS.keys() - well - {"server"}, Status.UNKNOWN)
     assert not_well(found) == {"server": Status.CRITICAL, **unknown}
-    assert checks.worst(check.status for check in found.values()) is Status.CRITICAL
+    assert check_limits.worst(check.status for check in found.values()) is Status.CRITICAL
     assert all(check.remedy == "start it" for check in found.values() if check.status is not Status.OK)
 
 
@@ -485,7 +481,7 @@ def test_many_things_that_are_wrong_stay_one_line() -> None:
     ],
 )
 def test_limits_are_read(given: dict[str, Any], expected: dict[str, Limits]) -> None:
-    assert checks.limits(given) == expected
+    assert check_kinds.limits(given) == expected
 
 
 @pytest.mark.parametrize(
@@ -505,20 +501,20 @@ def test_limits_are_read(given: dict[str, Any], expected: dict[str, Limits]) -> 
     ],
 )
 def test_limits_that_make_no_sense_are_refused(given: dict[str, Any], said: str) -> None:
-    with pytest.raises(checks.LimitsError, match=re.escape(said)):
-        checks.limits(given)
+    with pytest.raises(check_limits.LimitsError, match=re.escape(said)):
+        check_kinds.limits(given)
 
 
 def test_all_limits_that_make_no_sense_are_told_at_once() -> None:
-    with pytest.raises(checks.LimitsError, match=r"^cpu is 1; .*\nmemory is 2; [^\n]*$"):
-        checks.limits({"cpu": 1, "memory": 2, "routes": {"warning": 1}})
+    with pytest.raises(check_limits.LimitsError, match=r"^cpu is 1; .*\nmemory is 2; [^\n]*$"):
+        check_kinds.limits({"cpu": 1, "memory": 2, "routes": {"warning": 1}})
 
 
 def test_the_worst_is_critical_then_unknown_then_a_warning() -> None:
     order = [Status.OK, Status.WARNING, Status.UNKNOWN, Status.CRITICAL]
     for place, status in enumerate(order):
-        assert checks.worst(order[: place + 1]) is status
-    assert checks.worst([]) is Status.UNKNOWN
+        assert check_limits.worst(order[: place + 1]) is status
+    assert check_limits.worst([]) is Status.UNKNOWN
 
 
 def test_the_summary_names_what_is_not_well_worst_first() -> None:
@@ -558,9 +554,12 @@ def observer(url: str, **given: Any) -> Observer:
 
 def test_a_look_asks_each_endpoint_once_and_the_bot() -> None:
     with fake_monitoring({"/api/health": BOT}) as fake:
-        bot = monitoring.Reader(f"{fake.url}/api/health", bot_expectation.BOT)
+        bot = http_reader.Reader(f"{fake.url}/api/health", bot_expectation.BOT)
         snapshot = observer(fake.url, bot=bot).look()
-        assert [path for path, _query in fake.asked] == [*(f"/{name}" for name in checks.ENDPOINTS), "/api/health"]
+        assert [path for path, _query in fake.asked] == [
+            *(f"/{name}" for name in health_snapshot.ENDPOINTS),
+            "/api/health",
+        ]
         assert [query.get("subs") for path, query in fake.asked if path == "/connz"] == ["1"]
     assert not any(isinstance(answer, MonitoringError) for answer in snapshot.answers.values())
     assert snapshot.told == bot_health.Told(200, BOT)
@@ -568,7 +567,7 @@ def test_a_look_asks_each_endpoint_once_and_the_bot() -> None:
 
 def test_a_look_goes_on_after_an_answer_that_is_none() -> None:
     with fake_monitoring({"/jsz": Reply(b"", status=500), "/api/health": Reply(b"{}", status=503)}) as fake:
-        bot = monitoring.Reader(f"{fake.url}/api/health", bot_expectation.BOT)
+        bot = http_reader.Reader(f"{fake.url}/api/health", bot_expectation.BOT)
         snapshot = observer(fake.url, bot=bot).look()
     failed = [name for name, answer in snapshot.answers.items() if isinstance(answer, MonitoringError)]
     assert failed == ["jsz"]
@@ -595,7 +594,7 @@ def test_a_server_that_hangs_is_waited_for_once() -> None:
 def test_what_plugins_hold_is_asked_of_the_server_that_the_bot_is_connected_to() -> None:
     held = connz(connection(1, "rosey-bot-prod-quotes", QUOTE))
     with fake_monitoring({"/api/health": BOT}) as fake, fake_monitoring({"/connz": held}) as other:
-        bot = monitoring.Reader(f"{fake.url}/api/health", bot_expectation.BOT)
+        bot = http_reader.Reader(f"{fake.url}/api/health", bot_expectation.BOT)
 
         def look(bot_monitor: monitoring.Monitor | None) -> Snapshot:
             return observer(fake.url, bot=bot, bot_monitor=bot_monitor).look()
@@ -625,13 +624,13 @@ def test_streams_are_asked_for_once_and_only_where_some_were_proven(tmp_path: Pa
 
     with fake_monitoring({"/jsz": {**JSZ, "config": {"store_dir": str(tmp_path)}}}) as fake:
         assert look(fake.url).streams is None
-        assert len(fake.asked) == len(checks.ENDPOINTS)
+        assert len(fake.asked) == len(health_snapshot.ENDPOINTS)
         asset_record.Book(tmp_path).prove(PROVEN)
         fake.asked.clear()
         found = look(fake.url).streams
         assert isinstance(found, lost_streams.Comparison)
         assert [each.files for each in found.lost] == [lost_streams.Files.GONE] * 2
-        assert [path for path, _query in fake.asked] == [*(f"/{name}" for name in checks.ENDPOINTS), "/jsz"]
+        assert [path for path, _query in fake.asked] == [*(f"/{name}" for name in health_snapshot.ENDPOINTS), "/jsz"]
         assert look(fake.url, expectation=Expectation(jetstream=False)).streams is None
         fake.answers["/healthz"] = {"status": "error", **STARTING}
         found = look(fake.url).streams
@@ -643,7 +642,7 @@ def test_streams_are_asked_for_once_and_only_where_some_were_proven(tmp_path: Pa
 
 def test_a_bot_that_is_not_there_is_not_asked() -> None:
     with fake_monitoring({"/api/health": BOT}) as fake:
-        bot = monitoring.Reader(f"{fake.url}/api/health", bot_expectation.BOT)
+        bot = http_reader.Reader(f"{fake.url}/api/health", bot_expectation.BOT)
         assert observer(fake.url, bot=bot, no_bot="none").look().told is None
         assert "/api/health" not in [path for path, _query in fake.asked]
 

@@ -19,7 +19,7 @@ import pytest
 
 from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_expectation, round_trips
 from ansible_collections.rosey.nats.plugins.module_utils._host import process, redaction
-from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader, monitoring
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import (
     bot,
     bot_evidence,
@@ -285,7 +285,7 @@ def test_how_a_login_is_tried_and_whose_addresses_it_met(home: Path, monkeypatch
 
 def test_without_its_libraries_a_host_is_looked_at(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(home, "nats://127.0.0.1:9")
-    monkeypatch.setattr(monitoring, "HAS_REQUESTS", False)
+    monkeypatch.setattr(http_reader, "HAS_REQUESTS", False)
     monkeypatch.setattr(bot_evidence, "HAS_YAML", False)
     seen = bot_evidence.look(described(home), no_command, GONE, GONE)
     assert isinstance(seen.told, NotSeenError)

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import evidence
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.evidence import Unit
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import NotSeenError
@@ -102,6 +102,6 @@ def test_an_account_is_looked_up_or_not_there() -> None:
 def test_a_server_that_can_t_be_asked_says_why(
     monkeypatch: pytest.MonkeyPatch, url: str | None, has_requests: bool, why: str
 ) -> None:
-    monkeypatch.setattr(monitoring, "HAS_REQUESTS", has_requests)
+    monkeypatch.setattr(http_reader, "HAS_REQUESTS", has_requests)
     with pytest.raises(NotSeenError, match=why):
         evidence.monitor(url)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader, monitoring
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import latency_evidence
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.latency_evidence import Host
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import NotSeenError
@@ -147,7 +147,7 @@ def test_only_who_was_cut_off_of_late_for_being_slow_counts(connection: dict[str
 def test_a_server_that_does_not_tell_who_was_cut_off_is_told() -> None:
     class Silent(Closed):
         def ask(self, url: str, query: Any = None, *, any_status: bool = False) -> tuple[int, dict[str, Any]]:
-            raise monitoring.MonitoringError(url, "connection refused")
+            raise http_reader.MonitoringError(url, "connection refused")
 
     with pytest.raises(NotSeenError, match="connection refused"):
         latency_evidence.cut_off(Silent({}))

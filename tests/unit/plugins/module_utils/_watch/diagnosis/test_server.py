@@ -17,7 +17,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._data.asset_record impo
 from ansible_collections.rosey.nats.plugins.module_utils._host import access, sockets, unit_file
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need
 from ansible_collections.rosey.nats.plugins.module_utils._host.system import Account
-from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import server
+from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import server, server_words
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.evidence import Unit
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.server_evidence import (
     COMMAND_LINE,
@@ -190,7 +190,7 @@ def test_of_a_server_that_is_down_nobody_says_that_it_is_well() -> None:
     ],
 )
 def test_the_last_words_are_of_the_process_that_ended(log: str, fatal: str) -> None:
-    assert server.last_fatal(log, "7") == fatal
+    assert server_words.last_fatal(log, "7") == fatal
 
 
 @pytest.mark.parametrize(
