@@ -280,6 +280,7 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
     "unknown environment": ({"bot_config_environment": "prod"}, ["bot_config_environment", "prod", "development"]),
     "servers twice": ({"bot_config_nats": {"servers": ["nats://h"]}}, ["servers stands in bot_config_nats"]),
     "negative time": ({"bot_config_nats": {"ping_interval": -5}}, ["ping_interval: -5 is not a number of seconds"]),
+    "a gate without an end": ({"bot_config_gate_wait": 10**20}, ["bot_config_gate_wait is 1000", "from 0 to 86400"]),
     "wrong type": ({"bot_config_nats": {"max_outstanding_pings": "2"}}, ['max_outstanding_pings: "2" is not a whole']),
     "secret in the section": ({"bot_config_nats": {"password": "hunter2"}}, ["password is a secret"]),
     "user and token": (

@@ -75,6 +75,15 @@ ROLE_ROWS: dict[str, tuple[Variables, list[str]]] = {
         {"nats_server_install_method": "file", "nats_server_archive": "/nowhere/nats.tar.gz"},
         ["here", "nats_server_archive", "/nowhere/nats.tar.gz"],
     ),
+    "a gate without an end": (
+        {"nats_server_gate_wait": 10**20},
+        ["here", "nats_server_gate_wait is 100000000000000000000", "from 0 to 86400"],
+    ),
+    "a lease that is over when it begins": (
+        {"release_lease_seconds": -1},
+        ["here", "release_lease_seconds is -1", "from 1 to 604800", "Nothing was touched"],
+    ),
+    "a lease without an end": ({"release_lease_seconds": 10**13}, ["here", "release_lease_seconds is 10000000000000"]),
     "unknown install method": (
         {"nats_server_install_method": "guess"},
         ["nats_server_install_method", "guess", "release"],
