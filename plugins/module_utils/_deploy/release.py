@@ -31,6 +31,8 @@ _SUFFIX = ".json"
 _ID = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]{6}", re.ASCII)
 _ID_TIME = "%Y%m%dT%H%M%SZ"
 _ID_BYTES = 3
+_SECOND = timedelta(seconds=1)
+_LAST = datetime.max.replace(microsecond=0)
 
 
 @dataclass(frozen=True)
@@ -125,11 +127,10 @@ def is_id(text: str) -> bool:
 
 
 def next_id(now: datetime, taken: Sequence[str]) -> str:
-    """Give an id that sorts after all that are taken, whatever the clock does."""
+    """Give an id that sorts after all that are taken, whatever the clock does, but for one that nothing can follow."""
     moment = now.astimezone(UTC).replace(microsecond=0, tzinfo=None)
-    times = [time for time in map(_id_time, taken) if time]
-    if times:
-        moment = max(moment, max(times) + timedelta(seconds=1))
+    followed = [time for time in map(_id_time, taken) if time and time < _LAST]
+    moment = max([moment, *(time + _SECOND for time in followed)])
     return f"{moment:{_ID_TIME}}-{secrets.token_hex(_ID_BYTES)}"
 
 

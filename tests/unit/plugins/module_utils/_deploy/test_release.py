@@ -301,6 +301,18 @@ def test_an_id_is_past_the_damaged_ones_too(host: Host) -> None:
     assert host.deploy("b") > later
 
 
+def test_an_id_that_nothing_can_follow_stops_nobody(host: Host) -> None:
+    first, last = host.deploy("a"), "99991231T235959Z-abcdef"
+    body = sealed.read(host.path(first))
+    sealed.write(host.path(last), {**body, "id": last})
+    second = host.deploy("b")
+    assert (host.store.select("current").id, host.store.select("previous").id) == (second, first)
+    host.store.set_current(last)
+    third = host.deploy("c")
+    assert (host.store.select("current").id, host.store.select("previous").id) == (third, last)
+    assert third > second
+
+
 @pytest.mark.parametrize(
     "text",
     [
