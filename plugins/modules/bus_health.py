@@ -246,8 +246,8 @@ from ansible_collections.rosey.nats.plugins.module_utils._deploy import record_g
 from ansible_collections.rosey.nats.plugins.module_utils._host import background, process, service
 from ansible_collections.rosey.nats.plugins.module_utils._server import health, http_reader, monitoring, server_files
 from ansible_collections.rosey.nats.plugins.module_utils._watch import (
-    check_kinds,
     check_limits,
+    check_table,
     checks,
     health_snapshot,
 )
@@ -433,7 +433,7 @@ def main() -> None:
     if found := faults(params):
         module.fail_json(msg="\n".join(found))
     try:
-        limits = check_kinds.limits(params["thresholds"])
+        limits = check_table.limits(params["thresholds"])
         current = current_of(params)
         expectation = expectation_of(params, current if isinstance(current, release.Record) else None)
         observer = observer_of(params, expectation, current, service.run_with(module))

@@ -286,6 +286,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import (
     health,
     health_model,
     http_reader,
+    measures,
     monitoring,
     programs,
     server_files,
@@ -443,7 +444,7 @@ def last_output(pid_file: str) -> str:
 def expectation_of(params: Mapping[str, t.Any]) -> health_model.Expectation:
     """Make the expectation from the module's parameters; ArchiveError for no version, OSError, ConfError."""
     thresholds = {}
-    for name in health.MEASURES:
+    for name in measures.MEASURES:
         limit = params[f"{name}_limit"]
         if limit is not None:
             thresholds[name] = health_model.Threshold(limit, gate.Severity.ERROR)

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ansible_collections.rosey.nats.plugins.module_utils._watch import exposition
-from ansible_collections.rosey.nats.plugins.module_utils._watch.check_kinds import KINDS
 from ansible_collections.rosey.nats.plugins.module_utils._watch.check_limits import Status, Unit, Worse, worst
+from ansible_collections.rosey.nats.plugins.module_utils._watch.check_table import KINDS
 from ansible_collections.rosey.nats.plugins.plugin_utils import failure
 
 TABLE = "table"

@@ -65,6 +65,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import (
     health,
     health_model,
     http_reader,
+    measures,
     monitoring,
     plan,
     programs,
@@ -84,7 +85,7 @@ SEED = int(os.environ.get("FUZZ_SEED", "1"))
 EXPECTED = health.expect(
     samples.CONFIG,
     version="2.10.7",
-    thresholds={each: health_model.Threshold(1.0, gate.Severity.WARNING) for each in health.MEASURES},
+    thresholds={each: health_model.Threshold(1.0, gate.Severity.WARNING) for each in measures.MEASURES},
 )
 
 SITUATION = before_change.Situation(

@@ -27,7 +27,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ansible_collections.rosey.nats.plugins.module_utils._data import asset_reading, asset_record
 from ansible_collections.rosey.nats.plugins.module_utils._server.monitoring import Monitor
-from ansible_collections.rosey.nats.plugins.module_utils._watch.check_kinds import KINDS
+from ansible_collections.rosey.nats.plugins.module_utils._watch.check_table import KINDS
 from ansible_collections.rosey.nats.tests.integration.conftest import QUOTES, ROOT, Deployment, merged
 from ansible_collections.rosey.nats.tests.integration.live import Live
 

@@ -15,11 +15,7 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils._bot import (
-    bot_expectation,
-    round_trips,
-    subscriptions,
-)
+from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_expectation, round_trips, subscriptions
 from ansible_collections.rosey.nats.plugins.module_utils._bot.bot_expectation import Expectation, Mode
 from ansible_collections.rosey.nats.plugins.module_utils._bot.round_trips import RoundTrip, Trips
 from ansible_collections.rosey.nats.plugins.module_utils._host import gate, service

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
+from ansible_collections.rosey.nats.plugins.module_utils._bot import remedies
 from ansible_collections.rosey.nats.plugins.module_utils._bot.bot_expectation import Expectation, Plugin
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding
 from ansible_collections.rosey.nats.plugins.module_utils._server import subjects
@@ -74,12 +75,6 @@ class Held:
         return next((name for name in (f"{self._bot}-{plugin.name}", self._bot) if name in self._by_name), None)
 
 
-UNHELD_REMEDY = (
-    "look at the log of the plugin and restart the bot; where the plugin does not listen to this subject, take it out "
-    "of its subscriptions"
-)
-
-
 def missing(
     held: Mapping[str, Collection[str]] | MonitoringError | None, expectation: Expectation
 ) -> list[Finding] | None:
@@ -88,7 +83,12 @@ def missing(
         return None
     known = Held(held, expectation.client_name)
     return [
-        Finding(f"plugin {plugin.name}", f"a subscription that covers {subject}", known.found(plugin), UNHELD_REMEDY)
+        Finding(
+            f"plugin {plugin.name}",
+            f"a subscription that covers {subject}",
+            known.found(plugin),
+            remedies.UNHELD_REMEDY,
+        )
         for plugin in expectation.plugins
         for subject in known.unheld(plugin)
     ]

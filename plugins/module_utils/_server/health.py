@@ -24,6 +24,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import (
     effects,
     health_model,
     http_reader,
+    measures,
     monitoring,
     server_log,
     units,
@@ -335,43 +336,11 @@ def _conditions(snapshot: Snapshot, expectation: Expectation) -> Iterator[Findin
     if expectation.jetstream:
         yield from conditions.quorum_findings(snapshot.varz, snapshot.jsz)
     for name, threshold in expectation.thresholds.items():
-        measure = MEASURES[name]
+        measure = measures.MEASURES[name]
         found = measure.read(snapshot.varz)
         if found > threshold.limit:
             wanted = f"at most {threshold.limit:.0f}{measure.unit}"
             yield Finding(name, wanted, f"{found:.0f}{measure.unit}", measure.remedy, threshold.severity)
-
-
-def _percent_connected(varz: Answer) -> float:
-    limit = varz["max_connections"]
-    return 100 * float(varz["connections"]) / limit if limit > 0 else 0.0
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A number of /varz that may have a threshold.
-
-    unit: as it follows the number. read: takes it from the answer. remedy: what to do when it is too much.
-    """
-
-    unit: str
-    read: Callable[[Answer], float]
-    remedy: str
-
-
-MEASURES: Mapping[str, Measure] = {
-    "memory": Measure(
-        " bytes",
-        lambda varz: float(varz["mem"]),
-        "look at /connz for pending bytes, and at the limits of JetStream's memory",
-    ),
-    "slow_consumers": Measure(
-        "",
-        lambda varz: float(varz["slow_consumers"]),
-        "look at /connz for the clients with pending bytes; the number falls to 0 with a restart",
-    ),
-    "connections": Measure(" percent of max_connections", _percent_connected, "close clients or raise max_connections"),
-}
 
 
 def shown_text(option: Option, value: t.Any) -> str:

@@ -5,84 +5,24 @@
 
 from __future__ import annotations
 
-import difflib
-import json
-import typing as t
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
-from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_expectation, bot_health, subscriptions
+from ansible_collections.rosey.nats.plugins.module_utils._bot import (
+    bot_expectation,
+    bot_health,
+    subscriptions,
+)
 from ansible_collections.rosey.nats.plugins.module_utils._data import lost_streams
 from ansible_collections.rosey.nats.plugins.module_utils._host import unit_checks, unit_file
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding, Severity
 from ansible_collections.rosey.nats.plugins.module_utils._host.service import Service
-from ansible_collections.rosey.nats.plugins.module_utils._server import (
-    conditions,
-    health,
-    http_reader,
-    monitoring,
-)
+from ansible_collections.rosey.nats.plugins.module_utils._server import conditions, http_reader, measures, monitoring
 from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import MonitoringError
-from ansible_collections.rosey.nats.plugins.module_utils._watch import check_limits
 from ansible_collections.rosey.nats.plugins.module_utils._watch.check_limits import (
-    Limits,
-    LimitsError,
     Reading,
-    Status,
-    Unit,
-    Worse,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._watch.health_snapshot import Expectation, Snapshot
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A check.
-
-    title: what it tells, in a few words. take: gives None where the host has nothing of the kind. remedy: where its
-    value is beyond its limits. unanswered: the status where the server gave no answer.
-    """
-
-    title: str
-    take: Callable[[Snapshot, Expectation], Reading | None]
-    unit: Unit = Unit.COUNT
-    remedy: str = ""
-    worse: Worse = Worse.HIGHER
-    unanswered: Status = Status.UNKNOWN
-
-    @property
-    def limited(self) -> bool:
-        """Whether its value can have limits."""
-        return bool(self.remedy)
-
-
-def limits(given: Mapping[str, t.Any]) -> dict[str, Limits]:
-    """Read limits by the name of the check; LimitsError."""
-    faults: list[str] = []
-    found: dict[str, Limits] = {}
-    limited = [name for name, kind in KINDS.items() if kind.limited]
-    for name, pair in given.items():
-        if name not in limited:
-            nearest = difflib.get_close_matches(str(name), limited, 1)
-            hint = f"; the nearest is {nearest[0]}" if nearest else ""
-            faults.append(f"{name} is no check with limits; expected one of {', '.join(limited)}{hint}")
-        elif not isinstance(pair, Mapping) or not set(pair) <= {"warning", "critical"}:
-            faults.append(f"{name} is {json.dumps(pair, default=str)}; expected warning and critical, or one of them")
-        else:
-            numbers = {level: check_limits.number(value) for level, value in pair.items() if value is not None}
-            wrong = [level for level, value in numbers.items() if value is None]
-            faults += [f"{name}.{level} is {pair[level]!r}; expected a number, or null for no limit" for level in wrong]
-            found[name] = Limits(**numbers)
-            if not wrong and check_limits.are_crossed(found[name], KINDS[name].worse):
-                milder = "higher" if KINDS[name].worse is Worse.HIGHER else "lower"
-                faults.append(
-                    f"{name}.critical is {numbers['critical']:g} and its warning {numbers['warning']:g}; expected a "
-                    f"critical limit that is {milder}, or the same"
-                )
-    if faults:
-        raise LimitsError("\n".join(faults))
-    return found
-
 
 _MOST_NAMED = 3
 
@@ -231,7 +171,7 @@ def _of_varz(name: str, said: str) -> Callable[[Snapshot, Expectation], Reading]
 
     def take(snapshot: Snapshot, _expectation: Expectation) -> Reading:
         varz = snapshot.answer("varz")
-        return Reading(said.format_map(varz), health.MEASURES[name].read(varz))
+        return Reading(said.format_map(varz), measures.MEASURES[name].read(varz))
 
     return take
 
@@ -352,96 +292,27 @@ def _plugins(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
     return Reading(f"{said}; {_named(unheld)}" if unheld else said, float(len(unheld)))
 
 
-KINDS: dict[str, Kind] = {
-    "streams": Kind("the streams that the last proven state had", _streams),
-    "service": Kind("what runs the server", _service),
-    "files": Kind("what the account of the server may read and write", _files),
-    "server": Kind("what the server says of itself, at /varz and /healthz", _server, unanswered=Status.CRITICAL),
-    "connection": Kind(
-        "the time until a client is connected",
-        _connection,
-        Unit.SECONDS,
-        "look at the load of the host, and at /varz for cpu and mem",
-    ),
-    "uptime": Kind(
-        "the time since the server was started",
-        _uptime,
-        Unit.SECONDS,
-        "look in the log and the journal for why the server was started anew",
-        Worse.LOWER,
-    ),
-    "cpu": Kind(
-        "how busy the server keeps the cores of the host",
-        _cpu,
-        Unit.PERCENT,
-        "look at /connz for the clients with the most messages, and give the server more cores",
-    ),
-    "memory": Kind(
-        "the memory of the server", _of_varz("memory", "{mem} bytes"), Unit.BYTES, health.MEASURES["memory"].remedy
-    ),
-    "connections": Kind(
-        "the connections, of as many as the server takes",
-        _of_varz("connections", "{connections} of {max_connections} connections"),
-        Unit.PERCENT,
-        health.MEASURES["connections"].remedy,
-    ),
-    "subscriptions": Kind(
-        "the subscriptions that the server holds",
-        _subscriptions,
-        Unit.COUNT,
-        "look at /connz?subs=1 for who subscribes to so much",
-    ),
-    "slow_consumers": Kind(
-        "the clients that were too slow since the server started",
-        _of_varz("slow_consumers", "{slow_consumers} clients were too slow"),
-        Unit.COUNT,
-        health.MEASURES["slow_consumers"].remedy,
-    ),
-    "pending": Kind(
-        "the message backlog of the slowest client, of as much as the server keeps for one",
-        _pending,
-        Unit.PERCENT,
-        "look at the log of this client, which does not take its messages; at 100 % the server cuts it off",
-    ),
-    "jetstream": Kind("whether JetStream is on as it was meant", _jetstream),
-    "jetstream_memory": Kind(
-        "JetStream's memory store, of its limit",
-        _store("memory", "max_memory", "memory"),
-        Unit.PERCENT,
-        "raise max_mem of jetstream, or give the streams in memory limits",
-    ),
-    "jetstream_storage": Kind(
-        "JetStream's file store, of its limit",
-        _store("storage", "max_storage", "storage"),
-        Unit.PERCENT,
-        "raise max_file of jetstream, or give the streams limits",
-    ),
-    "meta": Kind(
-        "the servers of the JetStream cluster that its leader has lost",
-        _meta,
-        Unit.COUNT,
-        "start the servers that are lost, or check that this one reaches them",
-    ),
-    "routes": Kind(
-        "the other servers that routes lead to",
-        _routes,
-        Unit.COUNT,
-        "start the other servers of the cluster, or check its routes and that this server reaches them",
-        Worse.LOWER,
-    ),
-    "bot_service": Kind("what runs the bot", _bot_service),
-    "bot": Kind("what the bot says of itself at its health endpoint", _bot),
-    "bot_errors": Kind(
-        "the errors of the bot, of its requests",
-        _bot_errors,
-        Unit.PERCENT,
-        "look at the logs of the bot and its plugins",
-    ),
-    "plugins": Kind(
-        "the subscriptions that plugins declare and nobody holds",
-        _plugins,
-        Unit.COUNT,
-        subscriptions.UNHELD_REMEDY,
-    ),
+# What gives None has nothing to look at on this host.
+READERS: dict[str, Callable[[Snapshot, Expectation], Reading | None]] = {
+    "streams": _streams,
+    "service": _service,
+    "files": _files,
+    "server": _server,
+    "connection": _connection,
+    "uptime": _uptime,
+    "cpu": _cpu,
+    "memory": _of_varz("memory", "{mem} bytes"),
+    "connections": _of_varz("connections", "{connections} of {max_connections} connections"),
+    "subscriptions": _subscriptions,
+    "slow_consumers": _of_varz("slow_consumers", "{slow_consumers} clients were too slow"),
+    "pending": _pending,
+    "jetstream": _jetstream,
+    "jetstream_memory": _store("memory", "max_memory", "memory"),
+    "jetstream_storage": _store("storage", "max_storage", "storage"),
+    "meta": _meta,
+    "routes": _routes,
+    "bot_service": _bot_service,
+    "bot": _bot,
+    "bot_errors": _bot_errors,
+    "plugins": _plugins,
 }
-"""All checks, in the order in which they are told."""

@@ -25,9 +25,10 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import (
     server_files,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import MonitoringError
-from ansible_collections.rosey.nats.plugins.module_utils._watch import check_kinds, check_limits, health_snapshot
-from ansible_collections.rosey.nats.plugins.module_utils._watch.check_kinds import Kind
+from ansible_collections.rosey.nats.plugins.module_utils._watch import check_limits, check_table, health_snapshot
+from ansible_collections.rosey.nats.plugins.module_utils._watch.check_kinds import READERS
 from ansible_collections.rosey.nats.plugins.module_utils._watch.check_limits import Check, Limits, Reading, Status
+from ansible_collections.rosey.nats.plugins.module_utils._watch.check_table import Kind
 from ansible_collections.rosey.nats.plugins.module_utils._watch.health_snapshot import (
     Connected,
     Expectation,
@@ -42,7 +43,7 @@ def judge(
     """Make all checks that this host has, in the order of KINDS."""
     given = limits_by_name or {}
     made = (
-        _made(name, kind, snapshot, expectation, given.get(name, Limits())) for name, kind in check_kinds.KINDS.items()
+        _made(name, kind, snapshot, expectation, given.get(name, Limits())) for name, kind in check_table.KINDS.items()
     )
     return tuple(check for check in made if check)
 
@@ -59,7 +60,7 @@ def summary(made: Iterable[Check]) -> str:
 
 def _made(name: str, kind: Kind, snapshot: Snapshot, expectation: Expectation, limit: Limits) -> Check | None:
     try:
-        reading = kind.take(snapshot, expectation)
+        reading = READERS[name](snapshot, expectation)
         if reading is None:
             return None
         status, remedy = _status(reading, kind, limit)

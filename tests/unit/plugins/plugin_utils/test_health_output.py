@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from ansible_collections.rosey.nats.plugins.module_utils._watch.check_kinds import KINDS
+from ansible_collections.rosey.nats.plugins.module_utils._watch.check_table import KINDS
 from ansible_collections.rosey.nats.plugins.plugin_utils import health_output
 from ansible_collections.rosey.nats.plugins.plugin_utils.health_output import exit_status, render
 

@@ -28,11 +28,12 @@ from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader imp
 from ansible_collections.rosey.nats.plugins.module_utils._watch import (
     check_kinds,
     check_limits,
+    check_table,
     checks,
     health_snapshot,
 )
-from ansible_collections.rosey.nats.plugins.module_utils._watch.check_kinds import KINDS
 from ansible_collections.rosey.nats.plugins.module_utils._watch.check_limits import Check, Limits, Status, Unit, Worse
+from ansible_collections.rosey.nats.plugins.module_utils._watch.check_table import KINDS
 from ansible_collections.rosey.nats.plugins.module_utils._watch.checks import Observer, judge
 from ansible_collections.rosey.nats.plugins.module_utils._watch.health_snapshot import Connected, Expectation, Snapshot
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import (
@@ -134,11 +135,15 @@ def having(**answers: Any) -> Snapshot:
 
 
 def made(snapshot: Snapshot, expectation: Expectation = MEANT, **given: Limits) -> dict[str, Check]:
-    return {check.name: check for check in judge(snapshot, expectation, {**check_kinds.limits(DEFAULTS), **given})}
+    return {check.name: check for check in judge(snapshot, expectation, {**check_table.limits(DEFAULTS), **given})}
 
 
 def not_well(found: dict[str, Check]) -> dict[str, Status]:
     return {name: check.status for name, check in found.items() if check.status is not Status.OK}
+
+
+def test_every_check_has_what_reads_it() -> None:
+    assert list(check_kinds.READERS) == list(KINDS)
 
 
 def test_a_healthy_host_is_green_with_every_check_and_the_limits_of_the_role() -> None:
@@ -481,7 +486,7 @@ def test_many_things_that_are_wrong_stay_one_line() -> None:
     ],
 )
 def test_limits_are_read(given: dict[str, Any], expected: dict[str, Limits]) -> None:
-    assert check_kinds.limits(given) == expected
+    assert check_table.limits(given) == expected
 
 
 @pytest.mark.parametrize(
@@ -502,12 +507,12 @@ def test_limits_are_read(given: dict[str, Any], expected: dict[str, Limits]) -> 
 )
 def test_limits_that_make_no_sense_are_refused(given: dict[str, Any], said: str) -> None:
     with pytest.raises(check_limits.LimitsError, match=re.escape(said)):
-        check_kinds.limits(given)
+        check_table.limits(given)
 
 
 def test_all_limits_that_make_no_sense_are_told_at_once() -> None:
     with pytest.raises(check_limits.LimitsError, match=r"^cpu is 1; .*\nmemory is 2; [^\n]*$"):
-        check_kinds.limits({"cpu": 1, "memory": 2, "routes": {"warning": 1}})
+        check_table.limits({"cpu": 1, "memory": 2, "routes": {"warning": 1}})
 
 
 def test_the_worst_is_critical_then_unknown_then_a_warning() -> None:
