@@ -264,7 +264,7 @@ gate_passed_seconds:
 
 import time
 import typing as t
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -494,7 +494,7 @@ def prove_assets(
             is_gone = "gone_streams" in words and stream.key not in there
             return is_gone or meant(stream, consumer)
 
-        keep(book, now, given_up, anew=params["deploying"])
+        keep(book, now, given_up, anew=params["deploying"], accepted=words)
     return with_findings(outcome, found)
 
 
@@ -520,9 +520,20 @@ def running_of(params: Mapping[str, t.Any], run_command: service.RunCommand) -> 
         return None
 
 
-def keep(book: asset_record.Book, now: assets.Assets, given_up: Accepted, *, anew: bool) -> None:
-    """Keep what has been proven to be there. anew: also where only numbers differ; ReleaseError."""
-    before = book.proven()
+def keep(
+    book: asset_record.Book, now: assets.Assets, given_up: Accepted, *, anew: bool, accepted: Collection[str]
+) -> None:
+    """Keep what has been proven to be there; ReleaseError.
+
+    anew: also where only numbers differ. accepted: the words that were given; without theirs a damaged file stays,
+    since what is there now may lack what it told of.
+    """
+    try:
+        before = book.proven()
+    except sealed.DamagedError:
+        if "gone_streams" not in accepted:
+            return
+        before = None
     known = asset_gate.known_from_now_on(before.assets if before else None, now, given_up)
     if anew or before is None or before.assets.names() != known.names():
         book.prove(asset_record.proven_now(known))

@@ -109,7 +109,8 @@ options:
       - V(smaller_store) accepts a limit of files below what streams reserve.
       - V(smaller_limits) accepts other limits below what streams and consumers ask for.
       - V(no_jetstream) accepts that JetStream is turned off while there are streams.
-      - V(gone_streams) accepts that streams are gone which there were when the host was last proven.
+      - V(gone_streams) accepts that streams are gone which there were when the host was last proven, and that it
+        can't be told which there were.
       - Where one of these destroys or hides what is kept in files and is accepted, the store is copied first.
       - V(uncopied_store) accepts that the store of a container is not copied where it would have to be.
       - V(all) accepts all of these, as going back does when a deployment failed.
@@ -431,6 +432,9 @@ class _Risks:
     def accepted(self) -> list[str]:
         """Give the words for what is going to happen, with ALL where that was given."""
         found = [danger.name for danger in self.found if danger.kind is not dangers.Kind.STOPS_WRITES]
+        if "gone_streams" not in self.accept:
+            # what is gone keeps nobody from going back, and is not forgotten by that
+            found = [name for name in found if name != "gone_streams"]
         return [*found, *({dangers.ALL} & self.accept)]
 
     @property
@@ -450,6 +454,7 @@ class _Known:
     """What is known of a host's configurations, to look at JetStream.
 
     ran: what the server runs, or ran, with, as text; None where that is not known. versions: of which one ran last.
+    recorded: what the current release has of it.
     """
 
     params: Mapping[str, t.Any]
@@ -458,6 +463,7 @@ class _Known:
     ran: dict[str, t.Any] | str | None
     meant: Mapping[str, t.Any]
     versions: Sequence[str]
+    recorded: release.Proven | None
 
     @cached_property
     def before(self) -> dict[str, t.Any] | None:
@@ -497,6 +503,7 @@ class _Known:
             held=held,
             stored=self._stored(action, held, data),
             proven=self._proven,
+            unread=self._kept[1],
             varz=self.server.varz if self.server else {},
             ran=self.versions,
             version=self.params["version"],
@@ -504,10 +511,22 @@ class _Known:
 
     @cached_property
     def _proven(self) -> assets.Assets | None:
-        if not self.params["releases"]:
-            return None
-        proven = asset_record.Book(Path(self.params["releases"])).proven()
+        proven = self._kept[0]
         return proven.assets if proven else None
+
+    @cached_property
+    def _kept(self) -> tuple[asset_record.Proven | None, str]:
+        """What was there when it was last proven, or why that can't be told."""
+        if not self.params["releases"]:
+            return None, ""
+        book = asset_record.Book(Path(self.params["releases"]))
+        try:
+            found = book.proven()
+        except sealed.DamagedError as error:
+            return None, f"{book.path}: it is damaged ({error})"
+        # a server's gate writes it before its release is recorded
+        was_written = found is None and self.recorded is not None and self.recorded.at is not None
+        return found, f"{book.path}: it is gone" if was_written else ""
 
     def _stored(self, action: Action, held: assets.Assets | None, data: Path | None) -> assets.Assets | None:
         """Read what stands where the server to come looks for its streams, where that is asked for."""
@@ -586,7 +605,7 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Obs
     # what is in a file that the server has not read yet is nothing that it runs with
     is_unknown = loaded is None and unread is not None
     ran = None if is_unknown else loaded if loaded is not None else present
-    known = _Known(params, found.running, server, ran, meant, before)
+    known = _Known(params, found.running, server, ran, meant, before, recorded)
     # what the sandbox hides can't be mended by giving it to the account
     _check_unit(params, found, known.paths, changes, run_command)
     if params["runtime"] != "docker":

@@ -178,6 +178,17 @@ def test_what_was_given_up_is_forgotten_and_nothing_else_excused(host: Host) -> 
     assert "stream BLOCKS" in host.gate(accepted=["gone_streams", "first_sequence"])["msg"]
 
 
+def test_a_damaged_record_stays_until_its_word_is_given(host: Host) -> None:
+    record = host.releases / asset_record.PROVEN
+    record.write_text("garbage")
+    for words in ([], ["all"]):
+        assert host.gate(accepted=words)["passed"]
+        assert record.read_text() == "garbage"
+    assert host.gate(accepted=["gone_streams"])["passed"]
+    assert host.known() == {"PLAIN", "BLOCKS"}
+    assert [kept.read_text() for kept in host.releases.glob("assets.json.damaged-*")] == ["garbage"]
+
+
 def test_a_run_that_was_cut_off_after_its_restart_is_judged_by_the_next(host: Host) -> None:
     host.begin()
     host.hand(f'rm -r "{host.streams}/PLAIN/obs/reader"'.replace("$G", r"\$G"))

@@ -129,3 +129,20 @@ def test_a_broken_host_is_deployed_to_and_taken_back(
     assert {path.stem for path in (records(deployed) / "releases").iterdir()} >= before
     for path in configuration(deployed).parent.glob("*.aside*"):
         path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def test_streams_that_can_t_be_compared_stop_a_deployment_until_that_is_accepted(deployed: Deployment) -> None:
+    known, given = records(deployed) / "assets.json", {"nats_server_config": {"max_connections": next(NEXT)}}
+    known.unlink(missing_ok=True)
+    known.mkdir()
+    (known / "mine").touch()
+    before = deployed.varz()["max_connections"]
+    for options in (["--check"], []):
+        said = " ".join(deployed.play(given, *options).split())
+        assert said.startswith("exit 2"), said
+        assert f"{known}: it is damaged (wrong type, expected a regular file), so that it can't be told whether" in said
+        assert deployed.varz()["max_connections"] == before
+    said = deployed.play({**given, "nats_server_accept": ["gone_streams"]})
+    assert said.startswith("exit 0"), said
+    assert [path.name for path in known.parent.glob("assets.json.damaged-*/*")] == ["mine"]
+    assert deployed.play(given).startswith("exit 0")

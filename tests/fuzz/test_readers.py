@@ -196,8 +196,12 @@ def _lease(body: Any, directory: Path) -> None:
 
 def _proven(body: Any, directory: Path) -> None:
     _sealed(directory, asset_record.PROVEN, body)
-    proven = asset_record.Book(directory).proven()
-    lost_streams.read(directory)
+    book = asset_record.Book(directory)
+    try:
+        proven = lost_streams.read(directory)
+    except lost_streams.NotComparedError:
+        book.prove(asset_record.proven_now(samples.ASSETS))
+        proven = book.proven()
     if proven:
         _judged(proven.assets)
 

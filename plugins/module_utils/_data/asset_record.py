@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import typing as t
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease
 from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
 
 PROVEN = "assets.json"
+DAMAGED = f"{PROVEN}.damaged-"
 _CHECKPOINT = "checkpoint.json"
 _LOOKS = ("observed", "before", "after")
 
@@ -60,17 +62,30 @@ class Book:
     def __init__(self, releases: Path) -> None:
         self._directory = releases
 
+    @property
+    def path(self) -> Path:
+        """Where it stands what was last proven."""
+        return self._directory / PROVEN
+
     def proven(self) -> Proven | None:
-        """Give what was there when it was last proven; None where that is not known, as of a damaged file."""
-        body = self._read(PROVEN)
+        """Give what was there when it was last proven; None where nothing ever was. DamagedError: nobody can tell."""
         try:
-            return Proven(str(body["time"]), assets.from_table(body["assets"])) if body else None
-        except (AttributeError, KeyError, TypeError, ValueError):
+            body = sealed.read(self.path)
+            return Proven(str(body["time"]), assets.from_table(body["assets"]))
+        except (FileNotFoundError, NotADirectoryError):
             return None
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise sealed.DamagedError("it has no streams") from None
 
     def prove(self, proven: Proven) -> None:
-        """Write down what is there by now; ReleaseError."""
-        self._write(PROVEN, {"time": proven.time, "assets": assets.as_table(proven.assets)})
+        """Write down what is there by now; ReleaseError. A file that is damaged is kept beside it."""
+        body = {"time": proven.time, "assets": assets.as_table(proven.assets)}
+        with self._guarded():
+            try:
+                self.proven()
+            except sealed.DamagedError:
+                sealed.set_aside(self.path, f"{DAMAGED}{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+            sealed.write(self.path, body)
 
     def checkpoint(self) -> Checkpoint:
         """Give what the deployment at work has seen; nothing where none is, or the file is damaged."""
@@ -121,9 +136,12 @@ class Book:
             return {}
 
     def _write(self, name: str, body: Mapping[str, t.Any]) -> None:
-        sealed.prepare(self._directory)
-        with sealed.guard(self._directory):
+        with self._guarded():
             sealed.write(self._directory / name, body)
+
+    def _guarded(self) -> AbstractContextManager[None]:
+        sealed.prepare(self._directory)
+        return sealed.guard(self._directory)
 
 
 def _assets(table: Mapping[str, t.Any] | None) -> Assets | None:

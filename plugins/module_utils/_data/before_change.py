@@ -31,9 +31,9 @@ class Situation:
 
     before: what the server runs, or ran, with; None where that is not known. action: what the change asks for. held:
     what JetStream holds, None where that is not known. stored: what stands where the server to come will look for its
-    streams, None where that is not known. proven: what there was when it was last proven. varz: of a server that
-    answers. limits: what /jsz shows of its configuration. ran: the versions of which one ran last; version: the one to
-    come.
+    streams, None where that is not known. proven: what there was when it was last proven; unread: why that can't be
+    told, empty where it can. varz: of a server that answers. limits: what /jsz shows of its configuration. ran: the
+    versions of which one ran last; version: the one to come.
     """
 
     after: Mapping[str, t.Any]
@@ -42,6 +42,7 @@ class Situation:
     held: Assets | None = None
     stored: Assets | None = None
     proven: Assets | None = None
+    unread: str = ""
     varz: Mapping[str, t.Any] = field(default_factory=dict)
     ran: Sequence[str] = ()
     version: str = ""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ansible_collections.rosey.nats.plugins.module_utils._data import version_line
+from ansible_collections.rosey.nats.plugins.module_utils._data import lost_streams, version_line
 from ansible_collections.rosey.nats.plugins.module_utils._data.asset_changes import Accepted
 from ansible_collections.rosey.nats.plugins.module_utils._data.asset_gate import gone
 from ansible_collections.rosey.nats.plugins.module_utils._data.assets import (
@@ -215,6 +215,11 @@ def _no_jetstream(situation: Situation) -> str:
 
 
 def _gone_streams(situation: Situation) -> str:
+    if situation.unread:
+        return (
+            f"{situation.unread}, so that it can't be told whether a stream of the last proven state is gone; "
+            f"{lost_streams.LOOK}; what is there now is what was proven then, and a damaged file is kept aside"
+        )
     if situation.proven is None or situation.held is None:
         return ""
     # what only the present configuration hides is in the store, and a deployment may be the cure

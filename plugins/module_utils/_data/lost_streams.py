@@ -30,7 +30,10 @@ from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader imp
 from ansible_collections.rosey.nats.plugins.module_utils._server.monitoring import Monitor
 
 RECREATING = "Error recreating stream"
-MEANT = 'where that was meant: site.yml -e \'{"nats_server_accept": ["gone_streams"]}\''
+_ACCEPTING = 'site.yml -e \'{"nats_server_accept": ["gone_streams"]}\''
+MEANT = f"where that was meant: {_ACCEPTING}"
+LOOK = "bring it back from a backup of the host, or see for yourself that no stream is missing"
+WHOLE = f"where all are there: {_ACCEPTING} keeps the damaged file aside and writes it anew"
 _IN_MEMORY = "its clients have to make it anew, since what is in memory goes with every restart"
 
 
@@ -114,26 +117,14 @@ class Record:
 
 def read(releases: Path) -> Proven | None:
     """Give what was proven; None where nothing ever was. NotComparedError."""
-    found = asset_record.Book(releases).proven()
-    if found is None:
-        _explain(releases)
-    return found
-
-
-def _explain(releases: Path) -> None:
-    """Raise NotComparedError where there is something that could not be read."""
-    path = releases / asset_record.PROVEN
-    again = "deploy again, which writes it anew"
+    book = asset_record.Book(releases)
     try:
-        sealed.read(path)
-    except FileNotFoundError:
-        return
+        return book.proven()
     except sealed.DamagedError as error:
-        if _is_unreadable(path):
+        if _is_unreadable(book.path):
             why = f"it can't be read as {system.user_name(os.geteuid())}"
-            raise NotComparedError(path, why, f"run as {_owner(releases)}") from error
-        raise NotComparedError(path, f"it is damaged: {error}", again) from error
-    raise NotComparedError(path, "it is damaged: it has no streams", again)
+            raise NotComparedError(book.path, why, f"run as {_owner(releases)}") from error
+        raise NotComparedError(book.path, f"it is damaged: {error}", f"{LOOK}; {WHOLE}") from error
 
 
 def _is_unreadable(path: Path) -> bool:

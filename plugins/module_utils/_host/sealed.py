@@ -120,6 +120,13 @@ def remove(path: Path) -> None:
         system.flush(path.parent)
 
 
+def set_aside(path: Path, name: str) -> None:
+    """Give what stands at a path another name in its directory."""
+    with _explained(path, "moving it aside"):
+        path.rename(path.with_name(name))
+        system.flush(path.parent)
+
+
 def sweep(directory: Path) -> None:
     """Take away what writers that died have left: files, and directories with all that is in them."""
     for path in directory.glob(f"{_TEMPORARY}*"):

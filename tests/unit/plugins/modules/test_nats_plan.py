@@ -19,7 +19,7 @@ from typing import Any
 import nats
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._data import store, store_tree
+from ansible_collections.rosey.nats.plugins.module_utils._data import asset_record, assets, store, store_tree
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import release
 from ansible_collections.rosey.nats.plugins.modules import nats_plan
 
@@ -57,6 +57,7 @@ class Host:
         release.Store(self.root / "releases").write(
             {"server": part}, controller="here", plan=[], gates=gates, keep=10, now=datetime.now(UTC)
         )
+        asset_record.Book(self.root / "releases").prove(asset_record.proven_now(assets.of([])))
 
     def plan(self, config: str, *, loaded: str | None = None, **changes: Any) -> dict[str, Any]:
         """Plan for this configuration. loaded: what the host's current release has of it."""
@@ -318,6 +319,32 @@ def test_what_was_read_and_taken_back_by_hand_after_the_proof_is_read_again(moni
         time.sleep(0.05)
     monitored.config_file.write_text(text)
     assert monitored.plan(**wanted)["reasons"][0].endswith(" -> written since (reload)")
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_streams_are_not_given_up_for_a_record_that_can_t_be_read(host: Host, nats_server: Path, running: bool) -> None:
+    config, releases = host.store(), host.root / "releases"
+    with served(host, nats_server, config):
+        host.record(host.config_file.read_text(), gates=(PASSED,))
+        if running:
+            _refused_for_a_record(host, config, releases)
+    if not running:
+        _refused_for_a_record(host, config, releases)
+
+
+def _refused_for_a_record(host: Host, config: str, releases: Path) -> None:
+    kept, given = releases / asset_record.PROVEN, {"config": config, "releases": str(releases)}
+    assert "msg" not in host.plan(**given)
+    for damage, why in (
+        (lambda: kept.write_text("garbage"), "it is damaged (truncated)"),
+        (kept.unlink, "it is gone"),
+    ):
+        damage()
+        for check_mode in (True, False):
+            refused = host.plan(**given, check_mode=check_mode)["msg"]
+            assert refused.startswith(f"{kept}: {why}, so that it can't be told whether a stream of the last proven ")
+            assert "Set nats_server_accept: [gone_streams] to do it all the same." in refused
+        assert "msg" not in host.plan(**given, accept=["gone_streams"])
 
 
 def test_a_time_that_is_yet_to_come_costs_one_reload(monitored: Host) -> None:

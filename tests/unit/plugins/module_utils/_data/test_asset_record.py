@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.rosey.nats.plugins.module_utils._data import asset_record, assets
 from ansible_collections.rosey.nats.plugins.module_utils._data.asset_changes import Doing
 from ansible_collections.rosey.nats.plugins.module_utils._data.assets import Limits, Stream
+from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
 
 CHAT = assets.of([Stream("$G", "CHAT", "2026", assets.FILE, 1, 4, 10, 1, 4, Limits(max_age=5))], {"$G": 7})
 
@@ -48,13 +49,18 @@ def test_a_checkpoint_grows_and_ends(book: asset_record.Book) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{}", "garbage", '{"body": {"accounts": 5}}'])
-def test_a_damaged_file_is_as_none(book: asset_record.Book, tmp_path: Path, text: str) -> None:
+def test_a_damaged_file_is_told_from_none_and_kept(book: asset_record.Book, tmp_path: Path, text: str) -> None:
     book.prove(asset_record.Proven("2026", CHAT))
     book.begin(CHAT)
     for name in ("assets.json", "checkpoint.json"):
         (tmp_path / "releases" / name).write_text(text)
-    assert book.proven() is None
+    with pytest.raises(sealed.DamagedError):
+        book.proven()
     assert book.checkpoint() == asset_record.Checkpoint()
+    book.prove(asset_record.Proven("2027", CHAT))
+    assert book.proven() == asset_record.Proven("2027", CHAT)
+    (kept,) = (tmp_path / "releases").glob("assets.json.damaged-*")
+    assert kept.read_text() == text
 
 
 @pytest.mark.parametrize(
@@ -66,6 +72,7 @@ def test_a_damaged_file_is_as_none(book: asset_record.Book, tmp_path: Path, text
         {"time": "2026", "assets": {"accounts": [], "api_calls": None}},
     ],
 )
-def test_a_whole_file_of_another_shape_is_as_none(book: asset_record.Book, body: dict[str, object]) -> None:
+def test_a_whole_file_of_another_shape_is_damaged(book: asset_record.Book, body: dict[str, object]) -> None:
     book._write("assets.json", body)
-    assert book.proven() is None
+    with pytest.raises(sealed.DamagedError, match="it has no streams"):
+        book.proven()
