@@ -123,6 +123,9 @@ options:
         description:
           - Who reads it, and so has to take it up anew when it changes, in a word such as V(server) or V(bot).
           - It is handed back with the change. What a directory's O(entries[].manifest) lets go has the directory's.
+          - M(rosey.nats.nats_plan) knows which files the configuration of the server names, and what takes each of them
+            up. With V(server), a file that it does not name asks for a restart, for such a file, like one of
+            environment variables, may be read by a new process alone.
         type: str
   release:
     description:

@@ -14,6 +14,9 @@ description:
   - Looks at everything that a deployment of nats-server needs to know of a host, in one call, and changes nothing.
   - Says what a deployment would change, and what that asks of the running server, which is nothing, a reload, a restart
     or a start, with the reasons.
+  - Included files are compared by what they say. Another content of a certificate, a key or a CA that the configuration
+    names asks for a reload; that of the operator's JWT or of a leafnode's credentials for a restart, since no reload
+    takes it up.
   - Fails where the host can't take it, such as when another process holds a port, before anything is touched.
 attributes:
   check_mode:
@@ -312,6 +315,7 @@ store:
   type: dict
 """
 
+import errno
 import grp
 import os
 import platform
@@ -363,6 +367,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import (
     monitoring,
     plan,
     programs,
+    read_files,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import check, reading
 
@@ -449,26 +454,71 @@ class _Risks:
         return found
 
 
+# The text of a file by its path, None of one that is not to be there. What is not in it is as the host has it.
+_Texts: t.TypeAlias = "Mapping[str, str | None]"
+_HOST: _Texts = {}
+
+
+def _texts(described: Iterable[Mapping[str, t.Any]]) -> dict[str, str | None]:
+    """Give what the files of a description hold."""
+    absent = {entry["path"]: None for entry in described if entry["state"] == spec.State.ABSENT}
+    files = (entry for entry in described if entry["state"] == spec.State.FILE)
+    return {**absent, **{entry["path"]: entry.get("content") or entry.get("secret_content") or "" for entry in files}}
+
+
+def _resolved(
+    config: Mapping[str, t.Any],
+    config_file: str,
+    texts: _Texts,
+    environments: Iterable[Mapping[str, str] | None] = (None,),
+    included: list[str] | None = None,
+) -> Mapping[str, t.Any]:
+    """Give a configuration with what it includes, as it is where that can't be read.
+
+    environments: of the server, the first that does. included: takes the paths of the files.
+    """
+    directory = Path(config_file).parent
+
+    def include(name: str) -> str:
+        path = os.path.normpath(directory / name)
+        if included is not None:
+            included.append(path)
+        text = texts.get(path) if path in texts else system.read_text(Path(path))
+        if text is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        return text
+
+    for variables in environments:
+        try:
+            return conf.parse(conf.render(config), variables=variables, include=include)
+        except (OSError, ValueError, conf_lexer.ConfError):
+            continue
+    return config
+
+
 @dataclass(frozen=True)
 class _Known:
     """What is known of a host's configurations, to look at JetStream.
 
     ran: what the server runs, or ran, with, as text; None where that is not known. versions: of which one ran last.
-    recorded: what the current release has of it.
+    texts_ran, texts_meant: the files that go with either, as `_texts` gives them. recorded: what the current release
+    has of it.
     """
 
     params: Mapping[str, t.Any]
     running: process.Process | None
     server: Answering | None
     ran: dict[str, t.Any] | str | None
+    texts_ran: _Texts
     meant: Mapping[str, t.Any]
+    texts_meant: _Texts
     versions: Sequence[str]
     recorded: release.Proven | None
 
     @cached_property
     def before(self) -> dict[str, t.Any] | None:
         """What the server runs, or ran, with, as far as it can be read."""
-        return reading.canonical(self._resolved(self.ran)) if isinstance(self.ran, dict) else None
+        return reading.canonical(self._resolved(self.ran, self.texts_ran)) if isinstance(self.ran, dict) else None
 
     def data(self) -> Path | None:
         """Give where the server that runs, or ran, keeps its streams; None where that is not known, or a container."""
@@ -492,7 +542,7 @@ class _Known:
     @cached_property
     def after(self) -> dict[str, t.Any]:
         """What the server is to run with."""
-        return reading.canonical(self._resolved(self.meant))
+        return reading.canonical(self._resolved(self.meant, self.texts_meant))
 
     def situation(self, action: Action, held: assets.Assets | None, data: Path | None) -> before_change.Situation:
         """Give what the dangers are judged by."""
@@ -550,31 +600,19 @@ class _Known:
     def paths(self) -> list[NeededPath]:
         """What the server to come reads and writes."""
         included: list[str] = []
-        config = self._resolved(self.meant, included)
+        config = self._resolved(self.meant, self.texts_meant, included)
         read = (("config_file", self.params["config_file"]), *(("include", each) for each in dict.fromkeys(included)))
         return [*(NeededPath(*each, Need.FILE) for each in read), *footprint.paths(config)]
 
-    def _resolved(self, config: Mapping[str, t.Any], included: list[str] | None = None) -> Mapping[str, t.Any]:
+    def _resolved(
+        self, config: Mapping[str, t.Any], texts: _Texts, included: list[str] | None = None
+    ) -> Mapping[str, t.Any]:
         """Put in what other files and the server's environment say, as far as that is known now.
 
         included: takes the paths of the files.
         """
         environment = process.environment(self.running) if self.running else {}
-        texts = {entry["path"]: entry["content"] or entry["secret_content"] for entry in self.params["entries"]}
-        directory = Path(self.params["config_file"]).parent
-
-        def include(name: str) -> str:
-            path = Path(os.path.normpath(directory / name))
-            if included is not None:
-                included.append(str(path))
-            return str(texts.get(str(path)) or system.read_text(path))
-
-        for variables in (environment, None):
-            try:
-                return conf.parse(conf.render(config), variables=variables, include=include)
-            except (OSError, ValueError, conf_lexer.ConfError):
-                continue
-        return config
+        return _resolved(config, self.params["config_file"], texts, (environment, None), included)
 
 
 def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Observation:
@@ -588,15 +626,24 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Obs
     if binary.status is not archive.Status.VERIFIED:
         archive.check_offered(params["archive_for"], architecture, params["version"])
     meant = _meant(params)
+    texts_meant = _texts(params["entries"])
     present = _present(Path(params["config_file"]))
     recorded = _recorded(params["releases"])
+    texts_recorded = _texts(recorded.part.entries) if recorded else _HOST
     loaded = _loaded(recorded, params["config_file"])
-    server = _answering(meant, loaded, present)
-    unread = _unread(Path(params["config_file"]), present, loaded, server, recorded)
+    now = _whole(present, params["config_file"], _HOST) if isinstance(present, dict) else None
+    proven = None if loaded is None else _whole(loaded, params["config_file"], texts_recorded)
+    then = _whole(meant, params["config_file"], texts_meant)
+    found_there, known_loaded = now.config if now else present, proven.config if proven else None
+    server = _answering(meant, known_loaded, found_there)
+    # a file of somebody else is as it is before and after
+    own = [path for path in (now.included if now and now.is_known else ()) if path in {**texts_recorded, **texts_meant}]
+    unread = _unread([params["config_file"], *own], found_there, known_loaded, server, recorded)
     reasons = [
         *_restart_reasons(found, binary, changes, params["entries"], recorded),
         *_server_reasons(params, found, binary, server),
-        *_config_reasons(unread, present, loaded, meant, server),
+        *_config_reasons(unread, found_there, known_loaded, then.config, server),
+        *_file_reasons(params, changes, (now or _Whole({}), then), _Read(found.running, server, recorded)),
     ]
     # Whether a container runs is for Docker's own module to find out.
     started = found.running or (params["runtime"] == "docker" and present is not None)
@@ -605,7 +652,8 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Obs
     # what is in a file that the server has not read yet is nothing that it runs with
     is_unknown = loaded is None and unread is not None
     ran = None if is_unknown else loaded if loaded is not None else present
-    known = _Known(params, found.running, server, ran, meant, before, recorded)
+    texts_ran = _HOST if loaded is None else texts_recorded
+    known = _Known(params, found.running, server, ran, texts_ran, meant, texts_meant, before, recorded)
     # what the sandbox hides can't be mended by giving it to the account
     _check_unit(params, found, known.paths, changes, run_command)
     if params["runtime"] != "docker":
@@ -811,7 +859,12 @@ def _changed_access(params: Mapping[str, t.Any]) -> tuple[str, ...]:
     part = current.parts.get("server") if current else None
     config_file = str(part.settings.get("config_file") or params["config_file"]) if part else ""
     before = _loaded(release.Proven(part, None), config_file) if part else None
-    return () if before is None else client_access.changes(before, _meant(params))
+    if part is None or before is None:
+        return ()
+    return client_access.changes(
+        _resolved(before, config_file, _texts(part.entries)),
+        _resolved(_meant(params), params["config_file"], _texts(params["entries"])),
+    )
 
 
 def _versions(params: Mapping[str, t.Any], recorded: release.Proven | None) -> list[str]:
@@ -980,7 +1033,7 @@ def _server_reasons(
 
 
 def _config_reasons(
-    unread: tuple[str, str] | None,
+    unread: tuple[str, str, str] | None,
     present: dict[str, t.Any] | str | None,
     loaded: dict[str, t.Any] | None,
     meant: Mapping[str, t.Any],
@@ -990,7 +1043,7 @@ def _config_reasons(
     if unread:
         # Where it is known what the server runs with, a reload makes it read what then stands there.
         action = Action.RESTART if loaded is None else Action.RELOAD
-        yield Reason("configuration file", *unread, action)
+        yield Reason(*unread, action)
     known = loaded if unread else present
     before = present if known is None else known
     if not isinstance(before, dict):
@@ -1001,32 +1054,118 @@ def _config_reasons(
     yield from found
 
 
+@dataclass(frozen=True)
+class _Whole:
+    """A configuration with what it includes.
+
+    included: the paths of what it includes. is_known: whether all of that could be read.
+    """
+
+    config: dict[str, t.Any]
+    included: tuple[str, ...] = ()
+    is_known: bool = True
+
+
+def _whole(config: dict[str, t.Any], config_file: str, texts: _Texts) -> _Whole:
+    if not reading.has_include(config):
+        return _Whole(config)
+    included: list[str] = []
+    whole = dict(_resolved(config, config_file, texts, included=included))
+    return _Whole(whole, tuple(dict.fromkeys(included)), not reading.has_include(whole))
+
+
 def _unread(
-    config_file: Path,
+    files: Sequence[str],
     present: dict[str, t.Any] | str | None,
     loaded: dict[str, t.Any] | None,
     server: Answering | None,
     recorded: release.Proven | None,
-) -> tuple[str, str] | None:
+) -> tuple[str, str, str] | None:
     """Tell of a file that is not what the running server read, as after a deployment that was cut off.
 
-    One that was written since and means what the server was proven with, after it had read that, is none.
+    files: the configuration, and what it includes. What was written since and means what the server was proven with,
+    after it had read that, is none.
     """
+    what = "configuration file"
     if present is None:
-        return "no such file", "as described"
+        return what, "no such file", "as described"
     if isinstance(present, str):
-        return f"not readable, {present}", "as described"
+        return what, f"not readable, {present}", "as described"
     read = monitoring.moment(server.mark.config_load_time) if server else None
     if read is None:
         return None
     if system.is_ahead(int(read.timestamp() * 1e9)):
-        return f"read {read:%F %T}, which is yet to come", "as described"
+        return what, f"read {read:%F %T}, which is yet to come", "as described"
     is_proven = loaded is not None and _is_proven_since(recorded, read.timestamp())
-    if system.written(config_file.stat()) / 1e9 <= read.timestamp() or (
-        is_proven and loaded is not None and not plan.reasons(loaded, present)
-    ):
+    later = [file for file in files if system.written(Path(file).stat()) / 1e9 > read.timestamp()]
+    if not later or (is_proven and loaded is not None and not plan.reasons(loaded, present)):
         return None
-    return f"read {read:%F %T}", "written since"
+    return what if later[0] == files[0] else f"included file {later[0]}", f"read {read:%F %T}", "written since"
+
+
+@dataclass(frozen=True)
+class _Read:
+    """When a server read its files, as far as it is known: as it was started, and as it last read its configuration."""
+
+    running: process.Process | None
+    server: Answering | None
+    recorded: release.Proven | None
+
+    def has_taken_up(self, entry: Mapping[str, t.Any], action: Action) -> bool:
+        """Tell whether it was written before, or says what was proven since; so too where nothing is known of that."""
+        path = Path(entry["path"])
+        if action is Action.RESTART:
+            moment = self.running.started_at_second if self.running and self.running.is_older_than(path) else None
+        else:
+            moment = self._loaded_before(path)
+        if moment is None:
+            return True
+        proven = _texts(self.recorded.part.entries).get(entry["path"]) if self.recorded else None
+        return proven == _texts([entry]).get(entry["path"], "") and _is_proven_since(self.recorded, moment)
+
+    def _loaded_before(self, path: Path) -> float | None:
+        """Give when the configuration was read, in seconds, where that was before a file was written."""
+        read = monitoring.moment(self.server.mark.config_load_time) if self.server else None
+        try:
+            is_before = read is not None and read.timestamp() < system.written(path.stat()) / 1e9
+        except OSError:
+            return None
+        return read.timestamp() if read and is_before else None
+
+
+def _file_reasons(
+    params: Mapping[str, t.Any], changes: Iterable[compare.Change], configs: tuple[_Whole, _Whole], read: _Read
+) -> Iterator[Reason]:
+    """Name the files beside the configuration and the units that the server has to take up anew.
+
+    configs: what is on the host, and what is meant.
+    """
+    compared = {params["config_file"], *(path for each in configs if each.is_known for path in each.included)}
+    unknown = {path for each in configs if not each.is_known for path in each.included}
+    named = [tuple(read_files.named(each.config)) for each in configs]
+    entries = {entry["path"]: entry for entry in params["entries"]}
+    changed = {change.path: change for change in changes}
+    for path in dict.fromkeys((*entries, *changed)):
+        change = changed.get(path)
+        entry = {"state": change.entry.state, "reader": change.entry.reader} if change else entries[path]
+        if path in compared - unknown or _is_unit(path) or entry["state"] in (spec.State.DIRECTORY, spec.State.OWNED):
+            continue
+        before, after = ({file for file in each if _is_read(path, file)} for each in named)
+        is_unknown = path in unknown or (entry["reader"] == read_files.READER and not before | after)
+        # what one of them alone names comes or goes with its option
+        found = before & after or ({read_files.unnamed(path)} if is_unknown else set())
+        what = [aspect for aspect in change.what if aspect not in compare.METADATA] if change else []
+        for file in sorted(found, key=lambda each: each.option):
+            if what:
+                yield Reason(file.option, path, ", ".join(what), file.action)
+            elif path in entries and not read.has_taken_up(entries[path], file.action):
+                yield Reason(file.option, path, "not in effect yet", file.action)
+
+
+def _is_read(path: str, file: read_files.ReadFile) -> bool:
+    """Tell whether a path is a file, or a link on the way to it."""
+    places = Path(file.path), system.real(Path(file.path))
+    return any(Path(path) in (place, *place.parents) for place in places)
 
 
 def _exists(look_up: Callable[[str], object], name: str | None) -> bool:

@@ -781,6 +781,32 @@ def test_a_variable_and_an_include_are_looked_through(
     assert "only the server's environment gives it" in unknown
 
 
+def test_an_included_file_counts_as_it_was_and_as_it_is_described(
+    host: Host, nats_server: Path, free_port: Callable[[], int]
+) -> None:
+    part = host.root / "part.conf"
+    part.write_text(host.store())
+    config = f"http_port: {free_port()}\ninclude part.conf\n"
+    with served(host, nats_server, config):
+        asyncio.run(fill(host.port))
+        (host.root / "other").mkdir()
+
+        def plan(text: str, **more: Any) -> dict[str, Any]:
+            entry = {"path": str(part), "state": "file", "content": text}
+            return host.plan(config, entries=[host.entry(config), entry], **more)
+
+        assert plan(host.store())["action"] == "nothing"
+        refused = plan(host.store(store_dir=str(host.root / "other")))["msg"]
+        assert "other_store" in refused
+        # what was proven stands in the record, whatever a deployment that was cut off wrote since
+        proven = {"path": str(part), "state": "file", "content": host.store()}
+        host.record(host.entry(config)["content"], proven)
+        part.write_text(f"{host.store()}debug: true\n")
+        found = plan(f"{host.store()}debug: true\n", releases=str(host.root / "releases"))
+        assert found["action"] == "reload"
+        assert [reason.partition(": ")[0] for reason in found["reasons"]] == [f"included file {part}", "debug"]
+
+
 def test_it_is_known_where_the_running_server_answers(monitored: Host, free_port: Callable[[], int]) -> None:
     before = f"http://127.0.0.1:{monitored.monitoring.split()[1]}"
     moved = f"http_port: {free_port()}\nhttp_base_path: /nats\n" + monitored.store()
