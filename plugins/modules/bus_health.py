@@ -375,19 +375,24 @@ def observer_of(
         bot=http_reader.Reader(bot["url"], bot_expectation.BOT, timeout=params["timeout"]) if bot else None,
         bot_monitor=monitoring.connect({**params, "url": bot["monitoring_url"]}) if is_monitored else None,
         service=serving,
-        files=files_of(serving) if params["local_files"] else None,
+        files=files_of(serving, server_of(params)) if params["local_files"] else None,
         bot_service=found,
         no_bot=bot_health.why_no_bot(bot, found) if bot else "",
         record=record_of(params, current) if params["releases"] else None,
     )
 
 
-def files_of(found: service.Service | str | None) -> server_files.Look | str | None:
-    """Look at what the server reads and writes; why that is not known, or None where none runs."""
+def files_of(
+    found: service.Service | str | None, program: background.Server | None = None
+) -> server_files.Look | str | None:
+    """Look at what the server reads and writes; why that is not known, or None where none runs.
+
+    program: where it runs as a process.
+    """
     if not isinstance(found, service.Service) or found.running is None:
         return None
     try:
-        return server_files.look(found.running)
+        return server_files.look(found.running, program.pid_file if program else None)
     except server_files.UnseenError as error:
         return str(error)
 

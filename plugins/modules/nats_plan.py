@@ -17,7 +17,8 @@ description:
   - Included files are compared by what they say. Another content of a certificate, a key or a CA that the configuration
     names asks for a reload; that of the operator's JWT or of a leafnode's credentials for a restart, since no reload
     takes it up.
-  - Fails where the host can't take it, such as when another process holds a port, before anything is touched.
+  - Fails where the host can't take it, such as when another process holds a port, or another server has its store, log
+    or pid file, before anything is touched.
 attributes:
   check_mode:
     description: Can run in check mode and tell the same.
@@ -368,6 +369,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import (
     plan,
     programs,
     read_files,
+    server_files,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import check, reading
 
@@ -659,6 +661,7 @@ def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Obs
     if params["runtime"] != "docker":
         _check_access(params, known.paths, changes, found)
         _check_ports(meant, found.running)
+        _check_own(params, known.paths, found.running)
         _check_room(meant, server)
     data = known.data()
     held = known.held(data)
@@ -806,6 +809,13 @@ def _check_ports(config: Mapping[str, t.Any], running: process.Process | None) -
         raise ObstacleError(
             f"{endpoints[taken.host, taken.port]}: {taken.port}: {taken}. Stop that process, or choose another port."
         )
+
+
+def _check_own(params: Mapping[str, t.Any], paths: Iterable[NeededPath], running: process.Process | None) -> None:
+    """Refuse to share a store, a log or another file with a server that runs."""
+    pid_file = Path(params["pid_file"]) if params["runtime"] == "process" else None
+    if clashes := server_files.clashes(paths, Path(params["config_file"]), running, pid_file):
+        raise ObstacleError("\n".join(each.refusal for each in clashes))
 
 
 def _check_room(config: Mapping[str, t.Any], server: Answering | None) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ import signal
 from collections.abc import Iterator
 from typing import Any
 
+import nats
 import pytest
 import requests
 
@@ -137,7 +139,7 @@ def test_a_second_instance_has_releases_of_its_own(host: Host) -> None:
     said = play_there(host, other, second)
     own = f"{host.releases}-two"
     assert said.startswith("exit 2"), said
-    assert f"Set release_directory: {own}; " in told(said)
+    assert f"Set release_directory: {own}, and a nats_server_config_dir, nats_server_data_dir and " in told(said)
     said = run_playbook(ROLLBACK, other.directory / "hosts.yml", "--check", "-e", f"rollback_to={host.release}")
     assert "are of the process with" in said
     assert not (host.root / "etc/two").exists()
@@ -148,13 +150,66 @@ def test_a_second_instance_has_releases_of_its_own(host: Host) -> None:
     assert (host.release, host.deployment.varz()["config_load_time"]) == (before[0], before[3])
 
 
+async def stream_of(port: int, *, messages: int) -> list[bytes]:
+    """Publish to a stream, of which all messages are given."""
+    client = await nats.connect(f"nats://127.0.0.1:{port}")
+    try:
+        jetstream = client.jetstream()
+        await jetstream.add_stream(name="KEPT", subjects=["kept"])
+        for number in range(messages):
+            await jetstream.publish("kept", str(number).encode())
+        state = (await jetstream.stream_info("KEPT")).state
+        found = [await jetstream.get_msg("KEPT", each) for each in range(state.first_seq, state.last_seq + 1)]
+        return [message.data or b"" for message in found]
+    finally:
+        await client.close()
+
+
+def test_a_second_instance_does_not_write_to_the_store_of_the_first(host: Host) -> None:
+    port, monitoring = free_ports(2)
+    other = Deployment(host.deployment.directory / "on-one-store", *host_ports(host, port, monitoring))
+    other.directory.mkdir()
+    config = host.root / "etc/shared/nats-server.conf"
+    second = {
+        "nats_server_config_dir": str(config.parent),
+        "release_directory": f"{host.releases}-shared",
+        "nats_server_config": {"server_name": "shared", "jetstream": {"max_mem": "32MB", "max_file": "64MB"}},
+        "bot_config_gate": "never",
+        "bot_config_home": str(host.root / "opt/shared"),
+    }
+    kept = asyncio.run(stream_of(host.deployment.port, messages=5))
+    before, data, log = host.state(), host.root / "var/lib/nats", host.root / "var/log/nats/nats-server.log"
+    pid = (data / "nats-server.pid").read_text().strip()
+    first = f"nats-server (process {pid}, with {host.root}/etc/nats/nats-server.conf)"
+    said = play_there(host, other, second)
+    assert said.startswith("exit 2"), said
+    assert (
+        f"jetstream.store_dir: {data}/jetstream: {first} has it as jetstream.store_dir; expected that the server with "
+        f"{config} has it to itself, since either acknowledges messages that the other overwrites. Give the second "
+        "instance a nats_server_data_dir of its own, or a jetstream.store_dir where nats_server_config names one, or "
+        f"stop process {pid}."
+    ) in told(said)
+    assert f"log_file: {log}: {first} has it as log_file; " in told(said)
+    assert f"the pid file of the process: {data}/nats-server.pid: {first} has it" in told(said)
+    own_files = {**second, "nats_server_data_dir": str(host.root / "var/lib/shared")}
+    own_files["nats_server_log_dir"] = str(host.root / "var/log/shared")
+    own_files["nats_server_config"] = {"server_name": "shared", "jetstream": {"store_dir": str(data)}}
+    said = play_there(host, other, own_files, "--check")
+    assert said.startswith("exit 2"), said
+    assert f"jetstream.store_dir: {data}/jetstream: {first} has it" in told(said)
+    assert "log_file: " not in told(said)
+    assert host.state() == before
+    assert not config.parent.exists()
+    assert asyncio.run(stream_of(host.deployment.port, messages=0)) == kept == [b"0", b"1", b"2", b"3", b"4"]
+
+
 def host_ports(host: Host, port: int, monitoring: int) -> tuple[int, int, int]:
     return port, monitoring, host.deployment.bot_port
 
 
-def play_there(host: Host, other: Deployment, changes: dict[str, Any]) -> str:
+def play_there(host: Host, other: Deployment, changes: dict[str, Any], *options: str) -> str:
     prefix = {"nats_server_prefix": str(host.root)}
-    return other.play({**prefix, "bot_config_round_trip": False, **changes})
+    return other.play({**prefix, "bot_config_round_trip": False, **changes}, *options)
 
 
 def test_what_the_bot_connects_by_is_not_changed_without_it(host: Host) -> None:

@@ -6,20 +6,16 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._data import store_tree
-from ansible_collections.rosey.nats.plugins.module_utils._host import process, system
-from ansible_collections.rosey.nats.plugins.module_utils._server import conf, programs
-from ansible_collections.rosey.nats.plugins.module_utils._server.options import reading
+from ansible_collections.rosey.nats.plugins.module_utils._host import process
+from ansible_collections.rosey.nats.plugins.module_utils._server import footprint, server_files
 
 SHOWN_USERS = 3
 _PROC = Path("/proc")
-_STORE_FLAG = re.compile(r"--?(sd|store_dir)(=(?P<value>.*))?")
-_CONFIG_FLAG = re.compile(r"--?(c|config)(=(?P<value>.*))?")
 
 
 # Who uses it
@@ -59,42 +55,8 @@ def _open_files(pid: int) -> Iterator[tuple[int, int]]:
 
 def _runs_on(running: process.Process, store: Path) -> bool:
     """Say whether a process is a nats-server with this store_dir; one that has no stream has no file open."""
-    if programs.EXECUTABLE not in running.executable.name:
-        return False
-    place = _PROC / str(running.pid)
-    with suppress(OSError, ValueError):
-        named = _flag(running.command, _STORE_FLAG) or _configured_store(running, place)
-        return bool(named) and _seen(place, named).samefile(store)
+    server = server_files.server(running)
+    named = (path.path for path in server.own if path.option == footprint.STORE_OPTION) if server else ()
+    with suppress(OSError):
+        return any(server.path(each).samefile(store) for each in named) if server else False
     return False
-
-
-def _configured_store(running: process.Process, place: Path) -> str:
-    """Give the store_dir of the configuration that a server was started with; OSError, ValueError."""
-    file = _flag(running.command, _CONFIG_FLAG)
-    if not file:
-        return ""
-    config = _seen(place, file)
-    parsed = reading.canonical(
-        conf.parse(
-            system.read_text(config, "surrogateescape"),
-            variables=process.environment(running),
-            include=lambda name: system.read_text(config.parent / name, "surrogateescape"),
-        )
-    )
-    jetstream = parsed.get("jetstream")
-    inner = jetstream.get("store_dir") if isinstance(jetstream, Mapping) else None
-    return str(inner or parsed.get("store_dir") or "")
-
-
-def _seen(place: Path, name: str) -> Path:
-    """Give a path as the process of /proc/<pid> sees it, which may be in a container."""
-    return place / "root" / name.lstrip("/") if name.startswith("/") else place / "cwd" / name
-
-
-def _flag(command: Sequence[str], pattern: re.Pattern[str]) -> str:
-    """Give the value of a flag of a command line, written -x value or -x=value."""
-    for position, word in enumerate(command):
-        found = pattern.fullmatch(word)
-        if found:
-            return found["value"] if found["value"] is not None else "".join(command[position + 1 : position + 2])
-    return ""

@@ -21,6 +21,8 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
 
 OPTION = "release_accept"
 BOT_PARTS = ("bot", "plugins")
+# What a second instance needs beside its releases: these have all that a server writes, its pid file among them.
+_OF_ITS_OWN = ("nats_server_config_dir", "nats_server_data_dir", "nats_server_log_dir")
 
 
 class Word(StrEnum):
@@ -186,8 +188,9 @@ def _strangers(run: Run, directory: Path, record: release.Record) -> Iterator[tu
         yield (
             Word.OTHER_INSTANCE,
             f"The releases in {directory} are of {owner}, and this run is of {run.instance}, so that each would go "
-            f"back to what the other had. Set release_directory: {directory}-{run.instance.name}; where this one takes "
-            "the place of that one",
+            f"back to what the other had. Set release_directory: {directory}-{run.instance.name}, and a "
+            f"{', '.join(_OF_ITS_OWN[:-1])} and {_OF_ITS_OWN[-1]} of its own; where this one takes the place of that "
+            "one",
         )
 
 

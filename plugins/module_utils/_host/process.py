@@ -9,6 +9,7 @@ import os
 import re
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +25,7 @@ PROC = Path("/proc")
 _DELETED = " (deleted)"
 # Field 22 of stat, counted from the one after the name.
 _STARTED_FIELD = 19
-_CONFIG_OPTION = re.compile(r"--?c(?:onfig)?(?:=(?P<value>.*))?", re.DOTALL)
+_OPTION = re.compile(r"--?(?P<name>[^-=][^=]*)(?:=(?P<value>.*))?", re.DOTALL)
 # The kernel counts the start of a process in ticks of a hundredth of a second.
 _TICK = 0.05
 # A pid file is written at once after the start, and then as soon as a busy host gets to it.
@@ -165,15 +166,33 @@ def config_file(server: Process) -> Path | None:
 
 
 def config_argument(command: Sequence[str]) -> str | None:
-    """Give the configuration file that a command line of nats-server names, as it stands there: the last one counts."""
+    """Give the configuration file that a command line of nats-server names, as it stands there."""
+    return argument(command, "c", "config")
+
+
+def argument(command: Sequence[str], *names: str) -> str | None:
+    """Give the value of an option of a command line that Go reads, as it stands there: the last one counts."""
     found = None
-    for place, argument in enumerate(command[1:], start=2):
-        option = _CONFIG_OPTION.fullmatch(argument)
-        if option and option["value"] is not None:
+    for place, word in enumerate(command[1:], start=2):
+        option = _OPTION.fullmatch(word)
+        if option is None or option["name"] not in names:
+            continue
+        if option["value"] is not None:
             found = option["value"]
-        elif option and place < len(command):
+        elif place < len(command):
             found = command[place]
     return found
+
+
+def open_files(pid: int) -> list[str]:
+    """Name the files that a process has open, as it sees them; none where this user may not see them."""
+    found = []
+    with suppress(OSError):
+        for descriptor in (PROC / str(pid) / "fd").iterdir():
+            with suppress(OSError):
+                found.append(str(descriptor.readlink()))
+    # a socket or a pipe has no path
+    return [each for each in dict.fromkeys(found) if each.startswith("/")]
 
 
 def owner(file: Path) -> int | None:

@@ -9,8 +9,8 @@ import ipaddress
 import posixpath
 import re
 import typing as t
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
@@ -44,8 +44,11 @@ class Stop:
     timeout: int
 
 
-_STORES = ("jetstream.store_dir", "store_dir")
+STORE_OPTION = "jetstream.store_dir"
+_STORES = (STORE_OPTION, "store_dir")
 _STORE = "jetstream"  # server/jetstream.go, JetStreamStoreDir
+# The file in it is called by the server's process (server/server.go, portFile).
+_SHARED = ("ports_file_dir",)
 _PEER_BLOCKS = ("cluster", "gateway", "leafnodes")
 _SECONDS_TO_END = 30
 # An operator's JWT may name an account server, and OCSP asks the addresses that stand in certificates.
@@ -151,6 +154,21 @@ def paths(config: Mapping[str, t.Any]) -> Iterator[NeededPath]:
         if option.need and isinstance(value, str) and value and not lookup.is_jwt(value):
             name = ".".join(map(str, path))
             yield NeededPath(name, value, option.need, _STORE if name in _STORES else "")
+
+
+def path_of(option: str, value: str) -> NeededPath:
+    """Give the path that an option of the top level, or the store's, has."""
+    row = reading.find(tuple(option.split(".")))
+    need = row.need if row and row.need else Need.FILE
+    return NeededPath(option, value, need, _STORE if option in _STORES else "")
+
+
+def written(named: Iterable[NeededPath]) -> Iterator[NeededPath]:
+    """Give those of a server's paths that no other server may write to, the store under one name."""
+    for path in named:
+        is_written = path.need is not Need.FILE and not path.is_of_the_kernel
+        if is_written and path.option not in _SHARED:
+            yield replace(path, option=STORE_OPTION) if path.option in _STORES else path
 
 
 def one_spelling(config: Mapping[str, t.Any]) -> dict[str, t.Any]:

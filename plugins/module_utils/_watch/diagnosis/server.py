@@ -14,7 +14,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import (
     redaction,
     unit_checks,
 )
-from ansible_collections.rosey.nats.plugins.module_utils._server import conditions
+from ansible_collections.rosey.nats.plugins.module_utils._server import conditions, footprint, server_files
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import server_end, server_needs
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.server_evidence import (
     Evidence,
@@ -124,6 +124,24 @@ def _ask_unit(evidence: Evidence) -> Iterator[Cause]:
         )
 
 
+# Whether it is alone
+
+
+def _ask_alone(evidence: Evidence) -> Iterator[Cause]:
+    by_other: dict[int, list[server_files.Clash]] = {}
+    for clash in seen(evidence.clashes):
+        by_other.setdefault(clash.other.running.pid, []).append(clash)
+    for clashes in by_other.values():
+        is_of_store = any(each.option == footprint.STORE_OPTION for each in clashes)
+        yield server_cause(
+            "store_shared" if is_of_store else "files_shared",
+            f"two servers have one {'store' if is_of_store else 'place to write to'}, and overwrite what the other "
+            "wrote",
+            *(f"{each.finding.what}: {each.finding.found}" for each in clashes),
+            remedy=clashes[0].finding.remedy,
+        )
+
+
 # Whether it serves
 
 
@@ -176,6 +194,7 @@ DOWN: tuple[Question[Evidence], ...] = (
 )
 RUNNING: tuple[Question[Evidence], ...] = (
     *server_needs.NEEDS,
+    Question("files that no other server has", _ask_alone),
     Question("state of the service", server_end.ask_state),
     Question("health of the server", _ask_service),
     Question("JetStream's store", _ask_store),

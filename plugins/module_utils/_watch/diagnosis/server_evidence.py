@@ -34,13 +34,14 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import (
     footprint,
     http_reader,
     monitoring,
+    server_files,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import evidence
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.evidence import Unit
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import NotSeenError, attempt, seen
 
 Answer = http_reader.Answer
-STORE = "jetstream.store_dir"
+STORE = footprint.STORE_OPTION
 UNIT_OPTION = "ReadWritePaths of the unit"
 COMMAND_LINE = "the command line (-c)"
 
@@ -111,8 +112,8 @@ class Evidence:
 
     unit: None where no service manager runs it. binary, config_file: what is started, and with what. account: None
     where it is not there. config: None where there is no such file; fault: why it is none that can be read, config is
-    empty then. tested: None where it was not tried. taken: who holds its addresses. absent: its
-    hosts that are not this one's, and why. pid, state: of its process, as proc(5) writes it, 0 where there is none.
+    empty then. tested: None where it was not tried. taken: who holds its addresses. clashes: who has its files. absent:
+    its hosts that are not this one's, and why. pid, state: of its process, as proc(5) writes it, 0 where there is none.
     log: the end of its log file, without secrets. monitor: asks it; a server that has not answered is not waited for
     again. available: the bytes of memory that are left. streams: beside those that were proven, None where nothing was
     or none can be compared.
@@ -129,6 +130,7 @@ class Evidence:
     tested: Trial | NotSeenError | None = None
     places: tuple[Place, ...] | NotSeenError = ()
     taken: tuple[sockets.Taken, ...] | NotSeenError = ()
+    clashes: tuple[server_files.Clash, ...] | NotSeenError = ()
     absent: Mapping[str, str] = field(default_factory=dict)
     pid: int = 0
     state: str = ""
@@ -192,6 +194,7 @@ def look(described: Described, run_command: RunCommand) -> Evidence:
         tested=attempt(lambda: _try(binary.path, config_file, account)) if account and testable else None,
         places=attempt(lambda: tuple(_places(known, config_file, unit, account))),
         taken=attempt(lambda: tuple(sockets.taken(_addresses(known), [pid]))),
+        clashes=attempt(lambda: tuple(_clashes(described, known, config_file, pid))),
         absent=dict(_absent(known)),
         pid=pid,
         state=_state(pid),
@@ -316,6 +319,15 @@ def _addresses(config: Mapping[str, t.Any]) -> list[sockets.Endpoint]:
         return [(each.host, each.port) for each in footprint.endpoints(config)]
     except (TypeError, ValueError):
         return []  # what is no port is told with the configuration
+
+
+def _clashes(
+    described: Described, config: Mapping[str, t.Any], config_file: Path, pid: int
+) -> list[server_files.Clash]:
+    """Name the other servers that have files of one that runs."""
+    running = process.read(pid) if pid else None
+    pid_file = None if described.service else described.pid_file
+    return server_files.clashes(footprint.paths(config), config_file, running, pid_file) if running else []
 
 
 def _monitoring_url(config: Mapping[str, t.Any]) -> str | None:

@@ -91,8 +91,9 @@ def test_a_refusal_says_what_to_do() -> None:
         "production; where the host is to change from one to the other, set release_accept: [other_environment]. "
         "Nothing was touched.",
         "The releases in /var/lib/rosey-nats are of the service nats, and this run is of the service nats-two, so that "
-        "each would go back to what the other had. Set release_directory: /var/lib/rosey-nats-nats-two; where this one "
-        "takes the place of that one, set release_accept: [other_instance]. Nothing was touched.",
+        "each would go back to what the other had. Set release_directory: /var/lib/rosey-nats-nats-two, and a "
+        "nats_server_config_dir, nats_server_data_dir and nats_server_log_dir of its own; where this one takes the "
+        "place of that one, set release_accept: [other_instance]. Nothing was touched.",
         f"The release of this host, {ID}, has a bot, and /opt/x is not there. Bring it back, such as by mounting what "
         "is missing; where the bot is gone for good, set release_accept: [absent_bot]. Nothing was touched.",
     )

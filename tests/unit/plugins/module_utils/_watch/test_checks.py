@@ -122,6 +122,13 @@ CLOSED = Fault(
     "/var/lib/nats is of root:root with mode 0700",
     "chown -R nats:nats /var/lib/nats",
 )
+SHARED = server_files.Clash(
+    "jetstream.store_dir",
+    "/s/jetstream",
+    "nats-server (process 7, with /a.conf)",
+    server_files.Server(Process(9, 0, Path("/b/nats-server"), ("nats-server", "-c", "/b.conf"), 0), ()),
+    "jetstream.store_dir",
+)
 SILENT = MonitoringError("http://h:8222/varz", "connection refused, nothing listens there", "start it")
 
 
@@ -257,6 +264,14 @@ TOLD = bot_health.Told
             MEANT,
             {"files": "critical"},
             "nats may not pass /var/lib/nats; /var/lib/nats is of root:root with mode 0700",
+        ),
+        (
+            replace(WELL, files=server_files.Look(NATS, (), [SHARED])),
+            MEANT,
+            {"files": "critical"},
+            "jetstream.store_dir: expected that nats-server (process 7, with /a.conf) has it to itself, since either "
+            "acknowledges messages that the other overwrites, found /s/jetstream, where nats-server (process 9, with "
+            "/b.conf) has it as jetstream.store_dir",
         ),
         (replace(WELL, files="/etc/nats can't be read"), MEANT, {"files": "warning"}, "/etc/nats can't be read"),
         (replace(WELL, service=replace(SERVICE, failing=True)), MEANT, {"service": "warning"}, "started again"),
