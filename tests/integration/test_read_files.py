@@ -31,12 +31,24 @@ CLIENTS = 20
 GREETS = {"client": True, "cluster": False, "gateway": False, "leafnodes": True, "websocket": False, "mqtt": False}
 GREETS |= {"https": False}
 SECONDS = 5.0
+PAUSE = 0.02  # longer than the clock of files stands still
+
+
+def listener(port: int) -> socket.socket:
+    """Connect to a listener, which may still be opened: the monitoring is first."""
+    deadline = time.monotonic() + SECONDS
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", port), timeout=SECONDS)
+        except ConnectionRefusedError:
+            assert time.monotonic() < deadline, port
+            time.sleep(PAUSE)
 
 
 def serial_number(port: int, *, greets: bool) -> int:
     """Give the serial number of the certificate that a listener shows."""
     context = ssl._create_unverified_context()
-    with socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as connection:
+    with listener(port) as connection:
         if greets:
             while not connection.recv(4096).endswith(b"\r\n"):
                 pass
@@ -159,6 +171,7 @@ def test_a_renewed_certificate_is_reloaded_and_no_client_is_dropped(start: Start
     async def through_the_reload() -> int:
         context = ssl._create_unverified_context()
         url = f"tls://127.0.0.1:{host.ports['client']}"
+        listener(host.ports["client"]).close()
         clients = [await nats.connect(url, tls=context, allow_reconnect=False) for _each in range(CLIENTS)]
         await asyncio.to_thread(host.apply, live, renewed)
         await asyncio.sleep(0.1)
@@ -183,6 +196,7 @@ def test_a_renewed_certificate_is_reloaded_and_no_client_is_dropped(start: Start
 def test_a_deployment_that_was_cut_off_before_the_reload_is_made_good(start: Start) -> None:
     host, live, material, config = start(with_tls)
     renewed = host.described(config, **contents(material))
+    time.sleep(PAUSE)
     assert host.run("config_tree", entries=renewed)["changed"]
     assert host.plan(renewed) == ("reload", ["tls.cert_file: /cert.pem -> not in effect yet (reload)"])
     host.reload(live)
@@ -249,7 +263,7 @@ def test_an_included_file_is_compared_by_what_it_says(start: Start) -> None:
     host.apply(live, other)
     assert (live.varz() or {})["max_payload"] == 2000
     assert host.plan(other) == ("nothing", [])
-    time.sleep(0.01)
+    time.sleep(PAUSE)
     (host.root / "part.conf").write_text("max_payload: 3000\n")
     action, reasons = host.plan(other)
     assert action == "restart"  # nobody has recorded what the server runs with

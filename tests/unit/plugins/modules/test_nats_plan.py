@@ -801,6 +801,7 @@ def test_an_included_file_counts_as_it_was_and_as_it_is_described(
         # what was proven stands in the record, whatever a deployment that was cut off wrote since
         proven = {"path": str(part), "state": "file", "content": host.store()}
         host.record(host.entry(config)["content"], proven)
+        time.sleep(0.02)  # longer than the clock of files stands still
         part.write_text(f"{host.store()}debug: true\n")
         found = plan(f"{host.store()}debug: true\n", releases=str(host.root / "releases"))
         assert found["action"] == "reload"
