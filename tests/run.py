@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -86,7 +87,7 @@ def build_line(destination: Path, version: str = "") -> str:
 def pytest_part(name: str, tests: str, *needs: str, patience: int = PATIENCE) -> Part:
     """Describe a part that pytest runs."""
     report = f"tests/output/{name}.xml"
-    command = Command(("python", "-m", "pytest", *tests.split(), f"--junit-xml={report}"), report)
+    command = Command(("python", "-m", "pytest", *shlex.split(tests), f"--junit-xml={report}"), report)
     return Part(name, (command,), needs, patience=patience)
 
 
@@ -104,7 +105,7 @@ PARTS = (
     preparation("server", [build_line(SERVER)], "environment"),
     preparation("servers", [build_line(NEWER, NEWER_VERSION), build_line(OLDER, OLDER_VERSION)], "environment"),
     # The long ones start first.
-    pytest_part("deployment", "tests/deployment", "server"),
+    pytest_part("deployment", "tests/deployment -m 'not thorough'", "server"),
     pytest_part("assets-sample", "-s -m sample tests/assets", "server", "servers"),
     Part(
         "sanity",
@@ -126,6 +127,7 @@ EXTRA_PARTS = (
     preparation("next-server", [build_line(NEXT, NEXT_VERSION)], "environment"),
     pytest_part("assets", "-s tests/assets", "server", "servers", "next-server", patience=4 * 3600),
     pytest_part("faults", "tests/faults", "images", "server", "servers", patience=4 * 3600),
+    pytest_part("deployment-thorough", "-m thorough tests/deployment", "server"),
     pytest_part("diagnosis", "tests/diagnosis", "images", "server", patience=4 * 3600),
     pytest_part("fuzz", "-s tests/fuzz", "server", patience=8 * 3600),
     pytest_part("agreement", "-s tests/integration/test_agreement.py", "server", patience=4 * 3600),

@@ -59,9 +59,9 @@ class Row:
 
 IN_MEMORY = "what was in memory"
 ROWS = (
-    Row("cluster: name, listen, routes to nobody", "added_cluster", sample=True),
+    Row("cluster: name, listen, routes to nobody", "added_cluster"),
     Row("leafnodes: a remote for $SYS, will_extend", "added_cluster"),
-    Row("restart: a stream in memory", "memory_assets", IN_MEMORY, sample=True),
+    Row("restart: a stream in memory", "memory_assets", IN_MEMORY),
     Row("restart: a mem_storage durable consumer on a file stream", "memory_assets", IN_MEMORY),
     Row(
         "restart: a stream with first_seq, its first message still there",

@@ -5,8 +5,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ansible_collections.rosey.nats.tests.integration import conftest as integration
 
 deployment = integration.deployment
 bot_deployment = integration.bot_deployment
 material = integration.material
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "thorough: what only `make test-faults` has")

@@ -146,6 +146,7 @@ def test_the_first_gate_that_does_not_pass_ends_it(world: World) -> None:
     assert world.hosts["live"].section() is None
 
 
+@pytest.mark.thorough
 def test_check_mode_predicts_every_stage_and_watches_none(world: World) -> None:
     said = world.play("playbooks/migrate.yml", list(HOSTS), "--check")
     assert said.startswith("exit 0"), said
@@ -159,6 +160,7 @@ def test_a_stage_without_hosts_is_refused_before_the_first(world: World) -> None
     assert world.running() == []
 
 
+@pytest.mark.thorough
 def test_a_limit_leaves_the_others_alone(world: World) -> None:
     said = world.play("site.yml", ["development"], "--limit=two")
     assert said.startswith("exit 0"), said

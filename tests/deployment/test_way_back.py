@@ -87,6 +87,7 @@ def both(tmp_path: Path, *hosts: tuple[str, dict[str, Any]]) -> Path:
     return inventory
 
 
+@pytest.mark.thorough
 def test_what_an_earlier_run_put_over_is_gone_back_from(host: Host, material: Material, tmp_path: Path) -> None:
     before = host.release
     certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
@@ -198,6 +199,7 @@ def test_one_that_can_not_go_back_keeps_no_other_from_it(host: Host, second: Hos
     assert host.health()["nats"]["connected"]
 
 
+@pytest.mark.thorough
 def test_a_copy_that_fails_leaves_the_version_that_ran(tmp_path: Path) -> None:
     deployment = Deployment(tmp_path, *free_ports(3))
     older = {"nats_server_version": "2.9.25", "nats_server_module_sums": {"2.9.25": OLDER_SUM}}
@@ -260,6 +262,7 @@ def test_no_batch_begins_after_a_host_that_can_not_be_reached(host: Host, tmp_pa
     assert not said.startswith("exit 0")
 
 
+@pytest.mark.thorough
 def test_nothing_but_a_deployment_needs_the_password_of_the_vault(host: Host, tmp_path: Path) -> None:
     password = tmp_path / "password"
     password.write_text("open sesame\n")

@@ -1,7 +1,7 @@
 # Copyright (c) Rosey-Robot Team
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A deployment that is killed at any point is brought to its end by the same command: ten of the points."""
+"""A deployment that is killed at any point is brought to its end by the same command: six of the points."""
 
 from __future__ import annotations
 
@@ -24,23 +24,14 @@ from ansible_collections.rosey.nats.tests.kill.ground import (
 )
 
 Choice = Callable[[Trace, float], Point]
-RECORD = "Record | What was proven, to go back to"
 
 # Of each phase, in the order of their going: the point of a whole run's trace, and a seeded share of a module's doings.
 SAMPLE: list[tuple[type[Phase], str, Choice]] = [
     (First, "before begin", lambda trace, _share: trace.before("Begin | Claim the host")),
-    (First, "the binary's module goes on", lambda trace, share: trace.inside("playbook", "nats_binary", share)),
     (First, "the start's module alone", lambda trace, share: trace.inside("module", "nats_process", share)),
-    (Reload, "after begin", lambda trace, _share: trace.before("Begin | Look again, now that nobody else is at work")),
     (Reload, "inside the switch, alone", lambda trace, share: trace.inside("module", "config_tree", share)),
     (Reload, "after switch, before reload", lambda trace, _share: trace.before("Run | Process of this user")),
     (Reload, "the bot's restart, alone", lambda trace, share: trace.inside("module", "bot_process", share)),
-    (
-        Reload,
-        "the record's module goes on",
-        lambda trace, share: trace.inside("playbook", "nats_release", share, RECORD),
-    ),
-    (Version, "with the archive on the host", lambda trace, _share: trace.before("Remove the archive from the host")),
     (Version, "inside the restart, alone", lambda trace, share: trace.inside("module", "nats_process", share)),
 ]
 
