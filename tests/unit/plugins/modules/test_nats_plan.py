@@ -235,6 +235,26 @@ def test_a_new_store_needs_room(monitored: Host, monkeypatch: pytest.MonkeyPatch
     assert "failed" not in monitored.plan(monitored.monitoring, accept=["no_jetstream"])
 
 
+def test_a_store_that_another_server_has_is_refused(monitored: Host, free_port: Callable[[], int]) -> None:
+    second = Host(monitored.root, free_port(), monitored.run_module)
+    second.config_file = monitored.root / "second.conf"
+    result = second.plan(second.store(), pid_file=str(monitored.root / "second.pid"))
+    pid = (monitored.root / "pid").read_text().strip()
+    assert result["failed"]
+    assert result["msg"] == (
+        f"jetstream.store_dir: {monitored.root}/store/jetstream: nats-server (process {pid}, with "
+        f"{monitored.config_file}) has it as jetstream.store_dir; expected that the server with {second.config_file} "
+        "has it to itself, since either acknowledges messages that the other overwrites. Give the second instance a "
+        "nats_server_data_dir of its own, or a jetstream.store_dir where nats_server_config names one, or stop process "
+        f"{pid}."
+    )
+    own = second.store(store_dir=str(monitored.root / "second"))
+    (monitored.root / "second").mkdir()
+    assert second.plan(own, pid_file=str(monitored.root / "second.pid"))["action"] == "start"
+    # the one that is replaced is no other
+    assert "failed" not in monitored.plan(monitored.monitoring + monitored.store())
+
+
 def test_an_unsupported_architecture_names_those_that_are(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.machine", lambda: "sparc64")
     result = host.plan("")

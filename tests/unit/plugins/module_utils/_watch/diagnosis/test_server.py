@@ -14,9 +14,10 @@ import pytest
 
 from ansible_collections.rosey.nats.plugins.module_utils._data import assets, lost_streams
 from ansible_collections.rosey.nats.plugins.module_utils._data.asset_record import Proven
-from ansible_collections.rosey.nats.plugins.module_utils._host import access, sockets, unit_file
+from ansible_collections.rosey.nats.plugins.module_utils._host import access, process, sockets, unit_file
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need
 from ansible_collections.rosey.nats.plugins.module_utils._host.system import Account
+from ansible_collections.rosey.nats.plugins.module_utils._server import server_files
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import server, server_words
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.evidence import Unit
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.server_evidence import (
@@ -292,6 +293,29 @@ def test_two_addresses_that_one_program_holds_are_one_cause() -> None:
     assert (cause.name, len(cause.evidence)) == ("port_taken", 2)
     assert "a second nats-server" in cause.cause
     assert "kill 9" in cause.remedy
+
+
+def shared(option: str, pid: int = 9) -> server_files.Clash:
+    other = process.Process(pid, 0, Path("/b/nats-server"), ("nats-server", "-c", "/b.conf"), 0)
+    return server_files.Clash(option, f"/{option}", "nats-server (process 7)", server_files.Server(other, ()), option)
+
+
+@pytest.mark.parametrize(
+    ("clashes", "expected"),
+    [
+        ((), []),
+        ((shared("log_file"),), [("files_shared", 1)]),
+        ((shared("log_file"), shared(STORE)), [("store_shared", 2)]),
+        ((shared(STORE), shared("log_file", 10)), [("store_shared", 1), ("files_shared", 1)]),
+    ],
+)
+def test_a_server_that_shares_files_is_one_cause(
+    clashes: tuple[server_files.Clash, ...], expected: list[tuple[str, int]]
+) -> None:
+    found = server.diagnosis(replace(HEALTHY, clashes=clashes)).causes
+    assert [(cause.name, len(cause.evidence)) for cause in found] == expected
+    assert all("nats-server (process " in cause.evidence[0] for cause in found)
+    assert all("stop one of the two at once" in cause.remedy for cause in found)
 
 
 def test_what_explains_the_end_is_told_instead_of_the_last_words() -> None:
