@@ -17,6 +17,9 @@ from ansible_collections.rosey.nats.plugins.module_utils._data import store_user
 from ansible_collections.rosey.nats.plugins.module_utils._host import process
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
 from ansible_collections.rosey.nats.plugins.module_utils._server import conf, footprint, server_files
+from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import server_evidence
+from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.server_evidence import Described
+from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import seen
 
 STORE = "jetstream.store_dir"
 A_STORE = "jetstream {{ store_dir: {}, max_mem: 8M, max_file: 8M }}\n"
@@ -144,6 +147,11 @@ def test_two_servers_on_one_store_are_not_well(tmp_path: Path, nats_server: Path
             assert f"nats-server (process {one.pid}, with " in finding.expected
             assert f"nats-server (process {two.pid}, with " in finding.found
             assert finding.remedy.startswith("stop one of the two at once, and give it a nats_server_data_dir of its")
+            described = Described(
+                "", "", "", "", nats_server, process.config_file(one) or tmp_path, tmp_path / "pid", None
+            )
+            (clash,) = seen(server_evidence.look(described, lambda _words: (1, "", "")).clashes)
+            assert (clash.option, clash.other.running.pid) == (STORE, two.pid)
             users = [f"{nats_server.name} (process {each.pid})" for each in (one, two)]
             assert sorted(store_users.users(tmp_path / "store")) == sorted(users)
 
