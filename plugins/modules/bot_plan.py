@@ -154,6 +154,10 @@ release:
       returned: always
       type: list
       elements: str
+    no_way_back:
+      description: Why the host could not go back to its current release, empty where it could. It is a warning, too.
+      returned: always
+      type: str
     drops:
       description: The parts of the current release that the next one does not have, by what was accepted in O(run).
       returned: always
@@ -166,7 +170,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import record_guard, release
-from ansible_collections.rosey.nats.plugins.module_utils._deploy.entries import SPEC, EntriesModule
+from ansible_collections.rosey.nats.plugins.module_utils._deploy.entries import SPEC, EntriesModule, warn_of_no_way_back
 from ansible_collections.rosey.nats.plugins.module_utils._host import (
     background,
     process,
@@ -289,6 +293,7 @@ def main() -> None:
             drops = record_guard.consult(given, no_bot=_why_no_bot(given, found))
             known = release.observe(Path(given["releases"]), given["described"], given["settings"], given["entries"])
             found["release"] = {**known, "drops": list(drops)}
+            warn_of_no_way_back(module, known)
     except (background.ProcessError, sealed.ReleaseError, service.ServiceError, spec.StateError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **found)

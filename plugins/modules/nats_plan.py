@@ -269,6 +269,10 @@ release:
       returned: always
       type: list
       elements: str
+    no_way_back:
+      description: Why the host could not go back to its current release, empty where it could. It is a warning, too.
+      returned: always
+      type: str
     drops:
       description: The parts of the current release that the next one does not have, by what was accepted in O(run).
       returned: always
@@ -1227,6 +1231,7 @@ def main() -> None:
         if given["releases"]:
             known = release.observe(Path(given["releases"]), ["server"], given["settings"], given["entries"])
             found["release"] = {**known, "drops": list(drops), "access": list(changed)}
+            entries.warn_of_no_way_back(module, known)
     except (
         ObstacleError,
         programs.ArchiveError,

@@ -94,6 +94,10 @@ releases:
       description: Whether the host has it.
       returned: always
       type: bool
+    obstacle:
+      description: Why it can't be gone back to, empty where it can.
+      returned: always
+      type: str
 damaged:
   description: The files that are damaged, each with C(name) and C(reason). They are left out of account.
   returned: success
@@ -152,9 +156,8 @@ def look(directory: Path, select: str | None, beside: Sequence[str] = ()) -> dic
         "sequence": looked.sequence,
     }
     if select is not None:
-        record = store.select(select)
-        settings = {name: dict(part.settings) for name, part in record.parts.items()}
-        result["selected"] = {"id": record.id, "time": record.time, "settings": settings}
+        record = store.select_usable(select)
+        result["selected"] = {"id": record.id, "time": record.time, "settings": record.settings(directory)}
         result["stands"] = release.strangers(record, [path for path in beside if os.path.lexists(path)])
     return result
 
@@ -170,6 +173,7 @@ def _describe(record: release.Record, current: release.Record | None) -> dict[st
         "gates": list(record.gates),
         "parts": list(record.parts),
         "current": record == current,
+        "obstacle": record.obstacle,
     }
 
 

@@ -19,6 +19,7 @@ import yaml
 
 from ansible_collections.rosey.nats.plugins.module_utils._server import archive, conf
 from ansible_collections.rosey.nats.plugins.plugin_utils import controller
+from ansible_collections.rosey.nats.tests import recorded
 
 Variables = dict[str, Any]
 RunModule = Callable[..., dict[str, Any]]
@@ -119,7 +120,7 @@ class Host:
         entries = [
             {"path": str(self.config_file), "state": "file", "mode": "0640", "content": text, "validate": validate}
         ]
-        settings = {"version": wanted.version, "url": wanted.url or self.url}
+        settings = {**recorded.SERVER, "version": wanted.version, "monitoring_url": wanted.url or self.url}
         return {"name": "server", "settings": settings, "entries": entries}
 
     def bot_part(self, wanted: Wanted) -> Variables:
@@ -139,8 +140,11 @@ class Host:
         for plugin in wanted.plugins:
             path = str(plugins / f"{plugin['name']}.yaml")
             entries.append({"path": path, "state": "file", "content": yaml.safe_dump(plugin), "reader": "bot"})
+        return {"name": "bot", "settings": {**recorded.BOT, "servers": servers}, "entries": entries}
+
+    def plugins_part(self, wanted: Wanted) -> Variables:
         declared = [{key: plugin[key] for key in ("name", "subscriptions")} for plugin in wanted.plugins]
-        return {"name": "bot", "settings": {"servers": servers, "plugins": declared}, "entries": entries}
+        return {"name": "plugins", "settings": {"plugins": declared}, "entries": []}
 
     def module(self, name: str, **arguments: Any) -> Variables:
         """Run a module that has to succeed."""
@@ -151,7 +155,7 @@ class Host:
 
     def deploy(self, wanted: Wanted) -> str:
         """Deploy and give the id of the release; where something fails after the switch, go back and raise."""
-        server, bot = self.server_part(wanted), self.bot_part(wanted)
+        server, bot, plugins = self.server_part(wanted), self.bot_part(wanted), self.plugins_part(wanted)
         given = {"entries": [*server["entries"], *bot["entries"]]}
         if wanted.raw:
             # the host's own table would refuse it
@@ -168,7 +172,7 @@ class Host:
             self._steps(
                 given=given,
                 server=server["settings"],
-                bot=bot["settings"],
+                bot={**bot["settings"], **plugins["settings"]},
                 plan=plan,
                 bot_plan=bot_plan,
                 switched=switched,
@@ -180,7 +184,7 @@ class Host:
             raise
         gates = {"plan": [plan["action"]], "gates": ["proven"], "keep": 3}
         try:
-            recorded = self._release("recorded", claim=wanted.claim, parts=[server, bot], **gates)
+            recorded = self._release("recorded", claim=wanted.claim, parts=[server, bot, plugins], **gates)
         except FailedError:
             self._release("ended", claim=wanted.claim)
             raise
@@ -196,7 +200,7 @@ class Host:
         self._steps(
             given=given,
             server=settings["server"],
-            bot=settings["bot"],
+            bot={**settings["bot"], **settings["plugins"]},
             plan=plan,
             bot_plan=bot_plan,
             switched=[],
@@ -242,7 +246,7 @@ class Host:
         started = plan["action"] in ("start", "restart")
         self.module(
             "nats_health",
-            url=server["url"],
+            url=server["monitoring_url"],
             version=server["version"],
             config_file=config,
             wait=3,

@@ -66,9 +66,12 @@ def write_record_of_another_version(deployed: Deployment) -> None:
     record(deployed).write_text(sealed.canonical(whole) + "\n")
 
 
-def put_directory_for_pointer(deployed: Deployment) -> None:
-    (records(deployed) / "assets.json").unlink(missing_ok=True)
-    (records(deployed) / "assets.json").mkdir()
+def forget_settings(deployed: Deployment) -> None:
+    """Leave a record as a version may have written it that knew of fewer settings."""
+    body = sealed.read(record(deployed))
+    for name in ("stop", "copies", "environment", "gate_soak"):
+        body["parts"]["server"]["settings"].pop(name, None)
+    sealed.write(record(deployed), body)
 
 
 def garble_pid_file(deployed: Deployment) -> None:
@@ -90,7 +93,7 @@ DAMAGES = (
     put_pipe,
     truncate_record,
     write_record_of_another_version,
-    put_directory_for_pointer,
+    forget_settings,
     garble_pid_file,
     put_directory_for_pid_file,
 )
@@ -146,3 +149,21 @@ def test_streams_that_can_t_be_compared_stop_a_deployment_until_that_is_accepted
     assert said.startswith("exit 0"), said
     assert [path.name for path in known.parent.glob("assets.json.damaged-*/*")] == ["mine"]
     assert deployed.play(given).startswith("exit 0")
+
+
+def test_a_release_that_can_not_be_gone_back_to_is_told_before_the_change(deployed: Deployment) -> None:
+    body, current = sealed.read(record(deployed)), record(deployed).stem
+    body["parts"]["server"]["settings"] |= {"become": "x", "stop": "INT"}
+    sealed.write(record(deployed), body)
+    why = f"release {current} can't be gone back to: it holds what this version of the collection does not take: "
+    given, inventory = {"nats_server_config": {"max_connections": next(NEXT)}}, deployed.directory / "hosts.yml"
+    said = " ".join(deployed.play(given, "--check").split())
+    assert why in said, said
+    assert "A deployment that fails after its first change stays as it is then." in said
+    listed = " ".join(run_playbook("playbooks/rollback.yml", inventory, "-e", "rollback_to=list").split())
+    assert "can''t be gone back to: it holds what this version" in listed, listed
+    refused = " ".join(run_playbook("playbooks/rollback.yml", inventory, "-e", f"rollback_to={current}").split())
+    assert f"rollback_to: {current} can't be gone back to: it holds what" in refused, refused
+    # a deployment that is proven takes its place
+    said = deployed.play(given)
+    assert said.startswith("exit 0"), said

@@ -12,7 +12,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.rosey.nats.plugins.module_utils._deploy import release
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import release, usable
 from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree import spec
 
@@ -76,7 +76,7 @@ class EntriesModule(AnsibleModule):
         self.no_log_values.update(checked._no_log_values)
         if checked.error_messages:
             self.fail_json(
-                msg=f"release: {given['id']} holds what this version of the collection does not take: "
+                msg=f"release: {given['id']} {usable.NOT_TAKEN}: "
                 f"{checked.errors.msg} Use the version that recorded it, or choose another release."
             )
         self.params["entries"] = checked.validated_parameters["entries"]
@@ -114,3 +114,9 @@ def _described(params: Mapping[str, t.Any]) -> Iterator[Mapping[str, t.Any]]:
     yield from params.get("entries") or []
     for part in params.get("parts") or []:
         yield from part["entries"]
+
+
+def warn_of_no_way_back(module: AnsibleModule, known: Mapping[str, t.Any]) -> None:
+    """Warn before a change that can't be taken back. known: as release.observe has it."""
+    if known["no_way_back"]:
+        module.warn(f"{known['no_way_back']}. A deployment that fails after its first change stays as it is then.")

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease, usable
 from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree import spec
 
@@ -54,6 +54,19 @@ class Record:
     plan: tuple[str, ...] = ()
     gates: tuple[str, ...] = ()
     previous: str | None = None
+
+    @property
+    def obstacle(self) -> str:
+        """Why it can't be gone back to; empty where it can."""
+        found = usable.problem(self._plain())
+        return f"it {usable.NOT_TAKEN}: {found}" if found else ""
+
+    def settings(self, releases: Path) -> dict[str, dict[str, t.Any]]:
+        """Give the settings of each part, as applying it needs them. releases: the directory that it is kept in."""
+        return usable.settings(self._plain(), releases)
+
+    def _plain(self) -> dict[str, dict[str, t.Any]]:
+        return {name: {"settings": part.settings, "entries": part.entries} for name, part in self.parts.items()}
 
 
 @dataclass(frozen=True)
@@ -212,6 +225,17 @@ class Store:
             raise sealed.ReleaseError(f"{option}: this host has no {wanted} release; {self._expected(found)}")
         return record
 
+    def select_usable(self, wanted: str, *, option: str = "rollback_to") -> Record:
+        """Give a release as select() does; ReleaseError also where it can't be gone back to."""
+        record = self.select(wanted, option=option)
+        if obstacle := record.obstacle:
+            others = ", ".join(each.id for each in self.listing().records if not each.obstacle)
+            raise sealed.ReleaseError(
+                f"{option}: {record.id} can't be gone back to: {obstacle}. Use the version that recorded it, or "
+                f"{f'choose another release: {others}' if others else 'deploy again'}."
+            )
+        return record
+
     def write(
         self,
         parts: Mapping[str, Part],
@@ -361,7 +385,17 @@ def observe(
         "lease": asdict(looked.holder) if looked.holder else None,
         "sequence": looked.sequence,
         "damaged": [item.name for item in found.damaged] + ([lease.NAME] if looked.damage else []),
+        "no_way_back": _no_way_back(found),
     }
+
+
+def _no_way_back(found: Listing) -> str:
+    """Say why the host could not go back to its current release; empty where it could, or has none."""
+    if found.current is not None:
+        obstacle = found.current.obstacle
+        return f"release {found.current.id} can't be gone back to: {obstacle}" if obstacle else ""
+    names = (_CURRENT, f"{found.pointer}{_SUFFIX}")
+    return "; ".join(f"{each.name} is damaged: {each.reason}" for each in found.damaged if each.name in names)
 
 
 def _holds(current: Record, names: Sequence[str], described: Part) -> bool:

@@ -18,6 +18,7 @@ from ansible_collections.rosey.nats.plugins.doc_fragments import entries as entr
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import entries, lease
 from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
 from ansible_collections.rosey.nats.plugins.modules import nats_release
+from ansible_collections.rosey.nats.tests import recorded
 
 RunModule = Callable[..., dict[str, Any]]
 
@@ -51,11 +52,15 @@ def host(tmp_path: Path, run_module: RunModule) -> Host:
 
 def server(path: Path, content: str, **more: Any) -> dict[str, Any]:
     entry = {"path": str(path), "state": "file", "secret_content": content, **more}
-    return {"name": "server", "settings": {"version": "2.10.7"}, "entries": [entry]}
+    return {"name": "server", "settings": recorded.SERVER, "entries": [entry]}
 
 
 def bot(path: Path, variables: dict[str, str] | str) -> dict[str, Any]:
-    return {"name": "bot", "entries": [{"path": str(path), "state": "variables", "secret_variables": variables}]}
+    return {
+        "name": "bot",
+        "settings": recorded.BOT,
+        "entries": [{"path": str(path), "state": "variables", "secret_variables": variables}],
+    }
 
 
 def test_a_deployment_begins_is_recorded_and_ends(host: Host, tmp_path: Path) -> None:
@@ -84,6 +89,7 @@ def test_a_deployment_begins_is_recorded_and_ends(host: Host, tmp_path: Path) ->
         "gates": ["33 of 34"],
         "parts": ["server"],
         "current": True,
+        "obstacle": "",
     }
     again = host.deploy(part)
     assert (again["changed"], again["release"], again["ended"]) == (False, done["release"], True)
@@ -206,6 +212,30 @@ def test_a_release_of_a_later_version_is_refused(host: Host, run_module: RunModu
     assert not (tmp_path / "c").exists()
 
 
+def test_a_release_that_can_not_be_gone_back_to_is_told_before_a_change(
+    host: Host, run_module: RunModule, tmp_path: Path
+) -> None:
+    part = bot(tmp_path / "secrets.env", {"A": PASSWORD})
+    first, second = (host.deploy(part, server(tmp_path / "c", text))["release"] for text in ("one text", "other text"))
+    path = host.directory / "releases" / f"{second}.json"
+    body = sealed.read(path)
+    del body["parts"]["bot"]["settings"]["servers"]
+    sealed.write(path, body)
+    why = (
+        "it holds what this version of the collection does not take: missing required arguments: servers found in "
+        "bot -> settings"
+    )
+    assert host.info(select="current")["msg"] == (
+        f"rollback_to: {second} can't be gone back to: {why}. Use the version that recorded it, or choose another "
+        f"release: {first}."
+    )
+    assert [each["obstacle"] for each in host.info()["releases"]] == [why, ""]
+    assert host.info(select="previous")["selected"]["settings"]["bot"] == part["settings"]
+    plan = {"home": str(tmp_path), "runtime": "process", "pid_file": str(tmp_path / "pid"), "command": ["/bin/bot"]}
+    planned = run_module("bot_plan", **plan, entries=part["entries"], releases=str(host.directory))
+    assert planned["release"]["no_way_back"] == f"release {second} can't be gone back to: {why}"
+
+
 def test_defaults_of_a_recorded_entry_are_filled_in(host: Host, run_module: RunModule, tmp_path: Path) -> None:
     identity = host.deploy(server(tmp_path / "c", "first text"))["release"]
     path = host.directory / "releases" / f"{identity}.json"
@@ -219,14 +249,14 @@ def test_defaults_of_a_recorded_entry_are_filled_in(host: Host, run_module: RunM
 def test_a_plan_tells_what_is_recorded(host: Host, run_module: RunModule, tmp_path: Path) -> None:
     part = bot(tmp_path / "secrets.env", {"A": PASSWORD})
     plan = {"home": str(tmp_path), "runtime": "process", "pid_file": str(tmp_path / "pid"), "command": ["/bin/bot"]}
-    given = {**plan, "entries": part["entries"]}
+    given = {**plan, "entries": part["entries"], "settings": part["settings"]}
     assert "release" not in run_module("bot_plan", **given)
     assert run_module("bot_plan", **given, releases=str(host.directory))["release"]["current"] is None
     assert not host.directory.exists()
     done = host.deploy(part)
     found = run_module("bot_plan", **given, releases=str(host.directory))["release"]
     known = {"current": done["release"], "recorded": True, "lease": None, "sequence": 1}
-    assert found == {**known, "damaged": [], "drops": []}
+    assert found == {**known, "damaged": [], "drops": [], "no_way_back": ""}
     for other in ({"settings": {"a": 1}}, {"entries": [{**part["entries"][0], "mode": "0600"}]}):
         assert not run_module("bot_plan", **{**given, **other}, releases=str(host.directory))["release"]["recorded"]
 

@@ -470,13 +470,15 @@ def test_what_is_chosen(host: Host) -> None:
 
 def test_an_observation_tells_what_a_deployment_has_to_know(host: Host) -> None:
     directory, part = host.store.directory, server("a")["server"]
-    nothing = {"current": None, "recorded": False, "lease": None, "sequence": 0, "damaged": []}
+    nothing = {"current": None, "recorded": False, "lease": None, "sequence": 0, "damaged": [], "no_way_back": ""}
     assert release.observe(directory, ["server"], part.settings, part.entries) == nothing
     assert not directory.exists()
     first = host.deploy("a")
     held = lease.acquire(directory, CLAIM, seen_sequence=0, seconds=60, may_take_over=False, now=NOW).lease
     found = release.observe(directory, ["server"], part.settings, part.entries)
     assert (found["current"], found["recorded"], found["sequence"]) == (first, True, 1)
+    lacking = f"release {first} can't be gone back to: it holds what this version of the collection does not take: "
+    assert found["no_way_back"].startswith(f"{lacking}missing required arguments: ")
     assert found["lease"] == {
         "run": held.run,
         "controller": CLAIM.controller,
@@ -494,7 +496,7 @@ def test_an_observation_tells_what_a_deployment_has_to_know(host: Host) -> None:
         assert release.observe(directory, [name], settings, entries)["recorded"] is False
     host.path(first).write_text("")
     (directory / lease.NAME).write_text("")
-    damaged = {"lease": None, "sequence": 0, "damaged": [f"{first}.json", "lease.json"]}
+    damaged = {"damaged": [f"{first}.json", "lease.json"], "no_way_back": f"{first}.json is damaged: truncated"}
     assert release.observe(directory, ["server"], part.settings, part.entries) == {**nothing, **damaged}
 
 
