@@ -1225,7 +1225,7 @@ def main() -> None:
     try:
         given = module.params
         changed = _changed_access(given)
-        drops = record_guard.consult(given, access=changed) if given["releases"] else ()
+        drops = record_guard.consult(given, access=changed, files=asset_record.WRITTEN) if given["releases"] else ()
         observation = observe(given, service.run_with(module))
         found = observation.result
         if given["releases"]:

@@ -338,9 +338,11 @@ def begin(given: Mapping[str, t.Any], claim: lease.Claim, check_mode: bool) -> d
         "may_take_over": given["take_over"],
         "now": datetime.now(UTC),
     }
+    release.Store(directory).check_places(asset_record.WRITTEN)
     if check_mode:
         acquired, idle = lease.decide(lease.look(directory), claim, **asked), lease.Idle(waited=False, ended=True)
     else:
+        release.Store(directory).try_out()
         acquired = lease.acquire(directory, claim, **asked)
         idle = lease.wait_idle(directory, given["idle_seconds"])
     if not check_mode and idle.ended:

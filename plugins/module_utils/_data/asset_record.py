@@ -56,6 +56,10 @@ class Proven:
     assets: Assets
 
 
+# what is written as a deployment goes on; what stands in the place of PROVEN is kept beside it
+WRITTEN = (_CHECKPOINT,)
+
+
 class Book:
     """The two files of one host."""
 

@@ -95,13 +95,19 @@ def run_of(given: Mapping[str, t.Any] | None) -> Run:
     )
 
 
-def consult(given: Mapping[str, t.Any], *, no_bot: str = "", access: Sequence[str] = ()) -> tuple[str, ...]:
+def consult(
+    given: Mapping[str, t.Any], *, no_bot: str = "", access: Sequence[str] = (), files: Sequence[str] = ()
+) -> tuple[str, ...]:
     """Ask the releases of this host about the run of a module that plans, and give the parts to be dropped.
 
-    ReleaseError, with all that speaks against it. given: the module's parameters releases, release and run.
+    ReleaseError, with all that speaks against it. given: the module's parameters releases, release and run. files:
+    the names of what else the run writes into that directory.
     """
     directory = Path(given["releases"])
     store = release.Store(directory)
+    if given["run"] is not None:
+        # a way back that happens by itself is not held up by what it has to write
+        store.check_places(files)
     # a release that is damaged lets nobody in
     latest = store.latest()
     applied = store.find(given["release"]["id"]) if given["release"] else latest

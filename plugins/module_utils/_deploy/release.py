@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease, usable
-from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
+from ansible_collections.rosey.nats.plugins.module_utils._host import sealed, system
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree import spec
 
 PARTS = ("server", "bot", "plugins")
@@ -28,6 +28,7 @@ KEEP = 10
 _CURRENT = "current"
 _PREVIOUS = "previous"
 _SUFFIX = ".json"
+_LEAST_ROOM = 2**16
 _ID = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]{6}", re.ASCII)
 _ID_TIME = "%Y%m%dT%H%M%SZ"
 _ID_BYTES = 3
@@ -154,6 +155,20 @@ class Store:
         self.directory = directory
         self._records = directory / "releases"
         self._pointer = directory / _CURRENT
+
+    def check_places(self, files: Sequence[str] = ()) -> None:
+        """Make sure, as far as looking tells, that a deployment can be recorded; ReleaseError. files: others' names."""
+        sealed.check_place(self.directory, is_directory=True)
+        sealed.check_place(self._records, is_directory=True)
+        for name in (_CURRENT, lease.NAME, *files):
+            sealed.check_place(self.directory / name)
+
+    def try_out(self) -> None:
+        """Make sure that a deployment can be recorded, by writing as much as its record may take; ReleaseError."""
+        sealed.prepare(self._records)
+        sizes = [system.size(self._path(release)) for release in self._ids()[:1]]
+        for directory in (self.directory, self._records):
+            sealed.try_out(directory, _LEAST_ROOM + 2 * sum(sizes))
 
     def listing(self) -> Listing:
         """Read all that is there; nothing is written."""

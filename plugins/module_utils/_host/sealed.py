@@ -103,6 +103,40 @@ def put(path: Path, text: str) -> None:
         system.flush(path.parent)
 
 
+def check_place(path: Path, *, is_directory: bool = False) -> None:
+    """Make sure that put() could put a file at the path, or that a directory is or may be there; ReleaseError.
+
+    Only what stands there is looked at, and nothing is changed.
+    """
+    try:
+        status = path.lstat()
+        is_fit = stat.S_ISDIR(path.stat().st_mode) if is_directory else stat.S_ISREG(status.st_mode)
+        if is_fit or (not is_directory and system.may_be_moved(path, status)):
+            return
+    except FileNotFoundError:
+        if not path.is_symlink():
+            return
+    except OSError as error:
+        raise ReleaseError(f"{system.failure(path, 'looking at it', error)} Nothing was touched.") from error
+    wanted = "a directory" if is_directory else "a file, or nothing"
+    raise ReleaseError(
+        f"{path}: something else stands there; expected {wanted}, else what is deployed could not be recorded. Move it "
+        "away and run again. Nothing was touched."
+    )
+
+
+def try_out(directory: Path, size: int) -> None:
+    """Write so many bytes to a new file in a directory, and take it away; ReleaseError where that can't be done."""
+    path = directory / temporary_name()
+    with _explained(directory, f"trying whether {size} bytes can be written there"):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, _PRIVATE_FILE)
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+        finally:
+            os.close(descriptor)
+            path.unlink(missing_ok=True)
+
+
 def temporary_name() -> str:
     """Give a new name for what is being written; a full stop and more may follow it."""
     return _TEMPORARY + secrets.token_hex(4)

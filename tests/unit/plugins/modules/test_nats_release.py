@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -93,6 +95,39 @@ def test_a_deployment_begins_is_recorded_and_ends(host: Host, tmp_path: Path) ->
     }
     again = host.deploy(part)
     assert (again["changed"], again["release"], again["ended"]) == (False, done["release"], True)
+
+
+@pytest.mark.parametrize("name", ["checkpoint.json", "current", "lease.json", "releases"])
+def test_what_can_not_be_written_in_the_end_is_told_in_the_beginning(
+    host: Host, run_module: RunModule, tmp_path: Path, name: str
+) -> None:
+    place = host.directory / name
+    host.directory.mkdir(mode=0o700)
+    if name == "releases":
+        place.touch()
+    else:
+        place.mkdir()
+        (place / "mine").touch()
+    wanted = "a directory" if name == "releases" else "a file, or nothing"
+    said = (
+        f"{place}: something else stands there; expected {wanted}, else what is deployed could not be recorded. Move "
+        "it away and run again. Nothing was touched."
+    )
+    for check_mode in (True, False):
+        assert host.run("begun", check_mode=check_mode)["msg"] == said
+    assert [path.name for path in host.directory.iterdir()] == [name]
+
+
+def test_room_for_the_record_is_looked_for_in_the_beginning(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int, offset: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    refused = host.run("begun")["msg"]
+    assert refused.startswith(f"{host.directory}: trying whether 65536 bytes can be written there failed: No space")
+    assert "Make room and run again." in refused
+    assert host.info()["lease"] is None
+    assert list(host.directory.glob(".rosey-*")) == []
 
 
 def test_a_second_deployment_is_kept_away(host: Host, tmp_path: Path) -> None:
