@@ -33,7 +33,6 @@ from ansible_collections.rosey.nats.plugins.module_utils._watch.health_snapshot 
     Connected,
     Expectation,
     Snapshot,
-    Streams,
 )
 
 
@@ -127,7 +126,9 @@ class Observer:
             return snapshot
         return replace(snapshot, told=bot_health.ask(self.bot), held=self._held(snapshot))
 
-    def _streams(self, snapshot: Snapshot) -> Streams | None:
+    def _streams(
+        self, snapshot: Snapshot
+    ) -> lost_streams.Comparison | lost_streams.NotComparedError | MonitoringError | None:
         if self.record is None or self.expectation.jetstream is False:
             return None
         if isinstance(self.record, lost_streams.NotComparedError):

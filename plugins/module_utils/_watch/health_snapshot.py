@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import typing as t
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -52,7 +51,6 @@ class Connected:
 
 
 # Why there is no comparison, as an error.
-Streams: t.TypeAlias = "lost_streams.Comparison | lost_streams.NotComparedError | MonitoringError"
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ class Snapshot:
     held: Mapping[str, Collection[str]] | MonitoringError | None = None
     bot_service: Service | str | None = None
     no_bot: str = ""
-    streams: Streams | None = None
+    streams: lost_streams.Comparison | lost_streams.NotComparedError | MonitoringError | None = None
     files: server_files.Look | str | None = None
 
     def answer(self, endpoint: str) -> Answer:

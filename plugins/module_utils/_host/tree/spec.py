@@ -41,8 +41,8 @@ class Redact(StrEnum):
     ALL = "all"
 
 
-Redactor: t.TypeAlias = "Callable[[str], str]"
-Redactors: t.TypeAlias = "Mapping[str, Redactor]"
+Redactor = Callable[[str], str]
+Redactors = Mapping[str, Redactor]
 
 
 ENTRY_SPEC: dict[str, dict[str, t.Any]] = {

@@ -276,5 +276,8 @@ def test_the_documentation_is_that_of_the_arguments() -> None:
     documented = yaml.safe_load(entries_fragment.ModuleDocFragment.DOCUMENTATION)["options"]["entries"]["suboptions"]
     for option in documented.values():
         assert option.pop("description")
-    accepted = {name: {key: spec[key] for key in spec if key != "no_log"} for name, spec in spec.ENTRY_SPEC.items()}
+    accepted = {
+        name: {key: value for key, value in option.items() if key != "no_log"}
+        for name, option in spec.ENTRY_SPEC.items()
+    }
     assert documented == accepted
