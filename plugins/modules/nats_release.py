@@ -321,7 +321,7 @@ ended:
 import typing as t
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._data import asset_record, asset_watch
@@ -336,7 +336,7 @@ def begin(given: Mapping[str, t.Any], claim: lease.Claim, check_mode: bool) -> d
         "seen_sequence": given["sequence"],
         "seconds": given["lease_seconds"],
         "may_take_over": given["take_over"],
-        "now": datetime.now(UTC),
+        "now": datetime.now(timezone.utc),
     }
     release.Store(directory).check_places(asset_record.WRITTEN)
     if check_mode:
@@ -381,7 +381,7 @@ def record(given: Mapping[str, t.Any], claim: lease.Claim, check_mode: bool) -> 
             plan=given["plan"],
             gates=given["gates"],
             keep=given["keep"],
-            now=datetime.now(UTC),
+            now=datetime.now(timezone.utc),
             drops=given["drops"],
         )
     return {

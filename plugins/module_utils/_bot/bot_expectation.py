@@ -11,9 +11,9 @@ import re
 import typing as t
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from urllib.parse import unquote, urlsplit
 
+from ansible_collections.rosey.nats.plugins.module_utils._host.python import StrEnum
 from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader
 
 URL = "http://localhost:8000/api/health"

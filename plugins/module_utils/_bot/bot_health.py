@@ -236,7 +236,7 @@ def _harmless(name: str, value: t.Any) -> t.Any:
 
 
 def _shown(value: t.Any) -> str:
-    if isinstance(value, dict | list):
+    if isinstance(value, (dict, list)):
         return http_reader.noun(value)
     return http_reader.excerpt(value if isinstance(value, str) else json.dumps(value)) or '""'
 

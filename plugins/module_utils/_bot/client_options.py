@@ -37,7 +37,7 @@ class Problems:
 
 
 def _is_number(value: t.Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _is_whole(value: t.Any, least: int) -> bool:

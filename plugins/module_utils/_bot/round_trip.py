@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How long a request on the bus takes until it is answered: a program for the bot's own Python, which has nats-py.
 
-That Python gets it as text, so it imports nothing of this collection, nor what a Python before 3.11 lacks. The question
+That Python gets it as text, so it imports nothing of this collection, nor what Python 3.9 lacks. The question
 comes as JSON over stdin, since arguments and environment of a process show its secrets; the result goes to stdout.
 """
 

@@ -12,8 +12,7 @@ import re
 import typing as t
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from enum import StrEnum
+from datetime import datetime, timedelta, timezone
 
 from ansible_collections.rosey.nats.plugins.module_utils._data.assets import (
     LIMITS,
@@ -24,6 +23,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._data.assets import (
     Stream,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding, Severity
+from ansible_collections.rosey.nats.plugins.module_utils._host.python import StrEnum
 from ansible_collections.rosey.nats.plugins.module_utils._server.monitoring import moment
 
 _MOMENT = timedelta(seconds=1)
@@ -168,7 +168,8 @@ def _ages(was: Stream, now: Stream) -> bool:
     if limits is None or limits.max_age <= 0:
         return limits is None
     first = moment(was.first_time) if was.first_time else None
-    return first is None or first + timedelta(microseconds=limits.max_age // 1000) <= datetime.now(UTC) + _MOMENT
+    soon = datetime.now(timezone.utc) + _MOMENT
+    return first is None or first + timedelta(microseconds=limits.max_age // 1000) <= soon
 
 
 def _lets_go(was: Stream, now: Stream) -> bool:

@@ -12,7 +12,7 @@ import typing as t
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._data import assets
@@ -88,7 +88,7 @@ class Book:
             try:
                 self.proven()
             except sealed.DamagedError:
-                sealed.set_aside(self.path, f"{DAMAGED}{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+                sealed.set_aside(self.path, f"{DAMAGED}{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}")
             sealed.write(self.path, body)
 
     def checkpoint(self) -> Checkpoint:
@@ -154,4 +154,4 @@ def _assets(table: Mapping[str, t.Any] | None) -> Assets | None:
 
 def proven_now(found: Assets) -> Proven:
     """Give assets as proven at this moment."""
-    return Proven(lease.timestamp(datetime.now(UTC)), found)
+    return Proven(lease.timestamp(datetime.now(timezone.utc)), found)

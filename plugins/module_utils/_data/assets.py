@@ -12,7 +12,7 @@ import typing as t
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import astuple, dataclass
 
-from ansible_collections.rosey.nats.plugins.module_utils._host import typed
+from ansible_collections.rosey.nats.plugins.module_utils._host import python, typed
 
 # Account, stream; and the consumer where one is meant.
 Key = tuple[str, str]
@@ -207,7 +207,7 @@ def _streams(accounts: Mapping[str, t.Any]) -> Iterator[Stream]:
                 Stream,
                 account,
                 name,
-                **dict(zip(_STREAM, values, strict=True)),
+                **dict(python.rows(_STREAM, values)),
                 limits=typed.make(Limits, *limits) if limits else None,
                 consumers=tuple(typed.make(Consumer, *each) for each in consumers),
             )

@@ -10,7 +10,6 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 from ansible_collections.rosey.nats.plugins.module_utils._data import lost_streams, version_line
 from ansible_collections.rosey.nats.plugins.module_utils._data.asset_changes import Accepted
@@ -42,6 +41,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._data.lost_by_limits im
     smaller_store,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action
+from ansible_collections.rosey.nats.plugins.module_utils._host.python import StrEnum
 from ansible_collections.rosey.nats.plugins.module_utils._server import health, plan
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import reading
 

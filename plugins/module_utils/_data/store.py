@@ -18,7 +18,7 @@ import typing as t
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._data import (
@@ -294,7 +294,7 @@ def foreseen(
     held: Assets | None = None,
 ) -> Copy:
     """Give the copy that make() would make now."""
-    now = datetime.now(UTC)
+    now = datetime.now(timezone.utc)
     return Copy(
         path=copies / f"{from_version}-{now.strftime(_TIME_IN_NAME)}",
         from_version=from_version,
@@ -347,7 +347,7 @@ def bring_back(store: Path, copy: Copy, keys: Iterable[Key]) -> Path | None:
 
     Each stream has a directory of its own (server/jetstream.go), so that the others stay as they are. StoreError.
     """
-    data, now = store / store_tree.DATA, datetime.now(UTC).strftime(_TIME_IN_NAME)
+    data, now = store / store_tree.DATA, datetime.now(timezone.utc).strftime(_TIME_IN_NAME)
     aside = store / f"{store_tree.DATA}-replaced-{now}"
     wanted = [Path(account, "streams", name) for account, name in keys]
     present = [path for path in wanted if (copy.data / path).is_dir()]

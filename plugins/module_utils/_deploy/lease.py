@@ -14,7 +14,7 @@ import typing as t
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import sealed, typed
@@ -250,12 +250,12 @@ def wait_idle(directory: Path, seconds: float) -> Idle:
 
 def timestamp(moment: datetime) -> str:
     """Write a moment: ISO 8601, UTC, to the second."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def moment(text: str) -> datetime:
     """Read what timestamp() wrote; ValueError."""
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
 
 
 def holds(found: Look, claimed: Claim) -> bool:

@@ -13,11 +13,11 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path, PurePath
 
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import release
 from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
+from ansible_collections.rosey.nats.plugins.module_utils._host.python import StrEnum
 
 OPTION = "release_accept"
 BOT_PARTS = ("bot", "plugins")

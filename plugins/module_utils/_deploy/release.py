@@ -15,7 +15,7 @@ import secrets
 import typing as t
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease, usable
@@ -142,7 +142,7 @@ def is_id(text: str) -> bool:
 
 def next_id(now: datetime, taken: Sequence[str]) -> str:
     """Give an id that sorts after all that are taken, whatever the clock does, but for one that nothing can follow."""
-    moment = now.astimezone(UTC).replace(microsecond=0, tzinfo=None)
+    moment = now.astimezone(timezone.utc).replace(microsecond=0, tzinfo=None)
     followed = [time for time in map(_id_time, taken) if time and time < _LAST]
     moment = max([moment, *(time + _SECOND for time in followed)])
     return f"{moment:{_ID_TIME}}-{secrets.token_hex(_ID_BYTES)}"

@@ -15,13 +15,13 @@ import typing as t
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import chain
 from multiprocessing import Pipe
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils._host import system
+from ansible_collections.rosey.nats.plugins.module_utils._host import python, system
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
+from ansible_collections.rosey.nats.plugins.module_utils._host.python import StrEnum
 from ansible_collections.rosey.nats.plugins.module_utils._host.system import Account
 
 Ask = Callable[[Sequence[tuple[str, int]]], list[bool]]
@@ -285,7 +285,7 @@ class _Look:
         for directory, _subdirectories, files in os.walk(top):
             paths = [(directory, os.R_OK | _WRITE), *((f"{directory}/{name}", os.R_OK | os.W_OK) for name in files)]
             answers = self._ask(paths) if self._ask else [False] * len(paths)
-            for (name, access), permitted in zip(paths, answers, strict=True):
+            for (name, access), permitted in python.rows(paths, answers):
                 # a running server removes its files at any time
                 step = None if permitted else self._outcome(Path(name), _step(Path(name)))
                 if step and not self._may(step, access):

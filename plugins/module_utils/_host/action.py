@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
+
+from ansible_collections.rosey.nats.plugins.module_utils._host.python import StrEnum
 
 
 class Action(StrEnum):

@@ -10,7 +10,8 @@ import time
 import typing as t
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from enum import StrEnum
+
+from ansible_collections.rosey.nats.plugins.module_utils._host.python import StrEnum
 
 _SHORTEST_PAUSE = 0.002
 _LONGEST_PAUSE = 0.25

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import PurePosixPath
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import system, unit_file
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
+from ansible_collections.rosey.nats.plugins.module_utils._host.python import StrEnum
 
 
 class Needs(StrEnum):

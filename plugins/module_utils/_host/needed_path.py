@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import posixpath
 from dataclasses import dataclass
-from enum import StrEnum
+
+from ansible_collections.rosey.nats.plugins.module_utils._host.python import StrEnum
 
 # Of these, a device or a process decides who may open what is in them.
 _OF_THE_KERNEL = ("/dev/", "/proc/", "/sys/")

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import system
@@ -52,7 +52,7 @@ class Process:
         booted = next(
             int(line.split()[1]) for line in (PROC / "stat").read_text().splitlines() if line.startswith("btime ")
         )
-        moment = datetime.fromtimestamp(booted + self.started / os.sysconf("SC_CLK_TCK"), UTC)
+        moment = datetime.fromtimestamp(booted + self.started / os.sysconf("SC_CLK_TCK"), timezone.utc)
         return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
     @property

@@ -14,6 +14,8 @@ import typing as t
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ansible_collections.rosey.nats.plugins.module_utils._host import python
+
 try:
     import yaml
 except ImportError:
@@ -118,7 +120,7 @@ class _Document:
             raise _error(content[0], "the file is no mapping", "Its top level has to consist of keys with values")
         self._layout_fault = self._fault_of_layout(content[0], content[1], root)
         parts = _parts(content[1:-1])
-        pairs = zip(parts[::2], parts[1::2], root.value, strict=True)
+        pairs = python.rows(parts[::2], parts[1::2], root.value)
         return [_Item((*key, *value), *nodes) for key, value, nodes in pairs]
 
     def _fault_of_layout(self, start: t.Any, first_key: t.Any, root: t.Any) -> SpliceError | None:

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
+import dataclasses
 import functools
-import types
+import sys
 import typing as t
 
 Made = t.TypeVar("Made")
@@ -25,11 +28,20 @@ def make(kind: type[Made], *values: t.Any, **named: t.Any) -> Made:
 
 @functools.cache
 def _fields(kind: t.Any) -> dict[str, tuple[type, ...]]:
-    return {name: _types(wanted) for name, wanted in t.get_type_hints(kind).items()}
+    names = {**vars(builtins), **vars(sys.modules[kind.__module__])}
+    return {
+        field.name: tuple(_types(ast.parse(str(field.type), mode="eval").body, names))
+        for field in dataclasses.fields(kind)
+    }
 
 
-def _types(wanted: t.Any) -> tuple[type, ...]:
-    """Give the types that a hint allows; of a container, only that it is one."""
-    if isinstance(wanted, types.UnionType):
-        return tuple(each for one in t.get_args(wanted) for each in _types(one))
-    return (t.get_origin(wanted) or wanted,)
+def _types(hint: ast.expr, names: t.Mapping[str, t.Any]) -> t.Iterator[type]:
+    """Give the types that a hint allows; of a container, only that it is one. Before 3.10 no Python evaluates A | B."""
+    if isinstance(hint, ast.BinOp):
+        yield from _types(hint.left, names)
+        yield from _types(hint.right, names)
+    elif isinstance(hint, ast.Subscript):
+        yield from _types(hint.value, names)
+    else:
+        found = names[hint.id] if isinstance(hint, ast.Name) else ast.literal_eval(hint)
+        yield type(None) if found is None else t.get_origin(found) or found

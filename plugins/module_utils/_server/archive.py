@@ -22,7 +22,6 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import sealed, system
@@ -33,6 +32,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._host.architecture impo
     built_for_header,
     why_not_executed,
 )
+from ansible_collections.rosey.nats.plugins.module_utils._host.python import StrEnum
 from ansible_collections.rosey.nats.plugins.module_utils._server import programs
 from ansible_collections.rosey.nats.plugins.module_utils._server.programs import ArchiveError, Program
 
@@ -95,8 +95,11 @@ class Link:
 
 def sha256(path: Path) -> str:
     """Give the SHA-256 of a file as 64 hexadecimal digits; OSError when it can't be read."""
+    digest = hashlib.sha256()
     with system.opened(path) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        while piece := stream.read(_CHUNK):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def verify(archive: Path, checksum: str) -> None:

@@ -62,6 +62,6 @@ def _limit(name: str, config: Mapping[str, t.Any], default: int) -> float:
     option, value = reading.find((name,)), config.get(name)
     number = default if option is None or value is None else reading.effective(option, value)
     # a reference to the server's environment is known to nobody; 0 and less are no limit
-    if isinstance(number, bool) or not isinstance(number, int | float):
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
         return _UNLIMITED
     return float(number) if number > 0 else _UNLIMITED

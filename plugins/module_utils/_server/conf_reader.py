@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import datetime
-import itertools
 import math
 import posixpath
 import re
@@ -136,26 +135,28 @@ class Reader:
         return hidden
 
     def _take(self, item: Item) -> None:
-        match item.kind:
-            case Kind.KEY:
-                if item.text in (VARIABLE, INCLUDE):
-                    raise ConfError(item.line, f"the key {item.text} stands for something else in the mapping")
-                self._keys.append(item.text)
-            case Kind.MAP_START:
-                self._enter({}, item)
-            case Kind.ARRAY_START:
-                self._enter([], item)
-            case Kind.MAP_END | Kind.ARRAY_END:
-                self._opened_at.pop()
-                self._set(_Setting(self._open.pop(), item.line))
-            case Kind.INCLUDE:
-                self._take_include(item)
-            case _:
-                setting = self._variable(item) if item.kind is Kind.VARIABLE else _Setting(_scalar(item), item.line)
-                path = (*self._opened_at, self._place())
-                names_variable = item.kind is Kind.VARIABLE and bool(conf_lexer.VARIABLE_NAME.fullmatch(item.text))
-                self._scalars.append(_Scalar(path, item.start, item.end, setting, names_variable))
-                self._set(setting)
+        if item.kind is Kind.KEY:
+            if item.text in (VARIABLE, INCLUDE):
+                raise ConfError(item.line, f"the key {item.text} stands for something else in the mapping")
+            self._keys.append(item.text)
+        elif item.kind is Kind.MAP_START:
+            self._enter({}, item)
+        elif item.kind is Kind.ARRAY_START:
+            self._enter([], item)
+        elif item.kind in (Kind.MAP_END, Kind.ARRAY_END):
+            self._opened_at.pop()
+            self._set(_Setting(self._open.pop(), item.line))
+        elif item.kind is Kind.INCLUDE:
+            self._take_include(item)
+        else:
+            self._take_scalar(item)
+
+    def _take_scalar(self, item: Item) -> None:
+        setting = self._variable(item) if item.kind is Kind.VARIABLE else _Setting(_scalar(item), item.line)
+        path = (*self._opened_at, self._place())
+        names_variable = item.kind is Kind.VARIABLE and bool(conf_lexer.VARIABLE_NAME.fullmatch(item.text))
+        self._scalars.append(_Scalar(path, item.start, item.end, setting, names_variable))
+        self._set(setting)
 
     def _enter(self, container: dict[str, _Setting] | list[_Setting], item: Item) -> None:
         if len(self._open) > DEEPEST:
@@ -231,28 +232,43 @@ class Reader:
 
 
 def _scalar(item: Item) -> t.Any:
-    text = item.text
-    match item.kind:
-        case Kind.BOOLEAN:
-            return conf_lexer.BOOLEANS[text.lower()]
-        case Kind.INTEGER:
-            try:
-                return units.size(text, quoted=False)
-            except units.UnitError as error:
-                raise ConfError(item.line, f"a number {error}") from error
-        case Kind.FLOAT:
-            number = float(text)
-            if math.isinf(number) or not text.isascii():
-                raise ConfError(item.line, "a number with a decimal point is out of range")
-            return number
-        case Kind.DATETIME:
-            if not text.isascii():
-                raise ConfError(item.line, "a date has to be written in ASCII digits")
-            try:
-                return datetime.datetime.strptime(text, DATETIME).replace(tzinfo=datetime.UTC)
-            except ValueError as error:
-                raise ConfError(item.line, "there is no such date") from error
-    return text
+    read = _SCALARS.get(item.kind)
+    return read(item) if read else item.text
+
+
+def _boolean(item: Item) -> bool:
+    return conf_lexer.BOOLEANS[item.text.lower()]
+
+
+def _integer(item: Item) -> int:
+    try:
+        return units.size(item.text, quoted=False)
+    except units.UnitError as error:
+        raise ConfError(item.line, f"a number {error}") from error
+
+
+def _float(item: Item) -> float:
+    number = float(item.text)
+    if math.isinf(number) or not item.text.isascii():
+        raise ConfError(item.line, "a number with a decimal point is out of range")
+    return number
+
+
+def _date(item: Item) -> datetime.datetime:
+    if not item.text.isascii():
+        raise ConfError(item.line, "a date has to be written in ASCII digits")
+    try:
+        return datetime.datetime.strptime(item.text, DATETIME).replace(tzinfo=datetime.timezone.utc)
+    except ValueError as error:
+        raise ConfError(item.line, "there is no such date") from error
+
+
+_SCALARS: t.Mapping[Kind, Callable[[Item], t.Any]] = {
+    Kind.BOOLEAN: _boolean,
+    Kind.INTEGER: _integer,
+    Kind.FLOAT: _float,
+    Kind.DATETIME: _date,
+}
 
 
 def plain(value: t.Any, path: Path, line: int = 1) -> t.Any:
@@ -281,7 +297,7 @@ def plain(value: t.Any, path: Path, line: int = 1) -> t.Any:
 def _included(setting: _Setting) -> str | list[str]:
     """Give the files that are included at one place; a mapping has no way to say two."""
     files: list[_Included] = setting.value
-    for one, next_one in itertools.pairwise(files):
+    for one, next_one in zip(files, files[1:]):
         if one.settings != next_one.settings:
             reason = "a file is included after a setting that stands behind another include, and the last of them wins"
             raise ConfError(next_one.line, f"{reason}: put the includes together")
@@ -301,7 +317,7 @@ def describe(value: t.Any) -> str:
     """Say what a value is that the language has no form for."""
     if value is None:
         return "null; leave the option out"
-    if isinstance(value, int | float):
+    if isinstance(value, (int, float)):
         return "a number of this size"
     return "this name of a variable" if isinstance(value, Mapping) else f"a value of type {type(value).__name__}"
 

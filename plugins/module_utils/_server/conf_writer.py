@@ -10,7 +10,7 @@ import decimal
 import math
 import re
 import typing as t
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from ansible_collections.rosey.nats.plugins.module_utils._server import conf_lexer, conf_reader
 from ansible_collections.rosey.nats.plugins.module_utils._server.conf_lexer import ConfError
@@ -36,7 +36,7 @@ def setting_lines(key: t.Any, value: t.Any, path: Path) -> Iterator[str]:
     if not isinstance(key, str):
         raise ConfError(None, f"{conf_reader.dotted((*path, key))}: the name of an option has to be text")
     if key == INCLUDE:
-        for file in value if isinstance(value, list | tuple) else [value]:
+        for file in value if isinstance(value, (list, tuple)) else [value]:
             yield f"include {_delimited(file, (*path, key))}"
         return
     first, *rest = _value_lines(value, (*path, key))
@@ -58,7 +58,7 @@ def _value_lines(value: t.Any, path: Path) -> list[str]:
     if _is_block(value):
         inner = [line for key, entry in value.items() for line in setting_lines(key, entry, path)]
         return _enclosed("{", inner, "}")
-    if isinstance(value, list | tuple):
+    if isinstance(value, (list, tuple)):
         inner = [line for index, entry in enumerate(value) for line in _value_lines(entry, (*path, index))]
         return _enclosed("[", inner, "]")
     return [_scalar_text(value, path)]
@@ -71,25 +71,53 @@ def _enclosed(opening: str, inner: list[str], closing: str) -> list[str]:
 
 
 def _scalar_text(value: t.Any, path: Path) -> str:
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case int() if int(value) in conf_reader.INT64:  # a subclass of int would be sought one by one
-            return str(int(value))
-        case float() if math.isfinite(value):
-            digits = format(decimal.Decimal(repr(float(value))), "f")
-            return digits if "." in digits else f"{digits}.0"
-        case datetime.datetime() if value.microsecond == 0:
-            utc = value.astimezone(datetime.UTC) if value.tzinfo else value
-            return utc.strftime(conf_reader.DATETIME).rjust(len("2006-01-02T15:04:05Z"), "0")
-        case str():
-            return _text(str(value), path)
-        case Mapping() if isinstance(name := value[VARIABLE], str) and _is_readable_variable(name):
-            return f"${name}"
-    raise ConfError(
-        None,
-        f"{conf_reader.dotted(path)}: the configuration language has no way to write {conf_reader.describe(value)}",
-    )
+    if isinstance(value, str):
+        return _text(str(value), path)
+    written = next((write(value) for kind, write in _WRITERS if isinstance(value, kind)), None)
+    if written is None:
+        raise ConfError(
+            None,
+            f"{conf_reader.dotted(path)}: the configuration language has no way to write {conf_reader.describe(value)}",
+        )
+    return written
+
+
+def _boolean_text(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _integer_text(value: int) -> str | None:
+    number = int(value)  # a subclass of int would be sought one by one
+    return str(number) if number in conf_reader.INT64 else None
+
+
+def _float_text(value: float) -> str | None:
+    if not math.isfinite(value):
+        return None
+    digits = format(decimal.Decimal(repr(float(value))), "f")
+    return digits if "." in digits else f"{digits}.0"
+
+
+def _date_text(value: datetime.datetime) -> str | None:
+    if value.microsecond:
+        return None
+    utc = value.astimezone(datetime.timezone.utc) if value.tzinfo else value
+    return utc.strftime(conf_reader.DATETIME).rjust(len("2006-01-02T15:04:05Z"), "0")
+
+
+def _variable_text(value: Mapping[str, t.Any]) -> str | None:
+    name = value[VARIABLE]
+    return f"${name}" if isinstance(name, str) and _is_readable_variable(name) else None
+
+
+# What is no text, by its type, the first that fits; None where a value of the type can't be written.
+_WRITERS: tuple[tuple[type, Callable[[t.Any], str | None]], ...] = (
+    (bool, _boolean_text),
+    (int, _integer_text),
+    (float, _float_text),
+    (datetime.datetime, _date_text),
+    (Mapping, _variable_text),
+)
 
 
 def _text(value: str, path: Path) -> str:

@@ -119,11 +119,11 @@ def check_field(url: str, answer: Answer, name: str, kind: tuple[type, ...], pat
         answer[name] = []
     value: t.Any = answer[name]
     if not isinstance(value, kind) or isinstance(value, bool):
-        shown = "" if isinstance(value, dict | list) else f", {http_reader.excerpt(json.dumps(value))}"
+        shown = "" if isinstance(value, (dict, list)) else f", {http_reader.excerpt(json.dumps(value))}"
         raise MonitoringError(
             url,
             f"{path} is {http_reader.noun(value)}{shown}; expected {http_reader.NOUNS[kind]}; "
             "this does not seem to be nats-server",
         )
-    if isinstance(value, int | float) and not -http_reader.BEYOND_ALL_NUMBERS < value < http_reader.BEYOND_ALL_NUMBERS:
+    if isinstance(value, (int, float)) and not -http_reader.BEYOND_ALL_NUMBERS < value < http_reader.BEYOND_ALL_NUMBERS:
         raise MonitoringError(url, f"{path} is out of range; expected a number of 64 bits")

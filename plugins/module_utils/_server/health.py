@@ -13,7 +13,7 @@ import stat
 import typing as t
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import system
@@ -293,12 +293,12 @@ def _utc_timestamps(setting: Setting, snapshot: Snapshot, _expectation: Expectat
     """Where local time is UTC, nothing tells the two apart."""
     log = t.cast("Log", snapshot.log)
     try:
-        written = datetime.strptime(log.started, _CLOCK_FORMAT).replace(tzinfo=UTC)
+        written = datetime.strptime(log.started, _CLOCK_FORMAT).replace(tzinfo=timezone.utc)
     except ValueError:
         return health_model.UNKNOWN  # there is none, or it is no time
     if not log.whole:
         return health_model.UNKNOWN
-    is_utc = abs(written - _time(snapshot.varz["start"])) < _SAME_TIME
+    is_utc = abs(written - units.moment(snapshot.varz["start"])) < _SAME_TIME
     if is_utc and not setting[2]:
         return health_model.UNKNOWN
     return Seen(is_utc == setting[2], f"the time {log.started} in the log for {snapshot.varz['start']}")
@@ -316,7 +316,7 @@ def _reload_findings(snapshot: Snapshot, expectation: Expectation, *, refuted: b
     """Tell of a reload that did not happen, or that explains why something is not as meant."""
     loaded = snapshot.varz["config_load_time"]
     rejection = snapshot.log.rejection if snapshot.log else ""
-    is_late = expectation.since and _time(loaded) <= _time(expectation.since.config_load_time)
+    is_late = expectation.since and units.moment(loaded) <= units.moment(expectation.since.config_load_time)
     is_refused = snapshot.log is not None and snapshot.log.is_rejected_since_mark
     if not is_late and not is_refused and not (refuted and rejection):
         return
@@ -325,10 +325,6 @@ def _reload_findings(snapshot: Snapshot, expectation: Expectation, *, refuted: b
     )
     found = f"the one loaded at {loaded}" + (f", the server refused the new one: {rejection}" if rejection else "")
     yield Finding("reload", wanted, found, "restart the server where it can't reload this change, else reload it")
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text)
 
 
 def _conditions(snapshot: Snapshot, expectation: Expectation) -> Iterator[Finding]:

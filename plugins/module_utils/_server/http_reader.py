@@ -312,6 +312,7 @@ _EXPLANATIONS: Iterable[tuple[type[BaseException], Explanation]] = (
     (http.client.BadStatusLine, _explain_status_line),
     (http.client.IncompleteRead, _plainly("the connection was closed after half an answer")),
     (TimeoutError, _NO_WHOLE_ANSWER),
+    (socket.timeout, _NO_WHOLE_ANSWER),  # another one before Python 3.10
     (http.client.HTTPException, _plainly("what answers there does not speak HTTP: {reason}")),
     (ConnectionError, _plainly("the connection was closed: {reason}", "{start}")),
     (OSError, _plainly("{reason}")),

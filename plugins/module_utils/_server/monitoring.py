@@ -15,7 +15,7 @@ import typing as t
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import endpoints, http_reader
+from ansible_collections.rosey.nats.plugins.module_utils._server import endpoints, http_reader, units
 from ansible_collections.rosey.nats.plugins.module_utils._server.endpoints import ENDPOINTS
 from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import Answer, MonitoringError, Reader
 
@@ -101,15 +101,14 @@ class Monitor(Reader):
 
         details: with the subscriptions, streams, consumers and accounts behind the numbers. Lists are complete.
         """
-        match endpoint:
-            case "varz":
-                return self.varz()
-            case "healthz":
-                return self.healthz()
-            case "connz":
-                return self._connections(details=details)
-            case "accountz" if details:
-                return self._accounts()
+        if endpoint == "varz":
+            return self.varz()
+        if endpoint == "healthz":
+            return self.healthz()
+        if endpoint == "connz":
+            return self._connections(details=details)
+        if endpoint == "accountz" and details:
+            return self._accounts()
         answer = self._ask(endpoint, ENDPOINTS[endpoint].details if details else {})
         if endpoint == "subsz" and details:
             answer.setdefault("subscriptions_list", [])  # where there are none, the server answers without details
@@ -250,10 +249,9 @@ LOG_LINE = "Healthcheck: js-enabled deprecated"
 def moment(text: str) -> datetime | None:
     """Read a point in time as the server writes it; None where the text is none."""
     try:
-        found = datetime.fromisoformat(text)
+        return units.moment(text)
     except ValueError:
         return None
-    return found if found.tzinfo else None
 
 
 def routed_servers(routez: Answer) -> dict[str, str]:

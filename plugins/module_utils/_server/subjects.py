@@ -74,9 +74,7 @@ def covers(wide: str, narrow: str) -> bool:
             return False
     elif len(given) <= len(head):
         return False
-    return all(
-        one == other or (one == WILDCARD and other != FULL_WILDCARD) for one, other in zip(head, given, strict=False)
-    )
+    return all(one == other or (one == WILDCARD and other != FULL_WILDCARD) for one, other in zip(head, given))
 
 
 def overlaps(one: str, other: str) -> bool:

@@ -1,7 +1,7 @@
 # Copyright (c) Rosey-Robot Team
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sizes and durations as nats-server 2.10.7 reads them.
+"""Sizes and durations as nats-server 2.10.7 reads them, and moments as it writes them.
 
 A size means two things: unquoted it is a number of the configuration language (``2G`` is 2,000,000,000, ``2GB`` is
 binary), quoted it is a storage size of JetStream (``"2G"`` is binary, ``"2GB"`` is an error). A duration is text in
@@ -11,6 +11,7 @@ the form of Go's ``time.ParseDuration`` and has to be quoted: unquoted, ``2m`` i
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from fractions import Fraction
 
 # conf/parse.go, processItem, itemInteger: one letter is decimal, a letter with b, i or ib is binary.
@@ -148,3 +149,16 @@ def _duration_remedy(text: str) -> str:
     if re.search(r"[0-9](d|day|days|w)\b", text, re.IGNORECASE):
         return "write days as hours, such as 24h"
     return "use the units h, m, s, ms, us and ns"
+
+
+_MOMENT = re.compile(r"(?P<seconds>[0-9-]{10}[T ][0-9:]{8})(?:\.(?P<fraction>[0-9]{1,9}))?(?P<zone>Z|[+-][0-9:]{5})")
+
+
+def moment(text: str) -> datetime:
+    """Read a point in time as the server writes it, Go's time.RFC3339Nano, to the microsecond; ValueError."""
+    match = _MOMENT.fullmatch(text)
+    if not match:
+        raise ValueError(f"{text!r} is no time with a zone")
+    # what fromisoformat() reads before Python 3.11
+    zone = match["zone"].replace("Z", "+00:00")
+    return datetime.fromisoformat(f"{match['seconds']}.{(match['fraction'] or '')[:6]:0<6}{zone}")

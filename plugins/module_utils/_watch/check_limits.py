@@ -9,9 +9,9 @@ import math
 import typing as t
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding
+from ansible_collections.rosey.nats.plugins.module_utils._host.python import StrEnum
 
 
 class Status(StrEnum):

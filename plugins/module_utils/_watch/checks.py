@@ -158,16 +158,27 @@ _LONGEST_INFO = 1 << 16
 
 def connect(url: str, timeout: float) -> Connected | str:
     """Connect as a client does, until the server has presented itself; else say why not. It logs in as nobody."""
-    address = (urlsplit(url).hostname, bot_expectation.place(url).port)
     started = time.monotonic()
+    # localhost may have two addresses, and not the same may be wrong with each
+    causes: dict[str, None] = {}
     try:
-        with socket.create_connection(address, timeout=timeout, all_errors=True) as connection:
-            said = connection.makefile("rb").readline(_LONGEST_INFO)
-    except (OSError, UnicodeError, ExceptionGroup) as error:  # no name in IDNA is a UnicodeError
-        # localhost may have two addresses, and not the same may be wrong with each
-        errors = error.exceptions if isinstance(error, ExceptionGroup) else (error,)
-        causes = {str(getattr(each, "strerror", None) or each): None for each in errors}
-        return http_reader.excerpt("; ".join(causes))
+        host, port = urlsplit(url).hostname, bot_expectation.place(url).port
+        for family, kind, protocol, _name, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            try:
+                with socket.socket(family, kind, protocol) as connection:
+                    connection.settimeout(timeout)
+                    connection.connect(address)
+                    return _presented(connection, started)
+            except OSError as error:
+                causes[str(error.strerror or error)] = None
+    except (OSError, UnicodeError) as error:  # no name in IDNA is a UnicodeError
+        causes[str(getattr(error, "strerror", None) or error)] = None
+    return http_reader.excerpt("; ".join(causes))
+
+
+def _presented(connection: socket.socket, started: float) -> Connected | str:
+    """Read what the server says first; OSError."""
+    said = connection.makefile("rb").readline(_LONGEST_INFO)
     seconds = time.monotonic() - started
     line = said.decode("utf-8", "replace")
     info = greeting.read(line)

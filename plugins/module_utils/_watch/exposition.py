@@ -9,7 +9,8 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
+
+from ansible_collections.rosey.nats.plugins.module_utils._host.python import StrEnum
 
 _METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 # Prometheus keeps names that begin with two underscores to itself.

@@ -18,7 +18,6 @@ import typing as t
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 
 from ansible.module_utils.basic import missing_required_lib
@@ -28,6 +27,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import (
     splice,
     system,
 )
+from ansible_collections.rosey.nats.plugins.module_utils._host.python import StrEnum
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree import manifest, spec
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree.spec import Entry, Redactors, State, StateError
 
@@ -390,19 +390,17 @@ class _Comparison:
 def _with_whole_content(entry: Entry, before: bytes) -> Entry:
     """Give an entry with the content of the whole file, of which it may describe a part."""
     try:
-        match entry.state:
-            case State.SECTION if not splice.HAS_YAML:
+        if entry.state is State.SECTION:
+            if not splice.HAS_YAML:
                 raise StateError(
                     f"{entry.path}: {missing_required_lib('PyYAML')} Debian has it as {system.PACKAGES['yaml']}."
                 )
-            case State.SECTION if entry.content:
-                content = splice.put(before, entry.key, entry.content)
-            case State.SECTION:
-                content = splice.cut(before, entry.key)
-            case State.VARIABLES:
-                content = environment_file.put(before, entry.variables)
-            case _:
-                return entry
+            key, wanted = entry.key, entry.content
+            content = splice.put(before, key, wanted) if wanted else splice.cut(before, key)
+        elif entry.state is State.VARIABLES:
+            content = environment_file.put(before, entry.variables)
+        else:
+            return entry
     except (splice.SpliceError, environment_file.EnvironmentFileError) as error:
         raise StateError(f"{entry.path}: {error}") from None
     return dataclasses.replace(entry, content=content)
@@ -415,7 +413,7 @@ def _turn(entry: Entry) -> tuple[bool, int, int]:
 
 def _clock(moment: int) -> str:
     """Write a moment, given in nanoseconds."""
-    return datetime.datetime.fromtimestamp(moment / 1e9, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.datetime.fromtimestamp(moment / 1e9, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _noun(status: os.stat_result) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import (
     environment_file,
+    python,
     redaction,
     splice,
 )
@@ -112,7 +113,7 @@ def without_secrets(said: str, entry: Entry) -> str:
         for at in itertools.chain.from_iterable(found):
             cover[at] = True
     pieces = []
-    for covered, run in itertools.groupby(zip(cover, said, strict=True), key=operator.itemgetter(0)):
+    for covered, run in itertools.groupby(python.rows(cover, said), key=operator.itemgetter(0)):
         pieces.append(redaction.HIDDEN if covered else "".join(character for _covered, character in run))
     return "".join(pieces)
 

@@ -13,12 +13,12 @@ import shlex
 import typing as t
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import (
     environment_file,
 )
+from ansible_collections.rosey.nats.plugins.module_utils._host.python import StrEnum
 
 
 class State(StrEnum):

@@ -6,15 +6,16 @@
 from __future__ import annotations
 
 import json
+import typing as t
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum, auto
-from typing import Any, TypeAlias
+from enum import auto
 
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need
+from ansible_collections.rosey.nats.plugins.module_utils._host.python import StrEnum
 
-Path: TypeAlias = "tuple[str | int, ...]"
-Config = Mapping[str, Any]
+Path: t.TypeAlias = "tuple[str | int, ...]"
+Config = Mapping[str, t.Any]
 
 VARIABLE = "$variable"
 INCLUDE = "$include"
@@ -259,22 +260,22 @@ SECOND = 1_000_000_000
 _LONGEST_VALUE = 60
 
 
-def is_reference(value: Any) -> bool:
+def is_reference(value: t.Any) -> bool:
     """Tell whether a value is the name of a variable, of the server's environment or of its configuration."""
     return isinstance(value, Mapping) and len(value) == 1 and isinstance(value.get(VARIABLE), str)
 
 
-def refers(value: Any) -> bool:
+def refers(value: t.Any) -> bool:
     """Tell whether a value is a reference, or a list that holds one."""
     return is_reference(value) or (is_list(value) and any(map(is_reference, value)))
 
 
-def is_block(value: Any) -> bool:
+def is_block(value: t.Any) -> bool:
     """Tell whether a value is a block; a reference is none."""
     return isinstance(value, Mapping) and not is_reference(value)
 
 
-def is_list(value: Any) -> bool:
+def is_list(value: t.Any) -> bool:
     """Tell whether a value is a list."""
     return isinstance(value, (list, tuple))
 
@@ -285,12 +286,12 @@ def joined(words: Iterable[str], conjunction: str) -> str:
     return f"{', '.join(most)} {conjunction} {last}" if most else last
 
 
-def is_container(value: Any) -> bool:
+def is_container(value: t.Any) -> bool:
     """Tell whether a value holds others."""
     return isinstance(value, Mapping) or is_list(value)
 
 
-def display(value: Any) -> str:
+def display(value: t.Any) -> str:
     """Give a value as a text that fits in a message; nothing of what holds others."""
     if is_container(value):
         return ""
@@ -303,6 +304,6 @@ def dotted(path: Path) -> str:
     return ".".join(str(part) if part != "" else '""' for part in path)
 
 
-def start_problem(path: Path, value: Any, fault: str, wanted: str, remedy: str) -> Problem:
+def start_problem(path: Path, value: t.Any, fault: str, wanted: str, remedy: str) -> Problem:
     """Give a problem at which the server ends as it starts."""
     return Problem(dotted(path), "" if value is None else display(value), fault, wanted, remedy, Stage.START)

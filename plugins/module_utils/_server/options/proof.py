@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.rosey.nats.plugins.module_utils._host import python
 from ansible_collections.rosey.nats.plugins.module_utils._server import units
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import faults, model, reading, table
 from ansible_collections.rosey.nats.plugins.module_utils._server.options.model import Evidence, Kind, Option, Unit
@@ -18,18 +19,8 @@ from ansible_collections.rosey.nats.plugins.module_utils._server.options.model i
 def expected(option: Option, value: Any) -> Any:
     """Give what shown() reads from /varz when the server runs with this value; only where evidence() says VARZ."""
     meaning = reading.effective(option, value)
-    match option.unit:
-        case Unit.PRESENCE:
-            return True
-        case Unit.ALWAYS:
-            return (None, True) if meaning == "always" else (meaning, False)
-        case Unit.URL_HOSTS:
-            return sorted(_host(url) for url in meaning)
-        case Unit.REMOTE_HOSTS:
-            return sorted(_with_port(_host(url)) for url in meaning)
-        case Unit.STORE_DIR:
-            return posixpath.join(posixpath.normpath(meaning), "jetstream")
-    return meaning
+    form = _EXPECTED.get(option.unit)
+    return form(meaning) if form else meaning
 
 
 def _host(url: str) -> str:
@@ -46,24 +37,49 @@ def _with_port(host: str) -> str:
     return host if re.search(r":[0-9]+$", host) else f"{host.rstrip(':')}:7422"
 
 
+# Where /varz shows a value in another form than it is written in.
+_EXPECTED: Mapping[Unit | None, Callable[[Any], Any]] = {
+    Unit.PRESENCE: lambda _meaning: True,
+    Unit.ALWAYS: lambda meaning: (None, True) if meaning == "always" else (meaning, False),
+    Unit.URL_HOSTS: lambda meaning: sorted(_host(url) for url in meaning),
+    Unit.REMOTE_HOSTS: lambda meaning: sorted(_with_port(_host(url)) for url in meaning),
+    Unit.STORE_DIR: lambda meaning: posixpath.join(posixpath.normpath(meaning), "jetstream"),
+}
+
+
 def shown(option: Option, varz: Mapping[str, Any]) -> Any:
     """Give what an answer of /varz shows for the option, in the form of expected().
 
     /varz leaves out what is false, zero or empty, so a missing field is read as that.
     """
     found = [_field(varz, name.split(".")) for name in option.varz.split("+")]
-    match option.unit:
-        case Unit.ADDRESS:
-            return tuple(found)
-        case Unit.ALWAYS:
-            return found[0], bool(found[1])
-        case Unit.PRESENCE | Unit.ENABLED:
-            return bool(found[0])
-        case Unit.WORDS | Unit.TAGS | Unit.URL_HOSTS | Unit.REMOTE_HOSTS:
-            return sorted(found[0] or [])
+    form = _SHOWN.get(option.unit)
+    if form:
+        return form(found)
     if found[0] is not None:
         return found[0]
     return {Kind.BOOLEAN: False, Kind.TEXT: ""}.get(option.kind or Kind.TEXT, 0)
+
+
+def _words(found: Sequence[Any]) -> list[Any]:
+    return sorted(found[0] or [])
+
+
+def _is_there(found: Sequence[Any]) -> bool:
+    return bool(found[0])
+
+
+# How the fields of /varz are read into the form of expected().
+_SHOWN: Mapping[Unit | None, Callable[[Sequence[Any]], Any]] = {
+    Unit.ADDRESS: tuple,
+    Unit.ALWAYS: lambda found: (found[0], bool(found[1])),
+    Unit.PRESENCE: _is_there,
+    Unit.ENABLED: _is_there,
+    Unit.WORDS: _words,
+    Unit.TAGS: _words,
+    Unit.URL_HOSTS: _words,
+    Unit.REMOTE_HOSTS: _words,
+}
 
 
 def _field(answer: Any, names: Sequence[str]) -> Any:
@@ -80,7 +96,7 @@ def _field(answer: Any, names: Sequence[str]) -> Any:
 def agrees(meant: Any, found: Any) -> bool:
     """Tell whether what shown() read is what expected() wants; None in a pair stands for anything."""
     if isinstance(meant, tuple) and isinstance(found, tuple):
-        return all(part is None or part == other for part, other in zip(meant, found, strict=True))
+        return all(part is None or part == other for part, other in python.rows(meant, found))
     return bool(meant == found)
 
 

@@ -15,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._bot import round_trip, round_trips
-from ansible_collections.rosey.nats.plugins.module_utils._host import process
+from ansible_collections.rosey.nats.plugins.module_utils._host import process, python
 from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader, monitoring
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import reading
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import (
@@ -129,8 +129,8 @@ def look(
         ]
         samples = sample(pids, trips)
         seconds = time.monotonic() - begun
-    waited = [max(0.0, waited_for(pid) - earlier) for pid, earlier in zip(pids, before[0], strict=True)]
-    loads = [Load(pid, each, *sample) for pid, each, sample in zip(pids, waited, samples, strict=True)]
+    waited = [max(0.0, waited_for(pid) - earlier) for pid, earlier in python.rows(pids, before[0])]
+    loads = [Load(pid, each, *sample) for pid, each, sample in python.rows(pids, waited, samples)]
     return Evidence(
         limit=probe.trip.limit,
         bot_name=bot.described.client_name,
@@ -165,7 +165,7 @@ def sample(pids: t.Sequence[int], until: t.Sequence[Future[t.Any]]) -> list[tupl
     """Give, for each process, the parts of the time that it was stopped, and that it waited for a disk."""
     taken: list[list[tuple[bool, bool]]] = [[] for _pid in pids]
     while True:
-        for pid, found in zip(pids, taken, strict=True):
+        for pid, found in python.rows(pids, taken):
             states = _states(pid)
             if states:
                 found.append((process.STOPPED.issuperset(states), "D" in states))
@@ -217,7 +217,7 @@ def _host_times() -> tuple[float | None, list[int]]:
 def host_between(before: tuple[float | None, list[int]], after: tuple[float | None, list[int]], seconds: float) -> Host:
     """Say what the host did between two looks, which lie so many seconds apart."""
     short = None if before[0] is None or after[0] is None else min(1.0, (after[0] - before[0]) / seconds)
-    passed = [late - early for early, late in zip(before[1], after[1], strict=True)]
+    passed = [late - early for early, late in python.rows(before[1], after[1])]
     stolen = passed[_STEAL] / max(1, sum(passed[: _STEAL + 1])) if len(passed) > _STEAL else 0.0
     return Host(os.cpu_count() or 1, os.getloadavg()[0], short, stolen)
 

@@ -16,9 +16,9 @@ import typing as t
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from urllib.parse import urlsplit
 
+from ansible_collections.rosey.nats.plugins.module_utils._host.python import StrEnum
 from ansible_collections.rosey.nats.plugins.module_utils._server import greeting
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import NotSeenError
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ansible_collections.rosey.nats.plugins.module_utils._bot import client_options, round_trip, subscriptions
-from ansible_collections.rosey.nats.plugins.module_utils._host import process
+from ansible_collections.rosey.nats.plugins.module_utils._host import process, python
 from ansible_collections.rosey.nats.plugins.module_utils._server import subjects
 from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import MonitoringError
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import bot as bot_tree
@@ -79,7 +79,7 @@ def diagnosis(evidence: Evidence) -> Diagnosis:
     if not on_bus:
         # That is why.
         return Diagnosis(together([bot_tree.diagnosis(evidence.bot), *every]).causes)
-    well = [plugin.name for plugin, found in zip(evidence.plugins, every, strict=True) if not found.causes]
+    well = [plugin.name for plugin, found in python.rows(evidence.plugins, every) if not found.causes]
     more = len(well) - _MOST_NAMED
     names = ", ".join(well[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
     whole = diagnose(Symptom.PLUGIN, _AS_A_WHOLE, evidence)

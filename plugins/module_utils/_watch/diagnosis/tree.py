@@ -11,7 +11,9 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from enum import IntEnum, StrEnum
+from enum import IntEnum
+
+from ansible_collections.rosey.nats.plugins.module_utils._host.python import StrEnum
 
 
 class Symptom(StrEnum):
