@@ -302,6 +302,10 @@ round_trip:
       sample: false
 """
 
+from ansible_collections.rosey.nats.plugins.module_utils._host import python
+
+python.check()
+
 import typing as t
 from collections.abc import Mapping
 from dataclasses import replace

@@ -165,6 +165,10 @@ release:
       elements: str
 """
 
+from ansible_collections.rosey.nats.plugins.module_utils._host import python
+
+python.check()
+
 import typing as t
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path

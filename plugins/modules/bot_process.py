@@ -86,6 +86,10 @@ pid:
   sample: 4711
 """
 
+from ansible_collections.rosey.nats.plugins.module_utils._host import python
+
+python.check()
+
 import signal
 import typing as t
 from collections.abc import Mapping

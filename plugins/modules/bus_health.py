@@ -234,6 +234,10 @@ checks:
     remedy: {description: "What to do, empty where it is well.", type: str, sample: raise max_connections}
 """
 
+from ansible_collections.rosey.nats.plugins.module_utils._host import python
+
+python.check()
+
 import typing as t
 from collections.abc import Mapping
 from pathlib import Path

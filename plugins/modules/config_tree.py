@@ -148,6 +148,10 @@ strangers:
   sample: [/opt/rosey-bot/environments/production/plugins/by_hand.yaml]
 """
 
+from ansible_collections.rosey.nats.plugins.module_utils._host import python
+
+python.check()
+
 import os
 import typing as t
 from collections.abc import Mapping, Sequence

@@ -270,6 +270,10 @@ report:
   elements: str
 """
 
+from ansible_collections.rosey.nats.plugins.module_utils._host import python
+
+python.check()
+
 import typing as t
 from collections.abc import Mapping
 from pathlib import Path

@@ -97,6 +97,10 @@ toolchain:
   sample: go1.26.8 (/usr/local/go/bin/go)
 """
 
+from ansible_collections.rosey.nats.plugins.module_utils._host import python
+
+python.check()
+
 import time
 import typing as t
 from pathlib import Path

@@ -121,6 +121,10 @@ binary_sha256:
   type: str
 """
 
+from ansible_collections.rosey.nats.plugins.module_utils._host import python
+
+python.check()
+
 import os
 import typing as t
 from pathlib import Path

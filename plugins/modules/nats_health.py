@@ -262,6 +262,10 @@ gate_passed_seconds:
   sample: 0.004
 """
 
+from ansible_collections.rosey.nats.plugins.module_utils._host import python
+
+python.check()
+
 import time
 import typing as t
 from collections.abc import Callable, Collection, Mapping, Sequence

@@ -190,6 +190,10 @@ accountz:
     account_details: {description: "Every account, with O(details).", type: list, elements: dict}
 """
 
+from ansible_collections.rosey.nats.plugins.module_utils._host import python
+
+python.check()
+
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.rosey.nats.plugins.module_utils._server import endpoints, http_reader, monitoring

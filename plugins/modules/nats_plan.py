@@ -320,6 +320,10 @@ store:
   type: dict
 """
 
+from ansible_collections.rosey.nats.plugins.module_utils._host import python
+
+python.check()
+
 import errno
 import grp
 import os

@@ -130,6 +130,10 @@ killed:
   type: bool
 """
 
+from ansible_collections.rosey.nats.plugins.module_utils._host import python
+
+python.check()
+
 import os
 import signal
 import typing as t

@@ -318,6 +318,10 @@ ended:
   type: bool
 """
 
+from ansible_collections.rosey.nats.plugins.module_utils._host import python
+
+python.check()
+
 import typing as t
 from collections.abc import Mapping
 from dataclasses import asdict

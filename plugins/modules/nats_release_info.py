@@ -128,6 +128,10 @@ stands:
   elements: str
 """
 
+from ansible_collections.rosey.nats.plugins.module_utils._host import python
+
+python.check()
+
 import os
 import typing as t
 from collections.abc import Sequence

@@ -77,6 +77,10 @@ action:
   sample: restarted
 """
 
+from ansible_collections.rosey.nats.plugins.module_utils._host import python
+
+python.check()
+
 import typing as t
 from collections.abc import Mapping
 

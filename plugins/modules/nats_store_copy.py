@@ -326,6 +326,10 @@ since:
       elements: dict
 """
 
+from ansible_collections.rosey.nats.plugins.module_utils._host import python
+
+python.check()
+
 import typing as t
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
