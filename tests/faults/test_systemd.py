@@ -25,7 +25,7 @@ NEXT = count(101)
 NEWER = "2.10.29"
 # Else the server takes them from what is free.
 LIMITS = {"max_mem": "64M", "max_file": "1G"}
-BACK, UNCHANGED, KEPT = "is back at release", "was not changed", "goes on with it; only the record of it is missing"
+BACK, UNCHANGED = "is back at release", "was not changed"
 HEALTH = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8000/api/health', timeout=5).read().decode())"
 FILES = "find /etc/nats /opt/rosey-bot/environments ! -name fill -type f -exec sha256sum {} + | sort"
 UNIT = "/etc/systemd/system/nats.service"
@@ -90,7 +90,7 @@ ROWS = [
         # the lease is smaller than a page, a record is not
         breaks="cd /var/lib/rosey-nats; dd if=/dev/zero of=fill bs=4k || true; truncate -s -4096 fill",
         mends="rm /var/lib/rosey-nats/fill",
-        story=KEPT,
+        story=UNCHANGED,
     ),
     Row(
         "log where the service can't write",
@@ -211,15 +211,12 @@ def test_a_fault_under_systemd(running: tuple[Container, Publisher], tell: Tell,
         assert said.startswith("exit 2"), said
         assert not [part for part in (*row.expected, row.story) if part not in said], said
         assert "Traceback" not in said, said
-        if row.story == KEPT:
-            assert container.varz()["max_connections"] == number
-        else:
-            assert served(container) == before
+        assert served(container) == before
         assert (container.varz()["server_id"] == server) is not row.restarts
         assert current(container) == release
         proven_by_a_good_run(container, release)
     assert seen.lost == []
-    runs = "the new one, not recorded" if row.story == KEPT else "what it had" + ", restarted" * row.restarts
+    runs = "what it had" + ", restarted" * row.restarts
     tell(f"systemd: {row.name}", row.expected[0], runs, seen.gap)
 
 
