@@ -220,6 +220,7 @@ def test_a_copy_that_fails_leaves_the_version_that_ran(tmp_path: Path) -> None:
         stop_all(tmp_path)
 
 
+@pytest.mark.thorough
 def test_another_minor_version_copies_the_store_of_a_server_that_moves(tmp_path: Path) -> None:
     ports = free_ports(4)
     deployment = Deployment(tmp_path, *ports[:3])

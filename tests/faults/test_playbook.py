@@ -52,7 +52,6 @@ class Row:
     broken: Break = lambda _deployed: nullcontext()
     story: str = BACK
     restarts: bool = False
-    sample: bool = False
 
 
 def good() -> Variables:
@@ -213,7 +212,6 @@ ROWS = [
         "bot that does not come back",
         ("quotes", "rosey.dev.commands.addquote"),
         {"bot_plugins_declared": [{**QUOTES, "config": {"database": "/proc/quotes.db"}}], "bot_config_gate_wait": 6},
-        sample=True,
     ),
     Row(
         "bot on another server",
@@ -236,9 +234,7 @@ def with_directory(changes: Variables, deployed: Deployment) -> Variables:
     return {**changed, "nats_server_config": config}
 
 
-@pytest.mark.parametrize(
-    "row", [pytest.param(row, id=row.name, marks=[pytest.mark.sample] if row.sample else []) for row in ROWS]
-)
+@pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in ROWS])
 def test_a_fault_in_a_play(running: tuple[Deployment, Publisher], tell: Tell, row: Row) -> None:
     deployed, publisher = running
     before, server, release = served(deployed), deployed.varz()["server_id"], current(deployed)
