@@ -33,7 +33,10 @@ NEWER, OLDER = ENVIRONMENT / "nats-server-newer", ENVIRONMENT / "nats-server-old
 NEWER_VERSION, OLDER_VERSION = "2.10.29", "2.9.25"
 # The line after it, for what its features leave in a store.
 NEXT, NEXT_VERSION = ENVIRONMENT / "nats-server-next", "2.11.4"
-SCENARIOS = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
+# The longest one first.
+SCENARIOS = sorted(
+    (path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")), key=lambda name: (name != "rollback", name)
+)
 KILL_PHASES = ("first", "reload", "version")
 NEEDS_OF_A_SCENARIO = {"rollback": ("servers",)}
 
