@@ -132,7 +132,7 @@ def failure(path: Path, doing: str, error: OSError) -> str:
 def remedy(path: Path, error: OSError) -> str:
     """Say in a sentence what to do about a system error, as far as the error alone tells; else nothing."""
     if error.errno in _FULL:
-        directory = next((above for above in path.parents if above.is_dir()), Path("/"))
+        directory = next((each for each in (path, *path.parents) if each.is_dir()), Path("/"))
         space = os.statvfs(directory)
         return f"{space.f_bavail * space.f_frsize} bytes are free in {directory}. Make room and run again."
     if error.errno in _FORBIDDEN:

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import errno
 import grp
 import os
 import pwd
@@ -84,3 +85,9 @@ def test_a_file_that_is_not_there_has_no_size(tmp_path: Path) -> None:
 def test_only_the_packages_of_libraries_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(system.PACKAGES, "no_such_library", "python3-no-such-library")
     assert system.missing_packages(["requests", "no_such_library", "yaml"]) == ["python3-no-such-library"]
+
+
+@pytest.mark.parametrize("name", ["", "file", "none/yet/file"], ids=["the directory", "in it", "below it"])
+def test_room_is_that_of_the_place_that_is_full(name: str, tmp_path: Path) -> None:
+    told = system.remedy(tmp_path / name, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    assert told.endswith(f"bytes are free in {tmp_path}. Make room and run again.")
