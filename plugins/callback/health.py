@@ -37,9 +37,10 @@ import sys
 import typing as t
 from collections.abc import Callable
 from io import StringIO
-from types import ModuleType
 
 from ansible.plugins.callback import CallbackBase
+
+from ansible_collections.rosey.nats.plugins.plugin_utils import health_output
 
 _LOOK = "rosey.nats.bus_health"
 
@@ -64,7 +65,7 @@ class CallbackModule(CallbackBase):
         asked = [play.get_variable_manager().extra_vars.get("health_output") for play in playbook.get_plays()]
         # it is where this callback is enabled as well
         is_silent = isinstance(sys.stdout, StringIO)
-        if is_silent or not any(asked) or asked[0] not in _health_output().MACHINES:
+        if is_silent or not any(asked) or asked[0] not in health_output.MACHINES:
             self.disabled = True
             return
         self._form, self._out = asked[0], sys.stdout
@@ -90,7 +91,6 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
         """Write the text; nothing that comes after it is let out."""
-        health_output = _health_output()
         # that of nothing known stands where this fails, or something else of the run has
         unknown = health_output.exit_status({}, self._form)
         self._status = unknown
@@ -111,13 +111,6 @@ def _said(result: t.Any) -> dict[str, t.Any]:
     return {
         name: result._result[name] for name in ("msg", "module_stderr", "module_stdout", "rc") if name in result._result
     }
-
-
-def _health_output() -> ModuleType:
-    """Give what renders, which takes 0.12 s to load: every playbook beside the one that looks would wait for it."""
-    from ansible_collections.rosey.nats.plugins.plugin_utils import health_output  # noqa: PLC0415
-
-    return health_output
 
 
 def _end_with(status: Callable[[object], int]) -> None:
