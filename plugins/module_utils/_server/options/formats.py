@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import subjects
+from ansible_collections.rosey.nats.plugins.module_utils._server import subjects, units
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import model, table
 from ansible_collections.rosey.nats.plugins.module_utils._server.options.model import Format, Option, Unit
 
@@ -99,7 +99,8 @@ def _key_rule(prefix: str, owner: str, example: str) -> FormatRule:
 
 
 def _is_whole(text: str, *, minimum: int, maximum: int) -> bool:
-    return re.fullmatch(r"[+-]?[0-9]{1,18}", text) is not None and minimum <= int(text) <= maximum
+    number = units.integer(text)
+    return number is not None and minimum <= number <= maximum
 
 
 def _is_sampling(text: str) -> bool:
