@@ -90,7 +90,7 @@ def test_the_readme_names_what_site_can_be_narrowed_to() -> None:
 
 @pytest.mark.parametrize("pattern", ["module_utils/*/*", "plugin_utils/*.py"])
 def test_the_readme_names_every_home_of_knowledge(pattern: str) -> None:
-    homes = {path.stem for path in (ROOT / "plugins").glob(pattern) if path.name != "__pycache__"}
+    homes = {path.stem for path in (ROOT / "plugins").glob(pattern) if "__pycache__" not in path.parts}
     parts = {home for home in homes if any(home.startswith(f"{whole}_") for whole in homes)}
     assert [home for home in sorted(homes - parts) if f"`{home}`" not in README] == []
 
