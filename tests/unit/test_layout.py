@@ -16,7 +16,7 @@ PLUGINS = ROOT / "plugins"
 KNOWLEDGE = PLUGINS / "module_utils"
 PREFIX = "ansible_collections.rosey.nats.plugins.module_utils."
 # Each may use itself and those before it.
-PACKAGES = ("_host", "_deploy", "_server", "_data", "_bot", "_watch")
+PACKAGES = ("_host", "_deploy", "_server", "_data", "_bot", "_bus", "_watch")
 MODULES = sorted((PLUGINS / "modules").glob("*.py"))
 
 MOST_LINES = 500
@@ -27,15 +27,15 @@ OTHERS = {*PACKAGES} - {"_host", "_deploy"}
 # What a module has no use for, a file or a package.
 NOT_SHIPPED = {
     "nats_release_info": OTHERS,
-    "nats_release": {"_bot", "_watch", "_server/health", *LANGUAGE},
-    "nats_service": {"_bot", "_watch", "_server/health", *LANGUAGE},
-    "nats_archive": {"_data", "_bot", "_watch", *LANGUAGE},
-    "nats_binary": {"_data", "_bot", "_watch", *LANGUAGE},
-    "nats_info": {"_data", "_bot", "_watch", "_server/archive", *LANGUAGE},
+    "nats_release": {"_bot", "_bus", "_watch", "_server/health", *LANGUAGE},
+    "nats_service": {"_bot", "_bus", "_watch", "_server/health", *LANGUAGE},
+    "nats_archive": {"_data", "_bot", "_bus", "_watch", *LANGUAGE},
+    "nats_binary": {"_data", "_bot", "_bus", "_watch", *LANGUAGE},
+    "nats_info": {"_data", "_bot", "_bus", "_watch", "_server/archive", *LANGUAGE},
     "bot_process": OTHERS,
     "bot_plan": {"_data", "_watch", *LANGUAGE},
     "bot_health": {"_data", "_deploy", "_watch", *LANGUAGE},
-    "config_tree": {"_data", "_bot", "_watch"},
+    "config_tree": {"_data", "_bot", "_bus", "_watch"},
     "nats_plan": {"_bot", "_watch"},
     "nats_health": {"_bot", "_watch"},
 }

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ansible_collections.rosey.nats.plugins.module_utils._bus import server_gate
 from ansible_collections.rosey.nats.plugins.module_utils._host import gate
 from ansible_collections.rosey.nats.plugins.module_utils._server import health_model
 from ansible_collections.rosey.nats.plugins.modules import nats_health
@@ -40,6 +41,6 @@ def test_an_alert_fires_at_the_limit_of_the_check(alert: str, limit: float) -> N
 def test_the_gate_warns_at_the_limit_of_the_check_and_says_so(name: str) -> None:
     options = yaml.safe_load(nats_health.DOCUMENTATION)["options"]
     warning = LIMITS[name]["warning"]
-    given_none = nats_health.expectation_of(defaultdict(lambda: None)).thresholds
+    given_none = server_gate.expectation_of(defaultdict(lambda: None)).thresholds
     assert given_none[name] == health_model.Threshold(warning, gate.Severity.WARNING)
     assert options[f"{name}_limit"]["description"][-1] == f"Without it more than {warning} is a warning."
