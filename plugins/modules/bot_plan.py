@@ -169,138 +169,21 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import python
 
 python.check()
 
-import typing as t
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
-
-from ansible_collections.rosey.nats.plugins.module_utils._deploy import record_guard, release
-from ansible_collections.rosey.nats.plugins.module_utils._deploy.entries import SPEC, EntriesModule, warn_of_no_way_back
-from ansible_collections.rosey.nats.plugins.module_utils._host import (
-    background,
-    process,
-    sealed,
-    service,
-    splice,
-    system,
-    unit_checks,
-    unit_file,
-)
-from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action, Reason, least
-from ansible_collections.rosey.nats.plugins.module_utils._host.tree import compare, ownership, spec
-
-
-def observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dict[str, t.Any]:
-    """Look at the host and give the module's result; StateError, ServiceError."""
-    installed = Path(params["home"]).is_dir()
-    bot = background.Bot(tuple(params["command"]), Path(params["pid_file"])) if params["runtime"] == "process" else None
-    found = _service(params, bot, run_command)
-    problems = _unit_problems(params, found) if installed and bot is None else []
-    if problems:
-        raise service.ServiceError("\n".join(problems))
-    entries = [each for each in params["entries"] if installed and _is_comparable(each)]
-    seen = compare.look(entries)
-    reasons = [*_command_reasons(bot, found), *_reasons(seen.changes), *_stale_reasons(entries, found.running)]
-    return {
-        "installed": installed,
-        "packages": system.missing_packages(system.PACKAGES) if installed else [],
-        "changes": [change.as_result() for change in seen.changes],
-        "strangers": seen.strangers,
-        "service": found.as_result(),
-        "drop_ins": unit_checks.told(found.drop_ins),
-        "action": str(_action(installed, found, reasons)),
-        "reasons": [str(each) for each in (*(reasons if found.running else ()), *ownership.repairs(seen.changes))],
-    }
-
-
-def _is_comparable(entry: Mapping[str, t.Any]) -> bool:
-    return splice.HAS_YAML or entry["state"] != spec.State.SECTION
-
-
-def _service(
-    params: Mapping[str, t.Any], bot: background.Bot | None, run_command: service.RunCommand
-) -> service.Service:
-    if bot is None:
-        return service.look_up(params["service"], run_command)
-    return service.Service(exists=bool(bot.command), enabled=True, running=background.find(bot))
-
-
-def _unit_problems(params: Mapping[str, t.Any], found: service.Service) -> list[str]:
-    """Say why the bot's service can't be started as it is meant. Its unit comes with the bot, its account is known."""
-    not_startable = unit_checks.not_startable(params["service"], found)
-    sets_account = any(each.name in unit_checks.BOT_SETTINGS for each in found.drop_ins)
-    meant = [unit_file.Setting("Service", "User", params["owner"])] if params["owner"] else found.unit
-    overridden = unit_checks.overridden("bot_config", meant, found.drop_ins, unit_checks.BOT_SETTINGS)
-    return [*filter(None, [not_startable]), *(overridden if sets_account else [])]
-
-
-def _command_reasons(bot: background.Bot | None, found: service.Service) -> Iterator[Reason]:
-    """Name a command that the running bot was not started with; neither is shown, arguments may be secret."""
-    if bot and found.exists and found.running and found.running.command != bot.command:
-        yield Reason("command", "as it was started", "as described", Action.RESTART)
-
-
-def _reasons(changes: Iterable[compare.Change]) -> Iterator[Reason]:
-    """Name what a running bot only takes up with a new process."""
-    for change in changes:
-        read = [str(item.aspect) for item in change.differences if item.aspect not in compare.METADATA]
-        if read and change.entry.state != spec.State.DIRECTORY and change.entry.reader:
-            yield Reason("file", change.path, read[0], Action.RESTART)
-
-
-def _stale_reasons(entries: Sequence[Mapping[str, t.Any]], running: process.Process | None) -> Iterator[Reason]:
-    """Name a file that the running bot never read, as after a deployment that was cut off."""
-    if running is None:
-        return
-    for entry in entries:
-        # the list of a directory is written when a file of it comes or goes
-        path = Path(entry["path"], entry.get("manifest") or "")
-        if entry.get("reader") and path.is_file() and running.is_older_than(path):
-            yield Reason("file", str(path), "written since the bot was started", Action.RESTART)
-
-
-def _action(installed: bool, found: service.Service, reasons: Sequence[Reason]) -> Action:
-    if not installed or not found.exists:
-        return Action.NOTHING
-    return least(reasons) if found.running else Action.START
-
-
-def _why_no_bot(params: Mapping[str, t.Any], found: Mapping[str, t.Any]) -> str:
-    """Say why the host has no bot; empty where it has one."""
-    if not found["installed"]:
-        return f"{params['home']} is not there"
-    return "" if found["service"]["exists"] else f"{params['service']}.service is not there"
+from ansible_collections.rosey.nats.plugins.module_utils._bus import bot_plan
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import entries
+from ansible_collections.rosey.nats.plugins.module_utils._host import service
 
 
 def main() -> None:
     """Run the module."""
-    module = EntriesModule(
-        argument_spec={
-            "home": {"type": "path", "required": True},
-            "runtime": {"type": "str", "required": True, "choices": ["systemd", "process"]},
-            "service": {"type": "str", "default": "cytube-bot"},
-            "owner": {"type": "str"},
-            "command": {"type": "list", "elements": "str", "default": []},
-            "pid_file": {"type": "path"},
-            "releases": {"type": "path"},
-            "settings": {"type": "dict"},
-            "run": record_guard.ARGUMENT,
-            "described": {"type": "list", "elements": "str", "choices": ["bot", "plugins"], "default": ["bot"]},
-            **SPEC,
-        },
-        required_if=[("runtime", "process", ["pid_file"])],
-        supports_check_mode=True,
-    )
+    module = entries.EntriesModule(argument_spec=bot_plan.ARGUMENTS, supports_check_mode=True, **bot_plan.CONSTRAINTS)
     try:
-        given = module.params
-        found = observe(given, service.run_with(module))
-        if given["releases"]:
-            drops = record_guard.consult(given, no_bot=_why_no_bot(given, found))
-            known = release.observe(Path(given["releases"]), given["described"], given["settings"], given["entries"])
-            found["release"] = {**known, "drops": list(drops)}
-            warn_of_no_way_back(module, known)
-    except (background.ProcessError, sealed.ReleaseError, service.ServiceError, spec.StateError) as error:
+        planned = bot_plan.plan(module.params, service.run_with(module))
+    except bot_plan.ERRORS as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=False, **found)
+    for warning in planned.warnings:
+        module.warn(warning)
+    module.exit_json(changed=False, **planned.result)
 
 
 if __name__ == "__main__":

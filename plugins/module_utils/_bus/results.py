@@ -9,6 +9,14 @@ import typing as t
 from dataclasses import dataclass
 
 
+@dataclass(frozen=True)
+class Planned:
+    """What a deployment means for a host. result: as a module returns it."""
+
+    result: dict[str, t.Any]
+    warnings: tuple[str, ...] = ()
+
+
 class GateError(Exception):
     """What keeps a gate from looking at all: whole sentences that say what to do."""
 

@@ -116,7 +116,7 @@ def _described(params: Mapping[str, t.Any]) -> Iterator[Mapping[str, t.Any]]:
         yield from part["entries"]
 
 
-def warn_of_no_way_back(module: AnsibleModule, known: Mapping[str, t.Any]) -> None:
-    """Warn before a change that can't be taken back. known: as release.observe has it."""
-    if known["no_way_back"]:
-        module.warn(f"{known['no_way_back']}. A deployment that fails after its first change stays as it is then.")
+def no_way_back(known: Mapping[str, t.Any]) -> tuple[str, ...]:
+    """Give what is to be warned of before a change that can't be taken back. known: as release.observe has it."""
+    why = known["no_way_back"]
+    return (f"{why}. A deployment that fails after its first change stays as it is then.",) if why else ()

@@ -72,6 +72,11 @@ class Override:
     by: tuple[Setting, ...]
 
 
+def is_unit(path: str) -> bool:
+    """Tell whether a file is the unit of a service."""
+    return path.endswith(".service")
+
+
 def parse(text: str, file: str = "") -> tuple[Setting, ...]:
     """Read a unit or a drop-in. What is no setting is left out, as systemd does."""
     return tuple(_settings(text, file))

@@ -19,9 +19,10 @@ from typing import Any
 import nats
 import pytest
 
+from ansible_collections.rosey.nats.plugins.module_utils._bus import server_obstacles
 from ansible_collections.rosey.nats.plugins.module_utils._data import asset_record, assets, store, store_tree
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import release
-from ansible_collections.rosey.nats.plugins.modules import nats_plan
+from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring
 
 DANGERS = ["fewer_connections", "smaller_store", "other_store", "no_jetstream"]
 
@@ -224,7 +225,7 @@ def test_an_obstacle_is_named(host: Host, config: str, changes: dict[str, Any], 
 
 
 def test_a_new_store_needs_room(monitored: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nats_plan, "LEAST_ROOM", 1 << 60)
+    monkeypatch.setattr(server_obstacles, "LEAST_ROOM", 1 << 60)
     other = monitored.monitoring + monitored.store(store_dir=str(monitored.root / "lib"))
     result = monitored.plan(other, accept=["other_store"])
     assert result["failed"]
@@ -384,7 +385,7 @@ def test_what_was_read_before_the_clock_was_set_back_is_read_again(
     monitored: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proven, to_come = monitored.config_file.read_text(), datetime.now(UTC) + timedelta(days=1)
-    monkeypatch.setattr(nats_plan.monitoring, "moment", lambda _text: to_come)
+    monkeypatch.setattr(monitoring, "moment", lambda _text: to_come)
     result = monitored.plan(monitored.monitoring + monitored.store(), loaded=proven)
     assert result["reasons"] == [f"{FILE}read {to_come:%F %T}, which is yet to come -> as described (reload)"]
 

@@ -1,0 +1,126 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What keeps a host from taking a deployment of nats-server, before anything is touched."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from ansible_collections.rosey.nats.plugins.module_utils._data import dangers
+from ansible_collections.rosey.nats.plugins.module_utils._host import (
+    access,
+    hardening,
+    process,
+    service,
+    sockets,
+    system,
+    unit_checks,
+    unit_file,
+)
+from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
+from ansible_collections.rosey.nats.plugins.module_utils._host.tree import compare, ownership
+from ansible_collections.rosey.nats.plugins.module_utils._server import footprint, health, plan, server_files
+from ansible_collections.rosey.nats.plugins.module_utils._server.answering import Answering
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import reading
+
+# A server starts on a full disk, and then stores nothing.
+LEAST_ROOM = 1 << 20
+
+
+class ObstacleError(Exception):
+    """What keeps the host from taking the deployment: whole sentences that say what to do."""
+
+
+def _goes_back(params: Mapping[str, t.Any]) -> bool:
+    """Tell whether the host goes back because a deployment failed: then nothing better can be had than what can be."""
+    return bool(params["release"]) and dangers.ALL in params["accept"]
+
+
+def check_startable(params: Mapping[str, t.Any], found: service.Service) -> None:
+    """Refuse a service that nothing can start; a unit that is broken is written anew."""
+    if found.masked and not _goes_back(params):
+        raise ObstacleError(unit_checks.not_startable(params["service"], found))
+
+
+def check_unit(
+    params: Mapping[str, t.Any],
+    found: service.Service,
+    paths: Iterable[NeededPath],
+    changes: Iterable[compare.Change],
+    run_command: service.RunCommand,
+) -> None:
+    """Refuse what systemd would not do with the unit that is meant, and what is laid over it."""
+    texts = [entry["content"] for entry in params["entries"] if unit_file.is_unit(entry["path"]) and entry["content"]]
+    if not texts or _goes_back(params):
+        return
+    unit = unit_file.parse(texts[0])
+    whole = [*unit, *found.drop_ins]
+    is_new = found.unread or any(unit_file.is_unit(change.path) for change in changes)
+    problems = [*unit_checks.overridden("nats_server", unit, found.drop_ins, unit_checks.SERVER_SETTINGS)]
+    if found.broken and not is_new and not problems:
+        problems.append(str(unit_checks.not_startable(params["service"], found)))
+    needed = [NeededPath("link", params["link"], Need.FILE), *paths]
+    problems += unit_checks.out_of_reach(whole, needed, os.path.realpath)
+    # what runs has shown that it can be run
+    if not problems and (is_new or not found.running):
+        trial = service.Trial(params["service"], run_command)
+        faults = hardening.faults(hardening.to_try(whole), trial)
+        problems += filter(None, [unit_checks.not_applied(params["service"], faults)])
+    if problems:
+        raise ObstacleError("\n".join(problems))
+
+
+def check_access(
+    params: Mapping[str, t.Any],
+    paths: Iterable[NeededPath],
+    changes: Sequence[compare.Change],
+    found: service.Service,
+) -> None:
+    """Refuse what the account that runs the server can't read or write, as the host will be by then."""
+    account = system.account_to_be(params["user"] or "", params["group"] or "", found.groups)
+    try:
+        # what is set aside makes way for a file with the owner and mode that are described
+        anew = {change.path for change in changes if change.aside}
+        wanted = [path for path in paths if path.path not in anew]
+        faults = access.faults(wanted, account, ownership.outcome(changes, account))
+    except OSError as error:
+        raise ObstacleError(f"{error.filename}: it can't be looked at: {error.strerror}. Run with become.") from error
+    if faults:
+        raise ObstacleError("\n".join(fault.refusal for fault in faults))
+
+
+def check_ports(config: Mapping[str, t.Any], running: process.Process | None) -> None:
+    """Refuse a port that a process holds, other than the server itself."""
+    endpoints = {(endpoint.host, endpoint.port): endpoint.option for endpoint in footprint.endpoints(config)}
+    for taken in sockets.taken(endpoints, [running.pid] if running else []):
+        raise ObstacleError(
+            f"{endpoints[taken.host, taken.port]}: {taken.port}: {taken}. Stop that process, or choose another port."
+        )
+
+
+def check_own(params: Mapping[str, t.Any], paths: Iterable[NeededPath], running: process.Process | None) -> None:
+    """Refuse to share a store, a log or another file with a server that runs."""
+    pid_file = Path(params["pid_file"]) if params["runtime"] == "process" else None
+    if clashes := server_files.clashes(paths, Path(params["config_file"]), running, pid_file):
+        raise ObstacleError("\n".join(each.refusal for each in clashes))
+
+
+def check_room(config: Mapping[str, t.Any], server: Answering | None) -> None:
+    """Look for room in a store that the running server does not have yet."""
+    canonical = reading.canonical(config)
+    directory = plan.store_directory(canonical)
+    shown = ((server.varz.get("jetstream") or {}).get("config") or {}).get("store_dir") if server else None
+    if directory is None or not health.meant_jetstream(canonical) or shown == directory:
+        return
+    there = next(path for path in (Path(directory), *Path(directory).parents) if path.is_dir())
+    space = os.statvfs(there)
+    free = space.f_bavail * space.f_frsize
+    if free < LEAST_ROOM:
+        raise ObstacleError(
+            f"jetstream.store_dir: {directory}: {free} bytes are free there; expected at least {LEAST_ROOM}, else no "
+            "message can be stored. Make room, or name another directory."
+        )
