@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Make the Docker images that the tests use, where they are missing or were made in another way.
 
-    python3 -m tests.images bookworm trixie     Debian with systemd, for the scenarios' hosts
+    python3 -m tests.images bookworm trixie     Debian with systemd, for the scenarios' hosts; bullseye, too
     python3 -m tests.images server ARCHIVE      nats-server from its release archive, for the docker runtime
 
 No registry is needed: mmdebstrap makes Debian from its packages. Where it isn't there, the engine pulls debian:<suite>.
@@ -17,13 +17,17 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 REPOSITORY = "rosey-nats-test"
 # What a small Debian server has anyway. What the roles need besides, they have to install themselves.
 PACKAGES = ("systemd", "systemd-sysv", "dbus", "python3", "iproute2")
+# What apt says of a release that a mirror doesn't have, or no longer.
+NOT_CARRIED = "does not have a Release file"
 BOOT = ('CMD ["/lib/systemd/systemd"]', "ENV container=docker")
 SERVE = ("ENV PATH=/usr/local/bin", 'CMD ["nats-server", "--config", "/etc/nats/nats-server.conf"]')
 
@@ -39,20 +43,38 @@ def import_command(image: str, instructions: Sequence[str]) -> list[str]:
     return ["docker", "import", *(word for each in instructions for word in ("--change", each)), "-", image]
 
 
-def make_debian(suite: str, image: str, instructions: Sequence[str]) -> None:
-    """Make a Debian in which systemd runs as process 1."""
-    if shutil.which("mmdebstrap") is None:
-        install = f"apt-get update && apt-get install --yes --no-install-recommends {' '.join(PACKAGES)}"
-        recipe = [f"FROM debian:{suite}", f"RUN {install} && rm -rf /var/lib/apt/lists/*", *instructions]
-        build = ["docker", "build", "--quiet", "--tag", image, "-"]
-        subprocess.run(build, input="\n".join(recipe), text=True, check=True)
-        return
-    bootstrap = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}", suite, "-"]
-    with subprocess.Popen(bootstrap, stdout=subprocess.PIPE) as source:
+def bootstrap(suite: str, image: str, instructions: Sequence[str], log: IO[str]) -> bool:
+    """Make a Debian of its packages; tell whether that was done."""
+    # not --quiet: that leaves out why apt failed
+    words = ["mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", suite, "-"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=log) as source:
         subprocess.run(import_command(image, instructions), stdin=source.stdout, stdout=subprocess.DEVNULL, check=True)
     if source.returncode:
         subprocess.run(["docker", "image", "rm", image], stdout=subprocess.DEVNULL, check=True)
-        raise SystemExit(f"mmdebstrap could not make Debian {suite}; what it says above is the reason.")
+    return not source.returncode
+
+
+def pull(suite: str, image: str, instructions: Sequence[str], log: IO[str]) -> bool:
+    """Make a Debian of the one in the engine's registry; tell whether that was done."""
+    install = f"apt-get update --error-on=any && apt-get install --yes --no-install-recommends {' '.join(PACKAGES)}"
+    recipe = [f"FROM debian:{suite}", f"RUN {install} && rm -rf /var/lib/apt/lists/*", *instructions]
+    build = ["docker", "build", "--quiet", "--tag", image, "-"]
+    done = subprocess.run(build, input="\n".join(recipe), text=True, stdout=log, stderr=log, check=False)
+    return not done.returncode
+
+
+def make_debian(suite: str, image: str, instructions: Sequence[str]) -> None:
+    """Make a Debian in which systemd runs as process 1."""
+    make = bootstrap if shutil.which("mmdebstrap") else pull
+    with tempfile.TemporaryFile("w+") as log:
+        if make(suite, image, instructions, log):
+            return
+        log.seek(0)
+        said = log.read()
+    print(said, file=sys.stderr)
+    if NOT_CARRIED in said:
+        raise SystemExit(f"The package mirrors that are used here don't carry Debian {suite}: nothing is tested on it.")
+    raise SystemExit(f"Debian {suite} could not be made; what is said above is the reason.")
 
 
 def make_server(archive: Path, image: str, instructions: Sequence[str]) -> None:

@@ -38,7 +38,7 @@ SCENARIOS = sorted(
     (path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")), key=lambda name: (name != "rollback", name)
 )
 KILL_PHASES = ("first", "reload", "version")
-NEEDS_OF_A_SCENARIO = {"rollback": ("servers",)}
+NEEDS_OF_A_SCENARIO = {"rollback": ("servers",), "production": ("oldest-image",)}
 
 LINTERS = (
     "ruff check",
@@ -105,6 +105,8 @@ def scenario_part(name: str) -> Part:
 PARTS = (
     preparation("environment", [f"{sys.executable} -m tests.environment {ENVIRONMENT.name} requirements-test.txt"]),
     preparation("images", [f"{sys.executable} -m tests.images bookworm trixie"]),
+    # By itself: mirrors drop an old release some day, which must be seen, and not keep the rest from being tested.
+    preparation("oldest-image", [f"{sys.executable} -m tests.images bullseye"]),
     preparation("server", [build_line(SERVER)], "environment"),
     preparation("servers", [build_line(NEWER, NEWER_VERSION), build_line(OLDER, OLDER_VERSION)], "environment"),
     # The long ones start first.

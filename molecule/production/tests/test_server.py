@@ -1,7 +1,7 @@
 # Copyright (c) Rosey-Robot Team
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The guide's production server, on Debian 12 and Debian 13."""
+"""The guide's production server, on the oldest Debian that is served, and on the newest."""
 
 from __future__ import annotations
 

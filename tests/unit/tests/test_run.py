@@ -29,6 +29,7 @@ def part(name: str, script: str, *needs: str, is_test: bool = True, patience: in
         (["lint"], ["environment", "lint"]),
         (["unit"], ["environment", "server", "unit"]),
         (["molecule-default"], ["environment", "images", "server", "molecule-default"]),
+        (["molecule-production"], ["environment", "images", "oldest-image", "server", "molecule-production"]),
         (["lint", "unit"], ["environment", "server", "unit", "lint"]),
     ],
 )
