@@ -306,52 +306,10 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import python
 
 python.check()
 
-import typing as t
-from collections.abc import Mapping
-from dataclasses import replace
-from pathlib import Path
+from ansible.module_utils.basic import AnsibleModule
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-
-from ansible_collections.rosey.nats.plugins.module_utils._bot import (
-    bot_arguments,
-    bot_expectation,
-    bot_health,
-    credentials,
-    round_trips,
-)
-from ansible_collections.rosey.nats.plugins.module_utils._host import environment_file, gate, system
-from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader, monitoring, subjects
-
-LEAST_TRIPS = 200
-MOST_TRIPS = 100_000
-PROBE = "rosey-round-trip"
-ROUND_TRIP = {
-    **bot_arguments.ROUND_TRIP_ARGUMENTS,
-    "subject": {"type": "str", "required": True},
-    "count": {"type": "int", "default": LEAST_TRIPS},
-}
-ARGUMENTS = {
-    **monitoring.ARGUMENTS,
-    **bot_arguments.ARGUMENTS,
-    "wait": {"type": "float", "default": 30.0},
-    "soak": {"type": "float", "default": 0.0},
-    "subjects": {"type": "int"},
-    "monitoring_url": {"type": "str"},
-    "round_trip": {"type": "dict", "options": ROUND_TRIP},
-    "python": {"type": "path"},
-    "user": {"type": "str"},
-    "environment_file": {"type": "path"},
-    # As a whole it would be no secret, but the user's name, blotted out of every subject.
-    "credentials": {
-        "type": "dict",
-        "options": {
-            "user": {"type": "str"},
-            "password": {"type": "str", "no_log": True},
-            "token": {"type": "str", "no_log": True},
-        },
-    },
-}
+from ansible_collections.rosey.nats.plugins.module_utils._bus import bot_gate
+from ansible_collections.rosey.nats.plugins.module_utils._bus.results import GateError
 
 
 class HealthModule(AnsibleModule):
@@ -361,121 +319,18 @@ class HealthModule(AnsibleModule):
         self.log("Invoked")
 
 
-def read_variables(path: Path) -> dict[str, str]:
-    """Give what the bot's environment has; OSError, EnvironmentFileError."""
-    try:
-        return environment_file.get(system.read(path))
-    except FileNotFoundError:
-        return {}
-
-
-def faults(params: Mapping[str, t.Any]) -> list[str]:
-    """Name what is wrong with the module's parameters; no secret is in it."""
-    found = [fault for name in ("wait", "soak") if (fault := gate.wait_problem(params[name], name))]
-    found += bot_arguments.server_faults("servers", params["servers"], "give these as credentials")
-    found += bot_arguments.plugins_faults("plugins", params["plugins"])
-    trip = params["round_trip"]
-    if trip:
-        if not subjects.is_literal(trip["subject"]):
-            found.append(
-                f"round_trip.subject: {trip['subject']!r} is no subject to publish on; give it without wildcards"
-            )
-        if not LEAST_TRIPS <= trip["count"] <= MOST_TRIPS:
-            found.append(f"round_trip.count: {trip['count']}; expected {LEAST_TRIPS} to {MOST_TRIPS}; correct it")
-        limit = trip["limit_milliseconds"]
-        if not 0 < limit <= 1000 * params["timeout"]:
-            found.append(f"round_trip.limit_milliseconds: {limit:g}; give milliseconds above 0, up to timeout")
-        if not params["servers"]:
-            found.append("round_trip: servers names none to connect to; give the URLs that the bot is configured with")
-    found += [f"credentials: {problem}" for problem in credentials.problems(params["credentials"] or {})]
-    return found
-
-
-def observer_of(params: Mapping[str, t.Any], expectation: bot_expectation.Expectation) -> bot_health.Observer:
-    """Make the one that looks; MonitoringError where a URL can't be one."""
-    options = {name: params[name] for name in monitoring.ARGUMENTS if name != "url"}
-    reader = http_reader.Reader(params["url"], bot_expectation.BOT, **options)
-    is_monitored = params["monitoring_url"] and expectation.declared and expectation.mode is bot_expectation.Mode.NATS
-    monitor = monitoring.Monitor(params["monitoring_url"], **options) if is_monitored else None
-    return bot_health.Observer(reader, monitor, expectation)
-
-
-def trips_of(
-    params: Mapping[str, t.Any], trip: round_trips.RoundTrip, variables: Mapping[str, str]
-) -> round_trips.Trips:
-    """Make the round trips that the module's parameters ask for. variables: of the bot's environment file."""
-    given = params["credentials"] or {}
-    return round_trips.make_trips(
-        trip,
-        python=params["python"],
-        servers=params["servers"],
-        options=params["round_trip"]["options"],
-        credentials={name: value for name, value in given.items() if value is not None},
-        ca_file=variables.get(credentials.CA_FILE_VARIABLE),
-        name=PROBE,
-        user=params["user"],
-        timeout=params["timeout"],
-    )
-
-
 def main() -> None:
     """Run the module."""
-    module = HealthModule(
-        argument_spec=ARGUMENTS,
-        required_by={**monitoring.REQUIRED_BY, "round_trip": ("python",)},
-        mutually_exclusive=[("credentials", "environment_file")],
-        supports_check_mode=True,
-    )
-    params = module.params
-    for url in (*params["servers"], params["url"], params["monitoring_url"] or ""):
-        # A result shows the arguments too.
-        module.no_log_values.update(bot_expectation.secrets_of(url))
-    if not http_reader.HAS_REQUESTS:
-        module.fail_json(msg=missing_required_lib("requests"))
-    variables: dict[str, str] = {}
-    if params["environment_file"] and params["round_trip"]:
-        path = Path(params["environment_file"])
-        try:
-            variables = read_variables(path)
-        except (OSError, environment_file.EnvironmentFileError) as error:
-            why = error.strerror if isinstance(error, OSError) else str(error)
-            module.fail_json(msg=f"environment_file: {path}: {why}; run as a user who may read it, and correct it")
-        params["credentials"] = credentials.given_by(variables)
-        module.no_log_values.update(value for name, value in params["credentials"].items() if name != "user")
-    if found := faults(params):
-        module.fail_json(msg="\n".join(found))
-    expectation = replace(bot_arguments.expectation_of(params), subjects=params["subjects"])
+    module = HealthModule(argument_spec=bot_gate.ARGUMENTS, supports_check_mode=True, **bot_gate.CONSTRAINTS)
     try:
-        observer = observer_of(params, expectation)
-    except http_reader.MonitoringError as error:
+        proof = bot_gate.prove(module.params, module.no_log_values.update)
+    except GateError as error:
         module.fail_json(msg=str(error))
-    waited = gate.wait_for(observer.judge, wait=params["wait"], timeout=params["timeout"], soak=params["soak"])
-    judgement = waited.last
-    lost = waited.passed is not None and not judgement.passed
-    result: dict[str, t.Any] = {}
-    if params["round_trip"] and expectation.mode is bot_expectation.Mode.NATS:
-        asked = params["round_trip"]
-        trip = round_trips.RoundTrip(asked["subject"], asked["payload"], asked["count"], asked["limit_milliseconds"])
-        trips = (
-            trips_of(params, trip, variables) if judgement.passed else round_trips.Trips(stopped=round_trips.NOT_YET)
-        )
-        judgement = bot_health.with_trips(judgement, trip, trips)
-        result["round_trip"] = round_trips.trips_result(trips)
-    if judgement.held is not None:
-        result["subscriptions"] = {"declared": expectation.declared, "held": judgement.held}
-    result |= {
-        "passed": judgement.passed,
-        "summary": judgement.summary,
-        "findings": [finding.as_result() for finding in judgement.findings],
-        "seen": judgement.seen,
-    }
-    if not judgement.passed:
-        who = f"the bot at {params['url']}"
-        said = gate.failure(who, params["wait"], judgement.summary, judgement.findings, lost=lost)
-        module.fail_json(msg=said, **result)
-    for finding in judgement.findings:
-        module.warn(str(finding))
-    module.exit_json(changed=False, **result)
+    if proof.failure:
+        module.fail_json(msg=proof.failure, **proof.result)
+    for warning in proof.warnings:
+        module.warn(warning)
+    module.exit_json(changed=False, **proof.result)
 
 
 if __name__ == "__main__":

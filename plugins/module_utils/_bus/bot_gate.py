@@ -1,0 +1,167 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a bot proves that it is on the bus with what was meant, and answers soon enough."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from ansible.module_utils.basic import missing_required_lib
+
+from ansible_collections.rosey.nats.plugins.module_utils._bot import (
+    bot_arguments,
+    bot_expectation,
+    bot_health,
+    credentials,
+    round_trips,
+)
+from ansible_collections.rosey.nats.plugins.module_utils._bus.results import GateError, Proof
+from ansible_collections.rosey.nats.plugins.module_utils._host import environment_file, gate, system
+from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader, monitoring, subjects
+
+LEAST_TRIPS = 200
+MOST_TRIPS = 100_000
+PROBE = "rosey-round-trip"
+ROUND_TRIP: dict[str, dict[str, t.Any]] = {
+    **bot_arguments.ROUND_TRIP_ARGUMENTS,
+    "subject": {"type": "str", "required": True},
+    "count": {"type": "int", "default": LEAST_TRIPS},
+}
+ARGUMENTS: dict[str, dict[str, t.Any]] = {
+    **monitoring.ARGUMENTS,
+    **bot_arguments.ARGUMENTS,
+    "wait": {"type": "float", "default": 30.0},
+    "soak": {"type": "float", "default": 0.0},
+    "subjects": {"type": "int"},
+    "monitoring_url": {"type": "str"},
+    "round_trip": {"type": "dict", "options": ROUND_TRIP},
+    "python": {"type": "path"},
+    "user": {"type": "str"},
+    "environment_file": {"type": "path"},
+    # As a whole it would be no secret, but the user's name, blotted out of every subject.
+    "credentials": {
+        "type": "dict",
+        "options": {
+            "user": {"type": "str"},
+            "password": {"type": "str", "no_log": True},
+            "token": {"type": "str", "no_log": True},
+        },
+    },
+}
+# What the arguments ask of each other.
+CONSTRAINTS: dict[str, t.Any] = {
+    "required_by": {**monitoring.REQUIRED_BY, "round_trip": ("python",)},
+    "mutually_exclusive": [("credentials", "environment_file")],
+}
+
+
+def prove(params: Mapping[str, t.Any], hide: Callable[[Iterable[str]], None]) -> Proof:
+    """Wait until a bot has proven itself, as ARGUMENTS ask for it; GateError where nobody can look.
+
+    hide: takes what is secret of the parameters, and of the files that they name, as soon as it is known.
+    """
+    for url in (*params["servers"], params["url"], params["monitoring_url"] or ""):
+        # A result shows the arguments too.
+        hide(bot_expectation.secrets_of(url))
+    if not http_reader.HAS_REQUESTS:
+        raise GateError(missing_required_lib("requests"))
+    variables: Mapping[str, str] = {}
+    if params["environment_file"] and params["round_trip"]:
+        variables = variables_of(Path(params["environment_file"]))
+        params = {**params, "credentials": credentials.given_by(variables)}
+        hide(value for name, value in params["credentials"].items() if name != "user")
+    if found := faults(params):
+        raise GateError("\n".join(found))
+    expectation = replace(bot_arguments.expectation_of(params), subjects=params["subjects"])
+    try:
+        observer = observer_of(params, expectation)
+    except http_reader.MonitoringError as error:
+        raise GateError(str(error)) from error
+    waited = gate.wait_for(observer.judge, wait=params["wait"], timeout=params["timeout"], soak=params["soak"])
+    judgement = waited.last
+    lost = waited.passed is not None and not judgement.passed
+    result: dict[str, t.Any] = {}
+    if params["round_trip"] and expectation.mode is bot_expectation.Mode.NATS:
+        asked = params["round_trip"]
+        trip = round_trips.RoundTrip(asked["subject"], asked["payload"], asked["count"], asked["limit_milliseconds"])
+        trips = (
+            trips_of(params, trip, variables) if judgement.passed else round_trips.Trips(stopped=round_trips.NOT_YET)
+        )
+        judgement = bot_health.with_trips(judgement, trip, trips)
+        result["round_trip"] = round_trips.trips_result(trips)
+    if judgement.held is not None:
+        result["subscriptions"] = {"declared": expectation.declared, "held": judgement.held}
+    result |= {
+        "passed": judgement.passed,
+        "summary": judgement.summary,
+        "findings": [finding.as_result() for finding in judgement.findings],
+        "seen": judgement.seen,
+    }
+    if judgement.passed:
+        return Proof(result, "", tuple(map(str, judgement.findings)))
+    who = f"the bot at {params['url']}"
+    return Proof(result, gate.failure(who, params["wait"], judgement.summary, judgement.findings, lost=lost))
+
+
+def variables_of(path: Path) -> Mapping[str, str]:
+    """Give what the bot's environment has; GateError."""
+    try:
+        return environment_file.get(system.read(path))
+    except FileNotFoundError:
+        return {}
+    except (OSError, environment_file.EnvironmentFileError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise GateError(f"environment_file: {path}: {why}; run as a user who may read it, and correct it") from error
+
+
+def faults(params: Mapping[str, t.Any]) -> list[str]:
+    """Name what is wrong with the module's parameters; no secret is in it."""
+    found = [fault for name in ("wait", "soak") if (fault := gate.wait_problem(params[name], name))]
+    found += bot_arguments.server_faults("servers", params["servers"], "give these as credentials")
+    found += bot_arguments.plugins_faults("plugins", params["plugins"])
+    trip = params["round_trip"]
+    if trip:
+        if not subjects.is_literal(trip["subject"]):
+            found.append(
+                f"round_trip.subject: {trip['subject']!r} is no subject to publish on; give it without wildcards"
+            )
+        if not LEAST_TRIPS <= trip["count"] <= MOST_TRIPS:
+            found.append(f"round_trip.count: {trip['count']}; expected {LEAST_TRIPS} to {MOST_TRIPS}; correct it")
+        limit = trip["limit_milliseconds"]
+        if not 0 < limit <= 1000 * params["timeout"]:
+            found.append(f"round_trip.limit_milliseconds: {limit:g}; give milliseconds above 0, up to timeout")
+        if not params["servers"]:
+            found.append("round_trip: servers names none to connect to; give the URLs that the bot is configured with")
+    found += [f"credentials: {problem}" for problem in credentials.problems(params["credentials"] or {})]
+    return found
+
+
+def observer_of(params: Mapping[str, t.Any], expectation: bot_expectation.Expectation) -> bot_health.Observer:
+    """Make the one that looks; MonitoringError where a URL can't be one."""
+    options = {name: params[name] for name in monitoring.ARGUMENTS if name != "url"}
+    reader = http_reader.Reader(params["url"], bot_expectation.BOT, **options)
+    is_monitored = params["monitoring_url"] and expectation.declared and expectation.mode is bot_expectation.Mode.NATS
+    monitor = monitoring.Monitor(params["monitoring_url"], **options) if is_monitored else None
+    return bot_health.Observer(reader, monitor, expectation)
+
+
+def trips_of(
+    params: Mapping[str, t.Any], trip: round_trips.RoundTrip, variables: Mapping[str, str]
+) -> round_trips.Trips:
+    """Make the round trips that the module's parameters ask for. variables: of the bot's environment file."""
+    given = params["credentials"] or {}
+    return round_trips.make_trips(
+        trip,
+        python=params["python"],
+        servers=params["servers"],
+        options=params["round_trip"]["options"],
+        credentials={name: value for name, value in given.items() if value is not None},
+        ca_file=variables.get(credentials.CA_FILE_VARIABLE),
+        name=PROBE,
+        user=params["user"],
+        timeout=params["timeout"],
+    )
