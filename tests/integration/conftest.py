@@ -86,11 +86,13 @@ def play_role(
     return run_playbook("site.yml", inventory, *options, environment=environment)
 
 
-def run_playbook(playbook: str, inventory: Path, *options: str, environment: dict[str, str] | None = None) -> str:
-    """Run a playbook; give what it printed, and its exit status in front."""
+def run_playbook(
+    playbook: str, inventory: Path, *options: str, environment: dict[str, str] | None = None, root: Path = ROOT
+) -> str:
+    """Run a playbook of the collection at root; give what it printed, and its exit status in front."""
     done = subprocess.run(
         ["ansible-playbook", playbook, "-i", str(inventory), *options],
-        cwd=ROOT,
+        cwd=root,
         env={**os.environ, **(environment or {}), "COLUMNS": "1000", "ANSIBLE_NOCOLOR": "1"},
         capture_output=True,
         text=True,

@@ -146,7 +146,7 @@ def _observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Pl
     is_unknown = loaded is None and unread is not None
     ran = None if is_unknown else loaded if loaded is not None else present
     texts_ran = included_files.HOST if loaded is None else texts_recorded
-    known = Known(params, found.running, server, ran, texts_ran, meant, texts_meant, before, recorded)
+    known = Known(params, found.running, server, ran, texts_ran, meant, texts_meant, before)
     # what the sandbox hides can't be mended by giving it to the account
     server_obstacles.check_unit(params, found, known.paths, changes, run_command)
     if params["runtime"] != "docker":

@@ -101,8 +101,7 @@ class Known:
     """What is known of a host's configurations, to look at JetStream.
 
     ran: what the server runs, or ran, with, as text; None where that is not known. versions: of which one ran last.
-    texts_ran, texts_meant: the files that go with either, as texts_of gives them. recorded: what the current release
-    has of it.
+    texts_ran, texts_meant: the files that go with either, as texts_of gives them.
     """
 
     params: Mapping[str, t.Any]
@@ -113,7 +112,6 @@ class Known:
     meant: Mapping[str, t.Any]
     texts_meant: Texts
     versions: Sequence[str]
-    recorded: release.Proven | None
 
     @cached_property
     def before(self) -> dict[str, t.Any] | None:
@@ -175,7 +173,7 @@ class Known:
         except sealed.DamagedError as error:
             return None, f"{book.path}: it is damaged ({error})"
         # a server's gate writes it before its release is recorded
-        was_written = found is None and self.recorded is not None and self.recorded.at is not None
+        was_written = found is None and release.Store(Path(self.params["releases"])).kept_streams()
         return found, f"{book.path}: it is gone" if was_written else ""
 
     def _stored(self, action: Action, held: assets.Assets | None, data: Path | None) -> assets.Assets | None:

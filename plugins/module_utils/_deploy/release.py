@@ -57,6 +57,19 @@ class Record:
     previous: str | None = None
 
     @property
+    def kept_streams(self) -> bool:
+        """Whether the streams that the server had were kept as its gate passed, in a file beside the releases.
+
+        The version that kept none recorded no environment of the server, not even a null.
+        """
+        server = self.parts.get("server")
+        return server is not None and "environment" in server.settings and self.has_proven("server")
+
+    def has_proven(self, part: str) -> bool:
+        """Say whether the gate of a part itself has passed with this release."""
+        return any(gate.startswith(f"{part}: ") for gate in self.gates)
+
+    @property
     def obstacle(self) -> str:
         """Why it can't be gone back to; empty where it can."""
         found = usable.problem(self._plain())
@@ -210,6 +223,10 @@ class Store:
         """Give the release that the host has or, where that can't be told, the newest that is whole."""
         return self.current() or next(iter(self.listing().records), None)
 
+    def kept_streams(self) -> bool:
+        """Say whether the streams that were proven were ever kept, as far as the records go back."""
+        return any(record.kept_streams for record in self.listing().records)
+
     def proven(self, part: str) -> Proven | None:
         """Give a part of the current release, and read no more than that takes; None where it has none.
 
@@ -221,7 +238,7 @@ class Store:
         found = record.parts[part]
         same = digest(found)
         while record and part in record.parts and digest(record.parts[part]) == same:
-            if any(gate.startswith(f"{part}: ") for gate in record.gates):
+            if record.has_proven(part):
                 return Proven(found, lease.moment(record.time))
             record = self.find(record.previous) if record.previous else None
         return Proven(found, None)

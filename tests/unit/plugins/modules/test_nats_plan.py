@@ -51,14 +51,21 @@ class Host:
         given = {"store_dir": str(self.root / "store"), "max_mem": "64M", "max_file": "128M", **limits}
         return "jetstream {" + ", ".join(f"{name}: {value}" for name, value in given.items()) + "}\n"
 
-    def record(self, loaded: str, *others: dict[str, Any], gates: tuple[str, ...] = ()) -> None:
-        """Let this configuration, and these other entries, be what the host's current release has of the server."""
+    def record(
+        self, loaded: str, *others: dict[str, Any], gates: tuple[str, ...] = (), by_earlier_version: bool = False
+    ) -> None:
+        """Let this configuration, and these other entries, be what the host's current release has of the server.
+
+        by_earlier_version: one that recorded no environment, and no streams.
+        """
         entry = {"path": str(self.config_file), "state": "file", "secret_content": loaded}
-        part = release.Part({"version": "2.10.7"}, [entry, *others])
+        settings = {"version": "2.10.7", **({} if by_earlier_version else {"environment": None})}
+        part = release.Part(settings, [entry, *others])
         release.Store(self.root / "releases").write(
             {"server": part}, controller="here", plan=[], gates=gates, keep=10, now=datetime.now(UTC)
         )
-        asset_record.Book(self.root / "releases").prove(asset_record.proven_now(assets.of([])))
+        if not by_earlier_version:
+            asset_record.Book(self.root / "releases").prove(asset_record.proven_now(assets.of([])))
 
     def plan(self, config: str, *, loaded: str | None = None, **changes: Any) -> dict[str, Any]:
         """Plan for this configuration. loaded: what the host's current release has of it."""
@@ -366,6 +373,13 @@ def _refused_for_a_record(host: Host, config: str, releases: Path) -> None:
             assert refused.startswith(f"{kept}: {why}, so that it can't be told whether a stream of the last proven ")
             assert "Set nats_server_accept: [gone_streams] to do it all the same." in refused
         assert "msg" not in host.plan(**given, accept=["gone_streams"])
+
+
+def test_streams_that_an_earlier_version_did_not_record_are_not_missed(host: Host, nats_server: Path) -> None:
+    config, given = host.store(), {"releases": str(host.root / "releases")}
+    with served(host, nats_server, config):
+        host.record(host.config_file.read_text(), gates=(PASSED,), by_earlier_version=True)
+        assert host.plan(config, **given)["action"] == "nothing"
 
 
 def test_a_time_that_is_yet_to_come_costs_one_reload(monitored: Host) -> None:

@@ -92,6 +92,32 @@ def test_a_part_was_proven_when_its_own_gate_passed(
     assert host.store.proven("plugins") is None
 
 
+ENVIRONMENT = {"environment": None}
+
+
+@pytest.mark.parametrize(
+    ("runs", "kept"),
+    [
+        ([], False),
+        ([(ENVIRONMENT, SERVER)], True),
+        # its gate was off
+        ([(ENVIRONMENT, [])], False),
+        # by an earlier version, and once gone back to, it is the current one again
+        ([({}, SERVER)], False),
+        ([({}, SERVER), (ENVIRONMENT, SERVER), ({}, SERVER)], True),
+        # a run for the bot alone takes its server's part over
+        ([({}, SERVER), ({}, BOT)], False),
+    ],
+)
+def test_streams_are_kept_where_a_server_was_proven_by_a_version_that_keeps_them(
+    host: Host, runs: list[tuple[dict[str, Any], list[str]]], kept: bool
+) -> None:
+    for number, (settings, gates) in enumerate(runs):
+        part = release.Part(settings, [entry(f"run {number}")])
+        host.store.write({"server": part}, controller="ops", plan=[], gates=gates, keep=10, now=NOW)
+    assert host.store.kept_streams() is kept
+
+
 # Records
 
 
