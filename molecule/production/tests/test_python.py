@@ -12,7 +12,9 @@ import io
 import json
 import subprocess
 import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible import module_utils
@@ -22,20 +24,29 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import python
 
 PLUGINS = Path(__file__).parents[3] / "plugins"
 VERSIONS = {"rosey-production-debian11": python.OLDEST, "rosey-production-debian13": (3, 13)}
+UNPACKED = "/tmp/rosey-nats-payload"
+UNPACK = f"import io, sys, zipfile; zipfile.ZipFile(io.BytesIO(sys.stdin.buffer.read())).extractall({UNPACKED!r})"
+PREFIX = "ansible_collections.rosey.nats.plugins."
 # Gives each fault once, whatever else can't be imported for it.
 IMPORT = """
-import importlib, io, json, sys, tempfile, traceback, zipfile
+import importlib, json, sys, traceback
 faults = set()
-with tempfile.TemporaryDirectory() as directory:
-    zipfile.ZipFile(io.BytesIO(sys.stdin.buffer.read())).extractall(directory)
-    sys.path.insert(0, directory)
-    for name in sys.argv[1:]:
-        try:
-            importlib.import_module(name)
-        except Exception:
-            faults.add(traceback.format_exc(limit=-1))
+for name in sys.argv[1:]:
+    try:
+        importlib.import_module(name)
+    except Exception:
+        faults.add(traceback.format_exc(limit=-1))
 print(json.dumps([sys.version_info[:2], sorted(faults)]))
 """
+EVALUATE = f"""
+import json, socket
+from {PREFIX}module_utils.{{package}} import {{module}}
+listener = socket.create_server(("127.0.0.1", 0))
+silent = "nats://127.0.0.1:%d" % listener.getsockname()[1]
+print(json.dumps({{expression}}))
+"""
+
+Ask = Callable[..., Any]
 
 
 def files() -> list[Path]:
@@ -56,13 +67,45 @@ def payload() -> bytes:
     return packed.getvalue()
 
 
-def test_whatever_ships_is_imported_by_the_python_of_the_host(host: Host, payload: bytes) -> None:
-    prefix = "ansible_collections.rosey.nats.plugins."
-    names = [prefix + ".".join(path.relative_to(PLUGINS).with_suffix("").parts) for path in files()]
+@pytest.fixture(scope="module")
+def ask(host: Host, payload: bytes) -> Iterator[Ask]:
+    """Give a function that runs a script with the payload by the Python of the host; gives the JSON that it prints."""
+
+    def run(script: str, *arguments: str, given: bytes = b"") -> str:
+        words = ["docker", "exec", "-i", f"--env=PYTHONPATH={UNPACKED}", host.backend.get_hostname()]
+        command = [*words, "python3", "-c", script, *arguments]
+        return subprocess.run(command, input=given, stdout=subprocess.PIPE, check=True).stdout.decode()
+
+    run(UNPACK, given=payload)
+    yield lambda script, *arguments: json.loads(run(script, *arguments))
+    run(f"import shutil; shutil.rmtree({UNPACKED!r})")
+
+
+def test_whatever_ships_is_imported_by_the_python_of_the_host(host: Host, ask: Ask) -> None:
+    names = [PREFIX + ".".join(path.relative_to(PLUGINS).with_suffix("").parts) for path in files()]
     assert names
-    name = host.backend.get_hostname()
-    command = ["docker", "exec", "-i", name, "python3", "-c", IMPORT, *names]
-    said = subprocess.run(command, input=payload, stdout=subprocess.PIPE, check=True).stdout
-    version, faults = json.loads(said)
+    version, faults = ask(IMPORT, *names)
     assert "\n".join(faults) == ""
-    assert tuple(version) == VERSIONS[name]
+    assert tuple(version) == VERSIONS[host.backend.get_hostname()]
+
+
+@pytest.mark.parametrize(
+    ("module", "expression", "expected"),
+    [
+        # fromisoformat() reads less before 3.11
+        ("_server.units", "str(units.moment('2026-01-02T03:04:05.123456789Z'))", "2026-01-02 03:04:05.123456+00:00"),
+        ("_server.units", "str(units.moment('2026-01-02T03:04:05-08:00'))", "2026-01-02 03:04:05-08:00"),
+        # socket.timeout is no TimeoutError before 3.10
+        ("_watch.checks", "checks.connect(silent, 0.1)", "timed out"),
+        (
+            "_server.http_reader",
+            "http_reader._explain(socket.timeout('timed out'), 'http://h', 2, http_reader.NATS_SERVER)[0]",
+            "no whole answer within 2 seconds",
+        ),
+    ],
+)
+def test_what_an_older_python_does_in_another_way_comes_out_the_same(
+    ask: Ask, module: str, expression: str, expected: object
+) -> None:
+    package, _dot, name = module.rpartition(".")
+    assert ask(EVALUATE.format(package=package, module=name, expression=expression)) == expected

@@ -185,3 +185,41 @@ def test_every_text_is_read_or_refused_with_words(text: str) -> None:
             assert isinstance(read(), int)
         except units.UnitError as error:
             assert error.remedy
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05+00:00"),
+        ("2026-01-02T03:04:05.5Z", "2026-01-02T03:04:05.500000+00:00"),
+        ("2026-01-02T03:04:05.123456789Z", "2026-01-02T03:04:05.123456+00:00"),
+        ("2026-01-02T03:04:05.1234567+05:30", "2026-01-02T03:04:05.123456+05:30"),
+        ("2026-01-02 03:04:05-08:00", "2026-01-02T03:04:05-08:00"),
+        ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00+00:00"),
+    ],
+)
+def test_a_moment(text: str, expected: str) -> None:
+    assert units.moment(text).isoformat() == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "2026-01-02",
+        "2026-01-02T03:04:05",
+        "2026-01-02T03:04:05.Z",
+        "2026-01-02T03:04:05,5Z",
+        "2026-01-02T03:04:05.1234567890Z",
+        "2026-01-02T03:04:05Z\n",
+        "20260102T030405Z",
+        "2026-W01-5T03:04:05Z",
+        "2026-02-30T03:04:05Z",
+        "2026-01-02T03:04:61Z",
+        "2026-01-02T03:04:05+0530",
+        "2026-01-02T03:04:05+99:00",
+    ],
+)
+def test_a_text_that_is_no_moment(text: str) -> None:
+    with pytest.raises(ValueError):
+        units.moment(text)
