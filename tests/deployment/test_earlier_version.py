@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -74,9 +75,7 @@ class Host:
 
     def deploy(self, changes: Variables, *options: str, root: Path = ROOT) -> str:
         self.describe(changes)
-        said = run_playbook("site.yml", self.inventory, *options, root=root)
-        assert f"{root.resolve()}/roles/" in said.replace("/collections/ansible_collections/rosey/nats", ""), said
-        return said
+        return run_playbook("site.yml", self.inventory, *options, root=root)
 
     def rollback(self, to: str) -> str:
         return run_playbook("playbooks/rollback.yml", self.inventory, "-e", f"rollback_to={to}")
@@ -100,7 +99,7 @@ def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
         reason = str(error)
     if reason:
         pytest.fail(
-            f"This test deploys with commit {EARLIER} of this repository's history, which is not to be had in {ROOT} "
+            f"This test deploys with commit {EARLIER} of this repository's history, which {ROOT.resolve()} can't give "
             f"({reason}); run it in a full clone, which `git fetch --unshallow` makes of a shallow one.",
             pytrace=False,
         )
@@ -118,6 +117,8 @@ def host(earlier: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ho
     try:
         said = deployed.deploy({}, root=earlier)
         assert said.startswith("exit 0"), said
+        # no other collection of this name stood in for it
+        assert f"included: {earlier}/collections/ansible_collections/rosey/nats/roles/release/" in said
         asyncio.run(publish(deployment.port))
         yield deployed
     finally:
@@ -178,11 +179,12 @@ def test_it_is_deployed_as_it_is(host: Host, first: str) -> None:
     ("task", "changes", "max_connections"),
     [
         # right after the lease was taken
-        ("release : Configure | Directories", {}, 78),
+        pytest.param("release : Configure | Directories", {}, 78, id="begun", marks=pytest.mark.thorough),
         # the server has reloaded, the bot was restarted, and its gate waits
-        ("bot_config : Gate | The bot proves", {**BROKEN_PLUGIN, "bot_config_gate_wait": 5}, 79),
+        pytest.param(
+            "bot_config : Gate | The bot proves", {**BROKEN_PLUGIN, "bot_config_gate_wait": 5}, 79, id="at the gate"
+        ),
     ],
-    ids=["begun", "at the gate"],
 )
 def test_the_lease_of_a_run_that_was_killed_is_taken_over(
     host: Host, task: str, changes: Variables, max_connections: int
@@ -224,16 +226,17 @@ def test_the_releases_of_both_are_listed(host: Host, first: str) -> None:
     assert said.startswith("exit 0"), said
     assert "is damaged" not in said
     table = [line.strip(" -'").split() for line in said.splitlines() if "nats-server 2.10.7" in line]
-    # deployed as it was, and after either run that was killed
-    assert [row[0] for row in table][3:] == [first]
     assert table[0][:2] == [host.current, "current"]
+    # between them is what was deployed as it was
+    assert len(table) > 2
+    assert table[-1][0] == first
 
 
 def test_what_it_recorded_is_gone_back_to(host: Host, first: str) -> None:
     said = host.rollback(first)
     assert said.startswith("exit 0"), said
     assert f"release: {first}" in said
-    assert "- 'server: 15 of 17 proven" in said
+    assert re.search(r"- 'server: \d+ of \d+ proven", said)
     assert "- 'bot: bot connected" in said
     assert host.deployment.varz()["max_connections"] == 77
     assert host.current == first
