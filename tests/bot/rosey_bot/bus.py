@@ -25,7 +25,7 @@ log = logging.getLogger("rosey.bus")
 
 def describe(error: Exception) -> str:
     """Name an error; its own words only where they can't hold a secret."""
-    return f"{type(error).__name__}: {error}" if isinstance(error, OSError | TypeError) else type(error).__name__
+    return f"{type(error).__name__}: {error}" if isinstance(error, (OSError, TypeError)) else type(error).__name__
 
 
 def parse_chat(data: bytes) -> tuple[str, str] | None:

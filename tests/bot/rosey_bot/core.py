@@ -34,7 +34,7 @@ async def end(process: asyncio.subprocess.Process) -> None:
         process.terminate()
     try:
         await asyncio.wait_for(process.wait(), PATIENCE)
-    except TimeoutError:
+    except asyncio.TimeoutError:  # another one before Python 3.11
         process.kill()
         await process.wait()
 
@@ -168,7 +168,7 @@ class Bot:
             head_out = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
             writer.write(head_out.encode() + b"Connection: close\r\n\r\n" + body)
             await writer.drain()
-        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass
         finally:
             writer.close()
