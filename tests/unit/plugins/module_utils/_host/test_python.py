@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from enum import auto
@@ -56,3 +57,18 @@ def test_columns_make_rows() -> None:
 def test_columns_of_other_lengths_make_none(columns: tuple[str, list[int]]) -> None:
     with pytest.raises(ValueError, match="make no rows"):
         python.rows(*columns)
+
+
+@pytest.mark.parametrize("place", ["plugins/modules", "plugins/module_utils", "tests/bot"])
+def test_no_value_is_compared_with_a_union_of_classes(place: str) -> None:
+    """Python has these since 3.10, and neither an import nor a type checker misses them."""
+    calls = [
+        (path.relative_to(ROOT).as_posix(), node)
+        for path in sorted((ROOT / place).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in ("isinstance", "issubclass")
+    ]
+    assert calls
+    assert [f"{path}:{node.lineno}" for path, node in calls if isinstance(node.args[1], ast.BinOp)] == []
