@@ -31,6 +31,8 @@ def _footprint(config: Mapping[str, t.Any]) -> dict[str, t.Any]:
         "kept": [{"path": path} for path in footprint.kept(config)],
         "stop": dataclasses.asdict(footprint.stop(config)),
         "is_local": footprint.is_local(config),
+        "greeting_url": footprint.greeting_url(config),
+        **dataclasses.asdict(footprint.identity(config)),
     }
 
 

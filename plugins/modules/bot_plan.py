@@ -59,6 +59,7 @@ options:
 extends_documentation_fragment:
   - rosey.nats.entries
   - rosey.nats.entries.observed
+  - rosey.nats.entries.run
 seealso:
   - module: rosey.nats.bot_health
   - module: rosey.nats.config_tree

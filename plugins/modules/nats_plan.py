@@ -49,17 +49,6 @@ options:
     description: The version of nats-server.
     type: str
     required: true
-  checksums:
-    description: The SHA-256 sums of the archive, per architecture. Without them, any verified binary will do.
-    type: dict
-    default: {}
-  archive_for:
-    description:
-      - The architectures that the archive at hand is for, as releases of nats-server name them. The module fails where
-        the host is of another one and has no such binary yet. Without it, the archive is one for the host.
-    type: list
-    elements: str
-    default: []
   directory:
     description: The directory in which the versions stand side by side.
     type: path
@@ -72,78 +61,16 @@ options:
     description: The configuration of the server. One of O(entries) holds its new text.
     type: path
     required: true
-  store_copy:
-    description:
-      - Whether the deployment copies JetStream's store before another minor version starts on it.
-      - It is copied, too, before a change that was accepted in O(accept) and could destroy or hide what is in it.
-    type: bool
-    default: true
   copies:
     description:
       - The directory of the copies, as M(rosey.nats.nats_store_copy) takes it.
       - With it, the module fails where there is no room for the copy that the deployment makes.
     type: path
-  ran_last:
-    description:
-      - The version that ran last on JetStream's store, where the caller has seen it and no server answers.
-      - Without it both the version that O(link) leads to and the one that was last proven count.
-    type: str
-  back:
-    description:
-      - With O(release), the copy of the store from which what is missing is brought back, as RV(store) has it. An empty
-        text means none. Without it, that is the newest copy that was made as the host left that release.
-    type: str
-  accept:
-    description:
-      - What a change may cut off or lose. The module fails, with figures, where the running server shows that a change
-        would do something else of that kind.
-      - V(fewer_connections) accepts an option C(max_connections) below the number of clients that are connected.
-      - V(memory_assets) accepts that a restart ends streams and consumers in memory. They can't be copied.
-      - V(added_cluster) accepts that a single server that holds streams is made one of a cluster, which deletes them.
-      - V(other_server_name) accepts another C(server_name) in a cluster, which takes it for a new server.
-      - V(older_version) accepts that an older minor version starts on what only a newer one keeps.
-      - V(rotated_key) accepts another encryption key beside the previous one, by which consumers are lost.
-      - V(converted_streams) accepts that compressed streams are encrypted anew, by which messages are lost.
-      - V(first_sequence) accepts a restart of a version that empties streams with C(first_seq).
-      - V(replicated_streams) accepts that streams with several replicas are not taken up by a server without a cluster.
-      - V(other_cluster) accepts that the server leaves its cluster, or that this is given another name.
-      - V(other_store) accepts another C(store_dir), or one that does not hold the streams that there are.
-      - V(other_key) accepts that streams which are encrypted can't be read any more.
-      - V(other_account) accepts that clients no longer reach an account's streams, or come to another account.
-      - V(smaller_store) accepts a limit of files below what streams reserve.
-      - V(smaller_limits) accepts other limits below what streams and consumers ask for.
-      - V(no_jetstream) accepts that JetStream is turned off while there are streams.
-      - V(gone_streams) accepts that streams are gone which there were when the host was last proven, and that it
-        can't be told which there were.
-      - Where one of these destroys or hides what is kept in files and is accepted, the store is copied first.
-      - V(uncopied_store) accepts that the store of a container is not copied where it would have to be.
-      - V(all) accepts all of these, as going back does when a deployment failed.
-    type: list
-    elements: str
-    choices:
-      - all
-      - fewer_connections
-      - memory_assets
-      - added_cluster
-      - other_server_name
-      - older_version
-      - rotated_key
-      - converted_streams
-      - first_sequence
-      - replicated_streams
-      - other_cluster
-      - other_store
-      - other_key
-      - other_account
-      - smaller_store
-      - smaller_limits
-      - no_jetstream
-      - gone_streams
-      - uncopied_store
-    default: []
 extends_documentation_fragment:
   - rosey.nats.entries
   - rosey.nats.entries.observed
+  - rosey.nats.entries.run
+  - rosey.nats.entries.planned
 seealso:
   - module: rosey.nats.config_tree
   - module: rosey.nats.nats_health

@@ -99,91 +99,18 @@ options:
         Without it, what a run has seen that was cut off goes on.
     type: bool
     default: false
-  parts:
+  described:
     description:
-      - With O(state=recorded), what the host has. A part that is not given is kept as the current release has it.
+      - The id of what the run has described, as M(rosey.nats.bus_plan) gives it. With O(state=begun), what other runs
+        have described is taken away; where the lease is refused, this is.
+      - With O(state=recorded), its parts O(proven) are recorded, in place of O(parts).
+    type: str
+  proven:
+    description: The parts of O(described) that are recorded.
     type: list
-    elements: dict
-    suboptions:
-      name:
-        description: The name of the part.
-        type: str
-        required: true
-        choices: [server, bot, plugins]
-      settings:
-        description: What applying the part needs beside its entries. It is shown, so no secret belongs here.
-        type: dict
-        default: {}
-      entries:
-        description: What the host has of files, directories and links, as M(rosey.nats.config_tree) takes it.
-        type: list
-        elements: dict
-        required: true
-        suboptions:
-          path:
-            description: The whole path.
-            type: path
-            required: true
-          state:
-            description: What stands at the path.
-            type: str
-            required: true
-            choices: [directory, owned, file, section, variables, link, absent]
-          content:
-            description: The text of a file or a section.
-            type: str
-          secret_content:
-            description: The text of a file that holds secrets.
-            type: str
-          key:
-            description: The top-level key of a section.
-            type: str
-          variables:
-            description: The variables of an environment file.
-            type: dict
-          secret_variables:
-            description: More of them, whose values are hidden.
-            type: dict
-          target:
-            description: What a link leads to.
-            type: str
-          owner:
-            description: The user that it belongs to.
-            type: str
-          group:
-            description: The group that it belongs to.
-            type: str
-          mode:
-            description: The mode, octal and in quotes.
-            type: str
-          recurse:
-            description: Whether all below a directory has its owner and group.
-            type: bool
-            default: false
-          manifest:
-            description: The name of the file that lists what was put into a directory.
-            type: str
-          validate:
-            description: The command that tries the file.
-            type: str
-          validate_user:
-            description: As in M(rosey.nats.config_tree).
-            type: str
-          validate_group:
-            description: As in M(rosey.nats.config_tree).
-            type: str
-          redact:
-            description: How much of the file may be seen.
-            type: str
-            default: none
-            choices: [none, nats_conf, all]
-          shown_keys:
-            description: The keys of a YAML file whose values may be seen.
-            type: list
-            elements: str
-          reader:
-            description: Who reads it.
-            type: str
+    elements: str
+    choices: [server, bot, plugins]
+    default: []
   plan:
     description: With O(state=recorded), what the deployment did and why, a text each.
     type: list
@@ -211,6 +138,8 @@ options:
   release:
     description: With O(state=current), the id of the release. An empty text means none.
     type: str
+extends_documentation_fragment:
+  - rosey.nats.entries.parts
 seealso:
   - module: rosey.nats.nats_release_info
   - module: rosey.nats.config_tree
@@ -329,7 +258,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._data import asset_record, asset_watch
-from ansible_collections.rosey.nats.plugins.module_utils._deploy import entries, lease, release
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import described, entries, lease, release
 from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
 
 
@@ -347,7 +276,13 @@ def begin(given: Mapping[str, t.Any], claim: lease.Claim, check_mode: bool) -> d
         acquired, idle = lease.decide(lease.look(directory), claim, **asked), lease.Idle(waited=False, ended=True)
     else:
         release.Store(directory).try_out()
-        acquired = lease.acquire(directory, claim, **asked)
+        try:
+            acquired = lease.acquire(directory, claim, **asked)
+        except sealed.ReleaseError:
+            if given["described"]:
+                described.forget_one(directory, given["described"])
+            raise
+        described.forget(directory, but=given["described"] or "")
         idle = lease.wait_idle(directory, given["idle_seconds"])
     if not check_mode and idle.ended:
         observed = asset_watch.look(given["monitoring_url"], Path(given["data"]) if given["data"] else None)
@@ -371,10 +306,23 @@ def begin(given: Mapping[str, t.Any], claim: lease.Claim, check_mode: bool) -> d
     }
 
 
+def parts_of(given: Mapping[str, t.Any]) -> dict[str, release.Part]:
+    """Give the parts to be recorded: those that were given, or of what the run has described those that are proven."""
+    if given["parts"] is not None:
+        return {part["name"]: release.Part(part["settings"], part["entries"]) for part in given["parts"]}
+    found = described.find(Path(given["releases"]), given["described"])
+    if found is None:
+        raise sealed.ReleaseError(
+            f"described: {given['described']} is not there any more, so that what was applied can't be recorded. Run "
+            "again."
+        )
+    return {name: found.parts[name] for name in given["proven"]}
+
+
 def record(given: Mapping[str, t.Any], claim: lease.Claim, check_mode: bool) -> dict[str, t.Any]:
     """Record the parts as the current release; ReleaseError."""
-    parts = {part["name"]: release.Part(part["settings"], part["entries"]) for part in given["parts"]}
     store = release.Store(Path(given["releases"]))
+    parts = parts_of(given)
     if check_mode:
         written = store.rehearse(parts, keep=given["keep"], drops=given["drops"])
     else:
@@ -414,6 +362,7 @@ def end(given: Mapping[str, t.Any], claim: lease.Claim, check_mode: bool) -> dic
         return {"ended": lease.holds(lease.look(directory), claim)}
     if lease.holds(lease.look(directory), claim):
         asset_record.Book(directory).end()
+        described.forget(directory)
     return {"ended": lease.end(directory, claim)}
 
 
@@ -450,13 +399,15 @@ def main() -> None:
             "data": {"type": "path"},
             "anew": {"type": "bool", "default": False},
             "parts": entries.PARTS_SPEC,
+            "described": {"type": "str"},
+            "proven": {"type": "list", "elements": "str", "choices": list(release.PARTS), "default": []},
             "plan": {"type": "list", "elements": "str", "default": []},
             "gates": {"type": "list", "elements": "str", "default": []},
             "keep": {"type": "int", "default": release.KEEP},
             "drops": {"type": "list", "elements": "str", "choices": list(release.PARTS), "default": []},
             "release": {"type": "str"},
         },
-        required_if=[("state", "recorded", ["parts"]), ("state", "current", ["release"])],
+        required_if=[("state", "recorded", ["parts", "described"], True), ("state", "current", ["release"])],
         supports_check_mode=True,
     )
     try:

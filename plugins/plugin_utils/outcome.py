@@ -1,37 +1,223 @@
 # Copyright (c) Rosey-Robot Team
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What came of a deployment on a host: which parts a release may have, and how a way back is told."""
+"""What came of a deployment on a host, as it is recorded and told. What is decided stands in `_bus/decisions`."""
 
 from __future__ import annotations
 
 import typing as t
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 
-SERVER, BOT, PLUGINS = "server", "bot", "plugins"
+from ansible_collections.rosey.nats.plugins.module_utils._bus import decisions, part_arguments
+from ansible_collections.rosey.nats.plugins.module_utils._bus.decisions import BOT, OF_BOT, PLUGINS, SERVER
+from ansible_collections.rosey.nats.plugins.plugin_utils import failure
+
+Result: t.TypeAlias = Mapping[str, t.Any]
+
+# The role that describes each part.
+ROLES = {SERVER: "nats_server", BOT: "bot_config", PLUGINS: "bot_plugins"}
 _MOST_PATHS = 8
+_PROVEN = "as its gate has proven"
+_UNASKED = "without proof, since no gate was asked for"
 
 
-def drops(plans: Mapping[str, Mapping[str, t.Any]], applied: Sequence[str], proven: Sequence[str]) -> list[str]:
-    """Name the parts of the current release that one to be recorded does not have.
+@dataclass(frozen=True)
+class Run:
+    """A run on a host. plan: what bus_plan decided last, empty where it did not come to that. came: of the steps.
 
-    plans: what was observed of them, by server and bot, as nats_plan and bot_plan return it as release. applied: the
-    parts of this run. proven: those whose gate has passed. What the host has otherwise than its release, and what was
-    not proven with the server as it is now, would not be what anybody has proven.
+    build, stored, compared, recorded: what came of four of them that decide nothing.
     """
-    server, bot = (plans.get(name) or {} for name in (SERVER, BOT))
-    found = {*server.get("drops", ()), *bot.get("drops", ())}
-    if SERVER in applied and not server.get("recorded"):
-        found.add(SERVER)
-    of_bot = [part for part in applied if part in (BOT, PLUGINS)]
-    if of_bot and not bot.get("recorded"):
-        found.update(of_bot)
-    if of_bot and server.get("access"):
-        found.update((BOT, PLUGINS))
-    return sorted(found - set(proven))
+
+    host: str
+    is_only_predicted: bool
+    plan: Result
+    came: decisions.Outcomes
+    build: Result = field(default_factory=dict)
+    stored: Result = field(default_factory=dict)
+    compared: Result = field(default_factory=dict)
+    recorded: Result = field(default_factory=dict)
+
+    @property
+    def server(self) -> Result:
+        """What was planned for the server; empty where it is not applied."""
+        return self.plan.get("server") or {}
+
+    @property
+    def bot(self) -> Result:
+        """What was planned for the bot; likewise."""
+        return self.plan.get("bot") or {}
+
+    @property
+    def parts(self) -> Sequence[str]:
+        """Name the parts that are applied. What is not installed is left out."""
+        left_out = OF_BOT if self.bot and not self.bot["installed"] else ()
+        return [name for name in self.plan.get("parts", ()) if name not in left_out]
+
+    @property
+    def releases(self) -> Result:
+        """What the host keeps of releases."""
+        return self.plan.get("release") or {"current": None, "lease": None, "sequence": 0}
 
 
-def way_back(found: Mapping[str, t.Any]) -> str:
+def run_of(state: Result) -> Run:
+    """Read what the role release has of a run, by name."""
+    came = state["came"]
+    decided = {each.name for each in fields(decisions.Outcomes)}
+    rest = {name: came[name] for name in ("build", "stored", "compared", "recorded") if name in came}
+    return Run(
+        host=state["host"],
+        is_only_predicted=bool(state["is_only_predicted"]),
+        plan=state["plan"],
+        came=decisions.Outcomes(**{name: result for name, result in came.items() if name in decided}),
+        **rest,
+    )
+
+
+# What is recorded
+
+
+def ending(run: Run) -> dict[str, t.Any]:
+    """Give how the lease ends, as nats_release takes it: end, proven, drops, plan, gates and release."""
+    end = decisions.end(run.plan, run.came)
+    proven = decisions.proven_parts(run.plan["parts"], run.came) if end is decisions.End.RECORDED else []
+    return {
+        "end": str(end),
+        "proven": proven,
+        "drops": decisions.drops(run.plan, proven) if end is decisions.End.RECORDED else [],
+        "plan": [f"{name}: {_planned(part)}" for name, part in ((SERVER, run.server), (BOT, run.bot)) if part],
+        "gates": [
+            f"{name}: {gate['summary']}"
+            for name, gate in ((SERVER, run.came.server_gate), (BOT, run.came.bot_gate))
+            if "summary" in gate
+        ],
+        "release": run.plan["going_to"],
+    }
+
+
+def _planned(part: Result) -> str:
+    return "; ".join([part["action"], *part["reasons"]])
+
+
+# What failed, and what is done about it
+
+
+def failed(run: Run, task: str, result: Result | None) -> dict[str, t.Any]:
+    """Give what a run that failed leaves: failure, switched, and how it goes back, if it does.
+
+    task, result: of the step that failed; None where it was another host's. goes_back, release, source: whether the
+    host goes back, to which release, and what of it, as bus_plan takes it. paths: what was, or was to be, written.
+    ran_last, own_copy: what bus_plan has to know of a store on the way back. applied: the parts of the run. kept: how a
+    host is told that stays as it is. made: what stays of a run that changed nothing.
+    """
+    switched = decisions.has_switched(run.came, run.server.get("action", ""), stops_bot=bool(run.plan.get("stops_bot")))
+    release = "" if run.releases.get("no_way_back") else run.releases["current"] or ""
+    changes = [*run.server.get("changes", ()), *run.bot.get("changes", ())]
+    found: dict[str, t.Any] = {
+        "failure": _failure(task, result),
+        "switched": switched,
+        "goes_back": switched and bool(release),
+        "release": release,
+        "source": {"release": release, "names": list(run.plan["parts"])},
+        "paths": list(dict.fromkeys([*(each["path"] for each in changes), *run.plan.get("paths", ())])),
+        "applied": list(run.parts),
+        "own_copy": (run.came.copied.get("copy") or {}).get("path", ""),
+        "kept": _kept(run, was_recording=result is not None),
+        "made": list(_made(run)),
+    }
+    if run.server and not decisions.was_run(run.came, run.server["action"]):
+        # of a server that was not started since, it is known what ran on its store
+        found["ran_last"] = run.server["store"]["before"] or None
+    return found
+
+
+def _failure(task: str, result: Result | None) -> str:
+    if result is None:
+        return "another host of this batch failed"
+    return f"{task}: {failure.reason(result) or result}"
+
+
+def _kept(run: Run, *, was_recording: bool) -> str:
+    said = f"{run.host} runs what was asked for, {proof(run.parts, decisions.proven_parts(run.parts, run.came))}"
+    if not was_recording:
+        return f"{said}."
+    return (
+        f"{said}, and goes on with it; only the record of it is missing, so that going back would lead to "
+        f"{run.releases['current'] or 'nothing'}. Mend the cause and run again."
+    )
+
+
+def _made(run: Run) -> Iterator[str]:
+    """Name what only makes a host ready, and is never taken back."""
+    settings = run.plan.get("settings", {}).get(SERVER, {})
+    if run.came.packages.get("changed"):
+        yield f"the packages {', '.join(run.came.packages['names'])}"
+    if run.came.group.get("changed"):
+        yield f"the group {settings['group']}"
+    if run.came.user.get("changed"):
+        yield f"the user {settings['user']}"
+
+
+# What is told
+
+
+def story(run: Run, left: Result, stands: Result, stuck: Result) -> str:
+    """Tell where a host is whose run failed.
+
+    left: as `failed` gave it. run: as it is now, after the way back, if there was one. stands: what nats_release_info
+    found of the release and beside it. stuck: the task and the result that ended the way back.
+    """
+    if stuck:
+        why = str(failure.reason(stuck["result"]) or stuck["result"] or "").removesuffix(".")
+        return (
+            f"{run.host} could NOT go back to release {left['release']}. The step that failed: {stuck['task']}: {why}. "
+            f"Look at the host, mend that step, then run playbooks/rollback.yml -e rollback_to={left['release']}."
+        )
+    if left["goes_back"]:
+        return f"{run.host} {way_back(_way_back(run, left, stands))}."
+    if left["switched"]:
+        return (
+            f"{run.host} was changed, and has no release to go back to{_damaged(run)}{_obstacle(run)}; it is left as "
+            "it is, to be looked at."
+        )
+    made = f", but for what stays: {', '.join(left['made'])}" if left["made"] else ""
+    return f"{run.host} was not changed{made}."
+
+
+def _damaged(run: Run) -> str:
+    damaged = run.releases.get("damaged")
+    return f" (damaged: {', '.join(damaged)})" if damaged else ""
+
+
+def _obstacle(run: Run) -> str:
+    why = run.releases.get("no_way_back")
+    return f" ({why})" if why and run.releases["current"] else ""
+
+
+def _way_back(run: Run, left: Result, stands: Result) -> dict[str, t.Any]:
+    settings = stands["selected"]["settings"]
+    back = list(run.plan["parts"])
+    bot = settings.get(BOT, {"home": "", "service": ""})
+    touched = run.came.copied.get("copy") or run.came.brought_back.get("changed")
+    return {
+        "release": left["release"],
+        "has": list(settings),
+        "back": back,
+        SERVER: {"passed": run.came.proves(SERVER)},
+        BOT: {
+            "passed": run.came.proves(BOT),
+            "installed": run.bot.get("installed", True),
+            "serves": run.bot.get("service", {}).get("exists", True),
+            "home": bot["home"],
+            "service": bot["service"],
+        },
+        "left": sorted(ROLES[name] for name in left["applied"] if name not in back),
+        "stands": stands["stands"],
+        "store": _store(run) if touched else "",
+    }
+
+
+def way_back(found: Result) -> str:
     """Tell of a host that has taken the steps back to its release, to follow its name.
 
     found: release, its id; has, its parts; back, those of them that went back; server and bot, each with its gate as
@@ -51,7 +237,7 @@ def way_back(found: Mapping[str, t.Any]) -> str:
     return said + (f"; store: {found['store']}" if found["store"] else "")
 
 
-def _parts_back(found: Mapping[str, t.Any]) -> str:
+def _parts_back(found: Result) -> str:
     parts = dict(_proofs(found))
     said = f"is back at release {found['release']}"
     if all(proof == _PROVEN for proof in parts.values()):
@@ -62,11 +248,7 @@ def _parts_back(found: Mapping[str, t.Any]) -> str:
     return f"{said}{'' if {*parts.values()} <= {_PROVEN, _UNASKED} else ' ONLY IN PART'}: {each}"
 
 
-_PROVEN = "as its gate has proven"
-_UNASKED = "without proof, since no gate was asked for"
-
-
-def _proofs(found: Mapping[str, t.Any]) -> Iterator[tuple[str, str]]:
+def _proofs(found: Result) -> Iterator[tuple[str, str]]:
     """Give what is known of each part that went back; a gate that did not pass has ended the way back before."""
     if SERVER in found["back"]:
         yield SERVER, _PROVEN if found[SERVER]["passed"] else _UNASKED
@@ -93,3 +275,156 @@ def proof(applied: Sequence[str], proven: Sequence[str]) -> str:
     if not any(are_proven[part] for part in parts):
         return _UNASKED
     return "; ".join(f"the {part}, {_PROVEN if are_proven[part] else _UNASKED}" for part in parts)
+
+
+def _store(run: Run) -> str:
+    """Say what became of JetStream's store."""
+    copied, back = run.came.copied.get("copy"), run.came.brought_back
+    said = []
+    if copied:
+        since = run.stored.get("since")
+        more = f"; written since the copy at {since['path']}: {'; '.join(since['lines']) or 'nothing'}" if since else ""
+        said.append(f"copied to {copied['path']}{more}")
+    if back.get("changed"):
+        missed = ", ".join(each["found"] for each in run.compared["missed"])
+        aside = f"; what stood in their place is in {back['aside']}" if back["aside"] else ""
+        lines = "; ".join((back["since"] or {"lines": []})["lines"]) or "nothing"
+        said.append(
+            f"brought back from {run.server['store']['back']}: {missed}{aside}; written since the copy: {lines}"
+        )
+    return "; ".join(said) or "as it was; nothing had to be copied or brought back"
+
+
+def unpredicted(run: Run, archive_url: str) -> list[str]:
+    """Say what only a deployment can find out, a line each. archive_url: of what it would fetch, empty for nothing."""
+    found = list(run.plan["unpredicted"])
+    if archive_url:
+        found.append(f"the archive: {archive_url} is fetched and verified by the deployment alone")
+    if run.build.get("built"):
+        found.append("the archive: the Go module of nats-server is fetched, verified and built by the deployment alone")
+    found += [
+        f"{change['path']}: nats-server has not tried it: {change['not_validated_because']}"
+        for change in run.came.tree.get("changes", ())
+        if change.get("not_validated_because") is not None
+    ]
+    return found
+
+
+# What a run ends with
+
+
+def report(run: Run, described: Result) -> list[str]:
+    """Give what a deployment ends with, a line each. described: what the server's role tells of it; empty for none."""
+    return [
+        *_server_report(run, described),
+        *bot_report(run),
+        *([f"release: {_release_report(run)}"] if run.plan else []),
+    ]
+
+
+def _server_report(run: Run, described: Result) -> Iterator[str]:
+    if not run.server:
+        return
+    settings = run.plan["settings"][SERVER]
+    yield f"server: {described['name'] or '(no name)'}, nats-server {settings['version']}"
+    yield f"binary: {_origin(run, described)}"
+    yield f"plan: {'; '.join(dict.fromkeys([run.server['action'], *run.server['reasons']]))}"
+    yield f"listens: {', '.join(described['listens'])}"
+    yield f"configuration: {settings['config_file']}"
+    yield f"log: {described['log_file'] or 'standard output'}"
+    yield f"data: {settings['data_dir']}"
+    yield f"proven: {run.came.server_gate.get('summary', 'nothing, since the gate did not run')}"
+    if described["hardening"]:
+        yield f"hardening: {described['hardening']}"
+    if run.server["drop_ins"]:
+        yield f"drop-ins: {'; '.join(run.server['drop_ins'])}"
+    yield f"stop it: {described['stop']}"
+
+
+def _origin(run: Run, described: Result) -> str:
+    settings = run.plan["settings"][SERVER]
+    if settings["runtime"] == "docker":
+        return f"in the image {settings['image']}"
+    if run.server["binary"]["installed"]:
+        return "was there, verified"
+    if "toolchain" in run.build:
+        return f"built from the Go module by {run.build['toolchain']}"
+    return f"from {described['origin'].replace('{version}', settings['version'])}"
+
+
+def bot_report(run: Run) -> list[str]:
+    """Give what a deployment ends with for a bot."""
+    if not run.bot:
+        return []
+    settings, bot = run.plan["settings"][BOT], run.bot
+    why = unproven(bot, settings["service"])
+    planned = "; ".join(dict.fromkeys([bot["action"], *bot["reasons"]]))
+    strangers = ", ".join(bot["strangers"])
+    return [
+        f"bot: {settings['home']}, {settings['environment']}, "
+        f"{planned if bot['installed'] else 'not installed, so nothing was written for it'}",
+        f"bot proven: {run.came.bot_gate.get('summary') or why}",
+        "bot files: "
+        + (
+            "none, since it is not installed"
+            if not bot["installed"]
+            else f"not described here, and left alone: {strangers}"
+            if strangers
+            else "all of the plugins described here"
+        ),
+        *([f"bot drop-ins: {'; '.join(bot['drop_ins'])}"] if bot["drop_ins"] else []),
+    ]
+
+
+def unproven(bot: Result, service: str) -> str:
+    """Say why nothing is proven of a bot. bot: what bot_plan found."""
+    if not bot["installed"]:
+        why = "the bot is not installed"
+    elif not bot["service"]["exists"]:
+        why = f"{service}.service is not there"
+    else:
+        why = "the gate did not run"
+    return f"nothing, since {why}"
+
+
+def _release_report(run: Run) -> str:
+    if run.recorded.get("release"):
+        dropped = " and the ".join(run.recorded.get("dropped") or ())
+        more = f", without the {dropped}, which nobody has proven together with it" if dropped else ""
+        return f"{run.recorded['release']}{more}{_damaged(run)}"
+    is_other = not run.is_only_predicted and (
+        (run.server and not run.server["release"]["recorded"])
+        or (run.bot and run.bot["installed"] and not run.bot["release"]["recorded"])
+    )
+    more = ", which is not what was described: that was not proven" if is_other else ", as it was"
+    return f"{run.releases['current'] or 'none'}{more}{_damaged(run)}"
+
+
+def rollback_report(run: Run) -> list[str]:
+    """Give what going back to a release ends with, or in check mode what it would do."""
+    head = f"release: {run.plan['going_to']}, of {run.plan['going_to_time']}"
+    if run.is_only_predicted:
+        return [head, *ending(run)["plan"]]
+    server, bot = run.came.server_gate.get("summary"), run.came.bot_gate.get("summary")
+    without = unproven(run.bot, run.plan["settings"][BOT]["service"]) if run.bot else "not a part of it"
+    return [
+        head,
+        f"server: {server or 'not a part of it, or not to be proven'}",
+        f"bot: {bot or without}",
+        f"store: {_store(run)}",
+    ]
+
+
+# What is watched
+
+
+def gates(settings: Result, bot: Result) -> dict[str, t.Any]:
+    """Give what the gates are asked of a server and a bot that just run. bot: what bot_plan found."""
+    seen = decisions.Observed(parts=(SERVER, BOT, PLUGINS), settings=settings, server=None, bot=bot)
+    at_rest: dict[str, t.Any] = {"action": "nothing", "mark": None, "store": {"data": None}, "accepted": []}
+    return {
+        SERVER: part_arguments.server_gate(settings[SERVER], at_rest),
+        BOT: part_arguments.bot_gate(settings[BOT], settings[PLUGINS]),
+        "asks_bot": seen.is_bot_asked,
+        "unproven": unproven(bot, settings[BOT]["service"]),
+    }

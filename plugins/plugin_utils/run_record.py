@@ -79,6 +79,7 @@ _TAKEN: Mapping[str, _Taken] = {
     "rosey.nats.diagnosis_info": _Taken(Kind.DIAGNOSIS, "bus", ("causes", "healthy")),
     "ansible.builtin.debug": _Taken(Kind.MESSAGE, "message", ("msg",)),
 }
+_BUS_PLAN = "rosey.nats.bus_plan"
 _STEP = _Taken(Kind.STEP, "step", ())
 # Of these a host may be changed also where they fail.
 _ACTS = frozenset(
@@ -238,7 +239,39 @@ class Run:
         """Note what a task did at a host, where it is worth telling."""
         if host not in self.hosts:
             self.hosts.append(host)
-        taken = _TAKEN.get(action, _STEP)
+        for each, of_it in self._told(host, status, result, action):
+            self._add(host, status, of_it, each, (play, task, action))
+
+    def _told(self, host: str, status: Status, result: Result, action: str) -> Iterator[tuple[_Taken, Result]]:
+        """Give what a result tells; that of the plan of a whole deployment tells of several things."""
+        if action != _BUS_PLAN:
+            yield _TAKEN.get(action, _STEP), result
+            return
+        asked = _mapping(_mapping(result.get("invocation")).get("module_args"))
+        going_to = result.get("going_to") or asked.get("release")
+        if going_to and self._is_new_way(host, str(going_to)):
+            yield _TAKEN["rosey.nats.nats_release_info"], {"selected": {"id": going_to}}
+        if status is not Status.OK:
+            yield _Taken(Kind.PLAN, "bus", ()), result
+            return
+        limit = _mapping(_mapping(result.get("gates")).get("bot"))
+        for part in ("server", "bot"):
+            if planned := result.get(part):
+                yield _Taken(Kind.PLAN, part, _PLAN_KEYS), planned
+        for part in ("server", "bot"):
+            if proven := _mapping(result.get("proofs")).get(part):
+                yield _Taken(Kind.PROOF, part, _PROOF_KEYS), {**proven, "invocation": {"module_args": limit}}
+
+    def _is_new_way(self, host: str, release: str) -> bool:
+        """Say whether a host is only now on its way to a release; it may be looked at more than once on it."""
+        for event in reversed([event for event in self.events if event.host == host]):
+            if event.failed:
+                return True
+            if event.kind is Kind.RELEASES and _mapping(event.facts.get("selected")).get("id") == release:
+                return False
+        return True
+
+    def _add(self, host: str, status: Status, result: Result, taken: _Taken, place: tuple[str, str, str]) -> None:
         facts = {key: result[key] for key in taken.keys if key in result}
         if taken.kind is Kind.PROOF:
             facts["limit_milliseconds"] = _limit(result)
@@ -251,6 +284,7 @@ class Run:
             return
         message = _message(result) if status not in {Status.OK, Status.CHANGED} else ""
         seconds = self.elapsed()
+        play, task, action = place
         self.events.append(Event(host, play, task, action, taken.kind, taken.part, status, seconds, facts, message))
 
     def phases(self, host: str) -> list[Phase]:

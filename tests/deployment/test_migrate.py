@@ -173,7 +173,7 @@ def test_an_overlay_changes_one_setting_of_a_plugin(tmp_path: Path) -> None:
     overlays = {"bot_plugins_overlays": {"trivia": {"config": {"time_limit": 5}}}}
     shown = tmp_path / "show.yml"
     role = {"name": "rosey.nats.bot_plugins", "tasks_from": "describe"}
-    tasks = [{"import_role": role}, {"debug": {"msg": "{{ __bot_plugins_effective[1].config }}"}}]
+    tasks = [{"import_role": role}, {"debug": {"msg": "{{ bot_plugins_effective[1].config }}"}}]
     shown.write_text(yaml.safe_dump([{"hosts": "rosey", "gather_facts": False, "tasks": tasks}]))
     words = ["ansible-playbook", str(shown), "-iinventories/development", "-ebot_config_home=/home"]
     done = subprocess.run([*words, f"-e{json.dumps(overlays)}"], cwd=ROOT, capture_output=True, text=True, check=False)

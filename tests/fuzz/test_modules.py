@@ -259,6 +259,39 @@ def runs(host: Host) -> list[Run]:
         "settings": {},
         "entries": of_bot,
     }
+    bus_plan = {
+        "releases": releases,
+        "accept": ["all"],
+        "parts": [
+            {
+                "name": "server",
+                "entries": [entry],
+                "settings": {
+                    "runtime": "process",
+                    "become": False,
+                    "config_file": config,
+                    "pid_file": str(host.root / "pid"),
+                    "monitoring_url": url,
+                    **installed,
+                },
+            },
+            {
+                "name": "bot",
+                "entries": of_bot,
+                "settings": {
+                    "home": str(host.bot),
+                    "environment": "production",
+                    "mode": "nats",
+                    "runtime": "process",
+                    "become": False,
+                    "environment_file": str(bot_files / "secrets.env"),
+                    "servers": ["nats://localhost:4222"],
+                    "health_url": f"{url}/api/health",
+                    **bot_process,
+                },
+            },
+        ],
+    }
     bot = {
         "url": f"{url}/api/health",
         "monitoring_url": url,
@@ -300,6 +333,8 @@ def runs(host: Host) -> list[Run]:
         Run("nats_plan", {**plan, "runtime": "systemd", "service": "nats"}),
         Run("bot_plan", {**bot_plan, **bot_process, "runtime": "process"}),
         Run("bot_plan", {**bot_plan, "runtime": "systemd"}),
+        Run("bus_plan", bus_plan),
+        Run("bus_plan", {"releases": releases, "release": "current"}),
         Run("config_tree", {"entries": [entry, *of_bot]}, check_mode=True),
         Run("nats_health", {"url": url, "config_file": config, "wait": 0, **timeout}),
         Run("bot_health", {**bot, **trip, "wait": 0, **timeout}),

@@ -40,7 +40,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._data import (
     store,
     store_tree,
 )
-from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease, release
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import known, lease, release
 from ansible_collections.rosey.nats.plugins.module_utils._host import (
     background,
     environment_file,
@@ -174,7 +174,7 @@ def _records(body: Any, directory: Path) -> None:
     listing = found.listing()
     listing.previous()
     entries, settings = samples.RECORD["parts"]["server"]["entries"], samples.RECORD["parts"]["server"]["settings"]
-    release.observe(directory, ["server"], settings, entries)
+    known.observe(directory, ["server"], settings, entries)
     found.rehearse({"server": release.Part(settings, entries)}, keep=3)
 
 

@@ -79,11 +79,16 @@ def merged(variables: Variables, changes: Variables) -> Variables:
 
 
 def play_role(
-    host: str, inventory: Path, variables: Variables, *options: str, environment: dict[str, str] | None = None
+    host: str,
+    inventory: Path,
+    variables: Variables,
+    *options: str,
+    environment: dict[str, str] | None = None,
+    playbook: str = "site.yml",
 ) -> str:
-    """Run the role on one host; give what it printed, and its exit status in front."""
+    """Run a playbook on one host; give what it printed, and its exit status in front."""
     inventory.write_text(json.dumps({"rosey": {"hosts": {host: variables}}}))
-    return run_playbook("site.yml", inventory, *options, environment=environment)
+    return run_playbook(playbook, inventory, *options, environment=environment)
 
 
 def run_playbook(
@@ -188,11 +193,18 @@ class Deployment:
             },
         }
 
-    def play(self, changes: Variables, *options: str, environment: dict[str, str] | None = None) -> str:
-        """Run the role with these changes to its variables; give what it printed, and its exit status in front."""
+    def play(
+        self,
+        changes: Variables,
+        *options: str,
+        environment: dict[str, str] | None = None,
+        playbook: str = "site.yml",
+    ) -> str:
+        """Run a playbook with these changes to its variables; give what it printed, and its exit status in front."""
         local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+        variables = merged(self.variables, changes) | local
         inventory = self.directory / "hosts.yml"
-        return play_role("here", inventory, merged(self.variables, changes) | local, *options, environment=environment)
+        return play_role("here", inventory, variables, *options, environment=environment, playbook=playbook)
 
     def varz(self) -> dict[str, Any]:
         answer: dict[str, Any] = requests.get(f"http://127.0.0.1:{self.monitoring_port}/varz", timeout=5).json()

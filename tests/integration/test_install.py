@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import platform
 import threading
 from collections.abc import Iterator
@@ -17,8 +16,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ansible_collections.rosey.nats.plugins.module_utils._server import archive, go_build, programs
-
-from .conftest import run_playbook
 
 if TYPE_CHECKING:
     from .conftest import Deployment
@@ -78,25 +75,23 @@ def test_a_damaged_binary_is_replaced_and_the_second_run_changes_nothing(
     assert "changed=0 " in deployment.play(variables)
 
 
-@pytest.mark.parametrize(("target", "asked"), [({}, "v2.10.29"), ({"version": VERSION}, f"v{VERSION}")])
-def test_the_release_is_asked_for_the_version_that_is_brought(
-    tmp_path: Path, target: dict[str, str], asked: str
-) -> None:
-    shown, inventory = tmp_path / "show.yml", tmp_path / "hosts.yml"
-    role = {"name": "rosey.nats.nats_server", "tasks_from": "monitored.yml"}
-    # what a rollback has of its release, in place of the description
-    vars_of_release = {"__nats_server_target": target} if target else {}
-    tasks = [{"import_role": role}, {"debug": {"msg": "from {{ nats_server_url }}"}, "vars": vars_of_release}]
-    shown.write_text(json.dumps([{"hosts": "rosey", "gather_facts": False, "tasks": tasks}]))
-    variables = {"ansible_connection": "local", "nats_server_version": "2.10.29"}
-    inventory.write_text(json.dumps({"rosey": {"hosts": {"here": variables}}}))
-    said = run_playbook(str(shown), inventory)
-    assert f"from https://github.com/nats-io/nats-server/releases/download/{asked}\n" in said, said
-
-
 def test_a_missing_link_is_made_again_without_an_archive(deployment: Deployment) -> None:
     link_of(deployment).unlink()
     said = deployment.play({"nats_server_install_method": "release_or_go"})
     assert said.startswith("exit 0"), said
     assert "Bring the archive" not in said
     assert link_of(deployment).resolve() == binary_of(deployment)
+
+
+@pytest.mark.parametrize(("playbook", "asked"), [("site.yml", "2.10.29"), ("playbooks/rollback.yml", VERSION)])
+def test_the_release_is_asked_for_the_version_that_is_brought(
+    deployment: Deployment, release: Path, playbook: str, asked: str
+) -> None:
+    # a rollback brings the version of its release, whatever is described by now
+    binary_of(deployment).unlink()
+    binary_of(deployment).write_bytes(b"damaged")
+    sums = {**pinned(release)["nats_server_checksums"], "2.10.29": {"amd64": "0" * 64, "arm64": "0" * 64}}
+    changes = {"nats_server_version": "2.10.29", "nats_server_checksums": sums, "rollback_to": "current"}
+    said = deployment.play({**changes, "nats_server_install_method": "release"}, "--check", playbook=playbook)
+    assert said.startswith("exit 0"), said
+    assert f"nats-server/releases/download/v{asked}/nats-server-v{asked}-linux-" in said, said

@@ -37,6 +37,7 @@ NOT_SHIPPED = {
     "bot_health": {"_data", "_deploy", "_watch", *LANGUAGE},
     "config_tree": {"_data", "_bot", "_bus", "_watch"},
     "nats_plan": {"_bot", "_watch"},
+    "bus_plan": {"_watch"},
     "nats_health": {"_bot", "_watch"},
 }
 

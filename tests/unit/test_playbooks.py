@@ -11,19 +11,41 @@ from typing import Any
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[2]
-# The steps of a role that look at what may lie in directories of another account.
-LOOKS = {
-    ("rosey.nats.bot_config", "look.yml"): "{{ __bot_config_target.become }}",
-    ("rosey.nats.bot_config", "gate.yml"): "{{ __bot_config_target.become }}",
-    ("rosey.nats.nats_server", "gate.yml"): "{{ __nats_server_target.become }}",
+ROLES = Path(__file__).parents[2] / "roles"
+# What looks at what may lie in directories of another account: the file of a role, and the module.
+LOOKS = [
+    ("release/tasks/look.yml", "rosey.nats.bus_plan"),
+    ("release/tasks/watch.yml", "rosey.nats.bot_plan"),
+    ("release/tasks/watch.yml", "rosey.nats.nats_health"),
+    ("release/tasks/watch.yml", "rosey.nats.bot_health"),
+    ("health/tasks/main.yml", "rosey.nats.bus_health"),
+    ("diagnosis/tasks/look.yml", "rosey.nats.diagnosis_info"),
+]
+# Likewise, of the steps of a deployment.
+STEPS = {
+    "Install the server": "release_plan.become.server",
+    "Configure | Directories, files, sections and units": "release_plan.become.any",
+    "Run the server": "release_plan.become.server",
+    "Prove the server": "release_plan.become.server",
+    "Run the bot": "release_plan.become.bot",
+    "Prove the bot": "release_plan.become.bot",
 }
 
 
-@pytest.mark.parametrize("playbook", sorted(path.name for path in ROOT.glob("playbooks/*.yml")))
-def test_whoever_looks_at_a_program_has_its_rights(playbook: str) -> None:
-    plays: list[dict[str, Any]] = yaml.safe_load((ROOT / "playbooks" / playbook).read_text(encoding="utf-8"))
-    for task in (task for play in plays for task in play.get("tasks", [])):
-        role = task.get("ansible.builtin.import_role", {})
-        become = LOOKS.get((role.get("name"), role.get("tasks_from")))
-        assert become is None or become.strip("{} ") in str(task.get("become")), task["name"]
+def tasks(file: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = yaml.safe_load((ROLES / file).read_text(encoding="utf-8"))
+    return found
+
+
+@pytest.mark.parametrize(("file", "module"), LOOKS)
+def test_whoever_looks_at_a_program_has_its_rights(file: str, module: str) -> None:
+    found = [task["become"] for task in tasks(file) if module in task]
+    assert found
+    # a variable of the role, which follows the account of what is looked at
+    assert all("become" in each.strip("{} ") for each in found)
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_has_the_rights_of_what_it_changes(name: str) -> None:
+    (task,) = (task for task in tasks("release/tasks/steps.yml") if task["name"] == name)
+    assert task["become"] == f"{{{{ {STEPS[name]} }}}}"

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._bus.results import Planned
-from ansible_collections.rosey.nats.plugins.module_utils._deploy import entries, record_guard, release
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import entries, known, record_guard
 from ansible_collections.rosey.nats.plugins.module_utils._host import (
     background,
     process,
@@ -58,8 +58,8 @@ def plan(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Planne
     if not params["releases"]:
         return Planned(found)
     drops = record_guard.consult(params, no_bot=_why_no_bot(params, found))
-    known = release.observe(Path(params["releases"]), params["described"], params["settings"], params["entries"])
-    return Planned({**found, "release": {**known, "drops": list(drops)}}, entries.no_way_back(known))
+    releases = known.observe(Path(params["releases"]), params["described"], params["settings"], params["entries"])
+    return Planned({**found, "release": {**releases, "drops": list(drops)}}, entries.no_way_back(releases))
 
 
 def _observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dict[str, t.Any]:

@@ -19,7 +19,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._bus.server_obstacles i
 from ansible_collections.rosey.nats.plugins.module_utils._bus.server_reasons import Read
 from ansible_collections.rosey.nats.plugins.module_utils._bus.server_store import Known, Risks
 from ansible_collections.rosey.nats.plugins.module_utils._data import asset_record, dangers, store_tree
-from ansible_collections.rosey.nats.plugins.module_utils._deploy import entries, record_guard, release
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import entries, known, record_guard, release
 from ansible_collections.rosey.nats.plugins.module_utils._host import (
     background,
     sealed,
@@ -99,9 +99,9 @@ def plan(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Planne
     changed = _changed_access(params)
     drops = record_guard.consult(params, access=changed, files=asset_record.WRITTEN)
     planned = _observe(params, run_command)
-    known = release.observe(Path(params["releases"]), ["server"], params["settings"], params["entries"])
-    kept = {**known, "drops": list(drops), "access": list(changed)}
-    return Planned({**planned.result, "release": kept}, (*entries.no_way_back(known), *planned.warnings))
+    releases = known.observe(Path(params["releases"]), ["server"], params["settings"], params["entries"])
+    kept = {**releases, "drops": list(drops), "access": list(changed)}
+    return Planned({**planned.result, "release": kept}, (*entries.no_way_back(releases), *planned.warnings))
 
 
 def _observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Planned:
@@ -146,21 +146,21 @@ def _observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Pl
     is_unknown = loaded is None and unread is not None
     ran = None if is_unknown else loaded if loaded is not None else present
     texts_ran = included_files.HOST if loaded is None else texts_recorded
-    known = Known(params, found.running, server, ran, texts_ran, meant, texts_meant, before)
+    jetstream = Known(params, found.running, server, ran, texts_ran, meant, texts_meant, before)
     # what the sandbox hides can't be mended by giving it to the account
-    server_obstacles.check_unit(params, found, known.paths, changes, run_command)
+    server_obstacles.check_unit(params, found, jetstream.paths, changes, run_command)
     if params["runtime"] != "docker":
-        server_obstacles.check_access(params, known.paths, changes, found)
+        server_obstacles.check_access(params, jetstream.paths, changes, found)
         server_obstacles.check_ports(meant, found.running)
-        server_obstacles.check_own(params, known.paths, found.running)
+        server_obstacles.check_own(params, jetstream.paths, found.running)
         server_obstacles.check_room(meant, server)
-    data = known.data()
-    held = known.held(data)
+    data = jetstream.data()
+    held = jetstream.held(data)
     back = server_store.copy_to_bring_back(params)
     copies = params["store_copy"] and params["runtime"] != "docker"
 
     def risks(action: Action) -> Risks:
-        situation = known.situation(action, held, data)
+        situation = jetstream.situation(action, held, data)
         return Risks(
             situation, dangers.find(situation), frozenset(params["accept"]), back, bool(params["release"]), copies
         )

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.parameters import remove_values
 
-from ansible_collections.rosey.nats.plugins.module_utils._deploy import release, usable
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import described, release, usable
 from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree import spec
 
@@ -62,24 +63,13 @@ class EntriesModule(AnsibleModule):
             self._read_release(self.params["release"])
         self._were_read = True
         # Variables that came as one text are only known to it as a whole.
-        for entry in _described(self.params):
-            values = (entry["secret_variables"] or {}).values()
-            self.no_log_values.update(value for value in values if isinstance(value, str) and value)
+        self.no_log_values.update(secrets_of(_described(self.params)))
 
     def _read_release(self, given: Mapping[str, t.Any]) -> None:
         try:
-            entries = recorded(Path(given["releases"]), given["id"], given["parts"])
+            self.params["entries"] = taken(given["id"], recorded(Path(given["releases"]), given["id"], given["parts"]))
         except sealed.ReleaseError as error:
             self.fail_json(msg=str(error))
-        # The validator that AnsibleModule itself uses: it sets the defaults, and finds what is not to be shown.
-        checked = ArgumentSpecValidator({"entries": _ENTRIES}).validate({"entries": entries})
-        self.no_log_values.update(checked._no_log_values)
-        if checked.error_messages:
-            self.fail_json(
-                msg=f"release: {given['id']} {usable.NOT_TAKEN}: "
-                f"{checked.errors.msg} Use the version that recorded it, or choose another release."
-            )
-        self.params["entries"] = checked.validated_parameters["entries"]
 
     def _log_invocation(self) -> None:
         what = self._paths()
@@ -97,9 +87,35 @@ class EntriesModule(AnsibleModule):
         return [entry["path"] for entry in _described(self.params)]
 
 
+def taken(identity: str, entries: Sequence[Mapping[str, t.Any]]) -> list[Mapping[str, t.Any]]:
+    """Give entries of a release with defaults for what is not recorded; ReleaseError. Secrets are not in its words."""
+    # The validator that AnsibleModule itself uses.
+    checked = ArgumentSpecValidator({"entries": _ENTRIES}).validate({"entries": [*entries]})
+    if checked.error_messages:
+        raise sealed.ReleaseError(
+            remove_values(
+                f"release: {identity} {usable.NOT_TAKEN}: {checked.errors.msg} Use the version that recorded it, or "
+                "choose another release.",
+                checked._no_log_values,
+            )
+        )
+    found: list[Mapping[str, t.Any]] = checked.validated_parameters["entries"]
+    return found
+
+
+def secrets_of(entries: Iterable[Mapping[str, t.Any]]) -> set[str]:
+    """Give what is secret of entries, and is to be hidden wherever it appears."""
+    values = [
+        value
+        for entry in entries
+        for value in (entry.get("secret_content"), *(entry.get("secret_variables") or {}).values())
+    ]
+    return {value for value in values if isinstance(value, str) and value}
+
+
 def recorded(directory: Path, identity: str, parts: Sequence[str]) -> list[Mapping[str, t.Any]]:
-    """Give the entries of some parts of a release; ReleaseError."""
-    record = release.Store(directory).read(identity)
+    """Give the entries of some parts of a release, or of what a run described; ReleaseError."""
+    record = described.find(directory, identity) or release.Store(directory).read(identity)
     for name in parts:
         if name not in record.parts:
             raise sealed.ReleaseError(
@@ -117,6 +133,6 @@ def _described(params: Mapping[str, t.Any]) -> Iterator[Mapping[str, t.Any]]:
 
 
 def no_way_back(known: Mapping[str, t.Any]) -> tuple[str, ...]:
-    """Give what is to be warned of before a change that can't be taken back. known: as release.observe has it."""
+    """Give what is to be warned of before a change that can't be taken back. known: as known.observe has it."""
     why = known["no_way_back"]
     return (f"{why}. A deployment that fails after its first change stays as it is then.",) if why else ()

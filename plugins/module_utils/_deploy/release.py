@@ -25,9 +25,9 @@ from ansible_collections.rosey.nats.plugins.module_utils._host.tree import spec
 PARTS = ("server", "bot", "plugins")
 KEEP = 10
 
-_CURRENT = "current"
+CURRENT = "current"
 _PREVIOUS = "previous"
-_SUFFIX = ".json"
+SUFFIX = ".json"
 _LEAST_ROOM = 2**16
 _ID = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]{6}", re.ASCII)
 _ID_TIME = "%Y%m%dT%H%M%SZ"
@@ -167,13 +167,13 @@ class Store:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._records = directory / "releases"
-        self._pointer = directory / _CURRENT
+        self._pointer = directory / CURRENT
 
     def check_places(self, files: Sequence[str] = ()) -> None:
         """Make sure, as far as looking tells, that a deployment can be recorded; ReleaseError. files: others' names."""
         sealed.check_place(self.directory, is_directory=True)
         sealed.check_place(self._records, is_directory=True)
-        for name in (_CURRENT, lease.NAME, *files):
+        for name in (CURRENT, lease.NAME, *files):
             sealed.check_place(self.directory / name)
 
     def try_out(self) -> None:
@@ -198,16 +198,16 @@ class Store:
         try:
             pointer = self._read_pointer()
         except sealed.DamagedError as error:
-            damaged.append(Damaged(_CURRENT, str(error)))
+            damaged.append(Damaged(CURRENT, str(error)))
         if pointer is not None and not any(pointer == record.id for record in records):
-            lost = any(item.name == pointer + _SUFFIX for item in damaged)
-            damaged += [] if lost else [Damaged(_CURRENT, f"names {pointer}, which is not there")]
+            lost = any(item.name == pointer + SUFFIX for item in damaged)
+            damaged += [] if lost else [Damaged(CURRENT, f"names {pointer}, which is not there")]
         return Listing(tuple(records), tuple(damaged), pointer)
 
     def find(self, release: str) -> Record | None:
         """Give the whole record of an id, and read no other; None where there is none."""
         try:
-            return self._read(f"{release}{_SUFFIX}")
+            return self._read(f"{release}{SUFFIX}")
         except (FileNotFoundError, sealed.DamagedError):
             return None
 
@@ -250,9 +250,9 @@ class Store:
     def select(self, wanted: str, *, option: str = "rollback_to") -> Record:
         """Give a release by its id, or the current or the previous one; ReleaseError."""
         found = self.listing()
-        if wanted not in (_CURRENT, _PREVIOUS):
+        if wanted not in (CURRENT, _PREVIOUS):
             return self._find(found, wanted, option)
-        record = found.current if wanted == _CURRENT else found.previous()
+        record = found.current if wanted == CURRENT else found.previous()
         if record is None:
             raise sealed.ReleaseError(f"{option}: this host has no {wanted} release; {self._expected(found)}")
         return record
@@ -337,11 +337,11 @@ class Store:
             return True
 
     def _path(self, release: str) -> Path:
-        return self._records / f"{release}{_SUFFIX}"
+        return self._records / f"{release}{SUFFIX}"
 
     def _ids(self) -> list[str]:
         """Name the releases that are there, whole or not, newest first."""
-        stems = [name.removesuffix(_SUFFIX) for name in sealed.names(self._records) if name.endswith(_SUFFIX)]
+        stems = [name.removesuffix(SUFFIX) for name in sealed.names(self._records) if name.endswith(SUFFIX)]
         return sorted(filter(is_id, stems), reverse=True)
 
     def _read_pointer(self) -> str | None:
@@ -354,23 +354,13 @@ class Store:
         return text
 
     def _read(self, name: str) -> Record:
-        release = name.removesuffix(_SUFFIX)
-        if not name.endswith(_SUFFIX) or not is_id(release):
-            raise sealed.DamagedError("its name is none of a release")
-        body = sealed.read(self._path(release))
-        try:
-            record = _record(body)
-        except (AttributeError, KeyError, TypeError, ValueError):
-            raise sealed.DamagedError("wrong type, expected a release") from None
-        if record.id != release:
-            raise sealed.DamagedError(f"wrong id inside, {record.id}")
-        return record
+        return read_file(self._records / name)
 
     def _find(self, found: Listing, release: str, option: str) -> Record:
         record = found.find(release)
         if record is None:
             reasons = {item.name: item.reason for item in found.damaged}
-            reason = reasons.get(release + _SUFFIX)
+            reason = reasons.get(release + SUFFIX)
             wrong = f"is damaged ({reason})" if reason and is_id(release) else "is no release of this host"
             raise sealed.ReleaseError(f"{option}: {release} {wrong}; {self._expected(found)}")
         return record
@@ -402,41 +392,6 @@ def strangers(record: Record, paths: Sequence[str]) -> list[str]:
     return [path for path in found if not any(each.startswith(f"{path}/") for each in found)]
 
 
-def observe(
-    directory: Path, names: Sequence[str], settings: Mapping[str, t.Any] | None, entries: Sequence[Mapping[str, t.Any]]
-) -> dict[str, t.Any]:
-    """Tell what a deployment of these parts has to know of the releases and the lease, as a module returns it.
-
-    settings, entries: those of all these parts together.
-    """
-    found = Store(directory).listing()
-    looked = lease.look(directory)
-    return {
-        "current": found.current.id if found.current else None,
-        "recorded": found.current is not None and _holds(found.current, names, Part(settings or {}, entries)),
-        "lease": asdict(looked.holder) if looked.holder else None,
-        "sequence": looked.sequence,
-        "damaged": [item.name for item in found.damaged] + ([lease.NAME] if looked.damage else []),
-        "no_way_back": _no_way_back(found),
-    }
-
-
-def _no_way_back(found: Listing) -> str:
-    """Say why the host could not go back to its current release; empty where it could, or has none."""
-    if found.current is not None:
-        obstacle = found.current.obstacle
-        return f"release {found.current.id} can't be gone back to: {obstacle}" if obstacle else ""
-    names = (_CURRENT, f"{found.pointer}{_SUFFIX}")
-    return "; ".join(f"{each.name} is damaged: {each.reason}" for each in found.damaged if each.name in names)
-
-
-def _holds(current: Record, names: Sequence[str], described: Part) -> bool:
-    parts = [current.parts[name] for name in names if name in current.parts]
-    settings = {key: value for part in parts for key, value in part.settings.items()}
-    together = Part(settings, [entry for part in parts for entry in part.entries])
-    return len(parts) == len(names) and digest(together) == digest(described)
-
-
 def _normal(entry: Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Give an entry without what it does not say: nulls and defaults."""
     defaults = {name: option.get("default") for name, option in spec.ENTRY_SPEC.items()}
@@ -461,6 +416,21 @@ def _id_time(text: str) -> datetime | None:
         return datetime.strptime(match[1], _ID_TIME)
     except ValueError:
         return None
+
+
+def read_file(path: Path) -> Record:
+    """Read a release that is kept in a file of its name; FileNotFoundError, DamagedError."""
+    release = path.name.removesuffix(SUFFIX)
+    if not path.name.endswith(SUFFIX) or not is_id(release):
+        raise sealed.DamagedError("its name is none of a release")
+    body = sealed.read(path)
+    try:
+        record = _record(body)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise sealed.DamagedError("wrong type, expected a release") from None
+    if record.id != release:
+        raise sealed.DamagedError(f"wrong id inside, {record.id}")
+    return record
 
 
 def _record(body: Mapping[str, t.Any]) -> Record:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether a release can be gone back to: what applying it needs, as the roles record it, part by part.
 
-The roles' variables ``__nats_server_target``, ``__bot_config_described`` and ``__bot_plugins_target`` have these
+The roles' variables ``nats_server_settings``, ``bot_config_settings`` and ``bot_plugins_settings`` have these
 settings. What has a default here was not recorded by every version, and the default is what those versions did.
 """
 

@@ -78,6 +78,49 @@ def endpoints(config: Mapping[str, t.Any]) -> tuple[Endpoint, ...]:
     )
 
 
+@dataclass(frozen=True)
+class Identity:
+    """What others know of a server, and is no secret.
+
+    server_name, log_file: empty where there is none, or a variable. jetstream: what tells whether it is on, None where
+    it is not configured. is_clustered: whether it is one of a cluster.
+    """
+
+    server_name: str
+    log_file: str
+    jetstream: t.Any
+    is_clustered: bool
+
+
+_TELLING = ("enabled", model.VARIABLE)
+
+
+def identity(config: Mapping[str, t.Any]) -> Identity:
+    """Give what others may know of a server with this configuration."""
+    known = reading.canonical(config)
+    name, log_file = known.get("server_name"), known.get("log_file")
+    jetstream = known.get("jetstream")
+    if isinstance(jetstream, Mapping):
+        # such a block may hold a secret
+        jetstream = {key: value for key, value in jetstream.items() if key in _TELLING}
+    return Identity(
+        server_name=name if isinstance(name, str) else "",
+        log_file=log_file if isinstance(log_file, str) else "",
+        jetstream=jetstream,
+        is_clustered="cluster" in known,
+    )
+
+
+def greeting_url(config: Mapping[str, t.Any]) -> str | None:
+    """Give where a server presents itself to who has just connected; None where it listens at no known place.
+
+    One that waits for the client to begin with TLS does not present itself.
+    """
+    tls = reading.canonical(config).get("tls")
+    waits = isinstance(tls, Mapping) and tls.get("handshake_first")
+    return None if waits else client_url(config)
+
+
 def _known(option: str, value: t.Any, kind: type) -> None:
     if model.is_reference(value):
         raise UnknownError(str(_unknown(option, value, _ADDRESS)))

@@ -19,4 +19,17 @@ def test_the_filter_gives_plain_data() -> None:
         "kept": [],
         "stop": {"signal": "INT", "timeout": 90},
         "is_local": True,
+        "greeting_url": "nats://localhost:4222",
+        "server_name": "",
+        "log_file": "",
+        "jetstream": None,
+        "is_clustered": False,
     }
+
+
+def test_nothing_of_a_block_is_told_but_whether_jetstream_is_on() -> None:
+    config = {"jetstream": {"enabled": True, "key": "a secret", "store_dir": "/data"}, "tls": {"handshake_first": True}}
+    footprint = FilterModule().filters()["nats_footprint"]({**config, "server_name": {"$variable": "NAME"}})
+    assert footprint["jetstream"] == {"enabled": True}
+    assert footprint["greeting_url"] is None
+    assert footprint["server_name"] == ""

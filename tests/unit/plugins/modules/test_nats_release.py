@@ -19,7 +19,6 @@ import yaml
 from ansible_collections.rosey.nats.plugins.doc_fragments import entries as entries_fragment
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import entries, lease
 from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
-from ansible_collections.rosey.nats.plugins.modules import nats_release
 from ansible_collections.rosey.nats.tests import recorded
 
 RunModule = Callable[..., dict[str, Any]]
@@ -376,7 +375,7 @@ def test_the_documentation_is_that_of_the_arguments() -> None:
             bare["suboptions"] = {name: documented(each) for name, each in option["suboptions"].items()}
         return bare
 
-    options = yaml.safe_load(nats_release.DOCUMENTATION)["options"]
+    options = yaml.safe_load(entries_fragment.ModuleDocFragment.PARTS)["options"]
     assert documented(options["parts"]) == accepted(entries.PARTS_SPEC)
     fragment = yaml.safe_load(entries_fragment.ModuleDocFragment.DOCUMENTATION)["options"]
     assert {name: documented(option) for name, option in fragment.items()} == {

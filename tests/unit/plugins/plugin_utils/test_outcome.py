@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.rosey.nats.plugins.module_utils._bus import decisions
 from ansible_collections.rosey.nats.plugins.plugin_utils import outcome
 
 WHOLE = ["server", "bot", "plugins"]
@@ -43,7 +44,8 @@ def test_a_release_has_only_what_was_proven_together(
     proven: list[str],
     expected: list[str],
 ) -> None:
-    assert outcome.drops({"server": server or {}, "bot": bot or {}}, applied, proven) == expected
+    plan = {"parts": applied, "server": {"release": server} if server else {}, "bot": {"release": bot} if bot else {}}
+    assert decisions.drops(plan, proven) == expected
 
 
 RELEASE = "20260131T120000Z-3f2a9c"

@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.rosey.nats.plugins.plugin_utils.run_record import Ending, Kind, Outcome
 from ansible_collections.rosey.nats.tests.unit.example_runs import (
     BOT_PLANNED,
+    BOT_PROVEN,
     CHANGED,
     CHECKED,
     DIAGNOSED,
@@ -40,6 +41,22 @@ PLAN: Note = (HERE, "rosey.nats.nats_plan", OK, PLANNED)
 BOT_PLAN: Note = (HERE, "rosey.nats.bot_plan", OK, BOT_PLANNED)
 NO_BOT: Note = (HERE, "rosey.nats.bot_plan", OK, {**BOT_PLANNED, "installed": False})
 NO_SERVICE: Note = (HERE, "rosey.nats.bot_plan", OK, {**BOT_PLANNED, "service": {"exists": False}})
+OTHER_RELEASE = "20260130T120000Z-000001"
+
+
+def look(going_to: str = "", *, proofs: bool = False) -> Note:
+    """Give the one look at a whole host, with what it has proven at once."""
+    proven = {"server": PROVEN if proofs else {}, "bot": BOT_PROVEN if proofs else {}}
+    gates = {"bot": {"round_trip": {"limit_milliseconds": 100}}}
+    plans = {"server": PLANNED, "bot": BOT_PLANNED}
+    return (HERE, "rosey.nats.bus_plan", OK, {"going_to": going_to, "proofs": proven, "gates": gates, **plans})
+
+
+def failed_look(release: str | None = None) -> Note:
+    asked = {"module_args": {"release": release}}
+    return (HERE, "rosey.nats.bus_plan", FAILED, {"msg": "a port is taken", "invocation": asked})
+
+
 NO_CAUSE = {"causes": [], "healthy": ["server"]}
 
 
@@ -49,6 +66,15 @@ NO_CAUSE = {"causes": [], "healthy": ["server"]}
         (deployed(), False, Outcome.PROVEN),
         ([note for note in deployed() if "config_tree" not in note[1]], False, Outcome.UNCHANGED),
         ([PLAN, *deployed()[4:5]], False, Outcome.DONE),
+        ([look(), *deployed()[3:]], False, Outcome.PROVEN),
+        ([look(proofs=True)], False, Outcome.UNCHANGED),
+        ([look()], False, Outcome.DONE),
+        ([failed_look()], True, Outcome.REFUSED),
+        ([look(), *unproven()[3:], look(OTHER_RELEASE), *returned()[9:]], True, Outcome.RETURNED),
+        ([look(), *unproven()[3:], failed_look(OTHER_RELEASE), CLOSED], True, Outcome.STUCK),
+        # a release that is asked for is no way back, however often its host is looked at
+        ([look(OTHER_RELEASE), look(OTHER_RELEASE), *deployed()[4:]], False, Outcome.PROVEN),
+        ([look(OTHER_RELEASE), look(OTHER_RELEASE), *unproven()[4:], CLOSED], True, Outcome.CHANGED),
         ([LOST], False, Outcome.UNREACHABLE),
         ([*deployed()[:6], LOST], True, Outcome.UNREACHABLE),
         ([REFUSED], True, Outcome.REFUSED),

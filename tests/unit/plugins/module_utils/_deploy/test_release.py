@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease, release
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import known, lease, release
 from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -497,11 +497,11 @@ def test_what_is_chosen(host: Host) -> None:
 def test_an_observation_tells_what_a_deployment_has_to_know(host: Host) -> None:
     directory, part = host.store.directory, server("a")["server"]
     nothing = {"current": None, "recorded": False, "lease": None, "sequence": 0, "damaged": [], "no_way_back": ""}
-    assert release.observe(directory, ["server"], part.settings, part.entries) == nothing
+    assert known.observe(directory, ["server"], part.settings, part.entries) == nothing
     assert not directory.exists()
     first = host.deploy("a")
     held = lease.acquire(directory, CLAIM, seen_sequence=0, seconds=60, may_take_over=False, now=NOW).lease
-    found = release.observe(directory, ["server"], part.settings, part.entries)
+    found = known.observe(directory, ["server"], part.settings, part.entries)
     assert (found["current"], found["recorded"], found["sequence"]) == (first, True, 1)
     lacking = f"release {first} can't be gone back to: it holds what this version of the collection does not take: "
     assert found["no_way_back"].startswith(f"{lacking}missing required arguments: ")
@@ -519,11 +519,11 @@ def test_an_observation_tells_what_a_deployment_has_to_know(host: Host) -> None:
         ("server", part.settings, []),
         ("bot", part.settings, part.entries),
     ):
-        assert release.observe(directory, [name], settings, entries)["recorded"] is False
+        assert known.observe(directory, [name], settings, entries)["recorded"] is False
     host.path(first).write_text("")
     (directory / lease.NAME).write_text("")
     damaged = {"damaged": [f"{first}.json", "lease.json"], "no_way_back": f"{first}.json is damaged: truncated"}
-    assert release.observe(directory, ["server"], part.settings, part.entries) == {**nothing, **damaged}
+    assert known.observe(directory, ["server"], part.settings, part.entries) == {**nothing, **damaged}
 
 
 # Being cut off

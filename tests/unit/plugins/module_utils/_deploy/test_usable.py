@@ -30,9 +30,9 @@ def parts(part: str = "server", **changes: Any) -> dict[str, dict[str, Any]]:
 @pytest.mark.parametrize(
     ("role", "variable", "part"),
     [
-        ("nats_server", "__nats_server_target", "server"),
-        ("bot_config", "__bot_config_described", "bot"),
-        ("bot_plugins", "__bot_plugins_target", "plugins"),
+        ("nats_server", "nats_server_settings", "server"),
+        ("bot_config", "bot_config_settings", "bot"),
+        ("bot_plugins", "bot_plugins_settings", "plugins"),
     ],
 )
 def test_what_the_roles_record_is_what_is_taken(role: str, variable: str, part: str) -> None:

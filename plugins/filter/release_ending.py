@@ -1,0 +1,23 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filter release_ending."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.rosey.nats.plugins.plugin_utils import outcome
+
+
+def release_ending(state: t.Any) -> dict[str, t.Any]:
+    """Give how the lease of a deployment ends, and what is recorded."""
+    return outcome.ending(outcome.run_of(state))
+
+
+class FilterModule:
+    """Make the filter known to Ansible."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        """Give the filter by its name."""
+        return {"release_ending": release_ending}

@@ -1,0 +1,263 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a deployment of server, bot and plugins means for a host and, where it means nothing, their proof."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.parameters import remove_values
+
+from ansible_collections.rosey.nats.plugins.module_utils._bus import (
+    bot_gate,
+    bot_plan,
+    decisions,
+    part_arguments,
+    server_gate,
+    server_plan,
+)
+from ansible_collections.rosey.nats.plugins.module_utils._bus.decisions import BOT, PLUGINS, SERVER
+from ansible_collections.rosey.nats.plugins.module_utils._bus.results import GateError, Planned, Proof
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import (
+    described,
+    entries,
+    record_guard,
+    release,
+    usable,
+)
+from ansible_collections.rosey.nats.plugins.module_utils._host import sealed, service, splice
+from ansible_collections.rosey.nats.plugins.module_utils._host.tree import spec
+
+Hide: t.TypeAlias = "Callable[[Iterable[str]], None]"
+
+ARGUMENTS: dict[str, dict[str, t.Any]] = {
+    "parts": entries.PARTS_SPEC,
+    "release": {"type": "str"},
+    "names": {"type": "list", "elements": "str", "choices": list(release.PARTS)},
+    "bot": {"type": "dict"},
+    "releases": {"type": "path", "required": True},
+    "run": record_guard.ARGUMENT,
+    "stop_bot_first": {"type": "bool", "default": False},
+    **{
+        name: server_plan.ARGUMENTS[name]
+        for name in ("checksums", "archive_for", "accept", "store_copy", "ran_last", "back")
+    },
+}
+# What the arguments ask of each other.
+CONSTRAINTS: dict[str, t.Any] = {
+    "mutually_exclusive": [("parts", "release")],
+    "required_one_of": [("parts", "release")],
+}
+ERRORS: tuple[type[Exception], ...] = (*server_plan.ERRORS, *bot_plan.ERRORS)
+
+# Seconds for the gates where nothing was done that they would have to wait for.
+_AT_ONCE = 1.0
+_GATES = {SERVER: server_gate.ARGUMENTS, BOT: bot_gate.ARGUMENTS}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a host is to have.
+
+    parts: by name, as they are recorded. settings: likewise, with defaults for what was not recorded, and with those of
+    a bot whose plugins alone are applied. release: the id that they are of, empty where they were described.
+    time: of that release.
+    """
+
+    parts: Mapping[str, release.Part]
+    settings: Mapping[str, Mapping[str, t.Any]]
+    release: str = ""
+    time: str = ""
+
+    @property
+    def of_bot(self) -> list[str]:
+        """Name the parts that the bot reads."""
+        return [name for name in decisions.OF_BOT if name in self.parts]
+
+    def entries(self, names: Iterable[str]) -> list[Mapping[str, t.Any]]:
+        """Give what shall stand on the host, of some parts."""
+        return [entry for name in names for entry in self.parts[name].entries]
+
+
+def plan(params: Mapping[str, t.Any], run_command: service.RunCommand, hide: Hide, *, check_mode: bool) -> Planned:
+    """Look at the host, decide what is to be done, and where that is nothing ask the gates; one of ERRORS.
+
+    What is to be done is kept on the host, but in check mode. hide: takes what is secret as soon as it is known.
+    """
+    wanted = _wanted(params)
+    hide(entries.secrets_of(wanted.entries(wanted.parts)))
+    directory = Path(params["releases"])
+    run = {**params["run"], "parts": list(wanted.parts)} if params["run"] else None
+    shared = {"releases": params["releases"], "run": run}
+    server = _server(params, wanted, shared, run_command)
+    bot = _bot(wanted, shared, run_command)
+    seen = decisions.Observed(
+        parts=tuple(wanted.parts),
+        settings=wanted.settings,
+        server=server.result if server else None,
+        bot=bot.result if bot else None,
+        release=wanted.release,
+        is_only_predicted=check_mode,
+        stops_bot_first=params["stop_bot_first"],
+    )
+    asked = _gates(seen, params["releases"])
+    proofs = _prove(seen, asked, run_command, hide, check_mode=check_mode) if seen.can_be_proven_at_once else {}
+    proven = [name for name, proof in proofs.items() if not proof.failure]
+    taken = decisions.steps(seen, proven)
+    applies = wanted.release
+    if taken.claim and not applies:
+        applies = described.keep(directory, wanted.parts, now=datetime.now(timezone.utc))
+    result = {
+        **seen.as_result(),
+        "going_to_time": wanted.time,
+        "applies": applies,
+        # those of a release are known to the host alone
+        "paths": [] if wanted.release else [entry["path"] for entry in wanted.entries(wanted.parts)],
+        "gates": asked,
+        "proofs": {name: proofs[name].result if name in proven else {} for name in _GATES},
+        "steps": decisions.as_result(taken),
+    }
+    planned = [each for each in (server, bot) if each]
+    warnings = [warning for each in planned for warning in each.warnings]
+    warnings += [warning for name in proven for warning in proofs[name].warnings]
+    return Planned(result, tuple(dict.fromkeys(warnings)))
+
+
+def _wanted(params: Mapping[str, t.Any]) -> Wanted:
+    """Give what the arguments ask for, or what a release has; ReleaseError where it can't be applied."""
+    directory = Path(params["releases"])
+    if params["release"] is None:
+        parts = {part["name"]: release.Part(part["settings"], part["entries"]) for part in params["parts"]}
+        identity = time = ""
+    else:
+        record = release.Store(directory).select_usable(params["release"])
+        names = params["names"] or release.PARTS
+        parts = {
+            name: release.Part(part.settings, entries.taken(record.id, part.entries))
+            for name, part in record.parts.items()
+            if name in names
+        }
+        identity, time = record.id, record.time
+    plain = {name: {"settings": part.settings, "entries": part.entries} for name, part in parts.items()}
+    if PLUGINS in parts and BOT not in parts:
+        # whose plugins they are, where the bot itself is left out
+        plain[BOT] = {"settings": params["bot"] or {}, "entries": []}
+    if problem := usable.problem(plain):
+        raise sealed.ReleaseError(f"parts: {problem}. Describe them as the roles of the collection do.")
+    settings = usable.settings(plain, directory)
+    return Wanted({name: parts[name] for name in release.PARTS if name in parts}, settings, identity, time)
+
+
+def _server(
+    params: Mapping[str, t.Any],
+    wanted: Wanted,
+    shared: Mapping[str, t.Any],
+    run_command: service.RunCommand,
+) -> Planned | None:
+    if SERVER not in wanted.parts:
+        return None
+    own = wanted.entries([SERVER])
+    given = {
+        **part_arguments.server(wanted.settings[SERVER]),
+        "settings": wanted.parts[SERVER].settings,
+        **shared,
+        **{name: params[name] for name in ("checksums", "archive_for", "accept", "store_copy", "ran_last", "back")},
+        "entries": own,
+        "release": _origin(params, wanted, [SERVER]),
+    }
+    planned = server_plan.plan(_with_defaults(server_plan.ARGUMENTS, given), run_command)
+    return _without(planned, own)
+
+
+def _bot(wanted: Wanted, shared: Mapping[str, t.Any], run_command: service.RunCommand) -> Planned | None:
+    if not wanted.of_bot:
+        return None
+    own = wanted.entries(wanted.of_bot)
+    settings = {key: value for name in wanted.of_bot for key, value in wanted.parts[name].settings.items()}
+    given = {
+        **part_arguments.bot(wanted.settings[BOT]),
+        **shared,
+        "entries": own,
+        "release": _origin(shared, wanted, wanted.of_bot),
+        "settings": settings,
+        "described": wanted.of_bot,
+    }
+    planned = bot_plan.plan(_with_defaults(bot_plan.ARGUMENTS, given), run_command)
+    uncompared = [] if splice.HAS_YAML else [entry["path"] for entry in own if entry["state"] == spec.State.SECTION]
+    result = {**planned.result, "uncompared": uncompared if planned.result["installed"] else []}
+    return _without(replace(planned, result=result), own)
+
+
+def _origin(params: Mapping[str, t.Any], wanted: Wanted, names: Sequence[str]) -> dict[str, t.Any] | None:
+    """Give the release that parts are of, as the plans take it."""
+    if not wanted.release:
+        return None
+    return {"releases": params["releases"], "id": wanted.release, "parts": list(names)}
+
+
+def _gates(seen: decisions.Observed, releases: str) -> dict[str, dict[str, t.Any]]:
+    """Give what the gates are to be asked."""
+    found: dict[str, dict[str, t.Any]] = {SERVER: {}, BOT: {}}
+    if seen.server and seen.settings[SERVER]["gate"]:
+        found[SERVER] = {
+            **part_arguments.server_gate(seen.settings[SERVER], seen.server),
+            "releases": releases,
+        }
+    if seen.is_bot_asked:
+        found[BOT] = part_arguments.bot_gate(
+            seen.settings[BOT], seen.settings[PLUGINS] if PLUGINS in seen.parts else None
+        )
+    return found
+
+
+def _prove(
+    seen: decisions.Observed,
+    asked: Mapping[str, Mapping[str, t.Any]],
+    run_command: service.RunCommand,
+    hide: Hide,
+    *,
+    check_mode: bool,
+) -> dict[str, Proof]:
+    """Ask the gates, as they are asked after a change, but without waiting. What can't be asked now is asked then."""
+    found = {}
+    for name, given in asked.items():
+        if not given:
+            continue
+        arguments = ArgumentSpecValidator(_GATES[name]).validate(
+            {key: value for key, value in {**given, "wait": _AT_ONCE}.items() if value is not None}
+        )
+        try:
+            found[name] = (
+                server_gate.prove(arguments.validated_parameters, run_command, check_mode=check_mode)
+                if name == SERVER
+                else bot_gate.prove(arguments.validated_parameters, hide)
+            )
+        except GateError:
+            break
+        if found[name].failure:
+            break
+    return found
+
+
+def _with_defaults(spec_of: Mapping[str, Mapping[str, t.Any]], given: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Give all arguments of a module, as AnsibleModule would."""
+    defaults = {name: option.get("default") for name, option in spec_of.items()}
+    return {**defaults, **{name: value for name, value in given.items() if value is not None}}
+
+
+# What is said of a part. The rest is what the steps go by: a secret that is a word of it would change that.
+_SAID = ("reasons", "drop_ins", "dangers")
+
+
+def _without(planned: Planned, own: Iterable[Mapping[str, t.Any]]) -> Planned:
+    """Give a plan without what is secret of the entries that it is of, in what it says."""
+    secret = entries.secrets_of(own)
+    said = {name: remove_values(planned.result[name], secret) for name in _SAID if name in planned.result}
+    changes = [{**each, "what": remove_values(each["what"], secret)} for each in planned.result["changes"]]
+    return replace(planned, result={**planned.result, **said, "changes": changes})

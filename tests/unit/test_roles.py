@@ -1,0 +1,162 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Roles keep what is theirs to themselves, and their tasks show an order: what is decided, is decided in Python."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pytest
+import yaml
+from jinja2 import nodes
+
+ROOT = Path(__file__).parents[2]
+ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
+OWN = re.compile(rf"__({'|'.join(sorted(ROLES, key=len, reverse=True))})_\w+")
+PLACES = ("roles", "playbooks", "molecule", "tests", "bench", "inventories", "plugins", "docs", "README.md")
+TEXTS = {".yml", ".yaml", ".j2", ".py", ".md", ".sh"}
+
+SIMPLE = (nodes.Name, nodes.Getattr, nodes.Getitem, nodes.Const)
+# What words are made with may be longer: the message of a failure is no decision.
+WORDS = {"fail_msg", "msg", "success_msg"}
+FILTERS_OF_CONDITIONS = {"default", "bool", "length"}
+FILTERS_OF_ARGUMENTS = {"default", "bool", "rosey.nats.lease_claim"}
+
+
+def texts() -> Iterator[tuple[Path, str]]:
+    for place in PLACES:
+        path = ROOT / place
+        found = [path] if path.is_file() else sorted(path.rglob("*"))
+        for each in found:
+            if each.is_file() and each.suffix in TEXTS and "output" not in each.parts:
+                yield each.relative_to(ROOT), each.read_text(encoding="utf-8")
+
+
+def test_no_role_names_what_another_keeps_to_itself() -> None:
+    foreign = [
+        f"{path}: {match[0]}"
+        for path, text in texts()
+        for match in OWN.finditer(text)
+        if path.parts[:2] != ("roles", match[1])
+    ]
+    assert foreign == []
+
+
+def test_each_describing_role_ends_with_one_plain_value() -> None:
+    for role in ("nats_server", "bot_config", "bot_plugins"):
+        tasks = "".join(path.read_text() for path in (ROOT / "roles" / role / "tasks").glob("*.yml"))
+        assert f"{role}_description:" in tasks
+
+
+def tasks(source: Any) -> Iterator[dict[str, Any]]:
+    """Give every task of a file, those of blocks and plays among them."""
+    for item in source or []:
+        inner = [key for key in ("tasks", "pre_tasks", "post_tasks", "block", "rescue", "always") if key in item]
+        for key in inner:
+            yield from tasks(item[key])
+        if not {"hosts", "ansible.builtin.import_playbook"} & item.keys():
+            yield item
+
+
+TASKS = [
+    pytest.param(task, id=f"{path.relative_to(ROOT)}:{task.get('name', '')}")
+    for path in sorted((*ROOT.glob("roles/*/tasks/**/*.yml"), *ROOT.glob("playbooks/**/*.yml")))
+    for task in tasks(yaml.safe_load(path.read_text(encoding="utf-8")))
+]
+ENVIRONMENT = jinja2.Environment(autoescape=True)
+# The names are Ansible's and this collection's: the parser only has to know that there are such filters and tests.
+ENVIRONMENT.filters = {**ENVIRONMENT.filters}
+
+
+class _Anything(dict[str, Any]):
+    def __contains__(self, _name: object) -> bool:
+        return True
+
+    def __missing__(self, _name: str) -> Any:
+        return lambda *_arguments, **_named: None
+
+
+ENVIRONMENT.filters, ENVIRONMENT.tests = _Anything(), _Anything()  # type: ignore[assignment]
+
+
+def parsed(expression: str) -> nodes.Node:
+    """Give the one expression of a text."""
+    output = ENVIRONMENT.parse("{{ " + expression + " }}").body[0]
+    assert isinstance(output, nodes.Output)
+    return output.nodes[0]
+
+
+def is_plain(node: nodes.Node, filters: set[str]) -> bool:
+    """Say whether an expression is a name, with no more than these filters."""
+    if isinstance(node, nodes.Filter):
+        return node.name in filters and node.node is not None and is_plain(node.node, filters)
+    return isinstance(node, SIMPLE) and all(is_plain(each, filters) for each in node.iter_child_nodes())
+
+
+def is_a_condition(node: nodes.Node) -> bool:
+    """Say whether an expression is one name, or one comparison."""
+    if isinstance(node, nodes.Not):
+        return is_a_condition(node.node)
+    if isinstance(node, nodes.Test):
+        return is_plain(node.node, FILTERS_OF_CONDITIONS)
+    if isinstance(node, nodes.Compare):
+        sides = [node.expr, *(each.expr for each in node.ops)]
+        return len(node.ops) == 1 and all(
+            is_plain(each, FILTERS_OF_CONDITIONS) or isinstance(each, nodes.List) for each in sides
+        )
+    return is_plain(node, FILTERS_OF_CONDITIONS)
+
+
+def conditions(task: dict[str, Any]) -> list[str]:
+    said = task.get("when", [])
+    return [str(each) for each in (said if isinstance(said, list) else [said])]
+
+
+@pytest.mark.parametrize("task", [each for each in TASKS if "when" in each.values[0]])  # type: ignore[operator]
+def test_a_condition_is_one_name_or_one_comparison(task: dict[str, Any]) -> None:
+    assert [each for each in conditions(task) if not is_a_condition(parsed(each))] == []
+
+
+def arguments(value: Any) -> Iterator[str]:
+    """Give every text of a module's arguments, but those that are words."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for each in value:
+            yield from arguments(each)
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            if name not in WORDS:
+                yield from arguments(each)
+
+
+def modules_arguments(task: dict[str, Any]) -> list[str]:
+    return [text for key, value in task.items() if "." in key for text in arguments(value)]
+
+
+def is_decided(text: str) -> bool:
+    """Say whether a template decides anything, or makes one thing of another."""
+    template = ENVIRONMENT.parse(text)
+    filters = {each.name for each in template.find_all(nodes.Filter)} - FILTERS_OF_ARGUMENTS
+    deciding = (nodes.CondExpr, nodes.And, nodes.Or, nodes.If, nodes.For, nodes.Add, nodes.Call)
+    return bool(filters) or any(template.find_all(deciding))
+
+
+# Whoever sets a fact describes a variable; who asserts, says a condition.
+DESCRIBING = {"ansible.builtin.set_fact", "ansible.builtin.assert"}
+
+
+def test_an_argument_is_a_name() -> None:
+    found = [
+        f"{each.id}: {text}"
+        for each in TASKS
+        if isinstance(each.values[0], dict) and not DESCRIBING & each.values[0].keys()
+        for text in modules_arguments(each.values[0])
+        if is_decided(text)
+    ]
+    assert found == []
