@@ -37,14 +37,13 @@ def texts() -> Iterator[tuple[Path, str]]:
                 yield each.relative_to(ROOT), each.read_text(encoding="utf-8")
 
 
+def foreign_names(path: Path, text: str) -> list[str]:
+    """Give what a file names of what a role, other than its own, keeps to itself."""
+    return [f"{path}: {match[0]}" for match in OWN.finditer(text) if path.parts[:2] != ("roles", match[1])]
+
+
 def test_no_role_names_what_another_keeps_to_itself() -> None:
-    foreign = [
-        f"{path}: {match[0]}"
-        for path, text in texts()
-        for match in OWN.finditer(text)
-        if path.parts[:2] != ("roles", match[1])
-    ]
-    assert foreign == []
+    assert [each for path, text in texts() for each in foreign_names(path, text)] == []
 
 
 def test_each_describing_role_ends_with_one_plain_value() -> None:
@@ -160,3 +159,59 @@ def test_an_argument_is_a_name() -> None:
         if is_decided(text)
     ]
     assert found == []
+
+
+@pytest.mark.parametrize(
+    ("condition", "holds"),
+    [
+        ("ready", True),
+        ("not ready", True),
+        ("plan.steps.any", True),
+        ("mode == 'nats'", True),
+        ("runtime in ['systemd', 'process']", True),
+        ("path is defined", True),
+        ("found | default([]) | length > 0", True),
+        ("ready and able", False),
+        ("ready or able", False),
+        ("found | map(attribute='path')", False),
+        ("a == b == c", False),
+        ("(a if b else c) == d", False),
+        ("not (ready and able)", False),
+    ],
+)
+def test_what_counts_as_one_condition(condition: str, *, holds: bool) -> None:
+    assert is_a_condition(parsed(condition)) is holds
+
+
+@pytest.mark.parametrize(
+    ("argument", "decides"),
+    [
+        ("text", False),
+        ("{{ name }}", False),
+        ("{{ plan.server.path }}/{{ name }}", False),
+        ("{{ name | default(omit, true) }}", False),
+        ("{{ wanted | bool }}", False),
+        ("{{ a if b else c }}", True),
+        ("{{ a or b }}", True),
+        ("{{ names | join(' ') }}", True),
+        ("{{ a + b }}", True),
+        ("{% if a %}b{% endif %}", True),
+        ("{{ now() }}", True),
+    ],
+)
+def test_what_counts_as_a_decision(argument: str, *, decides: bool) -> None:
+    assert is_decided(argument) is decides
+
+
+@pytest.mark.parametrize(
+    ("path", "foreign"),
+    [
+        ("roles/release/tasks/main.yml", False),
+        ("roles/health/tasks/main.yml", True),
+        ("playbooks/site.yml", True),
+        ("tests/deployment/test_it.py", True),
+    ],
+)
+def test_what_counts_as_another_role(path: str, *, foreign: bool) -> None:
+    text = "{{ " + "__" + "release_plan }}"
+    assert bool(foreign_names(Path(path), text)) is foreign
