@@ -2,9 +2,10 @@
 PYTHON ?= python3
 AGREEMENT_CASES ?= 100000
 FUZZ_CASES ?= 100000
+FLEET ?= 50
 LOCKS := requirements.txt requirements-go.txt requirements-test.txt
 
-.PHONY: help dev dev-down test test-unit test-kill test-faults lint molecule agreement fuzz bench lock
+.PHONY: help dev dev-down test test-unit test-kill test-faults lint molecule agreement fuzz bench bench-fleet lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +42,9 @@ fuzz: ## Give every reader of a host 100,000 damaged samples; FUZZ_CASES=n for a
 
 bench: ## Measure the role beside other ways, and what a change does to connected clients
 	@$(PYTHON) -m tests.run bench
+
+bench-fleet: ## Measure a run without a change on 50 hosts of an ordinary user on this machine; FLEET=n for another number
+	@FLEET=$(FLEET) $(PYTHON) -m tests.run bench-fleet
 
 lock: $(LOCKS) ## Draw the locks from requirements*.in, with uv
 

@@ -3,40 +3,52 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measure the role beside what else one could do, all in one run on one machine: make bench.
 
-Each contestant has a fresh Debian 12 container with systemd, and gets nats-server from the same local HTTP mirror.
-A round trip is one call of `docker exec` or `docker cp` that ansible-playbook makes.
+Each contestant has fresh Debian 12 containers with systemd, and gets nats-server from the same local HTTP mirror.
+A round trip is one call of `docker exec` or `docker cp` that ansible-playbook makes. CPU is what ansible-playbook and
+its children used on the controller; what the modules use in the containers does not count.
+
+Figures are medians. Nothing here fails for being slow: the goals stand beside the figures.
 """
 
 from __future__ import annotations
 
-import functools
 import json
 import os
-import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import archive, go_build, programs
+from ansible_collections.rosey.nats.bench import containers
+from ansible_collections.rosey.nats.bench.measuring import (
+    PLAYS,
+    ROOT,
+    VERSION,
+    Run,
+    Variables,
+    in_turns,
+    median,
+    mirror,
+    per_further_host,
+    play,
+    run,
+    tell_changes,
+    tell_machine,
+)
+from ansible_collections.rosey.nats.plugins.module_utils._server import archive
 
-ROOT = Path(__file__).resolve().parents[1]
-PLAYS = ROOT / "bench" / "plays"
 PRODUCTION = (ROOT / "inventories" / "production" / "group_vars" / "production" / "nats.yml",)
 SITE = (
     *PRODUCTION,
     ROOT / "inventories" / "production" / "group_vars" / "production" / "bot.yml",
     ROOT / "inventories" / "common" / "plugins.yml",
 )
-VERSION = "2.10.7"
-IMAGE = "rosey-nats-test:bookworm"
+HOSTS = 8
+FIRST_RUNS = 3
 UNCHANGED_RUNS = 3
 GATE_RUNS = 5
 NUMBERS = (10, 100, 1000)
@@ -44,173 +56,167 @@ NUMBERS = (10, 100, 1000)
 LOOPED = 50
 SERVER_START_DELAY = 3.0
 LEAST_HEAD_START = 0.2
-CAPABILITIES = ("--cap-add=SYS_ADMIN", "--cap-add=SYS_PTRACE", "--security-opt=seccomp=unconfined")
-TEMPORARY = ("--tmpfs=/run", "--tmpfs=/run/lock", "--cgroupns=private")
-COUNTING_DOCKER = '#!/bin/sh\ncase " $* " in *" exec "*|*" cp "*) echo >> "$ROUND_TRIPS" ;; esac\nexec {docker} "$@"\n'
+COLUMNS = f"{'first':>9}{'CPU':>8}{'trips':>7}{'unchanged':>12}{'CPU':>8}{'trips':>7}"
 
-
-@dataclass
-class Run:
-    """One timed run. seconds: wall clock. round_trips: calls to the host, None where nothing counts them."""
-
-    seconds: float
-    round_trips: int | None = None
+Apply = Callable[[Sequence[str]], Run]
+"""Brings hosts (their containers' names) into the wanted state."""
 
 
 @dataclass
 class Contestant:
-    """What is measured. apply brings the host (its container's name) into the wanted state."""
+    """What is measured, on the first of its hosts unless more is asked for."""
 
     name: str
-    apply: Callable[[str], Run]
-    first: Run = field(default_factory=lambda: Run(0))
+    apply: Apply
+    hosts: list[str]
+    first: list[Run] = field(default_factory=list)
     unchanged: list[Run] = field(default_factory=list)
+
+    def begin(self, number: int = 0) -> None:
+        """Measure the first run on one of the hosts."""
+        self.first.append(self.apply([self.hosts[number]]))
+
+    def again(self) -> Run:
+        """Measure a run on the first host."""
+        return self.apply(self.hosts[:1])
+
+    def on_all(self) -> Run:
+        """Measure a run on all hosts."""
+        return self.apply(self.hosts)
+
+
+def on_containers(playbook: Path, variables: Variables, values: Sequence[Path] = PRODUCTION) -> Apply:
+    """Give what runs a playbook. values: files of variables."""
+    wanted = {**containers.CONNECTION, **variables}
+    return lambda targets: play(playbook, dict.fromkeys(targets, wanted), values)
+
+
+def script(url: str) -> Apply:
+    """Give what runs the guide's steps as a shell script on the host."""
+    steps = ROOT / "bench" / "guide.sh"
+    return lambda targets: run(["docker", "exec", "--interactive", targets[0], "sh", "-s", url], given=steps)
 
 
 @dataclass(frozen=True)
-class Mirror:
-    """A local HTTP server with the archive."""
+class Many:
+    """What several hosts cost: a run on one and a run on HOSTS of them, measured by turns."""
 
-    url: str
-    built: go_build.Built
+    name: str
+    one: Run
+    all: Run
 
-
-@contextmanager
-def mirror() -> Iterator[Mirror]:
-    """Serve the archive to the containers, on the address that Docker's bridge has on this machine."""
-    architecture = programs.find_architecture(os.uname().machine)
-    directory = Path.home() / ".cache" / "rosey-nats"
-    built = go_build.find_built(VERSION, architecture, directory, None) or go_build.build(
-        VERSION, architecture, directory, None, go_build.find_toolchain(None, architecture)
-    )
-    inspect = ["docker", "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"]
-    address = subprocess.run(inspect, capture_output=True, text=True, check=True).stdout.strip() or "172.17.0.1"
-    handler = functools.partial(QuietHandler, directory=str(built.path.parent))
-    with ThreadingHTTPServer((address, 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield Mirror(f"http://{address}:{server.server_address[1]}", built)
-        server.shutdown()
+    @property
+    def further(self) -> Run:
+        """What each host beyond the first costs."""
+        return per_further_host(self.one, self.all, HOSTS)
 
 
-class QuietHandler(SimpleHTTPRequestHandler):
-    """Serve files without a line for each."""
-
-    def log_message(self, *_arguments: object) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def host(name: str) -> Iterator[str]:
-    """Give a fresh container in which systemd has booted."""
-    subprocess.run(["docker", "rm", "--force", "--volumes", name], capture_output=True, check=False)
-    subprocess.run(
-        ["docker", "run", "--detach", "--name", name, *CAPABILITIES, *TEMPORARY, IMAGE, "/lib/systemd/systemd"],
-        stdout=subprocess.DEVNULL,
-        check=True,
-    )
-    wait = "until systemctl is-system-running --wait | grep -Eq 'running|degraded'; do sleep 0.1; done"
-    prepare = "apt-get update -qq && apt-get install -qq -y --no-install-recommends python3-requests python3-yaml"
-    try:
-        for command in (wait, prepare):
-            subprocess.run(["docker", "exec", name, "sh", "-c", command], capture_output=True, check=True)
-        yield name
-    finally:
-        subprocess.run(["docker", "rm", "--force", "--volumes", name], capture_output=True, check=False)
-
-
-def play(playbook: Path, variables: dict[str, object], values: Sequence[Path] = PRODUCTION) -> Callable[[str], Run]:
-    """Give what runs a playbook. values: files of variables."""
-
-    def apply(target: str) -> Run:
-        with tempfile.TemporaryDirectory() as temporary:
-            directory = Path(temporary)
-            (directory / "docker").write_text(COUNTING_DOCKER.format(docker=shutil.which("docker")))
-            (directory / "docker").chmod(0o755)
-            trips = directory / "trips"
-            trips.touch()
-            inventory = directory / "hosts.yml"
-            connection = {"ansible_connection": "community.docker.docker", "ansible_user": "root"}
-            inventory.write_text(json.dumps({"rosey": {"hosts": {target: {**connection, **variables}}}}))
-            started = time.perf_counter()
-            done = subprocess.run(
-                ["ansible-playbook", str(playbook), "-i", str(inventory), *(f"-e@{path}" for path in values)],
-                cwd=ROOT,
-                env={**os.environ, "PATH": f"{directory}:{os.environ['PATH']}", "ROUND_TRIPS": str(trips)},
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            seconds = time.perf_counter() - started
-            if done.returncode:
-                raise SystemExit(f"{playbook.name} failed:\n{done.stdout}\n{done.stderr}")
-            return Run(seconds, len(trips.read_text().splitlines()))
-
-    return apply
-
-
-def script(url: str) -> Callable[[str], Run]:
-    """Give the contestant that runs the guide's steps as a shell script on the host."""
-
-    def apply(target: str) -> Run:
-        started = time.perf_counter()
-        with (ROOT / "bench" / "guide.sh").open("rb") as steps:
-            subprocess.run(
-                ["docker", "exec", "--interactive", target, "sh", "-s", url],
-                stdin=steps,
-                capture_output=True,
-                check=True,
-            )
-        return Run(time.perf_counter() - started)
-
-    return apply
-
-
-def measure(contestants: list[Contestant]) -> None:
-    """Run every contestant on a fresh host; the unchanged runs take turns, so that all see the same machine."""
-    with_hosts = []
-    for number, contestant in enumerate(contestants):
-        context = host(f"rosey-bench-{number}")
-        target = context.__enter__()
-        with_hosts.append((contestant, context, target))
-        contestant.first = contestant.apply(target)
-    for _run in range(UNCHANGED_RUNS):
-        for contestant, _context, target in with_hosts:
-            contestant.unchanged.append(contestant.apply(target))
-    for _contestant, context, _target in with_hosts:
-        context.__exit__(None, None, None)
-
-
-def report(contestants: list[Contestant], naive: Contestant) -> None:
-    """Print the table. Ratios are to the naive role."""
-    slowest = statistics.median(run.seconds for run in naive.unchanged)
-    print(f"{'':34}{'first':>9}{'trips':>7}{'unchanged':>12}{'trips':>7}{'of (c)':>9}")
+def report(contestants: Sequence[Contestant], naive: Contestant) -> None:
+    """Print the table of one host. Ratios are to the naive role."""
+    least = median(naive.unchanged)
+    print(f"{'':34}{COLUMNS}{'of (c)':>9}{'CPU of (c)':>12}")
     for contestant in contestants:
-        again = statistics.median(run.seconds for run in contestant.unchanged)
-        trips = [
-            "-" if run.round_trips is None else str(run.round_trips)
-            for run in (contestant.first, contestant.unchanged[-1])
-        ]
+        first, again = median(contestant.first), median(contestant.unchanged)
+        trips = ["-" if each.round_trips is None else str(each.round_trips) for each in (first, again)]
         print(
-            f"{contestant.name:34}{contestant.first.seconds:8.2f}s{trips[0]:>7}{again:11.2f}s{trips[1]:>7}"
-            f"{again / slowest:8.0%}"
+            f"{contestant.name:34}{first.seconds:8.2f}s{first.processor:7.2f}s{trips[0]:>7}"
+            f"{again.seconds:11.2f}s{again.processor:7.2f}s{trips[1]:>7}"
+            f"{again.seconds / least.seconds:9.0%}{again.processor / least.processor:12.0%}"
         )
+        tell_changes(contestant.name, contestant.unchanged)
 
 
-def site(variables: dict[str, object]) -> Contestant:
-    """Measure the whole of site.yml on a host with a bot: server, bot, plugins and their proof."""
-    contestant = Contestant("site.yml, with a bot", play(ROOT / "site.yml", variables, SITE))
-    with host("rosey-bench-site") as target, tempfile.TemporaryDirectory() as temporary:
-        pack = Path(temporary) / "rosey-bot.pyz"
-        subprocess.run([sys.executable, ROOT / "tests" / "bot" / "pack.py", pack], check=True)
-        subprocess.run(["docker", "cp", pack, f"{target}:/root/rosey-bot.pyz"], check=True, capture_output=True)
-        install = "python3 /root/rosey-bot.pyz --home /opt/rosey-bot --environment production --owner rosey --port 8000"
-        subprocess.run(["docker", "exec", target, *install.split(), "--systemd"], check=True, capture_output=True)
-        contestant.first = contestant.apply(target)
-        contestant.unchanged = [contestant.apply(target) for _run in range(UNCHANGED_RUNS)]
-    return contestant
+def report_many(found: Sequence[Many]) -> None:
+    """Print what further hosts cost."""
+    print(f"\n{'unchanged':34}{'1 host':>9}{'CPU':>8}{f'{HOSTS} hosts':>12}{'CPU':>8}{'each further':>15}{'CPU':>8}")
+    for many in found:
+        print(
+            f"{many.name:34}{many.one.seconds:8.2f}s{many.one.processor:7.2f}s{many.all.seconds:11.2f}s"
+            f"{many.all.processor:7.2f}s{many.further.seconds:14.2f}s{many.further.processor:7.2f}s"
+        )
+        tell_changes(many.name, [many.one, many.all])
 
 
-def declared(number: int) -> dict[str, object]:
+def ratio(ours: Sequence[Run], theirs: Sequence[Run]) -> tuple[str, str]:
+    """Give how much of theirs ours is, in wall clock and in CPU."""
+    one, other = median(ours), median(theirs)
+    return f"{one.seconds / other.seconds:.0%}", f"{one.processor / other.processor:.0%}"
+
+
+def cost(found: Run) -> tuple[str, str]:
+    """Give wall clock and CPU."""
+    return f"{found.seconds:.2f} s", f"{found.processor:.2f} s"
+
+
+def report_goals(rows: Sequence[tuple[str, tuple[str, str], str]]) -> None:
+    """Print what is aimed at beside what was found: a name, wall clock and CPU, the goal."""
+    print(f"\n{'goals':54}{'wall clock':>12}{'CPU':>9}   goal")
+    for name, (seconds, processor), goal in rows:
+        print(f"{name:54}{seconds:>12}{processor:>9}   {goal}".rstrip())
+
+
+def hosts(variables: Variables, url: str) -> None:
+    """Measure first and unchanged runs, on one host and on several, and print the tables."""
+    role = on_containers(PLAYS / "role.yml", variables)
+    health = on_containers(ROOT / "playbooks" / "health.yml", variables, SITE)
+    with ExitStack() as stack:
+
+        def contest(name: str, apply: Apply, place: str, number: int = 1) -> Contestant:
+            return Contestant(name, apply, stack.enter_context(containers.hosts(place, number)))
+
+        ours = contest("rosey.nats.nats_server", role, "role", HOSTS)
+        empty = contest("(a) an empty play", on_containers(PLAYS / "empty.yml", variables), "empty")
+        guide = contest("(b) the guide as a shell script", script(url), "guide")
+        naive = contest("(c) a naive role", on_containers(PLAYS / "naive.yml", variables), "naive", HOSTS)
+        four = contest("(d) four tasks", on_containers(PLAYS / "four_tasks.yml", variables), "four")
+        site = contest("site.yml, with a bot", on_containers(ROOT / "site.yml", variables, SITE), "site")
+        soak = {"nats_server_gate_soak": 0}
+        no_soak = Contestant("without the soak", on_containers(PLAYS / "role.yml", variables | soak), ours.hosts)
+        containers.install_bot(site.hosts)
+
+        contestants = [ours, empty, guide, naive, four, site]
+        for number in range(FIRST_RUNS):
+            ours.begin(number)
+            no_soak.begin(FIRST_RUNS + number)
+            naive.begin(number)
+        for contestant in (empty, guide, four, site):
+            contestant.begin()
+        for contestant in (ours, naive):
+            contestant.on_all()
+        ways = [*(contestant.again for contestant in contestants), ours.on_all, naive.on_all]
+        *single, ours_all, naive_all = in_turns(ways, UNCHANGED_RUNS)
+        for contestant, runs in zip(contestants, single, strict=True):
+            contestant.unchanged = runs
+
+        looked = Contestant("health.yml, with a bot", health, [*site.hosts, *ours.hosts[1:]])
+        containers.install_bot(looked.hosts[1:])
+        site.apply(looked.hosts)
+        looked_one, looked_all = in_turns([looked.again, looked.on_all], UNCHANGED_RUNS)
+
+    many = [
+        Many(ours.name, median(ours.unchanged), median(ours_all)),
+        Many(naive.name, median(naive.unchanged), median(naive_all)),
+        Many(looked.name, median(looked_one), median(looked_all)),
+    ]
+    report(contestants, naive)
+    report_many(many)
+    report_goals(
+        [
+            ("role unchanged, of (c)", ratio(ours.unchanged, naive.unchanged), "<= 45 %"),
+            ("site.yml with a bot, unchanged, of (c)", ratio(site.unchanged, naive.unchanged), "<= 60 %"),
+            ("trips, role unchanged", (str(median(ours.unchanged).round_trips), ""), "<= 2"),
+            ("trips, site.yml with a bot, unchanged", (str(median(site.unchanged).round_trips), ""), "<= 3"),
+            ("role first, of (c)", ratio(ours.first, naive.first), ""),
+            ("role first, nats_server_gate_soak: 0, of (c)", ratio(no_soak.first, naive.first), "<= 100 %"),
+            ("role unchanged, each further host", cost(many[0].further), "CPU <= 0.8 s"),
+            ("(c) unchanged, each further host", cost(many[1].further), ""),
+            ("health.yml, one host", cost(many[2].one), "<= 2.0 s"),
+            ("health.yml, each further host", cost(many[2].further), "<= 0.3 s"),
+        ]
+    )
+
+
+def declared(number: int) -> Variables:
     """Declare so many plugins."""
     plugins = [
         {
@@ -224,7 +230,7 @@ def declared(number: int) -> dict[str, object]:
     return {"bot_plugins_declared": plugins}
 
 
-def plugins(variables: dict[str, object]) -> None:
+def plugins(variables: Variables) -> None:
     """Measure the plugins' files beside a template that is looped over them, and print the table.
 
     The loop does what the call does; the role checks subjects, observes and records besides.
@@ -232,21 +238,21 @@ def plugins(variables: dict[str, object]) -> None:
     directory = "/opt/rosey-bot/environments/production/plugins"
     bot = {"bot_config_environment": "production", "bot_config_home": "/opt/rosey-bot", "bot_config_gate": "never"}
     no_owner = {"bot_config_owner": "", "bot_config_group": ""}
-    print(f"\n{'plugins':34}{'first':>9}{'trips':>7}{'unchanged':>12}{'trips':>7}")
-    with host("rosey-bench-plugins") as target:
+    print(f"\n{'plugins':34}{COLUMNS}")
+    with containers.hosts("plugins", 1) as targets:
 
         def contest(name: str, playbook: str, number: int, runs: int) -> Contestant:
             wanted = {**variables, **bot, **no_owner, **declared(number)}
-            contestant = Contestant(name, play(PLAYS / playbook, wanted, ()))
-            empty = f"rm -rf {directory} && mkdir -p {directory}"
-            subprocess.run(["docker", "exec", target, "sh", "-c", empty], check=True)
-            contestant.first = contestant.apply(target)
-            contestant.unchanged = [contestant.apply(target) for _run in range(runs)]
-            again, last = statistics.median(run.seconds for run in contestant.unchanged), contestant.unchanged[-1]
+            contestant = Contestant(name, on_containers(PLAYS / playbook, wanted, ()), targets)
+            containers.execute(targets[0], f"rm -rf {directory} && mkdir -p {directory}")
+            contestant.begin()
+            contestant.unchanged = [contestant.again() for _run in range(runs)]
+            first, again = median(contestant.first), median(contestant.unchanged)
             print(
-                f"{name:34}{contestant.first.seconds:8.2f}s{contestant.first.round_trips:>7}"
-                f"{again:11.2f}s{last.round_trips:>7}"
+                f"{name:34}{first.seconds:8.2f}s{first.processor:7.2f}s{first.round_trips:>7}"
+                f"{again.seconds:11.2f}s{again.processor:7.2f}s{again.round_trips:>7}"
             )
+            tell_changes(name, contestant.unchanged)
             return contestant
 
         for number in NUMBERS:
@@ -254,13 +260,9 @@ def plugins(variables: dict[str, object]) -> None:
         ours = {number: contest(f"one config_tree, {number}", "plugins_call.yml", number, 3) for number in NUMBERS}
         loop = contest(f"a looped template, {LOOPED}", "plugins_looped.yml", LOOPED, 1)
     most, least = ours[NUMBERS[-1]], ours[NUMBERS[0]]
-    for what, of_loop, of_most, of_least in (
-        ("first", loop.first.seconds, most.first.seconds, least.first.seconds),
-        (
-            "unchanged",
-            loop.unchanged[0].seconds,
-            *(statistics.median(run.seconds for run in each.unchanged) for each in (most, least)),
-        ),
+    for what, (of_loop, of_most, of_least) in (
+        ("first", [median(each.first).seconds for each in (loop, most, least)]),
+        ("unchanged", [median(each.unchanged).seconds for each in (loop, most, least)]),
     ):
         scaled = of_loop * NUMBERS[-1] / LOOPED
         print(
@@ -308,26 +310,10 @@ def gate(server: Path) -> list[float]:
 
 def main() -> None:
     """Measure and print."""
-    with mirror() as source:
-        name = source.built.path.name
-        checksums = {VERSION: {programs.find_architecture(os.uname().machine).name: source.built.sha256}}
-        variables: dict[str, object] = {
-            "nats_server_url": source.url,
-            "nats_server_checksums": checksums,
-            "archive": name,
-            "checksum": source.built.sha256,
-            "vault_nats_password": "no secret",
-        }
-        naive = Contestant("(c) a naive role", play(PLAYS / "naive.yml", variables))
-        contestants = [
-            Contestant("rosey.nats.nats_server", play(PLAYS / "role.yml", variables)),
-            Contestant("(a) an empty play", play(PLAYS / "empty.yml", variables)),
-            Contestant("(b) the guide as a shell script", script(f"{source.url}/{name}")),
-            naive,
-            Contestant("(d) four tasks", play(PLAYS / "four_tasks.yml", variables)),
-        ]
-        measure(contestants)
-        report([*contestants, site(variables)], naive)
+    tell_machine()
+    containers.prepare_image()
+    with mirror(containers.bridge_address()) as source:
+        hosts({**source.variables, "vault_nats_password": "no secret"}, f"{source.url}/{source.built.path.name}")
     plugins({"vault_nats_password": "no secret"})
     with tempfile.TemporaryDirectory() as temporary:
         archive.unpack(source.built.path, Path(temporary) / "nats-server")
@@ -337,4 +323,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

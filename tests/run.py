@@ -151,6 +151,12 @@ EXTRA_PARTS = (
         ("images", "server"),
         patience=3600,
     ),
+    Part(
+        "bench-fleet",
+        (Command(("env", "PYTHONPATH=collections", "python", "bench/fleet.py")),),
+        ("server",),
+        patience=3600,
+    ),
 )
 BY_NAME = {part.name: part for part in (*PARTS, *EXTRA_PARTS)}
 GROUPS = {
