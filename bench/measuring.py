@@ -87,7 +87,7 @@ def play(playbook: Path, hosts: Mapping[str, Variables], values: Sequence[Path] 
 
 
 def median(runs: Sequence[Run]) -> Run:
-    """Give the median of each figure; trips and changes are those of the last run."""
+    """Give the medians of the times, the most memory, the trips of the last run, and all changes."""
     return Run(
         statistics.median(each.seconds for each in runs),
         statistics.median(each.processor for each in runs),
