@@ -334,11 +334,11 @@ options:
   ran_last:
     description:
       - The version that ran last on JetStream's store, where the caller has seen it and no server answers.
-      - Without it both the version that O(link) leads to and the one that was last proven count.
+      - Without it both the version that is linked and the one that was last proven count.
     type: str
   back:
     description:
-      - With O(release), the copy of the store from which what is missing is brought back, as RV(store) has it. An empty
+      - With O(release), the copy of the store from which what is missing is brought back, as a plan names it. An empty
         text means none. Without it, that is the newest copy that was made as the host left that release.
     type: str
   accept:

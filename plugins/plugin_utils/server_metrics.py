@@ -9,7 +9,7 @@ import typing as t
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader, monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server import answers
 from ansible_collections.rosey.nats.plugins.module_utils._watch.exposition import Kind, Metric, Sample
 
 # The unit in which the server gives its use of the processor: hundredths of a core.
@@ -17,8 +17,8 @@ _PERCENT = 100
 # The label that prometheus-nats-exporter has too, so that one rule fits both.
 _LABEL = "server_id"
 
-Answers = Mapping[str, http_reader.Answer]
-Read = Callable[[http_reader.Answer], float | None]
+Answers = Mapping[str, answers.Answer]
+Read = Callable[[answers.Answer], float | None]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Reading:
 
 
 def _at(path: str, divisor: int = 1) -> Read:
-    def read(answer: http_reader.Answer) -> float | None:
+    def read(answer: answers.Answer) -> float | None:
         found: t.Any = answer
         for name in path.split("."):
             found = found.get(name) if isinstance(found, Mapping) else None
@@ -43,8 +43,8 @@ def _at(path: str, divisor: int = 1) -> Read:
 
 
 def _time(name: str) -> Read:
-    def read(answer: http_reader.Answer) -> float | None:
-        found = monitoring.moment(answer[name])
+    def read(answer: answers.Answer) -> float | None:
+        found = answers.moment(answer[name])
         return found.timestamp() if found else None
 
     return read
@@ -77,7 +77,7 @@ READINGS = (
     Reading(
         "routed_servers",
         "routez",
-        lambda routez: len(monitoring.routed_servers(routez)),
+        lambda routez: len(answers.routed_servers(routez)),
         "The other servers of the cluster that it has a route to.",
     ),
     Reading("jetstream_memory_bytes", "jsz", _at("memory"), "The messages that JetStream holds in memory."),

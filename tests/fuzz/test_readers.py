@@ -353,7 +353,7 @@ def _answers(body: Any, _directory: Path) -> None:
     str(health.judge(health_model.Snapshot(varz, healthz, jsz, None, {}), EXPECTED).summary)
     conditions.is_starting(healthz)
     subscriptions.held_by_name(monitor.read("connz", details=True), monitor.url)
-    monitoring.routed_servers(monitor.read("routez"))
+    answers.routed_servers(monitor.read("routez"))
     held = asset_reading.ask(monitor)
     ran = [varz["version"]] if programs.is_version(varz["version"]) else []
     dangers.find(replace(SITUATION, before={}, held=held, varz=with_jetstream, ran=ran))

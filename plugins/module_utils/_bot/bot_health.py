@@ -21,7 +21,8 @@ from ansible_collections.rosey.nats.plugins.module_utils._bot.round_trips import
 from ansible_collections.rosey.nats.plugins.module_utils._host import gate, service
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding, Severity
 from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader, monitoring
-from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import Answer, MonitoringError
+from ansible_collections.rosey.nats.plugins.module_utils._server.answers import Answer
+from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import MonitoringError
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from ansible_collections.rosey.nats.plugins.module_utils._bot import remedies
 from ansible_collections.rosey.nats.plugins.module_utils._bot.bot_expectation import Expectation, Plugin
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding
 from ansible_collections.rosey.nats.plugins.module_utils._server import subjects
-from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import Answer, MonitoringError
+from ansible_collections.rosey.nats.plugins.module_utils._server.answers import Answer
+from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import MonitoringError
 
 # What the server holds
 

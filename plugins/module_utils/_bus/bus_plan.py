@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -34,7 +34,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._deploy import (
 from ansible_collections.rosey.nats.plugins.module_utils._host import sealed, service, splice
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree import spec
 
-Hide: t.TypeAlias = "Callable[[Iterable[str]], None]"
+Hide: t.TypeAlias = "t.Callable[[Iterable[str]], None]"
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "parts": entries.PARTS_SPEC,

@@ -25,6 +25,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._data import (
 from ansible_collections.rosey.nats.plugins.module_utils._data.asset_changes import Accepted, Doing
 from ansible_collections.rosey.nats.plugins.module_utils._host import background, gate, process, sealed, service, system
 from ansible_collections.rosey.nats.plugins.module_utils._server import (
+    answers,
     conf,
     conf_lexer,
     health,
@@ -113,7 +114,7 @@ def observer_of(params: Mapping[str, t.Any]) -> tuple[health_model.Expectation, 
     if faults := [fault for name in ("wait", "soak") if (fault := gate.wait_problem(params[name], name))]:
         raise GateError("\n".join(faults))
     since = params["since"]
-    if since and monitoring.moment(since["config_load_time"]) is None:
+    if since and answers.moment(since["config_load_time"]) is None:
         raise GateError(
             f"since.config_load_time: {since['config_load_time']} is no time; expected one with its zone, such as "
             "2025-11-18T10:00:00Z; give the mark of an earlier run of this module as since"

@@ -16,9 +16,9 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import process, s
 from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action, Reason
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree import compare, spec
 from ansible_collections.rosey.nats.plugins.module_utils._server import (
+    answers,
     archive,
     included_files,
-    monitoring,
     plan,
     read_files,
 )
@@ -127,7 +127,7 @@ def unread(
         return what, "no such file", "as described"
     if isinstance(present, str):
         return what, f"not readable, {present}", "as described"
-    read = monitoring.moment(server.mark.config_load_time) if server else None
+    read = answers.moment(server.mark.config_load_time) if server else None
     if read is None:
         return None
     if system.is_ahead(int(read.timestamp() * 1e9)):
@@ -163,7 +163,7 @@ class Read:
 
     def _loaded_before(self, path: Path) -> float | None:
         """Give when the configuration was read, in seconds, where that was before a file was written."""
-        read = monitoring.moment(self.server.mark.config_load_time) if self.server else None
+        read = answers.moment(self.server.mark.config_load_time) if self.server else None
         try:
             is_before = read is not None and read.timestamp() < system.written(path.stat()) / 1e9
         except OSError:

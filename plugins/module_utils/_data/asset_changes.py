@@ -24,7 +24,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._data.assets import (
 )
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding, Severity
 from ansible_collections.rosey.nats.plugins.module_utils._host.python import StrEnum
-from ansible_collections.rosey.nats.plugins.module_utils._server.monitoring import moment
+from ansible_collections.rosey.nats.plugins.module_utils._server.answers import moment
 
 _MOMENT = timedelta(seconds=1)
 # What a server says of each stream as it takes it up again (server/jetstream.go, EnableJetStream).

@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.rosey.nats.plugins.module_utils._data import assets
 from ansible_collections.rosey.nats.plugins.module_utils._host import typed
-from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader, monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server import answers, http_reader, monitoring
 
 # Seconds that the answer about one account may take; that of 10,000 streams takes one or two.
 SECONDS = 60.0
@@ -44,10 +44,10 @@ def _unreadable(monitor: monitoring.Monitor, account: str) -> http_reader.Monito
     )
 
 
-def _ask_account(monitor: monitoring.Monitor, account: str) -> tuple[list[assets.Stream], http_reader.Answer | None]:
+def _ask_account(monitor: monitoring.Monitor, account: str) -> tuple[list[assets.Stream], answers.Answer | None]:
     streams: list[assets.Stream] = []
 
-    def take(detail: http_reader.Answer) -> None:
+    def take(detail: answers.Answer) -> None:
         try:
             streams.append(_stream(account, detail))
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
@@ -57,7 +57,7 @@ def _ask_account(monitor: monitoring.Monitor, account: str) -> tuple[list[assets
     return streams, detail
 
 
-def _stream(account: str, detail: http_reader.Answer) -> assets.Stream:
+def _stream(account: str, detail: answers.Answer) -> assets.Stream:
     config, state = detail["config"], detail["state"]
     storage = _text(config["storage"])
     return typed.make(
@@ -79,7 +79,7 @@ def _stream(account: str, detail: http_reader.Answer) -> assets.Stream:
     )
 
 
-def _consumer(detail: http_reader.Answer, *, in_memory: bool) -> assets.Consumer:
+def _consumer(detail: answers.Answer, *, in_memory: bool) -> assets.Consumer:
     config = detail.get("config") or {}
     return typed.make(
         assets.Consumer,

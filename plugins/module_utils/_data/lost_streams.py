@@ -26,7 +26,8 @@ from ansible_collections.rosey.nats.plugins.module_utils._data.assets import Ass
 from ansible_collections.rosey.nats.plugins.module_utils._host import sealed, system
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding, Severity
 from ansible_collections.rosey.nats.plugins.module_utils._server import conditions
-from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import Answer, excerpt
+from ansible_collections.rosey.nats.plugins.module_utils._server.answers import Answer
+from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import excerpt
 from ansible_collections.rosey.nats.plugins.module_utils._server.monitoring import Monitor
 
 RECREATING = "Error recreating stream"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._server import (
+    answers,
     footprint,
     health,
     health_model,
@@ -30,8 +31,8 @@ class Answering:
     """
 
     url: str
-    varz: http_reader.Answer
-    jsz: http_reader.Answer | None
+    varz: answers.Answer
+    jsz: answers.Answer | None
     mark: health_model.Mark
 
 

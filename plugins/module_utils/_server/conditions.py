@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding
-from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader
+from ansible_collections.rosey.nats.plugins.module_utils._server import answers
 
-Answer = http_reader.Answer
+Answer = answers.Answer
 
 
 def is_starting(healthz: Answer) -> bool:

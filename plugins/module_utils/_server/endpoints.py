@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader
-from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import Answer, MonitoringError
+from ansible_collections.rosey.nats.plugins.module_utils._server.answers import Answer
+from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import MonitoringError
 
 # One answer then holds everything, as the server was at one moment. It fits into the int of a 32-bit server, twice.
 EVERYTHING = 1 << 30

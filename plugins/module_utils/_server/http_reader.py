@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import redaction
 from ansible_collections.rosey.nats.plugins.module_utils._server import greeting
+from ansible_collections.rosey.nats.plugins.module_utils._server.answers import Answer
 
 try:
     import requests
@@ -28,7 +29,6 @@ except ImportError:
 else:
     HAS_REQUESTS = True
 
-Answer = dict[str, t.Any]
 
 TIMEOUT = 5.0
 _LARGEST_ANSWER = 1 << 29

@@ -13,11 +13,11 @@ import json
 import re
 import typing as t
 from collections.abc import Callable, Collection, Iterable, Mapping
-from datetime import datetime
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import endpoints, http_reader, units
+from ansible_collections.rosey.nats.plugins.module_utils._server import endpoints, http_reader
+from ansible_collections.rosey.nats.plugins.module_utils._server.answers import Answer, moment
 from ansible_collections.rosey.nats.plugins.module_utils._server.endpoints import ENDPOINTS
-from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import Answer, MonitoringError, Reader
+from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import MonitoringError, Reader
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "url": {"type": "str", "required": True},
@@ -244,16 +244,3 @@ class ListSplitter:
 
 # What write_log_line() makes the server write (server/monitor.go, HandleHealthz).
 LOG_LINE = "Healthcheck: js-enabled deprecated"
-
-
-def moment(text: str) -> datetime | None:
-    """Read a point in time as the server writes it; None where the text is none."""
-    try:
-        return units.moment(text)
-    except ValueError:
-        return None
-
-
-def routed_servers(routez: Answer) -> dict[str, str]:
-    """Name the other servers that routes lead to, by their ids; several routes lead to the same server."""
-    return {route["remote_id"]: str(route.get("remote_name")) for route in routez["routes"]}

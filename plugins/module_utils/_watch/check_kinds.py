@@ -17,7 +17,12 @@ from ansible_collections.rosey.nats.plugins.module_utils._data import lost_strea
 from ansible_collections.rosey.nats.plugins.module_utils._host import unit_checks, unit_file
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding, Severity
 from ansible_collections.rosey.nats.plugins.module_utils._host.service import Service
-from ansible_collections.rosey.nats.plugins.module_utils._server import conditions, http_reader, measures, monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server import (
+    answers,
+    conditions,
+    http_reader,
+    measures,
+)
 from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import MonitoringError
 from ansible_collections.rosey.nats.plugins.module_utils._watch.check_limits import (
     Reading,
@@ -153,7 +158,7 @@ def _connection(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
 
 def _uptime(snapshot: Snapshot, _expectation: Expectation) -> Reading:
     varz = snapshot.answer("varz")
-    start, now = monitoring.moment(varz["start"]), monitoring.moment(varz["now"])
+    start, now = answers.moment(varz["start"]), answers.moment(varz["now"])
     if start is None or now is None:
         raise ValueError("no time")
     seconds = (now - start).total_seconds()
@@ -232,7 +237,7 @@ def _meta(snapshot: Snapshot, _expectation: Expectation) -> Reading:
 
 
 def _routes(snapshot: Snapshot, expectation: Expectation) -> Reading:
-    names = monitoring.routed_servers(snapshot.answer("routez"))
+    names = answers.routed_servers(snapshot.answer("routez"))
     if not expectation.cluster and not names:
         return Reading("no cluster, so no routes")
     shown = ", ".join(http_reader.excerpt(name) for name in sorted(names.values()))

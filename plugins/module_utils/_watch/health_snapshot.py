@@ -14,7 +14,8 @@ from ansible_collections.rosey.nats.plugins.module_utils._host.service import Se
 from ansible_collections.rosey.nats.plugins.module_utils._server import (
     server_files,
 )
-from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import Answer, MonitoringError
+from ansible_collections.rosey.nats.plugins.module_utils._server.answers import Answer
+from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import MonitoringError
 
 ENDPOINTS = ("varz", "healthz", "jsz", "connz", "subsz", "routez")
 

@@ -26,7 +26,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import (
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
 from ansible_collections.rosey.nats.plugins.module_utils._host.service import RunCommand
 from ansible_collections.rosey.nats.plugins.module_utils._host.system import PACKAGES, Account
-from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader, monitoring, subjects
+from ansible_collections.rosey.nats.plugins.module_utils._server import answers, http_reader, monitoring, subjects
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import evidence, login
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.evidence import Unit
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import NotSeenError, attempt, seen
@@ -38,7 +38,7 @@ except ImportError:
 else:
     HAS_YAML = True
 
-Answer = http_reader.Answer
+Answer = answers.Answer
 SECTION = "nats"
 
 

@@ -16,7 +16,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_expecta
 from ansible_collections.rosey.nats.plugins.module_utils._host import (
     sockets,
 )
-from ansible_collections.rosey.nats.plugins.module_utils._server import footprint, http_reader
+from ansible_collections.rosey.nats.plugins.module_utils._server import answers, footprint, http_reader
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import reading
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import bot_files
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.bot_evidence import (
@@ -216,14 +216,12 @@ def _not_let_in(evidence: Evidence, login: Login) -> Iterator[Cause]:
         )
 
 
-def is_full(limits: http_reader.Answer) -> bool:
+def is_full(limits: answers.Answer) -> bool:
     """Tell whether the server takes no more connections, by its /varz."""
     return bool(0 < limits.get("max_connections", 0) <= limits.get("connections", 0))
 
 
-def full(
-    symptom: Symptom, limits: http_reader.Answer, connections: tuple[http_reader.Answer, ...] | NotSeenError
-) -> Cause:
+def full(symptom: Symptom, limits: answers.Answer, connections: tuple[answers.Answer, ...] | NotSeenError) -> Cause:
     """Say that the server takes no more connections, and who has them."""
     names = Counter() if isinstance(connections, NotSeenError) else Counter(_name(each) for each in connections)
     owners = ", ".join(f"{name} ({count})" for name, count in names.most_common(_MOST_OWNERS))
@@ -242,7 +240,7 @@ def full(
 _MOST_OWNERS = 5
 
 
-def _name(connection: http_reader.Answer) -> str:
+def _name(connection: answers.Answer) -> str:
     return http_reader.excerpt(str(connection.get("name") or "(no name)"))
 
 

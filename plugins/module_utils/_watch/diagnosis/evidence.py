@@ -16,7 +16,7 @@ from pathlib import Path
 from ansible_collections.rosey.nats.plugins.module_utils._host import redaction, system, unit_file
 from ansible_collections.rosey.nats.plugins.module_utils._host.service import RunCommand, properties, why_broken
 from ansible_collections.rosey.nats.plugins.module_utils._host.system import Account
-from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader, monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server import answers, http_reader, monitoring
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import reading
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import NotSeenError, seen
 
@@ -121,9 +121,7 @@ def account(name: str, group: str = "", others: Iterable[str] = ()) -> Account |
         return None
 
 
-def ask_server(
-    monitor: monitoring.Monitor | NotSeenError, endpoint: str, *, details: bool = False
-) -> http_reader.Answer:
+def ask_server(monitor: monitoring.Monitor | NotSeenError, endpoint: str, *, details: bool = False) -> answers.Answer:
     """Ask a server's monitoring endpoint; NotSeenError."""
     try:
         return seen(monitor).read(endpoint, details=details)

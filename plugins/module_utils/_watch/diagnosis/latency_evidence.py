@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._bot import round_trip, round_trips
 from ansible_collections.rosey.nats.plugins.module_utils._host import process, python
-from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader, monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server import answers, http_reader, monitoring
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import reading
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import (
     bot_evidence,
@@ -31,7 +31,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree i
     seen,
 )
 
-Answer = http_reader.Answer
+Answer = answers.Answer
 # What a client was cut off for, as /connz has it.
 TOO_SLOW = "Slow Consumer"
 
@@ -255,12 +255,12 @@ def cut_off(monitor: monitoring.Monitor) -> tuple[Answer, ...]:
         _status, answer = monitor.ask(f"{monitor.url}/connz", {"state": "closed", "limit": _CLOSED})
     except http_reader.MonitoringError as error:
         raise NotSeenError("the clients that were cut off", error.cause, error.remedy) from error
-    now = monitoring.moment(answer.get("now", ""))
+    now = answers.moment(answer.get("now", ""))
     return tuple(
         each
         for each in answer.get("connections") or ()
         if str(each.get("reason", "")).startswith(TOO_SLOW)
         and now
-        and (stopped := monitoring.moment(each.get("stop", "")))
+        and (stopped := answers.moment(each.get("stop", "")))
         and now - stopped < _RECENTLY
     )

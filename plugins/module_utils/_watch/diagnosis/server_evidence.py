@@ -29,6 +29,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path impor
 from ansible_collections.rosey.nats.plugins.module_utils._host.service import RunCommand
 from ansible_collections.rosey.nats.plugins.module_utils._host.system import Account
 from ansible_collections.rosey.nats.plugins.module_utils._server import (
+    answers,
     conf,
     conf_lexer,
     footprint,
@@ -40,7 +41,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.evidence import Unit
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import NotSeenError, attempt, seen
 
-Answer = http_reader.Answer
+Answer = answers.Answer
 STORE = footprint.STORE_OPTION
 UNIT_OPTION = "ReadWritePaths of the unit"
 COMMAND_LINE = "the command line (-c)"

@@ -72,8 +72,8 @@ class Host:
             asked["parts"] = self.parts()
         return self._run_module("bus_plan", **asked)
 
-    def release(self, state: str, claim: dict[str, Any] = CLAIM, **more: Any) -> dict[str, Any]:
-        asked = {"releases": str(self.releases), "state": state, "claim": claim, "idle_seconds": 0, **more}
+    def release(self, state: str, **more: Any) -> dict[str, Any]:
+        asked = {"releases": str(self.releases), "state": state, "claim": CLAIM, "idle_seconds": 0, **more}
         return self._run_module("nats_release", **asked)
 
     def kept(self) -> list[str]:
@@ -142,7 +142,7 @@ def test_of_two_runs_the_one_with_the_lease_keeps_what_it_described(host: Host) 
     host.release("begun", described=first)
     assert host.kept() == [first]
     third = host.plan()["applies"]
-    assert "Another deployment is at work" in host.release("begun", OTHER, described=third)["msg"]
+    assert "Another deployment is at work" in host.release("begun", claim=OTHER, described=third)["msg"]
     assert host.kept() == [first]
     host.release("ended")
     assert host.kept() == []

@@ -1,0 +1,26 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the answers of a server's monitoring endpoint say, whoever has asked for them."""
+
+from __future__ import annotations
+
+import typing as t
+from datetime import datetime
+
+from ansible_collections.rosey.nats.plugins.module_utils._server import units
+
+Answer = dict[str, t.Any]
+
+
+def moment(text: str) -> datetime | None:
+    """Read a point in time as the server writes it; None where the text is none."""
+    try:
+        return units.moment(text)
+    except ValueError:
+        return None
+
+
+def routed_servers(routez: Answer) -> dict[str, str]:
+    """Name the other servers that routes lead to, by their ids; several routes lead to the same server."""
+    return {route["remote_id"]: str(route.get("remote_name")) for route in routez["routes"]}
