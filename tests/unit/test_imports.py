@@ -56,7 +56,7 @@ MOST = {
     "nats_credentials_problems": BOT,
     "nats_footprint": {*OPTIONS, "_server/footprint"},
     "nats_merge": {*OPTIONS, "_server/footprint"},
-    "nats_metrics": {"server_metrics", "_server/answers", "_server/units", "_watch/exposition"},
+    "nats_metrics": {"server_metrics", "_host/python", "_server/answers", "_server/units", "_watch/exposition"},
     "redact_nats_conf": {*LANGUAGE, "_host/redaction"},
     "release_ending": {*OUTCOME, "_server/subjects"},
     "release_failure": {*OUTCOME, "_server/subjects"},
