@@ -44,9 +44,6 @@ def _named(found: Sequence[Finding], most: int = _MOST_NAMED) -> str:
     return "; ".join(said)
 
 
-# What was there when it was last proven
-
-
 # A name is what a person looks for, but a line has an end.
 _MOST_STREAMS_NAMED = 10
 

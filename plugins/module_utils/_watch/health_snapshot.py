@@ -51,9 +51,6 @@ class Connected:
     server_id: str
 
 
-# Why there is no comparison, as an error.
-
-
 @dataclass(frozen=True)
 class Snapshot:
     """A host at one moment; what gave no answer has its error.

@@ -259,6 +259,4 @@ def files_explain(evidence: Evidence) -> bool:
     return any(finds(ask, evidence, Confidence.POSSIBLE) for ask in (ask_section, ask_secrets))
 
 
-# What its servers answer
-
 NATS_SERVER, CLIENTS = "nats-server", "clients"

@@ -17,8 +17,6 @@ from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree i
     Symptom,
 )
 
-# Whether it is on the bus
-
 DEPLOY = "deploy again, which writes it as it is described"
 
 
