@@ -253,7 +253,7 @@ python.check()
 
 import typing as t
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -283,6 +283,9 @@ def begin(given: Mapping[str, t.Any], claim: lease.Claim, check_mode: bool) -> d
                 described.forget_one(directory, given["described"])
             raise
         described.forget(directory, but=given["described"] or "")
+        # another run that has ended since takes what waits with it, and may have changed the host
+        is_forgotten = bool(given["described"]) and described.find(directory, given["described"]) is None
+        acquired = replace(acquired, stale=acquired.stale or is_forgotten)
         idle = lease.wait_idle(directory, given["idle_seconds"])
     if not check_mode and idle.ended:
         observed = asset_watch.look(given["monitoring_url"], Path(given["data"]) if given["data"] else None)

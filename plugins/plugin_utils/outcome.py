@@ -62,7 +62,7 @@ class Run:
 
 def run_of(state: Result) -> Run:
     """Read what the role release has of a run, by name."""
-    came = state["came"]
+    came = {**state["came"], **_proofs_at_once(state)}
     decided = {each.name for each in fields(decisions.Outcomes)}
     rest = {name: came[name] for name in ("build", "stored", "compared", "recorded") if name in came}
     return Run(
@@ -72,6 +72,13 @@ def run_of(state: Result) -> Run:
         came=decisions.Outcomes(**{name: result for name, result in came.items() if name in decided}),
         **rest,
     )
+
+
+def _proofs_at_once(state: Result) -> dict[str, Result]:
+    """Give what was proven with the look, where the step that would prove it was left out for that."""
+    proofs = state["plan"].get("proofs") or {}
+    gates = {f"{part}_gate": proof for part, proof in proofs.items() if proof}
+    return {name: proof for name, proof in gates.items() if state["came"].get(name, {}).get("skipped")}
 
 
 # What is recorded
@@ -118,7 +125,7 @@ def failed(run: Run, task: str, result: Result | None) -> dict[str, t.Any]:
         "switched": switched,
         "goes_back": switched and bool(release),
         "release": release,
-        "source": {"release": release, "names": list(run.plan["parts"])},
+        "source": {"release": release, "names": list(run.plan.get("parts", ()))},
         "paths": list(dict.fromkeys([*(each["path"] for each in changes), *run.plan.get("paths", ())])),
         "applied": list(run.parts),
         "own_copy": (run.came.copied.get("copy") or {}).get("path", ""),

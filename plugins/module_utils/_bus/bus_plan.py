@@ -134,7 +134,7 @@ def _wanted(params: Mapping[str, t.Any]) -> Wanted:
     directory = Path(params["releases"])
     if params["release"] is None:
         parts = {part["name"]: release.Part(part["settings"], part["entries"]) for part in params["parts"]}
-        identity = time = ""
+        identity, time, bot = "", "", params["bot"]
     else:
         record = release.Store(directory).select_usable(params["release"])
         names = params["names"] or release.PARTS
@@ -144,10 +144,11 @@ def _wanted(params: Mapping[str, t.Any]) -> Wanted:
             if name in names
         }
         identity, time = record.id, record.time
+        bot = record.parts[BOT].settings if BOT in record.parts else params["bot"]
     plain = {name: {"settings": part.settings, "entries": part.entries} for name, part in parts.items()}
     if PLUGINS in parts and BOT not in parts:
         # whose plugins they are, where the bot itself is left out
-        plain[BOT] = {"settings": params["bot"] or {}, "entries": []}
+        plain[BOT] = {"settings": bot or {}, "entries": []}
     if problem := usable.problem(plain):
         raise sealed.ReleaseError(f"parts: {problem}. Describe them as the roles of the collection do.")
     settings = usable.settings(plain, directory)

@@ -24,6 +24,7 @@ def keep(releases: Path, parts: Mapping[str, release.Part], *, now: datetime) ->
     directory = releases / _DIRECTORY
     with sealed.guard(releases):
         sealed.prepare(directory)
+        sealed.sweep(directory)
         record = release.Record(release.next_id(now, []), lease.timestamp(now), "", parts)
         sealed.write(directory / f"{record.id}{release.SUFFIX}", asdict(record))
     return record.id
@@ -43,6 +44,7 @@ def find(releases: Path, identity: str) -> release.Record | None:
 def forget(releases: Path, *, but: str = "") -> None:
     """Take away what runs have described, but for one id; ReleaseError. Only one run at a time applies anything."""
     directory = releases / _DIRECTORY
+    sealed.sweep(directory)
     for name in sealed.names(directory):
         if name != f"{but}{release.SUFFIX}":
             sealed.remove(directory / name)

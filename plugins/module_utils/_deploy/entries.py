@@ -69,7 +69,7 @@ class EntriesModule(AnsibleModule):
         try:
             self.params["entries"] = taken(given["id"], recorded(Path(given["releases"]), given["id"], given["parts"]))
         except sealed.ReleaseError as error:
-            self.fail_json(msg=str(error))
+            self.fail_json(msg=str(error), touched=False)
 
     def _log_invocation(self) -> None:
         what = self._paths()

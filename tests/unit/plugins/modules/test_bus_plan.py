@@ -186,3 +186,41 @@ def test_plugins_alone_need_the_settings_of_their_bot(host: Host) -> None:
     found = host.plan(parts=plugins, bot=host.bot)
     assert found["parts"] == ["plugins"]
     assert found["bot"]["installed"]
+
+
+def test_who_lost_what_was_described_looks_again(host: Host) -> None:
+    # while this run waited, another one that was at work as it looked came to its end
+    host.release("begun", claim=OTHER)
+    mine = host.plan()
+    host.release("ended", claim=OTHER)
+    assert host.kept() == []
+    sequence = mine["release"]["sequence"]
+    begun = host.release("begun", described=mine["applies"], sequence=sequence)
+    assert begun["stale"]
+    again = host.plan()["applies"]
+    assert host.release("recorded", described=again, proven=["server"])["changed"]
+
+
+def test_what_is_gone_touches_nothing(host: Host, run_module: Callable[..., dict[str, Any]]) -> None:
+    source = {"releases": str(host.releases), "id": "20260131T120000Z-3f2a9c", "parts": ["server"]}
+    failed = run_module("config_tree", release=source)
+    assert failed["failed"]
+    assert failed["touched"] is False
+
+
+def test_the_bot_of_plugins_that_go_back_is_the_one_of_their_release(host: Host) -> None:
+    plugins = {"name": "plugins", "settings": {"plugins": []}, "entries": []}
+    applies = host.plan(parts=[*host.parts(), plugins])["applies"]
+    host.release("begun", described=applies)
+    host.release("recorded", described=applies, proven=["server", "bot", "plugins"])
+    by_now = {**host.bot, "home": "/somewhere/else"}
+    found = host.plan(release="current", names=["plugins"], bot=by_now)
+    assert found["settings"]["bot"]["home"] == str(host.home)
+
+
+def test_what_a_run_that_was_killed_left_is_taken_away(host: Host) -> None:
+    host.plan()
+    left = host.releases / "described" / sealed.temporary_name()
+    left.write_text("a secret")
+    host.plan()
+    assert not left.exists()

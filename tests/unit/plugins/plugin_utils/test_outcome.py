@@ -133,3 +133,23 @@ def test_each_part_is_told_by_its_own_proof(found: dict[str, Any], expected: str
 )
 def test_what_runs_is_told_by_its_proof(applied: list[str], proven: list[str], expected: str) -> None:
     assert outcome.proof(applied, proven) == expected
+
+
+def test_what_was_proven_with_the_look_stays_proven() -> None:
+    proofs = {"server": {"passed": True, "summary": "17 of 22 proven"}, "bot": {}}
+    came = {"server_gate": {"skipped": True, "changed": False}, "bot_gate": {"passed": True, "summary": "connected"}}
+    plan = {"parts": ["server", "bot"], "proofs": proofs, "going_to": "", "server": {}, "bot": {}}
+    run = outcome.run_of({"host": "here", "is_only_predicted": False, "plan": plan, "came": came})
+    assert run.came.server_gate["summary"] == "17 of 22 proven"
+    assert run.came.bot_gate["summary"] == "connected"
+    after_a_change = {**plan, "proofs": {"server": {}, "bot": {}}}
+    run = outcome.run_of({"host": "here", "is_only_predicted": False, "plan": after_a_change, "came": came})
+    assert not run.came.proves("server")
+
+
+def test_a_run_that_asks_for_no_part_is_told_as_well() -> None:
+    plan = {"steps": {"any": False}, "absent": []}
+    run = outcome.run_of({"host": "here", "is_only_predicted": False, "plan": plan, "came": {}})
+    assert outcome.report(run, {}) == ["release: none, as it was"]
+    assert outcome.failed(run, "", None)["goes_back"] is False
+    assert outcome.story(run, outcome.failed(run, "", None), {}, {}) == "here was not changed."
