@@ -55,6 +55,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import (
 from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree import compare, show, spec
 from ansible_collections.rosey.nats.plugins.module_utils._server import (
+    answers,
     archive,
     conditions,
     conf,
@@ -339,8 +340,8 @@ def _answers(body: Any, _directory: Path) -> None:
     name, answer = body
     told = {**samples.ANSWERS, name: answer}
     monitor = _Monitor(told)
-    answers = monitor.read_each(endpoints.ENDPOINTS, detailed=("connz",))
-    snapshot = health_snapshot.Snapshot(answers, told=bot_health.Told(200, BOT), held=None)
+    given = monitor.read_each(endpoints.ENDPOINTS, detailed=("connz",))
+    snapshot = health_snapshot.Snapshot(given, told=bot_health.Told(200, BOT), held=None)
     expectation = health_snapshot.Expectation(
         server_name="a", version="2.10.7", jetstream=True, cluster=True, bot=samples.BOT_EXPECTATION
     )

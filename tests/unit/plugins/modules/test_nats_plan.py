@@ -22,7 +22,7 @@ import pytest
 from ansible_collections.rosey.nats.plugins.module_utils._bus import server_obstacles
 from ansible_collections.rosey.nats.plugins.module_utils._data import asset_record, assets, store, store_tree
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import release
-from ansible_collections.rosey.nats.plugins.module_utils._server import monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server import answers
 
 DANGERS = ["fewer_connections", "smaller_store", "other_store", "no_jetstream"]
 
@@ -399,7 +399,7 @@ def test_what_was_read_before_the_clock_was_set_back_is_read_again(
     monitored: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proven, to_come = monitored.config_file.read_text(), datetime.now(UTC) + timedelta(days=1)
-    monkeypatch.setattr(monitoring, "moment", lambda _text: to_come)
+    monkeypatch.setattr(answers, "moment", lambda _text: to_come)
     result = monitored.plan(monitored.monitoring + monitored.store(), loaded=proven)
     assert result["reasons"] == [f"{FILE}read {to_come:%F %T}, which is yet to come -> as described (reload)"]
 
