@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 from pathlib import Path
 
 import nats
@@ -16,7 +17,8 @@ from .bus import make_chat, parse_chat
 from .settings import Settings, read_settings
 
 SECONDS = 5
-USER = "you"
+# Another guest each time: to the same one a plugin says nothing for some seconds.
+USER = f"guest-{os.getpid()}"
 
 
 async def converse(settings: Settings, text: str) -> str:
@@ -47,7 +49,7 @@ def main() -> None:
     given = parser.parse_args()
     settings = read_settings(given.home.resolve(), given.environment)
     answer = asyncio.run(converse(settings, given.text))
-    print(f"{USER}: {given.text}\n{answer}")
+    print(f"you: {given.text}\n{answer}")
 
 
 main()
