@@ -62,25 +62,15 @@ def tasks(source: Any) -> Iterator[dict[str, Any]]:
             yield item
 
 
-TASKS = [
-    pytest.param(task, id=f"{path.relative_to(ROOT)}:{task.get('name', '')}")
-    for path in sorted((*ROOT.glob("roles/*/tasks/**/*.yml"), *ROOT.glob("playbooks/**/*.yml")))
-    for task in tasks(yaml.safe_load(path.read_text(encoding="utf-8")))
-]
+FILES = sorted((*ROOT.glob("roles/*/tasks/**/*.yml"), *ROOT.glob("playbooks/**/*.yml")))
+# Each with the words that name it.
+TASKS: dict[str, dict[str, Any]] = {
+    f"{path.relative_to(ROOT)}:{number}:{task.get('name', '')}": task
+    for path in FILES
+    for number, task in enumerate(tasks(yaml.safe_load(path.read_text(encoding="utf-8"))))
+}
+# It only reads: whether there are such filters and tests is for Ansible to know.
 ENVIRONMENT = jinja2.Environment(autoescape=True)
-# The names are Ansible's and this collection's: the parser only has to know that there are such filters and tests.
-ENVIRONMENT.filters = {**ENVIRONMENT.filters}
-
-
-class _Anything(dict[str, Any]):
-    def __contains__(self, _name: object) -> bool:
-        return True
-
-    def __missing__(self, _name: str) -> Any:
-        return lambda *_arguments, **_named: None
-
-
-ENVIRONMENT.filters, ENVIRONMENT.tests = _Anything(), _Anything()  # type: ignore[assignment]
 
 
 def parsed(expression: str) -> nodes.Node:
@@ -116,9 +106,9 @@ def conditions(task: dict[str, Any]) -> list[str]:
     return [str(each) for each in (said if isinstance(said, list) else [said])]
 
 
-@pytest.mark.parametrize("task", [each for each in TASKS if "when" in each.values[0]])  # type: ignore[operator]
-def test_a_condition_is_one_name_or_one_comparison(task: dict[str, Any]) -> None:
-    assert [each for each in conditions(task) if not is_a_condition(parsed(each))] == []
+@pytest.mark.parametrize("name", [name for name, task in TASKS.items() if "when" in task])
+def test_a_condition_is_one_name_or_one_comparison(name: str) -> None:
+    assert [each for each in conditions(TASKS[name]) if not is_a_condition(parsed(each))] == []
 
 
 def arguments(value: Any) -> Iterator[str]:
@@ -152,10 +142,10 @@ DESCRIBING = {"ansible.builtin.set_fact", "ansible.builtin.assert"}
 
 def test_an_argument_is_a_name() -> None:
     found = [
-        f"{each.id}: {text}"
-        for each in TASKS
-        if isinstance(each.values[0], dict) and not DESCRIBING & each.values[0].keys()
-        for text in modules_arguments(each.values[0])
+        f"{name}: {text}"
+        for name, task in TASKS.items()
+        if not DESCRIBING & task.keys()
+        for text in modules_arguments(task)
         if is_decided(text)
     ]
     assert found == []

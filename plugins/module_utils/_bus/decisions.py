@@ -19,7 +19,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._host.python import Str
 SERVER, BOT, PLUGINS = "server", "bot", "plugins"
 OF_BOT = (BOT, PLUGINS)
 
-_DOCKER, _SYSTEMD, _PROCESS = "docker", "systemd", "process"
+_DOCKER, _SYSTEMD = "docker", "systemd"
 _YAML = "python3-yaml"
 _NOTHING: Mapping[str, t.Any] = {}
 
