@@ -16,11 +16,14 @@ ROLES = Path(__file__).parents[2] / "roles"
 LOOKS = [
     ("release/tasks/look.yml", "rosey.nats.bus_plan"),
     ("release/tasks/watch.yml", "rosey.nats.bot_plan"),
-    ("release/tasks/watch.yml", "rosey.nats.nats_health"),
-    ("release/tasks/watch.yml", "rosey.nats.bot_health"),
     ("health/tasks/main.yml", "rosey.nats.bus_health"),
     ("diagnosis/tasks/look.yml", "rosey.nats.diagnosis_info"),
 ]
+WATCHED = {
+    "Watch | The server": "release_watched.server.become",
+    "Watch | The bot": "release_watched.bot.become",
+    "Watch | The server again": "release_watched.server.become",
+}
 # Likewise, of the steps of a deployment.
 STEPS = {
     "Install the server": "release_plan.become.server",
@@ -43,6 +46,13 @@ def test_whoever_looks_at_a_program_has_its_rights(file: str, module: str) -> No
     assert found
     # a variable of the role, which follows the account of what is looked at
     assert all("become" in each.strip("{} ") for each in found)
+
+
+def test_whoever_watches_a_program_has_its_rights() -> None:
+    gates = [
+        task["ansible.builtin.include_tasks"] for task in tasks("release/tasks/watch.yml") if task["name"] in WATCHED
+    ]
+    assert [each["apply"]["become"].strip("{} ") for each in gates] == [*WATCHED.values()]
 
 
 @pytest.mark.parametrize("name", STEPS)
