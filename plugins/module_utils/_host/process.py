@@ -103,9 +103,9 @@ def state(directory: Path) -> str:
 
 
 def read(pid: int, *, by_command: bool = False) -> Process | None:
-    """Look at a process; None when it has ended or this user may not see what it runs.
+    """Look at a process; None when it has ended, only begins to run, or this user may not see what it runs.
 
-    by_command: in that case its command line tells that, since whoever named the process knows it. In a container
+    by_command: in the last case its command line tells that, since whoever named the process knows it. In a container
     without SYS_PTRACE even root does not see what other users run.
     """
     directory = PROC / str(pid)
@@ -113,22 +113,26 @@ def read(pid: int, *, by_command: bool = False) -> Process | None:
         state, started = parse_stat((directory / "stat").read_text(errors="replace"))
         if state in ENDED:
             return None
-        command = (directory / "cmdline").read_bytes().removesuffix(b"\0").split(b"\0")
-        executable = _executable(directory, os.fsdecode(command[0]) if by_command else "")
+        executable = _executable(directory, by_command)
+        # after the executable, so that both are of one program: exec changes this one last
+        words = (directory / "cmdline").read_bytes()
         uid = directory.stat().st_uid
     except (OSError, ValueError):
         return None
-    return Process(pid, uid, Path(executable), tuple(map(os.fsdecode, command)), started)
+    if not words:
+        return None  # exec has not come to it yet
+    command = tuple(map(os.fsdecode, words.removesuffix(b"\0").split(b"\0")))
+    return Process(pid, uid, Path(executable or os.path.realpath(command[0])), command, started)
 
 
-def _executable(directory: Path, command: str) -> str:
-    """Give what a process runs; what its command line says where nobody may see more and that is to do."""
+def _executable(directory: Path, may_be_hidden: bool) -> str:
+    """Give what a process runs; nothing where this user may not see it and that is all right."""
     try:
         return str((directory / "exe").readlink()).removesuffix(_DELETED)
     except PermissionError:
-        if not command:
+        if not may_be_hidden:
             raise
-        return os.path.realpath(command)
+        return ""
 
 
 def account(process: Process) -> system.Account | None:

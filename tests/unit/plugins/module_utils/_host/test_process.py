@@ -330,6 +330,16 @@ def test_read() -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", found.started_at)
 
 
+def test_a_program_that_begins_to_run_is_seen_with_its_own_command_line_or_not_at_all() -> None:
+    for _ in range(50):
+        with subprocess.Popen(["/bin/sh", "-c", "exec /bin/sleep 60"]) as child:
+            seen = None
+            while seen is None or seen.executable.name != "sleep":
+                seen = process.read(child.pid)
+            child.kill()
+            assert seen.command == ("/bin/sleep", "60")
+
+
 def test_what_has_ended_is_not_there() -> None:
     with subprocess.Popen(["/bin/true"]) as child:
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
