@@ -55,7 +55,7 @@ EXAMPLES = r"""
         recurse: true
       - path: /etc/nats/nats-server.conf
         state: file
-        secret_content: "{{ lookup('ansible.builtin.template', 'nats-server.conf.j2') }}"
+        secret_content: "{{ nats_server_config | rosey.nats.to_nats_conf }}"
         group: nats
         mode: "0640"
         redact: nats_conf

@@ -172,7 +172,7 @@ EXAMPLES = r"""
         entries:
           - path: /etc/nats/nats-server.conf
             state: file
-            secret_content: "{{ lookup('ansible.builtin.template', 'nats-server.conf.j2') }}"
+            secret_content: "{{ nats_server_config | rosey.nats.to_nats_conf }}"
     gates: [33 of 34 options proven]
 """
 
