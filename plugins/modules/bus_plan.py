@@ -132,6 +132,13 @@ absent:
   returned: success
   type: list
   elements: str
+staging:
+  description:
+    - Where on the host an archive may stand while a deployment is at work, another place for each call.
+    - Whoever ends the deployment, or begins the next one, takes it away.
+  returned: success
+  type: str
+  sample: /var/lib/rosey-nats/.rosey-5f0c1a2b.tar.gz
 gates:
   description: What M(rosey.nats.nats_health) and M(rosey.nats.bot_health) are to be asked, empty for nothing.
   returned: success

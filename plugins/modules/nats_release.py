@@ -319,6 +319,11 @@ def parts_of(given: Mapping[str, t.Any]) -> dict[str, release.Part]:
             f"described: {given['described']} is not there any more, so that what was applied can't be recorded. Run "
             "again."
         )
+    unknown = [name for name in given["proven"] if name not in found.parts]
+    if unknown:
+        raise sealed.ReleaseError(
+            f"proven: {', '.join(unknown)} was not described; expected of {', '.join(found.parts)}. Correct it."
+        )
     return {name: found.parts[name] for name in given["proven"]}
 
 

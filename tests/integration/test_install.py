@@ -50,6 +50,10 @@ def link_of(deployment: Deployment) -> Path:
     return deployment.directory / "root/usr/local/bin/nats-server"
 
 
+def left_archives(deployment: Deployment) -> list[Path]:
+    return list((deployment.directory / "root/var/lib/rosey-nats").glob(".rosey-*"))
+
+
 def pinned(release: Path) -> dict[str, Any]:
     architecture = programs.find_architecture(platform.machine())
     return {"nats_server_checksums": {VERSION: {architecture.name: archive.sha256(release)}}}
@@ -72,6 +76,7 @@ def test_a_damaged_binary_is_replaced_and_the_second_run_changes_nothing(
     assert said.startswith("exit 0"), said
     assert ("from " + (str(release) if method == "file" else mirror)) in said
     assert binary.read_bytes() == nats_server.read_bytes()
+    assert left_archives(deployment) == []
     assert "changed=0 " in deployment.play(variables)
 
 
@@ -95,3 +100,22 @@ def test_the_release_is_asked_for_the_version_that_is_brought(
     said = deployment.play({**changes, "nats_server_install_method": "release"}, "--check", playbook=playbook)
     assert said.startswith("exit 0"), said
     assert f"nats-server/releases/download/v{asked}/nats-server-v{asked}-linux-" in said, said
+
+
+def test_an_archive_that_is_no_use_does_not_stay_on_the_host(
+    deployment: Deployment, release: Path, tmp_path: Path
+) -> None:
+    binary_of(deployment).unlink()
+    binary_of(deployment).write_bytes(b"damaged")
+    damaged = tmp_path / release.name
+    damaged.write_bytes(release.read_bytes()[:-1000])
+    architecture = programs.find_architecture(platform.machine())
+    said = deployment.play(
+        {
+            "nats_server_install_method": "file",
+            "nats_server_archive": str(damaged),
+            "nats_server_checksums": {VERSION: {architecture.name: archive.sha256(damaged)}},
+        }
+    )
+    assert not said.startswith("exit 0"), said
+    assert left_archives(deployment) == []

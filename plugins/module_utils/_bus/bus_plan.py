@@ -119,6 +119,8 @@ def plan(params: Mapping[str, t.Any], run_command: service.RunCommand, hide: Hid
         "applies": applies,
         # those of a release are known to the host alone
         "paths": [] if wanted.release else [entry["path"] for entry in wanted.entries(wanted.parts)],
+        # whoever ends the deployment, or begins the next one, takes away what has such a name
+        "staging": str(directory / f"{sealed.temporary_name()}.tar.gz"),
         "gates": asked,
         "proofs": {name: proofs[name].result if name in proven else {} for name in _GATES},
         "steps": decisions.as_result(taken),

@@ -148,6 +148,13 @@ def test_of_two_runs_the_one_with_the_lease_keeps_what_it_described(host: Host) 
     assert host.kept() == []
 
 
+def test_what_was_not_described_is_not_recorded(host: Host) -> None:
+    applies = host.plan()["applies"]
+    host.release("begun", described=applies)
+    said = host.release("recorded", described=applies, proven=["server", "plugins"])["msg"]
+    assert "proven: plugins was not described; expected of bot, server" in said
+
+
 def test_what_is_gone_is_not_recorded(host: Host) -> None:
     applies = host.plan()["applies"]
     host.release("begun", described=applies)
@@ -224,3 +231,15 @@ def test_what_a_run_that_was_killed_left_is_taken_away(host: Host) -> None:
     left.write_text("a secret")
     host.plan()
     assert not left.exists()
+
+
+def test_an_archive_goes_away_with_the_lease(host: Host) -> None:
+    found = host.plan()
+    archive = Path(found["staging"])
+    assert archive.parent == host.releases
+    assert archive != Path(host.plan()["staging"])
+    for state in ("recorded", "ended"):
+        host.release("begun", described=found["applies"])
+        archive.write_text("an archive")
+        host.release(state, described=found["applies"], proven=["server", "bot"])
+        assert not archive.exists(), state
