@@ -283,6 +283,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_arguments, bot_expectation, round_trips
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import record_guard, release
 from ansible_collections.rosey.nats.plugins.module_utils._host import service
+from ansible_collections.rosey.nats.plugins.module_utils._server import subjects
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import (
     bot_evidence,
     plugin_evidence,
@@ -310,7 +311,7 @@ _SERVER = {
     "releases": {"type": "path"},
 }
 _BOT = {
-    "environment": {"type": "str", "required": True, "choices": ["development", "staging", "production"]},
+    "environment": {"type": "str", "required": True, "choices": list(subjects.PREFIXES)},
     "home": {"type": "path", "required": True},
     "optional": {"type": "bool", "default": False},
     "mode": {"type": "str", "choices": list(bot_expectation.Mode), "default": str(bot_expectation.Mode.NATS)},

@@ -1,7 +1,7 @@
 # Copyright (c) Rosey-Robot Team
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Three environments, each with an inventory of its own: from one to the next, and no way from one into another."""
+"""The environments, each with an inventory of its own: from one to the next, and no way from one into another."""
 
 from __future__ import annotations
 

@@ -19,6 +19,8 @@ from urllib.request import urlopen
 import pytest
 import yaml
 
+from ansible_collections.rosey.nats.plugins.module_utils._server import subjects
+
 ROOT = Path(__file__).resolve().parents[2]
 ABOUT_THE_ARCHIVE = {"MANIFEST.json", "FILES.json"}
 # Whatever git tracks below these is part of the product, and nothing else is.
@@ -107,7 +109,7 @@ def test_the_archive_holds_the_product_and_nothing_else(archive: Path) -> None:
     assert "meta/runtime.yml" in packed
 
 
-@pytest.mark.parametrize("environment", ["development", "staging", "production"])
+@pytest.mark.parametrize("environment", subjects.PREFIXES)
 def test_an_installed_inventory_is_linked_to_the_shared_plugins(installation: Installation, environment: str) -> None:
     inventories = installation.collections / "ansible_collections" / "rosey" / "nats" / "inventories"
     shared = inventories / environment / "group_vars" / "all" / "plugins.yml"

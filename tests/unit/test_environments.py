@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 import yaml
 
 from ansible_collections.rosey.nats.plugins.module_utils._bot import client_options
+from ansible_collections.rosey.nats.plugins.module_utils._server import subjects
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import reading
 
 ROOT = Path(__file__).parents[2]
@@ -88,13 +91,65 @@ CLIENT_PROFILES = {
         "max_reconnect_attempts": -1,
     },
 }
-PREFIXES = {"development": "rosey.dev", "staging": "rosey.staging", "production": "rosey.prod"}
+# Where others than the developer are served.
+SERVED = [name for name in subjects.PREFIXES if name != "development"]
 PATHS = {"nats_server_log_dir": "/var/log/nats", "nats_server_data_dir": "/var/lib/nats"}
 
 
 def load(path: str) -> dict[str, Any]:
     loaded: dict[str, Any] = yaml.safe_load((ROOT / path).read_text(encoding="utf-8"))
     return loaded
+
+
+def test_each_environment_has_an_inventory_and_its_rows_here() -> None:
+    inventories = {path.name for path in (ROOT / "inventories").iterdir()} - {"common"}
+    assert inventories == set(subjects.PREFIXES) == set(ENVIRONMENTS) == set(CLIENT)
+
+
+# A line that names so many environments is a list of them; fewer are named for their own sake.
+LIST = 3
+PLACES = ("plugins", "roles", "playbooks", "tests", "README.md")
+TEXTS = {".yml", ".j2", ".py", ".md"}
+
+
+def lines() -> Iterator[tuple[str, str]]:
+    """Give each line of the product and its tests, with where it stands."""
+    for place in PLACES:
+        path = ROOT / place
+        for each in [path] if path.is_file() else sorted(path.rglob("*")):
+            if each.suffix in TEXTS and "output" not in each.parts:
+                for number, line in enumerate(each.read_text(encoding="utf-8").splitlines(), 1):
+                    yield f"{each.relative_to(ROOT)}:{number}", line
+
+
+def forgotten(line: str, names: set[str]) -> set[str]:
+    """Give the names that a list of them lacks; none where a line is no such list."""
+    named = set(re.findall(rf"\b(?:{'|'.join(map(re.escape, names))})\b", line.lower()))
+    return names - named if len(named) >= LIST else set()
+
+
+@pytest.mark.parametrize("names", [set(subjects.PREFIXES), set(subjects.PREFIXES.values())], ids=["names", "prefixes"])
+def test_whatever_lists_the_environments_lists_all(names: set[str]) -> None:
+    found = [f"{place} lacks {', '.join(lacks)}" for place, line in lines() if (lacks := forgotten(line, names))]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("line", "lacks"),
+    [
+        ("choices: [development, staging, production]", {"qa"}),
+        ("Development, qa, staging and production", set()),
+        ("from staging to production", set()),
+    ],
+)
+def test_a_list_without_one_is_found(line: str, lacks: set[str]) -> None:
+    assert forgotten(line, {"development", "qa", "staging", "production"}) == lacks
+
+
+def test_every_environment_is_a_stage() -> None:
+    _look, *plays = yaml.safe_load((ROOT / "playbooks/migrate.yml").read_text(encoding="utf-8"))
+    stages = [(play["ansible.builtin.import_playbook"], play["vars"]["rosey_hosts"]) for play in plays]
+    assert stages == [(name, stage) for stage in subjects.PREFIXES for name in ("site.yml", "watch.yml")]
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -125,7 +180,7 @@ def test_an_inventory_repeats_no_default() -> None:
                 assert not [k for k, v in value.items() if defaults["nats_server_config_defaults"].get(k) == v]
 
 
-@pytest.mark.parametrize("environment", ["staging", "production"])
+@pytest.mark.parametrize("environment", SERVED)
 def test_the_hosts_are_placeholders_that_no_network_resolves(environment: str) -> None:
     inventory = load(f"inventories/{environment}/hosts.yml")
     assert inventory["rosey"] == {"children": {environment: None}}
@@ -144,7 +199,7 @@ def test_a_bot_has_the_guides_values_and_no_others(environment: str, profile: st
         **defaults["bot_config_profiles"][profile],
     }
     assert effective == {**CLIENT[environment], **CLIENT_PROFILES[profile]}
-    section = {**effective, "servers": ["nats://localhost:4222"], "prefix": PREFIXES[environment]}
+    section = {**effective, "servers": ["nats://localhost:4222"], "prefix": subjects.PREFIXES[environment]}
     assert client_options.problems(section, environment) == client_options.Problems((), ())
 
 
@@ -155,7 +210,7 @@ def test_the_inventories_share_one_file_of_plugins(environment: str) -> None:
     assert shared.resolve() == ROOT / "inventories" / "common" / "plugins.yml"
 
 
-@pytest.mark.parametrize("environment", ["staging", "production"])
+@pytest.mark.parametrize("environment", SERVED)
 def test_authentication_is_on_where_others_are_served(environment: str) -> None:
     credentials = load(f"inventories/{environment}/group_vars/{environment}/nats.yml")["nats_server_credentials"]
     assert credentials["user"] == "rosey"
