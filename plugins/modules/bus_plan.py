@@ -119,6 +119,13 @@ paths:
   returned: success
   type: list
   elements: str
+stands:
+  description:
+    - What of the host's release neither the release that it goes to has, nor a change takes away. It stays on the host.
+    - A directory is named only where nothing in it is.
+  returned: success
+  type: list
+  elements: str
 applies:
   description: The id by which M(rosey.nats.config_tree) takes what is to be applied. Empty where nothing is.
   returned: success

@@ -238,10 +238,14 @@ def way_back(found: Result) -> str:
     if found["back"] and BOT in found["has"] and not {BOT, PLUGINS} & {*found["back"]}:
         said += "; its bot was left out of this run, and was not asked"
     if found["stands"]:
-        more = len(found["stands"]) - _MOST_PATHS
-        shown = [*found["stands"][:_MOST_PATHS], *([f"{more} more"] if more > 0 else [])]
-        said += f"; left behind, and not of that release: {', '.join(shown)}"
+        said += f"; {_left_behind(found['stands'])}"
     return said + (f"; store: {found['store']}" if found["store"] else "")
+
+
+def _left_behind(paths: Sequence[str]) -> str:
+    more = len(paths) - _MOST_PATHS
+    shown = [*paths[:_MOST_PATHS], *([f"{more} more"] if more > 0 else [])]
+    return f"left behind, and not of that release: {', '.join(shown)}"
 
 
 def _parts_back(found: Result) -> str:
@@ -410,8 +414,9 @@ def _release_report(run: Run) -> str:
 def rollback_report(run: Run) -> list[str]:
     """Give what going back to a release ends with, or in check mode what it would do."""
     head = f"release: {run.plan['going_to']}, of {run.plan['going_to_time']}"
+    stands = [f"files: {_left_behind(run.plan['stands'])}"] if run.plan["stands"] else []
     if run.is_only_predicted:
-        return [head, *ending(run)["plan"]]
+        return [head, *ending(run)["plan"], *stands]
     server, bot = run.came.server_gate.get("summary"), run.came.bot_gate.get("summary")
     without = unproven(run.bot, run.plan["settings"][BOT]["service"]) if run.bot else "not a part of it"
     return [
@@ -419,6 +424,7 @@ def rollback_report(run: Run) -> list[str]:
         f"server: {server or 'not a part of it, or not to be proven'}",
         f"bot: {bot or without}",
         f"store: {_store(run)}",
+        *stands,
     ]
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -113,6 +114,7 @@ def plan(params: Mapping[str, t.Any], run_command: service.RunCommand, hide: Hid
     applies = wanted.release
     if taken.claim and not applies:
         applies = described.keep(directory, wanted.parts, now=datetime.now(timezone.utc))
+    planned = [each for each in (server, bot) if each]
     result = {
         **seen.as_result(),
         "going_to_time": wanted.time,
@@ -121,11 +123,11 @@ def plan(params: Mapping[str, t.Any], run_command: service.RunCommand, hide: Hid
         "paths": [] if wanted.release else [entry["path"] for entry in wanted.entries(wanted.parts)],
         # whoever ends the deployment, or begins the next one, takes away what has such a name
         "staging": str(directory / f"{sealed.temporary_name()}.tar.gz"),
+        "stands": _stands(directory, wanted, planned),
         "gates": asked,
         "proofs": {name: proofs[name].result if name in proven else {} for name in _GATES},
         "steps": decisions.as_result(taken),
     }
-    planned = [each for each in (server, bot) if each]
     warnings = [warning for each in planned for warning in each.warnings]
     warnings += [warning for name in proven for warning in proofs[name].warnings]
     return Planned(result, tuple(dict.fromkeys(warnings)))
@@ -155,6 +157,16 @@ def _wanted(params: Mapping[str, t.Any]) -> Wanted:
         raise sealed.ReleaseError(f"parts: {problem}. Describe them as the roles of the collection do.")
     settings = usable.settings(plain, directory)
     return Wanted({name: parts[name] for name in release.PARTS if name in parts}, settings, identity, time)
+
+
+def _stands(directory: Path, wanted: Wanted, planned: Iterable[Planned]) -> list[str]:
+    """Give what stands there of the host's release, and neither the wanted one has nor a change takes away."""
+    store = release.Store(directory)
+    record, current = store.find(wanted.release), store.current()
+    if record is None or current is None:
+        return []
+    changed = {change["path"] for each in planned for change in each.result["changes"]}
+    return release.strangers(record, [path for path in current.paths - changed if os.path.lexists(path)])
 
 
 def _server(

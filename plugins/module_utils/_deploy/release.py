@@ -65,6 +65,11 @@ class Record:
         server = self.parts.get("server")
         return server is not None and "environment" in server.settings and self.has_proven("server")
 
+    @property
+    def paths(self) -> set[str]:
+        """What its entries are of."""
+        return {entry["path"] for part in self.parts.values() for entry in part.entries}
+
     def has_proven(self, part: str) -> bool:
         """Say whether the gate of a part itself has passed with this release."""
         return any(gate.startswith(f"{part}: ") for gate in self.gates)
@@ -387,8 +392,7 @@ class Store:
 
 def strangers(record: Record, paths: Sequence[str]) -> list[str]:
     """Give, sorted, those paths that are none of a release; of a directory and what is in it, only the latter."""
-    known = {entry["path"] for part in record.parts.values() for entry in part.entries}
-    found = sorted({*paths} - known)
+    found = sorted({*paths} - record.paths)
     return [path for path in found if not any(each.startswith(f"{path}/") for each in found)]
 
 

@@ -136,6 +136,25 @@ def test_it_is_recorded_by_its_id_with_what_was_proven(host: Host) -> None:
     assert went["paths"] == []
 
 
+def test_what_a_release_leaves_behind_is_named(host: Host) -> None:
+    """Neither what is of both releases, nor what is gone, nor what the way back removes by its manifest."""
+    (plugins := host.root / "plugins").mkdir()
+    directory = {"path": str(plugins), "state": "directory", "manifest": ".rosey-nats"}
+    files = [host.config, host.root / "further", host.root / "gone", plugins / "quotes.yaml"]
+    entries = [directory, *({"path": str(path), "state": "file", "content": host.text} for path in files)]
+    for kept in ([directory, entries[1]], entries):
+        host.release("begun")
+        part = {"name": "server", "settings": host.server, "entries": kept}
+        assert host.release("recorded", parts=[part], proven=["server"])["changed"]
+    for path in files:
+        path.write_text("")
+    (plugins / ".rosey-nats").write_text('["quotes.yaml"]')
+    (host.root / "gone").unlink()
+    assert host.plan(release="previous")["stands"] == [str(host.root / "further")]
+    assert host.plan(release="current")["stands"] == []
+    assert host.plan()["stands"] == []
+
+
 def test_of_two_runs_the_one_with_the_lease_keeps_what_it_described(host: Host) -> None:
     first, second = host.plan()["applies"], host.plan()["applies"]
     assert host.kept() == sorted((first, second))

@@ -117,6 +117,15 @@ def test_each_part_is_told_by_its_own_proof(found: dict[str, Any], expected: str
     assert outcome.way_back(found) == expected
 
 
+@pytest.mark.parametrize("is_only_predicted", [True, False])
+def test_what_going_back_leaves_behind_is_told(*, is_only_predicted: bool) -> None:
+    plan = {"parts": [], "proofs": {}, "going_to": RELEASE, "going_to_time": "", "steps": {"any": False}}
+    for stands, told in (([], []), (["/etc/x"], ["files: left behind, and not of that release: /etc/x"])):
+        state = {"host": "here", "is_only_predicted": is_only_predicted, "plan": {**plan, "stands": stands}, "came": {}}
+        lines = outcome.rollback_report(outcome.run_of(state))
+        assert [line for line in lines if line.startswith("files: ")] == told
+
+
 @pytest.mark.parametrize(
     ("applied", "proven", "expected"),
     [
