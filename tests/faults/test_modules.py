@@ -283,18 +283,6 @@ ROWS = [
         sample=True,
     ),
     Row(
-        "a link in the configuration's place",
-        "nats_plan",
-        ("nats-server.conf", "a link to /dev/null stands"),
-        broken=lambda host: file_instead(host.config_file, lambda path: path.symlink_to("/dev/null")),
-    ),
-    Row(
-        "a directory in the configuration's place",
-        "nats_plan",
-        ("nats-server.conf", "directory"),
-        broken=lambda host: file_instead(host.config_file, Path.mkdir),
-    ),
-    Row(
         "two sections nats in the bot's file",
         "bot_plan",
         ("config.yaml: ", "line 3"),
@@ -313,12 +301,6 @@ ROWS = [
         "bot_plan",
         ("config.yaml: ", "line 2"),
         broken=with_bot_file("nats: &n {name: a}\nother: *n\n"),
-    ),
-    Row(
-        "a directory in a plugin's place",
-        "bot_plan",
-        ("quotes.yaml", "directory"),
-        broken=lambda host: file_instead(host.environment / "plugins" / "quotes.yaml", Path.mkdir),
     ),
     # One deployment at a time.
     Row(
@@ -513,6 +495,34 @@ def test_a_fault(host: Host, publisher: Publisher, tell: Tell, row: Row) -> None
     assert seen.lost == []
     runs = "what it had, restarted" if row.restarts else "what it had"
     tell(row.name, said.splitlines()[0].replace(str(host.directory), ""), runs, seen.gap)
+
+
+# What stands in a file's place, by whoever put it there.
+@pytest.mark.parametrize(
+    ("place", "make"),
+    [
+        pytest.param(lambda host: host.config_file, lambda path: path.symlink_to("/dev/null"), id="link"),
+        pytest.param(lambda host: host.config_file, Path.mkdir, id="directory"),
+        pytest.param(lambda host: host.environment / "plugins" / "quotes.yaml", Path.mkdir, id="plugin's directory"),
+    ],
+)
+def test_what_stands_in_the_place_of_a_file_is_kept_beside_it(
+    host: Host, publisher: Publisher, place: Callable[[Host], Path], make: Callable[[Path], object]
+) -> None:
+    path, server, wanted = place(host), host.varz()["server_id"], good()
+    before = set(path.parent.iterdir())
+    with publisher.watch() as seen:
+        path.unlink()
+        make(path)
+        host.deploy(wanted)
+        assert path.is_file()
+        assert not path.is_symlink()
+        (aside,) = {each for each in path.parent.iterdir() if each not in before}
+        assert aside.name.startswith(path.name)
+        assert host.varz()["max_connections"] == wanted.config["max_connections"]
+        assert host.varz()["server_id"] == server
+    assert seen.lost == []
+    aside.unlink() if aside.is_symlink() else aside.rmdir()
 
 
 def rewritten(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], object]:

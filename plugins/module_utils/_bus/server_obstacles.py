@@ -50,7 +50,7 @@ def check_unit(
     params: Mapping[str, t.Any],
     found: service.Service,
     paths: Iterable[NeededPath],
-    changes: Iterable[compare.Change],
+    changes: Sequence[compare.Change],
     run_command: service.RunCommand,
 ) -> None:
     """Refuse what systemd would not do with the unit that is meant, and what is laid over it."""
@@ -64,7 +64,8 @@ def check_unit(
     if found.broken and not is_new and not problems:
         problems.append(str(unit_checks.not_startable(params["service"], found)))
     needed = [NeededPath("link", params["link"], Need.FILE), *paths]
-    problems += unit_checks.out_of_reach(whole, needed, os.path.realpath)
+    anew = _made_anew(changes)
+    problems += unit_checks.out_of_reach(whole, needed, lambda path: path if path in anew else os.path.realpath(path))
     # what runs has shown that it can be run
     if not problems and (is_new or not found.running):
         trial = service.Trial(params["service"], run_command)
@@ -72,6 +73,11 @@ def check_unit(
         problems += filter(None, [unit_checks.not_applied(params["service"], faults)])
     if problems:
         raise ObstacleError("\n".join(problems))
+
+
+def _made_anew(changes: Iterable[compare.Change]) -> frozenset[str]:
+    """Name the files for which what stands there makes way: whatever it is, or leads to, tells nothing of them."""
+    return frozenset(change.path for change in changes if change.aside)
 
 
 def check_access(
@@ -83,8 +89,8 @@ def check_access(
     """Refuse what the account that runs the server can't read or write, as the host will be by then."""
     account = system.account_to_be(params["user"] or "", params["group"] or "", found.groups)
     try:
-        # what is set aside makes way for a file with the owner and mode that are described
-        anew = {change.path for change in changes if change.aside}
+        # a file with the owner and mode that are described
+        anew = _made_anew(changes)
         wanted = [path for path in paths if path.path not in anew]
         faults = access.faults(wanted, account, ownership.outcome(changes, account))
     except OSError as error:

@@ -136,6 +136,17 @@ def test_a_path_that_the_sandbox_hides_is_refused_before_anybody_makes_it(host: 
     )
 
 
+def test_a_link_that_makes_way_for_a_file_leads_nowhere(host: Host) -> None:
+    host.answers()
+    hidden = host.root / "hidden" / "nats-server.conf"
+    hidden.parent.mkdir()
+    hidden.write_text(f"port: {host.port}\n")
+    (host.root / "nats-server.conf").symlink_to(hidden)
+    found = host.plan("max_connections: 7\n")
+    assert "msg" not in found, found["msg"]
+    assert found["action"] == "start"
+
+
 @pytest.mark.parametrize(
     ("load", "there", "refused"),
     [("bad-setting", True, "can't be started. systemd says: "), ("bad-setting", False, ""), ("not-found", True, "")],
