@@ -50,7 +50,9 @@ class Unit:
     files: unit_file.Files = field(default_factory=unit_file.Files)
 
     def __getitem__(self, name: str) -> str:
-        """Give a property; empty where systemd has no such."""
+        """Give a property; empty where systemd has no such. KeyError where systemd is never asked for it."""
+        if name not in _PROPERTIES:
+            raise KeyError(f"{name} is none of _PROPERTIES, for which systemd is asked")
         return self.properties.get(name, "")
 
     def number(self, name: str) -> int:

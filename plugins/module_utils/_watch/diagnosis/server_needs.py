@@ -296,6 +296,7 @@ def is_explained(evidence: Evidence) -> bool:
     return any(finds(question.ask, evidence, Confidence.CERTAIN) for question in NEEDS)
 
 
+# They are asked whether the server runs or not, and a certain cause among them explains an end: then no other is told.
 NEEDS: tuple[Question[Evidence], ...] = (
     Question("program", _ask_binary),
     Question("account", _ask_account),

@@ -49,7 +49,7 @@ def answer(command: list[str]) -> tuple[int, str, str]:
 
 def test_systemd_is_asked_for_the_unit_and_the_journal_for_its_last_process() -> None:
     unit = evidence.ask_systemd("nats", answer)
-    assert (unit["ActiveState"], unit.number("ExecMainPID"), unit["NoSuch"], unit.number("Result")) == (
+    assert (unit["ActiveState"], unit.number("ExecMainPID"), unit["StateDirectory"], unit.number("Result")) == (
         "failed",
         7,
         "",
@@ -57,6 +57,11 @@ def test_systemd_is_asked_for_the_unit_and_the_journal_for_its_last_process() ->
     )
     assert unit.command == ("/usr/bin/nats", "-c", "/etc/x.conf")
     assert unit.said == ("last words",)
+
+
+def test_what_systemd_is_never_asked_for_is_no_property() -> None:
+    with pytest.raises(KeyError, match="LimitNOFILE is none of _PROPERTIES"):
+        evidence.ask_systemd("nats", answer)["LimitNOFILE"]
 
 
 def test_a_unit_without_a_command_starts_nothing() -> None:
