@@ -145,6 +145,11 @@ LIMITS: dict[str, dict[str, float | None]] = {
 }
 
 
+def test_each_limit_of_a_server_alone_is_below() -> None:
+    of_a_cluster = {"meta", "routes"}
+    assert LIMITS.keys() | of_a_cluster == {name for name, kind in KINDS.items() if kind.limited}
+
+
 def test_each_limit_is_a_variable(inventory: Callable[..., Path]) -> None:
     looked = look(inventory(here={"health_thresholds": LIMITS}), "json")
     levels = {name: "critical" if pair is FAILS else "warning" for name, pair in LIMITS.items()}

@@ -36,6 +36,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._watch.check_limits imp
 from ansible_collections.rosey.nats.plugins.module_utils._watch.check_table import KINDS
 from ansible_collections.rosey.nats.plugins.module_utils._watch.checks import Observer, judge
 from ansible_collections.rosey.nats.plugins.module_utils._watch.health_snapshot import Connected, Expectation, Snapshot
+from ansible_collections.rosey.nats.plugins.modules import bus_health
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import (
     BOT,
     IDENTITY,
@@ -164,6 +165,15 @@ def test_a_healthy_host_is_green_with_every_check_and_the_limits_of_the_role() -
 def test_the_roles_limits_are_for_all_values_and_no_others() -> None:
     assert list(DEFAULTS) == [name for name, kind in KINDS.items() if kind.limited]
     assert all(set(pair) == {"warning", "critical"} for pair in DEFAULTS.values())
+
+
+def test_each_value_with_limits_is_described_and_whether_they_are_the_least() -> None:
+    options = yaml.safe_load(bus_health.DOCUMENTATION)["options"]
+    lines = options["thresholds"]["description"]
+    told = {name: line for line in lines for name in re.findall(r"V\((\w+)\)", line)}
+    limited = {name: kind.worse is Worse.LOWER for name, kind in KINDS.items() if kind.limited}
+    assert {name: "are the least" in told.get(name, "") for name in limited} == limited
+    assert limited.keys() <= told.keys()
 
 
 # What a check measures, as a snapshot and the value that is in it.
