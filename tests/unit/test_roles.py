@@ -46,10 +46,26 @@ def test_no_role_names_what_another_keeps_to_itself() -> None:
     assert [each for path, text in texts() for each in foreign_names(path, text)] == []
 
 
+DESCRIBING_ROLES = ("nats_server", "bot_config", "bot_plugins")
+
+
 def test_each_describing_role_ends_with_one_plain_value() -> None:
-    for role in ("nats_server", "bot_config", "bot_plugins"):
+    for role in DESCRIBING_ROLES:
         tasks = "".join(path.read_text() for path in (ROOT / "roles" / role / "tasks").glob("*.yml"))
         assert f"{role}_description:" in tasks
+
+
+def unlisted(role: str, variables: dict[str, Any]) -> list[str]:
+    """Name the entries of a role that no description would have."""
+    listed = set(re.findall(r"\w+", yaml.safe_dump(variables[f"__{role}_entries"])))
+    return [name for name in variables if name.startswith(f"__{role}_entry_") and name not in listed]
+
+
+@pytest.mark.parametrize("role", DESCRIBING_ROLES)
+def test_each_entry_is_described(role: str) -> None:
+    variables = yaml.safe_load((ROOT / "roles" / role / "vars/main.yml").read_text(encoding="utf-8"))
+    assert unlisted(role, variables) == []
+    assert unlisted(role, {**variables, f"__{role}_entry_forgotten": {}}) == [f"__{role}_entry_forgotten"]
 
 
 def tasks(source: Any) -> Iterator[dict[str, Any]]:
