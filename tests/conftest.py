@@ -19,6 +19,12 @@ from ansible.module_utils.common import warnings
 from ansible.module_utils.testing import patch_module_args
 from hypothesis import HealthCheck, settings
 
+from ansible_collections.rosey.nats.tests import run
+
+# A file that pytest runs by itself has the tools and servers of tests.run, too; one may name other servers.
+SERVERS = {name: path for name, path in os.environ.items() if name.startswith("NATS_SERVER_BINARY")}
+os.environ.update({**run.environment(), **SERVERS})
+
 # How long an example takes says more about what else the machine does.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")

@@ -11,6 +11,7 @@ import pytest
 
 from ansible_collections.rosey.nats.tests import run
 from ansible_collections.rosey.nats.tests.run import Command, Part
+from ansible_collections.rosey.nats.tests.summary import Counts
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +76,20 @@ def test_a_command_that_hangs_is_ended(tmp_path: Path) -> None:
     assert result.counts.failed == 1
     assert result.seconds < 30
     assert "took longer than 1 s" in (tmp_path / "hangs.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("names", "counts", "status"),
+    [
+        (["unit"], Counts(passed=1), 0),
+        (["unit"], Counts(passed=1, failed=1), 1),
+        (["unit"], Counts(), 1),
+        (["servers"], Counts(), 0),
+        (["servers"], Counts(failed=1), 1),
+    ],
+)
+def test_a_test_has_to_pass_where_one_was_asked_for(names: list[str], counts: Counts, status: int) -> None:
+    assert run.status(run.with_needs(names), counts) == status
 
 
 def test_a_failure_shows_what_the_command_said(capsys: pytest.CaptureFixture[str]) -> None:
