@@ -223,12 +223,15 @@ def test_what_the_bot_connects_by_is_not_changed_without_it(host: Host) -> None:
     said = host.deploy({"nats_server_config": {"max_connections": 78}}, "--tags", "nats_server")
     assert said.startswith("exit 0"), said
     assert {*host.parts} == {"server", "bot", "plugins"}
-    said = host.deploy(password)
+    logs = f"{host.root}/var/log/other"
+    said = host.deploy({**password, "nats_server_log_dir": logs})
     assert said.startswith("exit 0"), said
     assert host.is_connected()
-    # and back, with what each had
-    said = host.play(ROLLBACK)
-    assert said.startswith("exit 0"), said
+    # and back, with what each had; what only this one had is named before and after
+    for options in (["--check"], []):
+        said = host.play(ROLLBACK, *options)
+        assert said.startswith("exit 0"), said
+        assert f"files: left behind, and not of that release: {logs}" in told(said)
     assert host.is_connected()
 
 
