@@ -16,6 +16,7 @@ import typing as t
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import architecture, redaction, sockets, system
@@ -29,6 +30,8 @@ _LONGEST_PAUSE = 0.05
 _SHOWN_LINES = 20
 _LAST_LINES = 5
 _SHOWN_BYTES = 64 * 1024
+# The line before what a program writes, without which what an earlier one wrote would be taken for its own.
+_STARTED = "rosey.nats: started "
 
 
 class ProcessError(Exception):
@@ -148,8 +151,15 @@ def output_file(pid_file: Path) -> Path:
 
 
 def last_lines(output: Path) -> str:
-    """Give the end of what a program wrote, less what looks like a secret; OSError."""
-    return "\n".join(redaction.redact(system.tail(output, _SHOWN_BYTES)).splitlines()[-_LAST_LINES:])
+    """Give the end of what a program wrote since it was started last, less what looks like a secret; OSError."""
+    return "\n".join(since_start(redaction.redact(system.tail(output, _SHOWN_BYTES)))[-_LAST_LINES:])
+
+
+def since_start(text: str) -> list[str]:
+    """Give the lines of an output that are of the program that was started last, as far as it can be told."""
+    lines = text.splitlines()
+    starts = [number for number, line in enumerate(lines, start=1) if line.startswith(_STARTED)]
+    return lines[starts[-1] :] if starts else lines
 
 
 def noted(pid_file: Path) -> int | None:
@@ -234,9 +244,11 @@ def start(
     many seconds. output: takes what it writes before its log opens. Raises ProcessError with the last lines of output
     and log_file, less the secrets, when it ends.
     """
-    logs = {path: system.size(path) for path in (output, log_file) if path}
     try:
         with _appending(output) as stream:
+            stream.write(f"{_STARTED}{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}\n".encode())
+            stream.flush()
+            logs = {path: system.size(path) for path in (output, log_file) if path}
             child = subprocess.Popen(
                 program.command,
                 cwd="/",

@@ -28,6 +28,10 @@ _STARTED_FIELD = 19
 _OPTION = re.compile(r"--?(?P<name>[^-=][^=]*)(?:=(?P<value>.*))?", re.DOTALL)
 # The kernel counts the start of a process in ticks of a hundredth of a second.
 _TICK = 0.05
+# Between its two changes exec takes microseconds, longer on a busy host.
+_NOT_YET: tuple[str, ...] = ()
+_LOOKS = 100
+_PAUSE = 0.001
 # A pid file is written at once after the start, and then as soon as a busy host gets to it.
 _NOTED_SECONDS = 10
 
@@ -103,26 +107,34 @@ def state(directory: Path) -> str:
 
 
 def read(pid: int, *, by_command: bool = False) -> Process | None:
-    """Look at a process; None when it has ended, only begins to run, or this user may not see what it runs.
+    """Look at a process; None when it has ended or this user may not see what it runs.
 
-    by_command: in the last case its command line tells that, since whoever named the process knows it. In a container
+    by_command: in that case its command line tells that, since whoever named the process knows it. In a container
     without SYS_PTRACE even root does not see what other users run.
     """
+    for _look in range(_LOOKS):
+        found = _read(pid, by_command)
+        if found is None or found.command != _NOT_YET:
+            return found
+        time.sleep(_PAUSE)
+    return None
+
+
+def _read(pid: int, by_command: bool) -> Process | None:
     directory = PROC / str(pid)
     try:
         state, started = parse_stat((directory / "stat").read_text(errors="replace"))
         if state in ENDED:
             return None
         executable = _executable(directory, by_command)
-        # after the executable, so that both are of one program: exec changes this one last
+        # after the executable, so that both are of one program: exec changes the command line last
         words = (directory / "cmdline").read_bytes()
         uid = directory.stat().st_uid
     except (OSError, ValueError):
         return None
-    if not words:
-        return None  # exec has not come to it yet
-    command = tuple(map(os.fsdecode, words.removesuffix(b"\0").split(b"\0")))
-    return Process(pid, uid, Path(executable or os.path.realpath(command[0])), command, started)
+    command = tuple(map(os.fsdecode, words.removesuffix(b"\0").split(b"\0"))) if words else _NOT_YET
+    seen = executable or (os.path.realpath(command[0]) if command else "")
+    return Process(pid, uid, Path(seen), command, started)
 
 
 def _executable(directory: Path, may_be_hidden: bool) -> str:

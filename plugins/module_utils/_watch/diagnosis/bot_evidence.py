@@ -282,7 +282,7 @@ def _unit(described: Described, run_command: RunCommand) -> Unit:
         output = ""
     state = {"LoadState": "loaded", "ActiveState": "active" if found else "inactive"}
     properties = {**state, "MainPID": str(found.pid if found else 0)}
-    return Unit("", properties, tuple(redaction.redact(output).splitlines()[-_LINES:]))
+    return Unit("", properties, tuple(background.since_start(redaction.redact(output))[-_LINES:]))
 
 
 def _without(unit: Unit, secrets: set[str]) -> Unit:

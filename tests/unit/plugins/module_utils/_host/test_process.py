@@ -513,6 +513,17 @@ def test_what_outlives_goes_on_when_its_process_is_killed(tmp_path: Path) -> Non
     assert done.exists()
 
 
+def test_what_an_earlier_program_wrote_is_not_taken_for_the_words_of_this_one(tmp_path: Path) -> None:
+    output, pid_file = tmp_path / "out", tmp_path / "pid"
+    output.write_text("of a version that wrote nothing else\n")
+    for script, said in (("echo first; exec sleep 60", "first"), ("exec sleep 60", "")):
+        bot = background.Bot(("/bin/sh", "-c", script), pid_file)
+        running = background.start(bot, output, [], seconds=0.3)
+        os.kill(running.pid, signal.SIGKILL)
+        assert background.last_lines(output) == said
+    assert output.read_text().splitlines().count("first") == 1
+
+
 def test_output_that_can_not_be_written(tmp_path: Path) -> None:
     server = background.Server(Path("/bin/true"), tmp_path / "config", tmp_path / "pid")
     with pytest.raises(background.ProcessError, match="output /proc/nowhere can't be written"):
