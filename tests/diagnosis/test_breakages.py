@@ -119,7 +119,8 @@ def test_of_two_that_were_broken_one_is_named_first_and_the_other_where_it_can_b
     ground: Ground, tell: Tell, pair: tuple[Breakage, Breakage]
 ) -> None:
     first, second = pair
-    found = diagnosed(ground, second, first)
+    # a client goes where the other one restarts the server
+    found = diagnosed(ground, *sorted((second, first), key=lambda each: each.touches == "client"))
     named, remedy = told(found)
     both = {first.cause, second.cause} <= set(found.names)
     tell(f"{first.name} + {second.name}", f"{named}{', and the other' if both else ''}", remedy)
@@ -185,10 +186,15 @@ def test_a_host_whose_disks_are_full_can_be_looked_at(ground: Ground, tell: Tell
 def test_a_host_without_a_bot_is_looked_at(ground: Ground, tell: Tell) -> None:
     ground.run(f"systemctl stop {BOT}; rm /etc/systemd/system/{BOT}.service; systemctl daemon-reload; mv /opt /root/")
     try:
+        missed = ground.diagnose()
+        # nor is it known ever to have had one
+        ground.run("mv /var/lib/rosey-nats /root/")
         found = ground.diagnose()
     finally:
-        ground.run("mv /root/opt /")
+        ground.run("mv /root/opt /; test -e /var/lib/rosey-nats || mv /root/rosey-nats /var/lib/")
         ground.mend()
+    tell("the bot of its release gone", *told(missed))
+    assert [cause["name"] for cause in missed.causes] == ["bot_missed"], missed.said
     tell("no bot", *told(found))
     assert (found.causes, found.code) == ([], 0), found.said
     assert "no bot is installed at /opt/rosey-bot" in found.healthy
