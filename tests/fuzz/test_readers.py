@@ -326,7 +326,7 @@ def _systemd(text: str, _directory: Path) -> None:
 
 
 def _journal(text: str, _directory: Path) -> None:
-    evidence.read_journal_line(text, "1")
+    evidence.read_journal_line(text)
 
 
 def _greeting(text: str, _directory: Path) -> None:

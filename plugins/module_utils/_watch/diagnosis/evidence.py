@@ -14,7 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import redaction, system, unit_file
-from ansible_collections.rosey.nats.plugins.module_utils._host.service import RunCommand, properties, why_broken
+from ansible_collections.rosey.nats.plugins.module_utils._host.service import (
+    RunCommand,
+    is_failing,
+    properties,
+    why_broken,
+)
 from ansible_collections.rosey.nats.plugins.module_utils._host.system import Account
 from ansible_collections.rosey.nats.plugins.module_utils._server import answers, http_reader, monitoring
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import reading
@@ -81,35 +86,40 @@ def ask_systemd(service: str, run_command: RunCommand) -> Unit:
         raise NotSeenError(
             f"the files of {name}", f"{failure.filename}: {failure.strerror}", "run as root"
         ) from failure
-    journal = _journal(name, found.get("ExecMainPID", ""), run_command)
+    journal = _journal(name, found, run_command)
     return Unit(service, found, journal, why_broken(name, found, run_command), files)
 
 
-def _journal(name: str, pid: str, run_command: RunCommand) -> tuple[str, ...] | NotSeenError:
-    """Give what a process wrote, less what looks like a secret."""
+def _journal(name: str, unit: Mapping[str, str], run_command: RunCommand) -> tuple[str, ...] | NotSeenError:
+    """Give what the process of a unit wrote, less what looks like a secret."""
     fields = "--output-fields=MESSAGE,SYSLOG_IDENTIFIER,_PID"
     words = ["journalctl", "--no-pager", "--quiet", f"--lines={_LINES}", "--output=json", fields, f"--unit={name}"]
     status, said, error = run_command(words)
     if status:
         why = error.strip() or f"exit status {status}"
         return NotSeenError(f"the journal of {name}", why, f"look at {' '.join(words[:1])} -u {name} as root")
-    return tuple(message for line in said.splitlines() if (message := read_journal_line(line, pid)))
+    written = [each for line in said.splitlines() if (each := read_journal_line(line))]
+    writer = unit.get("ExecMainPID", "")
+    if written and is_failing(unit) and writer not in {by for by, _message in written}:
+        # one attempt is like the other, and the present one has not come to its last words yet
+        writer = written[-1][0]
+    return tuple(message for by, message in written if by == writer)
 
 
-def read_journal_line(line: str, pid: str) -> str | None:
-    """Give what a line of the journal, in JSON, says; None where another process wrote it, or systemd."""
+def read_journal_line(line: str) -> tuple[str, str] | None:
+    """Give the process that wrote a line of the journal, in JSON, and what it says; None where systemd wrote it."""
     try:
         entry = json.loads(line)
         message, writer, by = entry["MESSAGE"], entry["SYSLOG_IDENTIFIER"], entry["_PID"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    if not isinstance(message, str) or not isinstance(writer, str) or by != pid:
+    if not isinstance(message, str) or not isinstance(writer, str) or not isinstance(by, str):
         return None
     if not message.strip() or writer == "systemd":
         return None
     if writer.startswith(_ABOUT_TO_START) and not any(each in message for each in _NOT_STARTED):
         return None
-    return redaction.redact(message)
+    return by, redaction.redact(message)
 
 
 def account(name: str, group: str = "", others: Iterable[str] = ()) -> Account | None:

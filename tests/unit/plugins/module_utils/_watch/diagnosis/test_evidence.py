@@ -13,7 +13,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.eviden
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import NotSeenError
 
 
-def entry(message: object, **changes: str) -> str:
+def entry(message: object, **changes: object) -> str:
     return json.dumps({"MESSAGE": message, "SYSLOG_IDENTIFIER": "nats-server", "_PID": "7", **changes})
 
 
@@ -21,18 +21,39 @@ def entry(message: object, **changes: str) -> str:
     ("line", "expected"),
     [
         (entry("nats-server: unknown field"), "nats-server: unknown field"),
-        (entry("of the one before", _PID="6"), None),
         (entry("Started nats.service", SYSLOG_IDENTIFIER="systemd"), None),
         (entry("Failed at step EXEC spawning /x", SYSLOG_IDENTIFIER="(s-server)"), "Failed at step EXEC spawning /x"),
         (entry("about to execute", SYSLOG_IDENTIFIER="(s-server)"), None),
         (entry("  "), None),
         (entry([1, 2]), None),
+        (entry("of whom?", _PID=["6", "7"]), None),
         ("half a li", None),
         (entry("password: spoon"), "password: ********"),
     ],
 )
 def test_a_line_of_the_journal_is_of_the_process_itself(line: str, expected: str | None) -> None:
-    assert evidence.read_journal_line(line, "7") == expected
+    assert evidence.read_journal_line(line) == (("7", expected) if expected is not None else None)
+
+
+@pytest.mark.parametrize(
+    ("state", "writers", "said"),
+    [
+        # the last attempt counts, and the one before where that has said nothing yet
+        ("ActiveState=failed\nNRestarts=3\n", ["6", "7"], ["of 7"]),
+        ("ActiveState=active\nNRestarts=3\n", ["5", "6"], ["of 6"]),
+        ("ActiveState=active\nNRestarts=0\n", ["5", "6"], []),
+        ("ActiveState=active\nNRestarts=3\n", [], []),
+    ],
+)
+def test_the_last_words_of_a_service_that_is_started_again_and_again(
+    state: str, writers: list[str], said: list[str]
+) -> None:
+    lines = "\n".join(entry(f"of {pid}", _PID=pid) for pid in writers)
+
+    def answer(command: list[str]) -> tuple[int, str, str]:
+        return (0, f"{state}ExecMainPID=7\n" if command[0] == "systemctl" else lines, "")
+
+    assert evidence.ask_systemd("nats", answer).said == tuple(said)
 
 
 SHOWN = """ActiveState=failed
