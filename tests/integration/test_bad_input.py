@@ -67,6 +67,10 @@ CONFIG_ROWS: dict[str, tuple[Variables, list[str]]] = {
 }
 ROLE_ROWS: dict[str, tuple[Variables, list[str]]] = {
     "unknown profile": ({"nats_server_profile": "fast"}, ["here", "nats_server_profile", "fast", "high_traffic"]),
+    "misspelled variable": (
+        {"nats_server_confg": {"max_connections": 7}},
+        ["here: nats_server_confg is no variable of the role nats_server", "Write nats_server_config", "was touched"],
+    ),
     "unknown version": (
         {"nats_server_install_method": "release", "nats_server_version": "2.10.99"},
         ["here", "nats_server_version", "2.10.99", "nats_server_checksums"],

@@ -51,6 +51,7 @@ MOST = {
         "_watch/exposition",
     },
     "lease_claim": {"controller", "_host/process", "_host/system"},
+    "misspelled_variables": {"role_variables", "yaml"},
     "nats_authorization": {"authorization", "bcrypt", *BOT},
     "nats_config_problems": {*OPTIONS, "_host/redaction", "_server/footprint"},
     "nats_credentials_problems": BOT,

@@ -331,7 +331,7 @@ def test_read() -> None:
 
 
 def test_a_program_that_begins_to_run_is_seen_with_its_own_command_line_or_not_at_all() -> None:
-    for _ in range(50):
+    for _start in range(50):
         with subprocess.Popen(["/bin/sh", "-c", "exec /bin/sleep 60"]) as child:
             seen = None
             while seen is None or seen.executable.name != "sleep":
