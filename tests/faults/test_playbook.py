@@ -111,7 +111,7 @@ def binary(deployed: Deployment, script: str) -> Iterator[None]:
 def dying_binary(deployed: Deployment) -> AbstractContextManager[None]:
     newer = os.environ["NATS_SERVER_BINARY_NEWER"]
     return binary(
-        deployed, f'#!/bin/bash\ncase "$*" in *-t*) ;; *) (sleep 2; kill -KILL $$) & esac\nexec {newer} "$@"\n'
+        deployed, f'#!/bin/bash\ncase "$*" in *-t*) ;; *) (sleep 6; kill -KILL $$) & esac\nexec {newer} "$@"\n'
     )
 
 
@@ -202,9 +202,9 @@ ROWS = [
         restarts=True,
     ),
     Row(
-        "binary that dies after 2 s",
+        "binary that dies after 6 s",
         ("has proven what was meant, but not for as long as it was watched",),
-        {"nats_server_version": NEWER, "nats_server_gate_soak": 3},
+        {"nats_server_version": NEWER, "nats_server_gate_soak": 10},
         dying_binary,
         restarts=True,
     ),
