@@ -71,6 +71,14 @@ ROLE_ROWS: dict[str, tuple[Variables, list[str]]] = {
         {"nats_server_confg": {"max_connections": 7}},
         ["here: nats_server_confg is no variable of the role nats_server", "Write nats_server_config", "was touched"],
     ),
+    "profile without options": (
+        {"nats_server_profile": "mine", "nats_server_profiles": {"mine": None}},
+        ["here: nats_server_profiles has no options under mine", "{} for none"],
+    ),
+    "name that is no text, beside credentials": (
+        {"nats_server_credentials": {"token": "of-the-tests"}, "nats_server_config": {"server_name": ["a"]}},
+        ["here: nats_server_config can't be used", "- server_name is no text"],
+    ),
     "unknown version": (
         {"nats_server_install_method": "release", "nats_server_version": "2.10.99"},
         ["here", "nats_server_version", "2.10.99", "nats_server_checksums"],
