@@ -14,7 +14,7 @@ import tempfile
 import time
 import typing as t
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -246,8 +246,7 @@ def start(
     """
     try:
         with _appending(output) as stream:
-            stream.write(f"{_STARTED}{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}\n".encode())
-            stream.flush()
+            _mark_start(output, stream)
             logs = {path: system.size(path) for path in (output, log_file) if path}
             child = subprocess.Popen(
                 program.command,
@@ -280,6 +279,15 @@ def start(
     forget(program.pid_file)
     said = _new_lines(logs, secrets) or "it wrote nothing"
     raise ProcessError(f"{program.command[0]} ended with {child.wait()} while it started: {said}")
+
+
+def _mark_start(output: Path, stream: t.BinaryIO) -> None:
+    """Write the line before what a program writes. A full disk keeps no program from its start."""
+    with suppress(OSError):
+        cut_off = "" if system.tail(output, 1) in ("", "\n") else "\n"
+        line = f"{cut_off}{_STARTED}{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}\n"
+        # past the buffer, which would fail once more as it is closed
+        os.write(stream.fileno(), line.encode())
 
 
 @contextmanager

@@ -127,8 +127,10 @@ def _read(pid: int, by_command: bool) -> Process | None:
         if state in ENDED:
             return None
         executable = _executable(directory, by_command)
-        # after the executable, so that both are of one program: exec changes the command line last
+        # exec changes the command line last: where the executable is the same before and after, both are of one program
         words = (directory / "cmdline").read_bytes()
+        if _executable(directory, by_command) != executable:
+            words = b""
         uid = directory.stat().st_uid
     except (OSError, ValueError):
         return None

@@ -340,6 +340,20 @@ def test_a_program_that_begins_to_run_is_seen_with_its_own_command_line_or_not_a
             assert seen.command == ("/bin/sleep", "60")
 
 
+def test_one_that_goes_from_program_to_program_is_never_seen_as_two(tmp_path: Path) -> None:
+    scripts = {"bash": tmp_path / "of_bash", "dash": tmp_path / "of_dash"}
+    for name, other in (("bash", "dash"), ("dash", "bash")):
+        scripts[name].write_text(f"exec /bin/{other} {scripts[other]}\n")
+    seen = set()
+    with subprocess.Popen(["/bin/dash", scripts["dash"]]) as child:
+        deadline = time.monotonic() + 2
+        while time.monotonic() < deadline:
+            if found := process.read(child.pid):
+                seen.add((found.executable.name, Path(found.command[0]).name))
+        child.kill()
+    assert seen == {("bash", "bash"), ("dash", "dash")}
+
+
 def test_what_has_ended_is_not_there() -> None:
     with subprocess.Popen(["/bin/true"]) as child:
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
@@ -516,12 +530,20 @@ def test_what_outlives_goes_on_when_its_process_is_killed(tmp_path: Path) -> Non
 def test_what_an_earlier_program_wrote_is_not_taken_for_the_words_of_this_one(tmp_path: Path) -> None:
     output, pid_file = tmp_path / "out", tmp_path / "pid"
     output.write_text("of a version that wrote nothing else\n")
-    for script, said in (("echo first; exec sleep 60", "first"), ("exec sleep 60", "")):
+    for script, said in (("printf first; exec sleep 60", "first"), ("exec sleep 60", "")):
         bot = background.Bot(("/bin/sh", "-c", script), pid_file)
         running = background.start(bot, output, [], seconds=0.3)
         os.kill(running.pid, signal.SIGKILL)
         assert background.last_lines(output) == said
     assert output.read_text().splitlines().count("first") == 1
+
+
+def test_a_full_disk_keeps_no_program_from_its_start(tmp_path: Path) -> None:
+    """Between its stop and its start a program is down; what it writes is another matter."""
+    bot = background.Bot(("/bin/sleep", "60"), tmp_path / "pid")
+    running = background.start(bot, Path("/dev/full"), [], seconds=0.3)
+    os.kill(running.pid, signal.SIGKILL)
+    assert running.command == bot.command
 
 
 def test_output_that_can_not_be_written(tmp_path: Path) -> None:
