@@ -78,6 +78,24 @@ def tasks(source: Any) -> Iterator[dict[str, Any]]:
             yield item
 
 
+def gives_outline(path: Path) -> bool:
+    """Say whether tasks give what follows from the configuration, by themselves or by what they import."""
+    name = "ansible.builtin.import_tasks"
+    own = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return any(
+        "nats_server_outline" in task.get("ansible.builtin.set_fact", {})
+        or (name in task and gives_outline(path.with_name(task[name])))
+        for task in tasks(own)
+    )
+
+
+def test_what_follows_from_a_configuration_is_of_the_instance_at_hand() -> None:
+    """A fact outlives the vars of a role: of two instances on a host, the one would be stopped as the other is."""
+    files = sorted((ROOT / "roles/nats_server/tasks").glob("*.yml"))
+    assert files
+    assert [path.name for path in files if not gives_outline(path)] == []
+
+
 FILES = sorted((*ROOT.glob("roles/*/tasks/**/*.yml"), *ROOT.glob("playbooks/**/*.yml")))
 # Each with the words that name it.
 TASKS: dict[str, dict[str, Any]] = {
