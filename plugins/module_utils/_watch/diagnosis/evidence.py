@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import stat
+import time
 import typing as t
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree i
 SECONDS = 3.0
 
 _LINES = 200
+# What a service that ends again and again said last is no older than an attempt and the pause before the next one.
+_ATTEMPT_SECONDS = 60.0
 _PROPERTIES = (
     *("LoadState", "LoadError", "UnitFileState", "ActiveState", "SubState", "Result", "FragmentPath", "NRestarts"),
     *("MainPID", "ExecMainPID", "ExecMainCode", "ExecMainStatus", "StateChangeTimestamp"),
@@ -100,18 +103,34 @@ def _journal(name: str, unit: Mapping[str, str], run_command: RunCommand) -> tup
         return NotSeenError(f"the journal of {name}", why, f"look at {' '.join(words[:1])} -u {name} as root")
     written = [each for line in said.splitlines() if (each := read_journal_line(line))]
     writer = unit.get("ExecMainPID", "")
-    if written and is_failing(unit) and writer not in {by for by, _message in written}:
+    is_at_it = is_failing(unit) and unit.get("ActiveState") != "failed"
+    if written and is_at_it and writer not in {each.by for each in written} and written[-1].age < _ATTEMPT_SECONDS:
         # one attempt is like the other, and the present one has not come to its last words yet
-        writer = written[-1][0]
-    return tuple(message for by, message in written if by == writer)
+        writer = written[-1].by
+    return tuple(each.message for each in written if each.by == writer)
 
 
-def read_journal_line(line: str) -> tuple[str, str] | None:
-    """Give the process that wrote a line of the journal, in JSON, and what it says; None where systemd wrote it."""
+@dataclass(frozen=True)
+class Written:
+    """A line of the journal. by: the number of the process that wrote it. at: when, in seconds."""
+
+    by: str
+    at: float
+    message: str
+
+    @property
+    def age(self) -> float:
+        """How many seconds ago it was written."""
+        return time.time() - self.at
+
+
+def read_journal_line(line: str) -> Written | None:
+    """Read a line of the journal, in JSON; None where systemd wrote it, or where it can't be told who did and when."""
     try:
         entry = json.loads(line)
         message, writer, by = entry["MESSAGE"], entry["SYSLOG_IDENTIFIER"], entry["_PID"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        at = int(entry["__REALTIME_TIMESTAMP"]) / 1e6
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return None
     if not isinstance(message, str) or not isinstance(writer, str) or not isinstance(by, str):
         return None
@@ -119,7 +138,7 @@ def read_journal_line(line: str) -> tuple[str, str] | None:
         return None
     if writer.startswith(_ABOUT_TO_START) and not any(each in message for each in _NOT_STARTED):
         return None
-    return by, redaction.redact(message)
+    return Written(by, at, redaction.redact(message))
 
 
 def account(name: str, group: str = "", others: Iterable[str] = ()) -> Account | None:

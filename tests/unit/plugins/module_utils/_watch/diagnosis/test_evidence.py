@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -14,7 +15,8 @@ from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree i
 
 
 def entry(message: object, **changes: object) -> str:
-    return json.dumps({"MESSAGE": message, "SYSLOG_IDENTIFIER": "nats-server", "_PID": "7", **changes})
+    said = {"MESSAGE": message, "SYSLOG_IDENTIFIER": "nats-server", "_PID": "7", "__REALTIME_TIMESTAMP": "1500000"}
+    return json.dumps({**said, **changes})
 
 
 @pytest.mark.parametrize(
@@ -27,28 +29,33 @@ def entry(message: object, **changes: object) -> str:
         (entry("  "), None),
         (entry([1, 2]), None),
         (entry("of whom?", _PID=["6", "7"]), None),
+        (entry("when?", __REALTIME_TIMESTAMP="today"), None),
         ("half a li", None),
         (entry("password: spoon"), "password: ********"),
     ],
 )
 def test_a_line_of_the_journal_is_of_the_process_itself(line: str, expected: str | None) -> None:
-    assert evidence.read_journal_line(line) == (("7", expected) if expected is not None else None)
+    assert evidence.read_journal_line(line) == (expected and evidence.Written("7", 1.5, expected))
 
 
 @pytest.mark.parametrize(
-    ("state", "writers", "said"),
+    ("state", "writers", "seconds", "said"),
     [
         # the last attempt counts, and the one before where that has said nothing yet
-        ("ActiveState=failed\nNRestarts=3\n", ["6", "7"], ["of 7"]),
-        ("ActiveState=active\nNRestarts=3\n", ["5", "6"], ["of 6"]),
-        ("ActiveState=active\nNRestarts=0\n", ["5", "6"], []),
-        ("ActiveState=active\nNRestarts=3\n", [], []),
+        ("ActiveState=failed\nNRestarts=3\n", ["6", "7"], 5, ["of 7"]),
+        ("ActiveState=active\nNRestarts=3\n", ["5", "6"], 5, ["of 6"]),
+        ("ActiveState=active\nNRestarts=0\n", ["5", "6"], 5, []),
+        ("ActiveState=active\nNRestarts=3\n", [], 5, []),
+        # the last of all attempts has none, or what was said is of another time: it has run well since
+        ("ActiveState=failed\nNRestarts=3\n", ["5", "6"], 5, []),
+        ("ActiveState=active\nNRestarts=3\n", ["5", "6"], 600, []),
     ],
 )
 def test_the_last_words_of_a_service_that_is_started_again_and_again(
-    state: str, writers: list[str], said: list[str]
+    state: str, writers: list[str], seconds: int, said: list[str]
 ) -> None:
-    lines = "\n".join(entry(f"of {pid}", _PID=pid) for pid in writers)
+    moment = str(int((time.time() - seconds) * 1e6))
+    lines = "\n".join(entry(f"of {pid}", _PID=pid, __REALTIME_TIMESTAMP=moment) for pid in writers)
 
     def answer(command: list[str]) -> tuple[int, str, str]:
         return (0, f"{state}ExecMainPID=7\n" if command[0] == "systemctl" else lines, "")
