@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,3 +61,32 @@ def test_no_name_of_the_collection_is_told() -> None:
 def test_what_is_known_of_a_role_is_what_it_has(role: str) -> None:
     spec = yaml.safe_load((ROOT / "roles" / role / "meta" / "argument_specs.yml").read_text())["argument_specs"]
     assert {name for entry in spec.values() for name in entry.get("options", {})} <= role_variables.known(role)
+
+
+@pytest.mark.parametrize(
+    ("playbook", "given", "told"),
+    [
+        ("site.yml", {"nats_server_confg": {}}, "Write nats_server_config,"),
+        ("site.yml", {"bot_plugins_declare": []}, "Write bot_plugins_declared,"),
+        # without the name that is meant nothing would be watched
+        ("site.yml", {"nats_monitoring_exportr": "present"}, "Write nats_monitoring_exporter,"),
+        ("playbooks/health.yml", {"health_tresholds": {}}, "Write health_thresholds,"),
+        ("playbooks/diagnose.yml", {"diagnosis_symptom": ["server"]}, "Write diagnosis_symptoms,"),
+        # what is to be deployed keeps nobody from going back
+        ("playbooks/rollback.yml", {"nats_server_confg": {}, "rollback_to": "list"}, None),
+    ],
+)
+def test_it_is_refused_where_it_would_count(
+    tmp_path: Path, playbook: str, given: dict[str, object], told: str | None
+) -> None:
+    always = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    always |= {"nats_server_prefix": str(tmp_path), "nats_server_runtime": "process", "bot_config_home": str(tmp_path)}
+    always |= {"bot_config_environment": "development", "bot_config_runtime": "process", "bot_config_command": ["bot"]}
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text(json.dumps({"rosey": {"hosts": {"here": always}}}))
+    words = ["ansible-playbook", playbook, f"-i{inventory}", f"-e{json.dumps(given)}"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    said = " ".join(done.stdout.split())
+    assert (done.returncode == 0) is (told is None), done.stdout
+    assert (told or "no releases") in said, done.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["hosts.yml"]
