@@ -134,7 +134,7 @@ class Mirror:
     def variables(self) -> Variables:
         """What the role and the naive plays have to know to install from it."""
         return {
-            "nats_server_url": self.url,
+            "nats_server_archive_url": self.url,
             "nats_server_checksums": {VERSION: {self.architecture: self.built.sha256}},
             "archive": self.built.path.name,
             "checksum": self.built.sha256,

@@ -285,9 +285,14 @@ def gate(server: Path) -> list[float]:
                 f'ping_interval: "2m"\nlog_file: "{temporary}/log"\n'
                 f'jetstream {{ store_dir: "{temporary}/store", max_mem: 64M, max_file: 64M }}\n'
             )
-            asked = {"url": "http://127.0.0.1:18222", "version": VERSION, "config_file": str(config), "wait": 30}
+            asked = {
+                "monitoring_url": "http://127.0.0.1:18222",
+                "version": VERSION,
+                "config_file": str(config),
+                "wait": 30,
+            }
             module = subprocess.Popen(
-                ["ansible", "localhost", "-m", "rosey.nats.nats_health", "-a", json.dumps(asked)],
+                ["ansible", "localhost", "-m", "rosey.nats.nats_gate", "-a", json.dumps(asked)],
                 cwd=ROOT,
                 env={
                     **os.environ,

@@ -28,7 +28,7 @@ import requests
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.rosey.nats.plugins.module_utils._data import asset_record, asset_store, asset_watch
-from ansible_collections.rosey.nats.plugins.modules import nats_health, nats_plan
+from ansible_collections.rosey.nats.plugins.modules import nats_gate, nats_plan
 
 NUMBERS = (10, 10_000)
 RUNS = 3
@@ -113,15 +113,19 @@ def measure(number: int) -> dict[str, float]:
                 "link": os.environ["NATS_SERVER_BINARY"],
                 "config_file": str(directory / "nats-server.conf"),
                 "entries": [entry],
-                "releases": str(releases),
+                "release_dir": str(releases),
             }
-            proven = {"url": URL, "config_file": str(directory / "nats-server.conf"), "releases": str(releases)}
+            proven = {
+                "monitoring_url": URL,
+                "config_file": str(directory / "nats-server.conf"),
+                "release_dir": str(releases),
+            }
             query = {"acc": "$G", "streams": 1, "consumers": 1, "config": 1}
             found: dict[str, float] = {
                 "server's own answer (s)": seconds(lambda: requests.get(f"{URL}/jsz", params=query, timeout=60)),
                 "read (bytes)": len(requests.get(f"{URL}/jsz", params=query, timeout=60).content),
-                "gate (s)": seconds(lambda: run(nats_health, proven)),
-                "gate sends (bytes)": run(nats_health, proven),
+                "gate (s)": seconds(lambda: run(nats_gate, proven)),
+                "gate sends (bytes)": run(nats_gate, proven),
                 "observe (s)": seconds(lambda: run(nats_plan, planned)),
                 "observe sends (bytes)": run(nats_plan, planned),
                 "begin (s)": seconds(lambda: asset_record.Book(releases).begin(asset_watch.look(URL, data))),

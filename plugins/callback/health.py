@@ -42,7 +42,7 @@ from ansible.plugins.callback import CallbackBase
 
 from ansible_collections.rosey.nats.plugins.plugin_utils import health_output
 
-_LOOK = "rosey.nats.bus_health"
+_LOOK = "rosey.nats.bus_health_info"
 
 
 class CallbackModule(CallbackBase):

@@ -28,7 +28,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-# ansible-playbook rosey.nats.site -i inventories/production -e report=report.html
+# ansible-playbook rosey.nats.site -i inventories/production -e rosey_report=report.html
 # With a playbook of your own, in ansible.cfg:
 callbacks_enabled: rosey.nats.report
 """
@@ -68,7 +68,7 @@ class CallbackModule(CallbackBase):
         self._play = play.get_name()
         manager = play.get_variable_manager()
         if self._run is None:
-            asked = manager.extra_vars.get("report")
+            asked = manager.extra_vars.get("rosey_report")
             if not isinstance(asked, str) or not asked.strip():
                 self.disabled = True
                 return

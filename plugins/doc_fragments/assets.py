@@ -15,7 +15,7 @@ options:
     description:
       - The monitoring endpoint of the server that runs, which is asked for its streams before it is stopped or
         reloaded.
-      - What is seen is kept in O(releases). Without that nothing is looked at.
+      - What is seen is kept in O(release_dir). Without that nothing is looked at.
     type: str
   next_monitoring_url:
     description: The monitoring endpoint of the server that is started, which is asked once it is ready.

@@ -133,7 +133,7 @@ options:
         host.
     type: dict
     suboptions:
-      releases:
+      release_dir:
         description: The directory of M(rosey.nats.nats_release).
         type: path
         required: true
@@ -243,7 +243,7 @@ options:
     # What a module holds while it writes to the host.
     WORKING = r"""
 options:
-  releases:
+  release_dir:
     description:
       - The directory of M(rosey.nats.nats_release).
       - With it, a later deployment can see that this module is still at work, and waits for it.
@@ -253,7 +253,7 @@ options:
     # What a module says of the releases that it found.
     OBSERVED = r"""
 options:
-  releases:
+  release_dir:
     description: The directory of M(rosey.nats.nats_release). With it, RV(release) is returned.
     type: path
   settings:
@@ -266,7 +266,7 @@ options:
 options:
   run:
     description:
-      - Whose the deployment is. The module fails, with O(releases), where the release of the host speaks against it.
+      - Whose the deployment is. The module fails, with O(release_dir), where the release of the host speaks against it.
       - Without it nothing does, as on a way back that happens by itself.
     type: dict
     suboptions:

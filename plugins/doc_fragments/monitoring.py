@@ -7,11 +7,11 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The options url, timeout and those of TLS, and the attributes."""
+    """The options monitoring_url, timeout and those of TLS, and the attributes."""
 
     DOCUMENTATION = r"""
 options:
-  url:
+  monitoring_url:
     description:
       - The monitoring endpoint of the server, such as V(http://127.0.0.1:8222).
       - Where the server has a C(http_base_path), it stands at the end.
@@ -23,7 +23,7 @@ options:
     type: float
     default: 5.0
   validate_certs:
-    description: Whether to check the server's certificate, with an https O(url).
+    description: Whether to check the server's certificate, with an https O(monitoring_url).
     type: bool
     default: true
 requirements:

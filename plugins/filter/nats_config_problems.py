@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import footprint
+from ansible_collections.rosey.nats.plugins.module_utils._server import requirements
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import check
 
 
@@ -19,7 +19,7 @@ def nats_config_problems(config: t.Any) -> list[str]:
     if not isinstance(config, Mapping):
         found = type(config).__name__
         raise AnsibleFilterError(f"nats_config_problems: a mapping of options was expected, not {found}")
-    return [str(problem) for problem in check.problems(config) or footprint.problems(config)]
+    return [str(problem) for problem in check.problems(config) or requirements.problems(config)]
 
 
 class FilterModule:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import footprint
+from ansible_collections.rosey.nats.plugins.module_utils._server import requirements
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import reading
 
 
@@ -21,7 +21,7 @@ def nats_merge(base: t.Any, *over: t.Any) -> dict[str, t.Any]:
         if not isinstance(config, Mapping):
             found = type(config).__name__
             raise AnsibleFilterError(f"nats_merge: a mapping of options was expected at place {position}, not {found}")
-    return footprint.one_spelling(functools.reduce(reading.merge, over, reading.merge(base, {})))
+    return requirements.one_spelling(functools.reduce(reading.merge, over, reading.merge(base, {})))
 
 
 class FilterModule:

@@ -61,7 +61,7 @@ extends_documentation_fragment:
   - rosey.nats.entries.observed
   - rosey.nats.entries.run
 seealso:
-  - module: rosey.nats.bot_health
+  - module: rosey.nats.bot_gate
   - module: rosey.nats.config_tree
   - module: rosey.nats.nats_plan
 """
@@ -104,7 +104,7 @@ changes:
   returned: success
   type: list
   elements: dict
-strangers:
+unmanaged:
   description: The files in the described directories that somebody else put there. They stay.
   returned: success
   type: list
@@ -130,8 +130,8 @@ reasons:
   type: list
   elements: str
 release:
-  description: What the host keeps of releases, with O(releases) alone.
-  returned: when O(releases) is given
+  description: What the host keeps of releases, with O(release_dir) alone.
+  returned: when O(release_dir) is given
   type: dict
   contains:
     current:

@@ -56,7 +56,7 @@ options:
 extends_documentation_fragment:
   - rosey.nats.entries.working
 seealso:
-  - module: rosey.nats.bot_health
+  - module: rosey.nats.bot_gate
   - module: rosey.nats.nats_process
 """
 
@@ -98,7 +98,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease
-from ansible_collections.rosey.nats.plugins.module_utils._host import background, process, sealed
+from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file, background, process
 
 # How long the bot may take to open its health endpoint; a slower one is left to the gate.
 _START_SECONDS = 10
@@ -140,18 +140,18 @@ def main() -> None:
             "output": {"type": "path"},
             "state": {"type": "str", "choices": ["started", "stopped", "restarted"], "default": "started"},
             "stop_timeout": {"type": "int", "default": 30},
-            "releases": {"type": "path"},
+            "release_dir": {"type": "path"},
         },
         supports_check_mode=True,
     )
     state = module.params["state"]
     bot = background.Bot(tuple(module.params["command"]), Path(module.params["pid_file"]).absolute())
     try:
-        with lease.working(module.params["releases"], check_mode=module.check_mode):
+        with lease.working(module.params["release_dir"], check_mode=module.check_mode):
             running = background.find(bot)
             action = action_for(state, bot, running)
             after = running if module.check_mode else background.outlive(lambda: reach(bot, action, module.params))
-    except (background.ProcessError, sealed.ReleaseError) as error:
+    except (background.ProcessError, atomic_file.ReleaseError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(
         changed=action != "none",

@@ -13,9 +13,9 @@ author: Rosey-Robot Team (@rosey-robot)
 description:
   - Looks at everything that a deployment of server, bot and plugins needs to know of a host, as M(rosey.nats.nats_plan)
     and M(rosey.nats.bot_plan) do, in one call, and says which steps a deployment takes.
-  - Where there is nothing to do, the gates M(rosey.nats.nats_health) and M(rosey.nats.bot_health) are asked in the same
+  - Where there is nothing to do, the gates M(rosey.nats.nats_gate) and M(rosey.nats.bot_gate) are asked in the same
     call, without waiting. A gate that does not pass so is a step then, which waits.
-  - Nothing is changed but what is kept in O(releases). There, what is to be applied waits for
+  - Nothing is changed but what is kept in O(release_dir). There, what is to be applied waits for
     M(rosey.nats.config_tree) and M(rosey.nats.nats_release), as RV(applies).
   - Fails where the host can't take it, before anything is touched.
 attributes:
@@ -38,7 +38,7 @@ options:
   bot:
     description: The settings of the bot, where only its plugins are applied.
     type: dict
-  releases:
+  release_dir:
     description: The directory of M(rosey.nats.nats_release).
     type: path
     required: true
@@ -60,7 +60,7 @@ seealso:
 EXAMPLES = r"""
 - name: What would going back do
   rosey.nats.bus_plan:
-    releases: /var/lib/rosey-nats
+    release_dir: /var/lib/rosey-nats
     release: previous
   register: plan
 
@@ -119,7 +119,7 @@ paths:
   returned: success
   type: list
   elements: str
-stands:
+left_behind:
   description:
     - What of the host's release neither the release that it goes to has, nor a change takes away. It stays on the host.
     - A directory is named only where nothing in it is.
@@ -147,7 +147,7 @@ staging:
   type: str
   sample: /var/lib/rosey-nats/.rosey-5f0c1a2b.tar.gz
 gates:
-  description: What M(rosey.nats.nats_health) and M(rosey.nats.bot_health) are to be asked, empty for nothing.
+  description: What M(rosey.nats.nats_gate) and M(rosey.nats.bot_gate) are to be asked, empty for nothing.
   returned: success
   type: dict
 proofs:

@@ -139,7 +139,7 @@ touched:
   description: Whether something had taken its place on the host already.
   returned: failure
   type: bool
-strangers:
+unmanaged:
   description:
     - The files in the directories with a O(entries[].manifest) that are neither described nor on its list. They stay.
   returned: success
@@ -160,7 +160,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import entries, lease
-from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
+from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree import apply, compare, show, spec
 from ansible_collections.rosey.nats.plugins.module_utils._server import conf
 
@@ -194,17 +194,17 @@ def report(changes: Sequence[compare.Change], untried: Mapping[str, str]) -> lis
 def main() -> None:
     """Run the module."""
     module = entries.EntriesModule(
-        argument_spec={"releases": {"type": "path"}, **entries.SPEC},
+        argument_spec={"release_dir": {"type": "path"}, **entries.SPEC},
         supports_check_mode=True,
     )
     given = module.params["entries"]
     untried: Mapping[str, str] = {}
     try:
-        with lease.working(module.params["releases"], check_mode=module.check_mode):
-            if module.params["releases"] and not module.check_mode:
+        with lease.working(module.params["release_dir"], check_mode=module.check_mode):
+            if module.params["release_dir"] and not module.check_mode:
                 # With the lease, nobody else is at work here; and what was left may hold secrets.
                 for directory in sorted({Path(entry["path"]).parent for entry in given}):
-                    sealed.sweep(directory)
+                    atomic_file.sweep(directory)
             found = compare.look(given, conf.REDACTORS)
             changes = found.changes
             shown = {"diff": show.diff(changes)} if module._diff else {}
@@ -212,14 +212,14 @@ def main() -> None:
                 untried = apply.rehearse(changes)
             else:
                 apply.apply(changes, label=label_with(module))
-    except sealed.ReleaseError as error:
+    except atomic_file.ReleaseError as error:
         module.fail_json(msg=str(error), touched=False)
     except spec.StateError as error:
         module.fail_json(msg=str(error), touched=error.touched)
     module.exit_json(
         changed=bool(changes),
         changes=report(changes, untried),
-        strangers=found.strangers,
+        unmanaged=found.unmanaged,
         **shown,
     )
 

@@ -66,7 +66,7 @@ options:
         description: Which nats-server it is meant to be.
         type: str
         default: ""
-      releases:
+      release_dir:
         description:
           - The directory of M(rosey.nats.nats_release), where the host keeps which streams JetStream had when it was
             last proven. Those of them that are gone come first, as V(streams_hidden) where their files still stand and
@@ -187,8 +187,8 @@ attributes:
     description: It changes nothing.
     support: none
 seealso:
-  - module: rosey.nats.nats_health
-  - module: rosey.nats.bot_health
+  - module: rosey.nats.nats_gate
+  - module: rosey.nats.bot_gate
 """
 
 EXAMPLES = r"""
@@ -202,7 +202,7 @@ EXAMPLES = r"""
       binary: /usr/local/bin/nats-server
       config_file: /etc/nats/nats-server.conf
       pid_file: /var/lib/nats/nats-server.pid
-      releases: /var/lib/rosey-nats
+      release_dir: /var/lib/rosey-nats
   become: true
   register: diagnosis
 
@@ -308,7 +308,7 @@ _SERVER = {
     "pid_file": {"type": "path", "required": True},
     "monitoring_url": {"type": "str"},
     "version": {"type": "str", "default": ""},
-    "releases": {"type": "path"},
+    "release_dir": {"type": "path"},
 }
 _BOT = {
     "environment": {"type": "str", "required": True, "choices": list(subjects.PREFIXES)},
@@ -340,9 +340,9 @@ class DiagnosisModule(AnsibleModule):
 def of_another(params: Mapping[str, t.Any]) -> str:
     """Say that the releases of the host are of another server than the one that is described; empty else."""
     server = params["server"]
-    if not server["releases"]:
+    if not server["release_dir"]:
         return ""
-    directory = Path(server["releases"])
+    directory = Path(server["release_dir"])
     runtime = "systemd" if server["service"] else "docker" if server["container"] else "process"
     return record_guard.of_another(directory, release.Store(directory).current(), {**server, "runtime": runtime})
 
@@ -359,7 +359,7 @@ def server_of(params: Mapping[str, t.Any], other: str) -> server_evidence.Descri
         config_file=Path(server["config_file"]),
         pid_file=Path(server["pid_file"]),
         monitoring_url=server["monitoring_url"],
-        releases=Path(server["releases"]) if server["releases"] and not other else None,
+        release_dir=Path(server["release_dir"]) if server["release_dir"] and not other else None,
     )
 
 
@@ -422,7 +422,7 @@ def main() -> None:
     other = of_another(params)
     faults = {str(name): str(fault) for name, fault in params["faults"].items()}
     if other:
-        told = f"{other}; name its own in release_directory"
+        told = f"{other}; name its own in release_dir"
         faults[tree.Symptom.SERVER] = "\n".join(filter(None, [faults.get(tree.Symptom.SERVER), told]))
     host = symptoms.Host(
         server=server_of(params, other),

@@ -37,7 +37,7 @@ options:
     description: The host's architecture, as C(uname -m) or as releases of nats-server name it.
     type: str
     required: true
-  directory:
+  cache_dir:
     description: The directory that archives are kept in.
     type: path
     default: ~/.cache/rosey-nats
@@ -115,7 +115,7 @@ def build(given: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     began = time.monotonic()
     version = programs.check_version(given["version"])
     architecture = programs.find_architecture(given["architecture"])
-    directory = Path(given["directory"])
+    directory = Path(given["cache_dir"])
     path = directory / programs.release_name(version, architecture)
     if check_mode:
         present = go_build.find_built(version, architecture, directory, given["module_sum"])
@@ -143,7 +143,7 @@ def main() -> None:
         argument_spec={
             "version": {"type": "str", "required": True},
             "architecture": {"type": "str", "required": True},
-            "directory": {"type": "path", "default": "~/.cache/rosey-nats"},
+            "cache_dir": {"type": "path", "default": "~/.cache/rosey-nats"},
             "module_sum": {"type": "str"},
             "go": {"type": "str"},
         },

@@ -132,7 +132,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease
-from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
+from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file
 from ansible_collections.rosey.nats.plugins.module_utils._host.architecture import Architecture
 from ansible_collections.rosey.nats.plugins.module_utils._server import archive, programs
 
@@ -147,10 +147,10 @@ def install(module: AnsibleModule) -> dict[str, t.Any]:
     found = archive.installed(directory, given["version"], checksum, program)
     place = f"/usr/local/bin/{program.name}" if given["link"] is None else given["link"]
     link = Path(place).absolute() if place else None
-    if given["releases"] and not module.check_mode:
+    if given["release_dir"] and not module.check_mode:
         # With the lease, nobody else is at work here.
         for swept in (directory, *((link.parent,) if link else ())):
-            sealed.sweep(swept)
+            atomic_file.sweep(swept)
     # A place that can't be linked is known before anything is written.
     linking = link is not None and archive.check_link(link, found.binary)
     before = archive.look_at_link(link) if link else archive.Link(archive.LinkKind.ABSENT)
@@ -217,14 +217,14 @@ def main() -> None:
             "architecture": {"type": "str"},
             "directory": {"type": "path"},
             "link": {"type": "path"},
-            "releases": {"type": "path"},
+            "release_dir": {"type": "path"},
         },
         supports_check_mode=True,
     )
     try:
-        with lease.working(module.params["releases"], check_mode=module.check_mode):
+        with lease.working(module.params["release_dir"], check_mode=module.check_mode):
             result = install(module)
-    except (programs.ArchiveError, sealed.ReleaseError) as error:
+    except (programs.ArchiveError, atomic_file.ReleaseError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)
 

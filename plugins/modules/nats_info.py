@@ -34,13 +34,13 @@ options:
     type: bool
     default: false
 seealso:
-  - module: rosey.nats.nats_health
+  - module: rosey.nats.nats_gate
 """
 
 EXAMPLES = r"""
 - name: See with what a server runs
   rosey.nats.nats_info:
-    url: http://127.0.0.1:8222
+    monitoring_url: http://127.0.0.1:8222
   register: nats
 
 - name: Tell its version and its limit of connections
@@ -51,7 +51,7 @@ EXAMPLES = r"""
   hosts: nats
   module_defaults:
     group/rosey.nats.monitoring:
-      url: http://127.0.0.1:8222
+      monitoring_url: http://127.0.0.1:8222
   tasks:
     - name: Ask for connections and streams
       rosey.nats.nats_info:
@@ -65,7 +65,7 @@ EXAMPLES = r"""
 
 - name: Ask a server that speaks TLS and has a base path
   rosey.nats.nats_info:
-    url: https://nats.example.com:8222/base
+    monitoring_url: https://nats.example.com:8222/base
     ca_path: /etc/ssl/certs/example.pem
     gather: [varz, healthz]
 """

@@ -73,7 +73,7 @@ extends_documentation_fragment:
   - rosey.nats.entries.planned
 seealso:
   - module: rosey.nats.config_tree
-  - module: rosey.nats.nats_health
+  - module: rosey.nats.nats_gate
   - module: rosey.nats.nats_store_copy
 """
 
@@ -150,7 +150,7 @@ drop_ins:
   sample: ["/etc/systemd/system/nats.service.d/override.conf sets LimitNOFILE=100000"]
 mark:
   description:
-    - How the running server was, as M(rosey.nats.nats_health) takes it in O(rosey.nats.nats_health#module:since) to
+    - How the running server was, as M(rosey.nats.nats_gate) takes it in O(rosey.nats.nats_gate#module:since) to
       prove a reload. Null where no server answers.
   returned: success
   type: dict
@@ -171,8 +171,8 @@ reasons:
   type: list
   elements: str
 release:
-  description: What the host keeps of releases, with O(releases) alone.
-  returned: when O(releases) is given
+  description: What the host keeps of releases, with O(release_dir) alone.
+  returned: when O(release_dir) is given
   type: dict
   contains:
     current:
@@ -220,7 +220,7 @@ dangers:
 accepted:
   description:
     - The words for what is going to happen, whether given in O(accept) or excused by a copy that is brought back, and
-      V(all) where that was given, as M(rosey.nats.nats_health) takes them.
+      V(all) where that was given, as M(rosey.nats.nats_gate) takes them.
   returned: success
   type: list
   elements: str

@@ -14,8 +14,8 @@ description:
   - Starts, stops, reloads and restarts a nats-server that no service manager looks after, such as one for development.
     Root is not needed.
   - The server runs on when the task, the play and the login end. It inherits the environment of the task.
-  - A process gets a signal only when it runs as this user, from O(binary) or another version beside it, with O(config).
-    A pid file that names any other process is taken for a leftover.
+  - A process gets a signal only when it runs as this user, from O(binary) or another version beside it, with
+    O(config_file). A pid file that names any other process is taken for a leftover.
   - A server whose pid file was lost is found by what it runs.
 attributes:
   check_mode:
@@ -29,7 +29,7 @@ options:
     description: The path of nats-server, or of a link to it.
     type: path
     required: true
-  config:
+  config_file:
     description:
       - The path of the configuration file.
       - It is read to know which addresses have to be free, when the server is up, where its log is, and what must not
@@ -50,7 +50,7 @@ options:
       - V(started) starts the server where it does not run.
       - V(stopped) stops it.
       - V(reloaded) makes it read its configuration again, and starts it where it does not run. Whether it accepted the
-        configuration is for M(rosey.nats.nats_health) to prove.
+        configuration is for M(rosey.nats.nats_gate) to prove.
       - V(restarted) stops it where it runs, and starts it.
     type: str
     choices: [started, stopped, reloaded, restarted]
@@ -73,27 +73,27 @@ extends_documentation_fragment:
   - rosey.nats.assets
 seealso:
   - module: rosey.nats.nats_binary
-  - module: rosey.nats.nats_health
+  - module: rosey.nats.nats_gate
 """
 
 EXAMPLES = r"""
 - name: Run a server in the home directory
   rosey.nats.nats_process:
     binary: ~/nats/bin/nats-server
-    config: ~/nats/nats-server.conf
+    config_file: ~/nats/nats-server.conf
     pid_file: ~/nats/nats-server.pid
 
 - name: Let it read a changed configuration
   rosey.nats.nats_process:
     binary: ~/nats/bin/nats-server
-    config: ~/nats/nats-server.conf
+    config_file: ~/nats/nats-server.conf
     pid_file: ~/nats/nats-server.pid
     state: reloaded
 
 - name: Stop it
   rosey.nats.nats_process:
     binary: ~/nats/bin/nats-server
-    config: ~/nats/nats-server.conf
+    config_file: ~/nats/nats-server.conf
     pid_file: ~/nats/nats-server.pid
     state: stopped
 """
@@ -145,8 +145,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.rosey.nats.plugins.module_utils._data import asset_watch
 from ansible_collections.rosey.nats.plugins.module_utils._data.asset_changes import Doing
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease
-from ansible_collections.rosey.nats.plugins.module_utils._host import background, process, sealed, sockets, system
-from ansible_collections.rosey.nats.plugins.module_utils._server import conf, footprint
+from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file, background, process, sockets, system
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf, requirements
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import reading
 
 # How long the server may take to listen; one that recovers a large store longer is left to the gate.
@@ -173,7 +173,7 @@ def read_config(path: Path) -> Meant:
     except (OSError, ValueError):
         return Meant()
     try:
-        endpoints = tuple((each.host, each.port) for each in footprint.endpoints(config))
+        endpoints = tuple((each.host, each.port) for each in requirements.endpoints(config))
     except (TypeError, ValueError):
         endpoints = ()
     log_file = reading.canonical(config).get("log_file")
@@ -192,7 +192,9 @@ class Control:
         given = module.params
         self._check_mode = bool(module.check_mode)
         pid_file = Path(given["pid_file"]).absolute()
-        self._server = background.Server(Path(given["binary"]).absolute(), Path(given["config"]).absolute(), pid_file)
+        self._server = background.Server(
+            Path(given["binary"]).absolute(), Path(given["config_file"]).absolute(), pid_file
+        )
         self._output = Path(given["output"] or background.output_file(pid_file)).absolute()
         self._signal = signal.Signals[f"SIG{given['stop_signal']}"]
         self._stop_seconds = given["stop_timeout"]
@@ -232,7 +234,7 @@ class Control:
         return "forgotten"
 
     def _start(self, action: str) -> str:
-        meant = read_config(self._server.config)
+        meant = read_config(self._server.config_file)
         # All that can be known to fail is known before the running server is stopped.
         background.check_free(meant.endpoints, [self.running.pid] if self.running else [])
         if self._check_mode:
@@ -270,7 +272,7 @@ class Control:
         if self._watch:
             try:
                 self._watch.before(doing)
-            except sealed.ReleaseError as error:
+            except atomic_file.ReleaseError as error:
                 raise background.ProcessError(str(error)) from error
 
     def _reload(self) -> str:
@@ -305,7 +307,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "binary": {"type": "path", "required": True},
-            "config": {"type": "path", "required": True},
+            "config_file": {"type": "path", "required": True},
             "pid_file": {"type": "path", "required": True},
             "output": {"type": "path"},
             "state": {
@@ -315,18 +317,18 @@ def main() -> None:
             },
             "stop_signal": {"type": "str", "choices": ["INT", "USR2"], "default": "INT"},
             "stop_timeout": {"type": "int", "default": 30},
-            "releases": {"type": "path"},
+            "release_dir": {"type": "path"},
             **asset_watch.ARGUMENTS,
         },
         supports_check_mode=True,
     )
     try:
-        with lease.working(module.params["releases"], check_mode=module.check_mode):
+        with lease.working(module.params["release_dir"], check_mode=module.check_mode):
             control = Control(module)
             before = control.running
             action = control.reach(module.params["state"])
         now = describe(control.running)
-    except (background.ProcessError, sealed.ReleaseError) as error:
+    except (background.ProcessError, atomic_file.ReleaseError) as error:
         module.fail_json(msg=str(error))
     running = module.params["state"] != "stopped"
     module.exit_json(

@@ -23,7 +23,7 @@ attributes:
     description: Has no diff, since a release holds secrets.
     support: none
 options:
-  releases:
+  release_dir:
     description: The directory that holds the releases and the lease. It is made with the mode V(0700).
     type: path
     required: true
@@ -86,7 +86,7 @@ options:
   monitoring_url:
     description:
       - With O(state=begun), the monitoring endpoint of the server that runs. It is asked for its streams. They are kept
-        in O(releases), so that it can be proven in the end that they are still there.
+        in O(release_dir), so that it can be proven in the end that they are still there.
     type: str
   data:
     description:
@@ -150,19 +150,19 @@ seealso:
 EXAMPLES = r"""
 - name: Look at the releases and the lease
   rosey.nats.nats_release_info:
-    releases: /var/lib/rosey-nats
+    release_dir: /var/lib/rosey-nats
   register: found
 
 - name: Keep other deployments away
   rosey.nats.nats_release:
-    releases: /var/lib/rosey-nats
+    release_dir: /var/lib/rosey-nats
     state: begun
     claim: "{{ found.lease | rosey.nats.lease_claim }}"
     sequence: "{{ found.sequence }}"
 
 - name: Record what was deployed and proven
   rosey.nats.nats_release:
-    releases: /var/lib/rosey-nats
+    release_dir: /var/lib/rosey-nats
     state: recorded
     claim: "{{ found.lease | rosey.nats.lease_claim }}"
     parts:
@@ -259,12 +259,12 @@ from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._data import asset_record, asset_watch
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import described, entries, lease, release
-from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
+from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file
 
 
 def begin(given: Mapping[str, t.Any], claim: lease.Claim, check_mode: bool) -> dict[str, t.Any]:
     """Take the lease and wait for those who are still at work; ReleaseError."""
-    directory = Path(given["releases"])
+    directory = Path(given["release_dir"])
     asked = {
         "seen_sequence": given["sequence"],
         "seconds": given["lease_seconds"],
@@ -278,7 +278,7 @@ def begin(given: Mapping[str, t.Any], claim: lease.Claim, check_mode: bool) -> d
         release.Store(directory).try_out()
         try:
             acquired = lease.acquire(directory, claim, **asked)
-        except sealed.ReleaseError:
+        except atomic_file.ReleaseError:
             if given["described"]:
                 described.forget_one(directory, given["described"])
             raise
@@ -291,12 +291,12 @@ def begin(given: Mapping[str, t.Any], claim: lease.Claim, check_mode: bool) -> d
         observed = asset_watch.look(given["monitoring_url"], Path(given["data"]) if given["data"] else None)
         try:
             asset_record.Book(directory).begin(observed, anew=given["anew"])
-        except sealed.ReleaseError:
+        except atomic_file.ReleaseError:
             lease.end(directory, claim)
             raise
     if not idle.ended:
         lease.end(directory, claim)
-        raise sealed.ReleaseError(
+        raise atomic_file.ReleaseError(
             f"A module of an earlier deployment is still at work on this host after {given['idle_seconds']} s. "
             f"Nothing was touched; see with `fuser -v {directory / lease.LOCK}` which one, wait for it or end it, and "
             "run again."
@@ -313,15 +313,15 @@ def parts_of(given: Mapping[str, t.Any]) -> dict[str, release.Part]:
     """Give the parts to be recorded: those that were given, or of what the run has described those that are proven."""
     if given["parts"] is not None:
         return {part["name"]: release.Part(part["settings"], part["entries"]) for part in given["parts"]}
-    found = described.find(Path(given["releases"]), given["described"])
+    found = described.find(Path(given["release_dir"]), given["described"])
     if found is None:
-        raise sealed.ReleaseError(
+        raise atomic_file.ReleaseError(
             f"described: {given['described']} is not there any more, so that what was applied can't be recorded. Run "
             "again."
         )
     unknown = [name for name in given["proven"] if name not in found.parts]
     if unknown:
-        raise sealed.ReleaseError(
+        raise atomic_file.ReleaseError(
             f"proven: {', '.join(unknown)} was not described; expected of {', '.join(found.parts)}. Correct it."
         )
     return {name: found.parts[name] for name in given["proven"]}
@@ -329,7 +329,7 @@ def parts_of(given: Mapping[str, t.Any]) -> dict[str, release.Part]:
 
 def record(given: Mapping[str, t.Any], claim: lease.Claim, check_mode: bool) -> dict[str, t.Any]:
     """Record the parts as the current release; ReleaseError."""
-    store = release.Store(Path(given["releases"]))
+    store = release.Store(Path(given["release_dir"]))
     parts = parts_of(given)
     if check_mode:
         written = store.rehearse(parts, keep=given["keep"], drops=given["drops"])
@@ -355,7 +355,7 @@ def record(given: Mapping[str, t.Any], claim: lease.Claim, check_mode: bool) -> 
 
 def point(given: Mapping[str, t.Any], claim: lease.Claim, check_mode: bool) -> dict[str, t.Any]:
     """Let a release be the current one, or none; ReleaseError."""
-    store = release.Store(Path(given["releases"]))
+    store = release.Store(Path(given["release_dir"]))
     if not check_mode:
         lease.check_held(lease.look(store.directory), claim)
     wanted = given["release"] or None
@@ -365,7 +365,7 @@ def point(given: Mapping[str, t.Any], claim: lease.Claim, check_mode: bool) -> d
 
 def end(given: Mapping[str, t.Any], claim: lease.Claim, check_mode: bool) -> dict[str, t.Any]:
     """Give the lease back; ReleaseError."""
-    directory = Path(given["releases"])
+    directory = Path(given["release_dir"])
     if check_mode:
         return {"ended": lease.holds(lease.look(directory), claim)}
     if lease.holds(lease.look(directory), claim):
@@ -381,7 +381,7 @@ def main() -> None:
     """Run the module."""
     module = entries.EntriesModule(
         argument_spec={
-            "releases": {"type": "path", "required": True},
+            "release_dir": {"type": "path", "required": True},
             "state": {"type": "str", "required": True, "choices": ["begun", "recorded", "current", "ended"]},
             "claim": {
                 "type": "dict",
@@ -423,7 +423,7 @@ def main() -> None:
         result = _DOINGS[module.params["state"]](module.params, claim, module.check_mode)
     except lease.HeldError as error:
         module.fail_json(msg=str(error), holder=asdict(error.holder))
-    except sealed.ReleaseError as error:
+    except atomic_file.ReleaseError as error:
         module.fail_json(msg=str(error))
     module.exit_json(**{"changed": False, **result})
 

@@ -21,7 +21,7 @@ attributes:
     description: Changes nothing.
     support: none
 options:
-  releases:
+  release_dir:
     description: The directory of M(rosey.nats.nats_release). It need not be there.
     type: path
     required: true
@@ -42,7 +42,7 @@ seealso:
 EXAMPLES = r"""
 - name: Find the release to go back to
   rosey.nats.nats_release_info:
-    releases: /var/lib/rosey-nats
+    release_dir: /var/lib/rosey-nats
     select: previous
   register: found
 
@@ -119,7 +119,7 @@ selected:
   description: The release that O(select) names, with C(id), C(time) and the C(settings) by the name of the part.
   returned: when O(select) is given
   type: dict
-stands:
+left_behind:
   description:
     - What stands on the host of the paths in O(beside) and is none of the selected release. A directory is named only
       where nothing in it is.
@@ -141,7 +141,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease, release
-from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
+from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file
 
 
 def look(directory: Path, select: str | None, beside: Sequence[str] = ()) -> dict[str, t.Any]:
@@ -162,7 +162,7 @@ def look(directory: Path, select: str | None, beside: Sequence[str] = ()) -> dic
     if select is not None:
         record = store.select_usable(select)
         result["selected"] = {"id": record.id, "time": record.time, "settings": record.settings(directory)}
-        result["stands"] = release.strangers(record, [path for path in beside if os.path.lexists(path)])
+        result["left_behind"] = release.left_behind(record, [path for path in beside if os.path.lexists(path)])
     return result
 
 
@@ -185,15 +185,15 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "releases": {"type": "path", "required": True},
+            "release_dir": {"type": "path", "required": True},
             "select": {"type": "str"},
             "beside": {"type": "list", "elements": "path", "default": []},
         },
         supports_check_mode=True,
     )
     try:
-        result = look(Path(module.params["releases"]), module.params["select"], module.params["beside"])
-    except sealed.ReleaseError as error:
+        result = look(Path(module.params["release_dir"]), module.params["select"], module.params["beside"])
+    except atomic_file.ReleaseError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **result)
 

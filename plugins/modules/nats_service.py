@@ -13,9 +13,9 @@ author: Rosey-Robot Team (@rosey-robot)
 description:
   - Starts, stops, reloads and restarts the service, as M(ansible.builtin.systemd_service) does. Where that fails, it
     says why in systemd's own words.
-  - Without O(releases), it does the same for the bot's service.
-  - With O(releases), it looks at the streams and consumers of JetStream right before the service is stopped or
-    reloaded, and as soon as it is ready again, and keeps that for M(rosey.nats.nats_health), which proves that nothing
+  - Without O(release_dir), it does the same for the bot's service.
+  - With O(release_dir), it looks at the streams and consumers of JetStream right before the service is stopped or
+    reloaded, and as soon as it is ready again, and keeps that for M(rosey.nats.nats_gate), which proves that nothing
     is missing.
   - Between its stop and its start a server is down. The module ends that also where it is killed meanwhile.
 attributes:
@@ -35,7 +35,7 @@ options:
       - V(started) starts it where it does not run, or where systemd tries that again and again.
       - V(stopped) stops it. A service that is not there does not run.
       - V(reloaded) makes it read its configuration again, and starts it where it does not run. Whether it accepted that
-        is for M(rosey.nats.nats_health).
+        is for M(rosey.nats.nats_gate).
       - V(restarted) stops it where it runs, and starts it.
       - V(enabled) only sees that it starts with the host, or does not, as O(enabled) says.
     type: str
@@ -53,7 +53,7 @@ extends_documentation_fragment:
   - rosey.nats.assets
 seealso:
   - module: rosey.nats.nats_process
-  - module: rosey.nats.nats_health
+  - module: rosey.nats.nats_gate
 """
 
 EXAMPLES = r"""
@@ -61,7 +61,7 @@ EXAMPLES = r"""
   rosey.nats.nats_service:
     service: nats
     state: restarted
-    releases: /var/lib/rosey-nats
+    release_dir: /var/lib/rosey-nats
     monitoring_url: http://127.0.0.1:8222
     next_monitoring_url: http://127.0.0.1:8222
     data: /var/lib/nats/jetstream
@@ -89,7 +89,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.rosey.nats.plugins.module_utils._data import asset_watch
 from ansible_collections.rosey.nats.plugins.module_utils._data.asset_changes import Doing
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease
-from ansible_collections.rosey.nats.plugins.module_utils._host import background, sealed, service
+from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file, background, service
 
 
 class Control:
@@ -140,7 +140,7 @@ class Control:
                 self._systemd.do("reset-failed")
             self._stop()
             self._systemd.do("start")
-        except (sealed.ReleaseError, service.ServiceError) as error:
+        except (atomic_file.ReleaseError, service.ServiceError) as error:
             raise background.ProcessError(str(error)) from error
         if self._watch:
             self._watch.after(self._attempts.is_hopeless)
@@ -169,19 +169,19 @@ def main() -> None:
             },
             "enabled": {"type": "bool"},
             "daemon_reload": {"type": "bool", "default": False},
-            "releases": {"type": "path"},
+            "release_dir": {"type": "path"},
             **asset_watch.ARGUMENTS,
         },
         supports_check_mode=True,
     )
     given = module.params
     try:
-        with lease.working(given["releases"], check_mode=module.check_mode):
+        with lease.working(given["release_dir"], check_mode=module.check_mode):
             control = Control(given, service.run_with(module))
             action = control.plan(given["state"], given["enabled"])
             if not module.check_mode:
                 control.act(action, enabled=given["enabled"], daemon_reload=given["daemon_reload"])
-    except (background.ProcessError, sealed.ReleaseError, service.ServiceError) as error:
+    except (background.ProcessError, atomic_file.ReleaseError, service.ServiceError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(
         changed=action != "none",

@@ -53,7 +53,7 @@ options:
   keep:
     description:
       - How many copies to keep. The newest of each O(from_version) always stays, and so does the newest of the current
-        release in O(releases) and of the one before.
+        release in O(release_dir) and of the one before.
     type: int
     default: 2
   release:
@@ -346,7 +346,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._data import (
     version_line,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease, release
-from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
+from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file
 from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader
 
 
@@ -355,7 +355,7 @@ def copied(given: Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
     source, copies = Path(given["store"]), Path(given["copies"]).absolute()
     if check_mode:
         return _copied(given, source, copies, check_mode=True)
-    with lease.working(given["releases"]), store.opened(copies):
+    with lease.working(given["release_dir"]), store.opened(copies):
         return _copied(given, source, copies, check_mode=False)
 
 
@@ -430,7 +430,7 @@ def restored(given: Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any
     before = () if observed is None else store.streams_of_assets(observed)
     aside = None
     if not check_mode:
-        with lease.working(given["releases"]):
+        with lease.working(given["release_dir"]):
             store.check_unused(store.Plan(users=store_users.users(source)), source)
             aside = store.bring_back(source, copy, keys)
     return {
@@ -461,15 +461,19 @@ def _copy_of(given: Mapping[str, t.Any]) -> store.Copy:
 
 def _needed(given: Mapping[str, t.Any]) -> list[str]:
     """Name the releases that the host may go back to next: the one that it leaves, and the one before."""
-    if given["releases"] is None:
+    if given["release_dir"] is None:
         return []
-    found = release.Store(Path(given["releases"])).listing()
+    found = release.Store(Path(given["release_dir"])).listing()
     return [record.id for record in (found.current, found.previous()) if record]
 
 
 def _noted(given: Mapping[str, t.Any]) -> asset_record.Checkpoint:
     """Give what the deployment at work has seen; nothing where none is."""
-    return asset_record.Book(Path(given["releases"])).checkpoint() if given["releases"] else asset_record.Checkpoint()
+    return (
+        asset_record.Book(Path(given["release_dir"])).checkpoint()
+        if given["release_dir"]
+        else asset_record.Checkpoint()
+    )
 
 
 def reported(given: Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -569,7 +573,7 @@ def main() -> None:
                 },
             },
             "monitoring_url": {"type": "str"},
-            "releases": {"type": "path"},
+            "release_dir": {"type": "path"},
         },
         required_if=[
             ("state", "copied", ("store", "from_version", "to_version")),
@@ -590,7 +594,7 @@ def main() -> None:
             module.warn(damaged)
         check_mode = bool(module.check_mode)
         result = _DOINGS[given["state"]](given, check_mode)
-    except (sealed.ReleaseError, store_tree.StoreError, http_reader.MonitoringError) as error:
+    except (atomic_file.ReleaseError, store_tree.StoreError, http_reader.MonitoringError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)
 

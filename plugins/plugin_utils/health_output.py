@@ -19,7 +19,7 @@ TABLE = "table"
 _NAMESPACE = "rosey_nats"
 
 CheckResult = Mapping[str, t.Any]
-"""A check as the module bus_health returns it."""
+"""A check as the module bus_health_info returns it."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Format:
 
 
 def hosts(results: Mapping[str, Mapping[str, t.Any]]) -> tuple[Host, ...]:
-    """Read what Ansible has of each host: the result of bus_health or of the task that failed, or nothing."""
+    """Read what Ansible has of each host: the result of bus_health_info or of the task that failed, or nothing."""
     return tuple(_host(name, results[name]) for name in sorted(results))
 
 

@@ -219,7 +219,7 @@ def _way_back(run: Run, left: Result, stands: Result) -> dict[str, t.Any]:
             "service": bot["service"],
         },
         "left": sorted(ROLES[name] for name in left["applied"] if name not in back),
-        "stands": stands["stands"],
+        "left_behind": stands["left_behind"],
         "store": _store(run) if touched else "",
     }
 
@@ -229,16 +229,16 @@ def way_back(found: Result) -> str:
 
     found: release, its id; has, its parts; back, those of them that went back; server and bot, each with its gate as
     the release has it, and whether it passed; of the bot also installed, serves, home and service as they were found
-    last; left, the names of the roles whose part the release does not have; stands, the paths that were deployed and
-    are none of the release; store, what became of the store, empty for nothing.
+    last; left, the names of the roles whose part the release does not have; left_behind, the paths that were deployed
+    and are none of the release; store, what became of the store, empty for nothing.
     """
     said = _parts_back(found) if found["back"] else "could NOT go back"
     if found["left"]:
         said += f"; release {found['release']} has nothing of {' and '.join(found['left'])}, left as deployed"
     if found["back"] and BOT in found["has"] and not {BOT, PLUGINS} & {*found["back"]}:
         said += "; its bot was left out of this run, and was not asked"
-    if found["stands"]:
-        said += f"; {_left_behind(found['stands'])}"
+    if found["left_behind"]:
+        said += f"; {_left_behind(found['left_behind'])}"
     return said + (f"; store: {found['store']}" if found["store"] else "")
 
 
@@ -370,7 +370,7 @@ def bot_report(run: Run) -> list[str]:
     settings, bot = run.plan["settings"][BOT], run.bot
     why = unproven(bot, settings["service"])
     planned = "; ".join(dict.fromkeys([bot["action"], *bot["reasons"]]))
-    strangers = ", ".join(bot["strangers"])
+    unmanaged = ", ".join(bot["unmanaged"])
     return [
         f"bot: {settings['home']}, {settings['environment']}, "
         f"{planned if bot['installed'] else 'not installed, so nothing was written for it'}",
@@ -379,8 +379,8 @@ def bot_report(run: Run) -> list[str]:
         + (
             "none, since it is not installed"
             if not bot["installed"]
-            else f"not described here, and left alone: {strangers}"
-            if strangers
+            else f"not described here, and left alone: {unmanaged}"
+            if unmanaged
             else "all of the plugins described here"
         ),
         *([f"bot drop-ins: {'; '.join(bot['drop_ins'])}"] if bot["drop_ins"] else []),
@@ -414,9 +414,9 @@ def _release_report(run: Run) -> str:
 def rollback_report(run: Run) -> list[str]:
     """Give what going back to a release ends with, or in check mode what it would do."""
     head = f"release: {run.plan['going_to']}, of {run.plan['going_to_time']}"
-    stands = [f"files: {_left_behind(run.plan['stands'])}"] if run.plan["stands"] else []
+    left_behind = [f"files: {_left_behind(run.plan['left_behind'])}"] if run.plan["left_behind"] else []
     if run.is_only_predicted:
-        return [head, *ending(run)["plan"], *stands]
+        return [head, *ending(run)["plan"], *left_behind]
     server, bot = run.came.server_gate.get("summary"), run.came.bot_gate.get("summary")
     without = unproven(run.bot, run.plan["settings"][BOT]["service"]) if run.bot else "not a part of it"
     return [
@@ -424,7 +424,7 @@ def rollback_report(run: Run) -> list[str]:
         f"server: {server or 'not a part of it, or not to be proven'}",
         f"bot: {bot or without}",
         f"store: {_store(run)}",
-        *stands,
+        *left_behind,
     ]
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import jinja2
 from ansible import release as ansible_release
 
-from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
+from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Severity
 from ansible_collections.rosey.nats.plugins.plugin_utils import contract, picture, picture_svg
 from ansible_collections.rosey.nats.plugins.plugin_utils.run_record import (
@@ -64,7 +64,7 @@ def tone(word: t.Any) -> Tone:
 
 def write(run: Run, place: Path) -> None:
     """Write the report of a run, for this user alone; ReleaseError where that can't be done."""
-    sealed.put(place, render(run))
+    atomic_file.put(place, render(run))
 
 
 @dataclass(frozen=True)

@@ -21,19 +21,21 @@ def resolve(path: str) -> Path:
 def problem(path: t.Any) -> str | None:
     """Say why this run can't write its report to such a path, None where it can."""
     if not isinstance(path, str) or not path.strip():
-        return f"report is {path!r}; expected the path of a file. Give one, such as -e report=report.html"
+        return f"rosey_report is {path!r}; expected the path of a file. Give one, such as -e rosey_report=report.html"
     place = resolve(path)
     directory = place.parent
     if place.is_dir():
-        return f"report is {path}, which is a directory; expected the path of a file. Add a name to it"
+        return f"rosey_report is {path}, which is a directory; expected the path of a file. Add a name to it"
     if not directory.is_dir():
-        return f"report is {path}; expected a directory that is there, found no {directory}. Make it, or name another"
+        return f"rosey_report is {path}; expected a directory, found no {directory}. Make it, or name another"
     if not os.access(directory, os.W_OK | os.X_OK):
-        return f"report is {path}; expected a directory to write to, found {directory} closed to you. Name another"
+        return (
+            f"rosey_report is {path}; expected a directory to write to, found {directory} closed to you. Name another"
+        )
     if os.environ.get(BEING_WRITTEN) != str(place):
         return (
-            f"report is {path}, and nothing writes it; expected a plain path on the command line, and a playbook of "
-            "this collection that is run by itself. Give -e report=report.html, or load the callback with "
+            f"rosey_report is {path}, and nothing writes it; expected a plain path on the command line, and a playbook "
+            "of this collection that is run by itself. Give -e rosey_report=report.html, or load the callback with "
             "ANSIBLE_CALLBACKS_ENABLED=rosey.nats.report"
         )
     return None

@@ -18,7 +18,7 @@ from ansible_collections.rosey.nats.plugins.plugin_utils import failure
 
 Result = Mapping[str, t.Any]
 
-BUS_FACT = "rosey_reported_bus"
+BUS_FACT = "__rosey_reported_bus"
 """The fact with which the playbooks describe the bus."""
 
 
@@ -65,17 +65,17 @@ class _Taken:
     keys: tuple[str, ...]
 
 
-_PLAN_KEYS = ("action", "reasons", "dangers", "installed", "service", "strangers", "release")
+_PLAN_KEYS = ("action", "reasons", "dangers", "installed", "service", "unmanaged", "release")
 _PROOF_KEYS = ("summary", "findings", "meant", "proven", "trusted", "server", "subscriptions", "round_trip")
 _TAKEN: Mapping[str, _Taken] = {
     "rosey.nats.nats_plan": _Taken(Kind.PLAN, "server", _PLAN_KEYS),
     "rosey.nats.bot_plan": _Taken(Kind.PLAN, "bot", _PLAN_KEYS),
     "rosey.nats.config_tree": _Taken(Kind.CHANGE, "files", ("changes", "touched")),
-    "rosey.nats.nats_health": _Taken(Kind.PROOF, "server", _PROOF_KEYS),
-    "rosey.nats.bot_health": _Taken(Kind.PROOF, "bot", _PROOF_KEYS),
+    "rosey.nats.nats_gate": _Taken(Kind.PROOF, "server", _PROOF_KEYS),
+    "rosey.nats.bot_gate": _Taken(Kind.PROOF, "bot", _PROOF_KEYS),
     "rosey.nats.nats_release": _Taken(Kind.LEASE, "release", ("release",)),
     "rosey.nats.nats_release_info": _Taken(Kind.RELEASES, "releases", ("releases", "damaged")),
-    "rosey.nats.bus_health": _Taken(Kind.CHECKS, "bus", ("checks",)),
+    "rosey.nats.bus_health_info": _Taken(Kind.CHECKS, "bus", ("checks",)),
     "rosey.nats.diagnosis_info": _Taken(Kind.DIAGNOSIS, "bus", ("causes", "healthy")),
     "ansible.builtin.debug": _Taken(Kind.MESSAGE, "message", ("msg",)),
 }

@@ -68,9 +68,9 @@ class Host:
             binary=str(self._binary),
             config=str(self.server.config_file),
             pid_file=str(self.server.directory / "nats-server.pid"),
-            releases=str(self.releases),
-            monitoring_url=self.url,
-            next_monitoring_url=self.url,
+            release_dir=str(self.releases),
+            monitoring_monitoring_url=self.url,
+            next_monitoring_monitoring_url=self.url,
             log_file=str(self.server.base["log_file"]),
             data=str(self.data),
             state=state,
@@ -83,10 +83,10 @@ class Host:
 
     def gate(self, **given: Any) -> dict[str, Any]:
         return self._run_module(
-            "nats_health",
-            url=self.url,
+            "nats_gate",
+            monitoring_url=self.url,
             config_file=str(self.server.config_file),
-            releases=str(self.releases),
+            release_dir=str(self.releases),
             deploying=True,
             data=str(self.data),
             wait=10,
@@ -260,7 +260,7 @@ def test_a_directory_that_can_not_be_written_stops_nothing(host: Host) -> None:
         binary=str(host._binary),
         config=str(host.server.config_file),
         pid_file=str(host.server.directory / "nats-server.pid"),
-        releases=str(host.releases),
+        release_dir=str(host.releases),
         state="restarted",
     )
     assert refused["failed"]

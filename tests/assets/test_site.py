@@ -139,7 +139,7 @@ class Host:
             "bot_config_owner": "",
             "bot_config_group": "",
             "nats_server_runtime": "process",
-            "nats_server_install_method": "go",
+            "nats_server_install_method": "build",
             "nats_server_prefix": str(self._root),
             "nats_server_data_dir": str(self.directory / "store"),
             "nats_server_gate_wait": 4,

@@ -167,7 +167,7 @@ def test_a_file_that_the_bot_never_read_restarts_it(bot: Bot) -> None:
 
 
 def test_a_disabled_plugin_keeps_its_file_and_loses_its_subscriptions(bot: Bot) -> None:
-    said = bot.play({"bot_plugins_declared": [QUOTES, ROLL], "bot_plugins_overlays": {"quotes": {"enabled": False}}})
+    said = bot.play({"bot_plugins_declared": [QUOTES, ROLL], "bot_plugins_overrides": {"quotes": {"enabled": False}}})
     assert said.startswith("exit 0"), said
     assert "1 of 1 subscriptions held" in " ".join(said.split())
     assert yaml.safe_load((bot.directory / "plugins" / "quotes.yaml").read_text())["enabled"] is False
@@ -307,13 +307,13 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
         ['name: "../roll" can\'t name a plugin'],
     ),
     "two of one name": ({"bot_plugins_declared": [ROLL, {**ROLL, "name": "Roll"}]}, ['"Roll" is there already']),
-    "unknown overlay": ({"bot_plugins_overlays": {"qutes": {}}}, ['"qutes" is no declared plugin', "quotes"]),
+    "unknown overlay": ({"bot_plugins_overrides": {"qutes": {}}}, ['"qutes" is no declared plugin', "quotes"]),
     "another environment's subject": (
         {"bot_plugins_declared": [{**ROLL, "subscriptions": ["rosey.prod.commands.roll"]}]},
         ["roll", "rosey.prod.commands.roll"],
     ),
     "another environment's subject, overlaid": (
-        {"bot_plugins_overlays": {"quotes": {"publishes": ["rosey.prod.cytube.chat.message"]}}},
+        {"bot_plugins_overrides": {"quotes": {"publishes": ["rosey.prod.cytube.chat.message"]}}},
         ["quotes", "rosey.prod.cytube.chat.message"],
     ),
     "another environment's traffic": (

@@ -49,7 +49,7 @@ class Host:
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
             "nats_server_runtime": "process",
-            "nats_server_install_method": "go",
+            "nats_server_install_method": "build",
             "nats_server_prefix": str(self.root),
             "nats_server_config": {
                 "server_name": f"rosey_{self.environment}",
@@ -170,7 +170,7 @@ def test_a_limit_leaves_the_others_alone(world: World) -> None:
 
 def test_an_overlay_changes_one_setting_of_a_plugin(tmp_path: Path) -> None:
     # The plugins' own settings are templates, which Ansible renders while they are laid over each other.
-    overlays = {"bot_plugins_overlays": {"trivia": {"config": {"time_limit": 5}}}}
+    overlays = {"bot_plugins_overrides": {"trivia": {"config": {"time_limit": 5}}}}
     shown = tmp_path / "show.yml"
     role = {"name": "rosey.nats.bot_plugins", "tasks_from": "describe"}
     tasks = [{"import_role": role}, {"debug": {"msg": "{{ bot_plugins_effective[1].config }}"}}]
@@ -192,10 +192,10 @@ INTO_PRODUCTION: dict[str, dict[str, Any]] = {
     },
     "a wider prefix": {"bot_config_nats": {"prefix": "rosey"}},
     "a prefix with a wildcard": {"bot_config_nats": {"prefix": "rosey.*"}},
-    "a subscription": {"bot_plugins_overlays": {"quotes": {"subscriptions": ["rosey.prod.commands.quote"]}}},
-    "a wildcard": {"bot_plugins_overlays": {"quotes": {"subscriptions": ["rosey.*.commands.quote"]}}},
-    "all": {"bot_plugins_overlays": {"quotes": {"subscriptions": ["rosey.>"]}}},
-    "a publish": {"bot_plugins_overlays": {"quotes": {"publishes": ["rosey.prod.cytube.chat.message"]}}},
+    "a subscription": {"bot_plugins_overrides": {"quotes": {"subscriptions": ["rosey.prod.commands.quote"]}}},
+    "a wildcard": {"bot_plugins_overrides": {"quotes": {"subscriptions": ["rosey.*.commands.quote"]}}},
+    "all": {"bot_plugins_overrides": {"quotes": {"subscriptions": ["rosey.>"]}}},
+    "a publish": {"bot_plugins_overrides": {"quotes": {"publishes": ["rosey.prod.cytube.chat.message"]}}},
     "the bot's own": {"bot_plugins_bot": {"publishes": ["rosey.prod.>"], "subscriptions": []}},
     "the inbox": {"bot_config_nats": {"inbox_prefix": "rosey.prod.commands"}},
     "the round trip": {"bot_config_round_trip_subject": "rosey.prod.commands.quote"},

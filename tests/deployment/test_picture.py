@@ -24,7 +24,7 @@ PRODUCTION = ROOT / "inventories" / "production"
 def test_the_suffix_decides_what_is_drawn(tmp_path: Path) -> None:
     begins = {"bus.svg": "<svg ", "bus.md": "```mermaid\n---\n", "bus.MMD": "---\ntitle: "}
     for name, begin in begins.items():
-        said = run_playbook(PLAYBOOK, PRODUCTION, "-e", f"picture={tmp_path / name}")
+        said = run_playbook(PLAYBOOK, PRODUCTION, "-e", f"contract_picture={tmp_path / name}")
         assert said.startswith("exit 0"), said
         assert (tmp_path / name).read_text().startswith(begin)
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o644
@@ -34,7 +34,15 @@ def test_the_suffix_decides_what_is_drawn(tmp_path: Path) -> None:
 def test_a_relative_path_is_where_the_command_is_run(tmp_path: Path) -> None:
     for options, changed, there in ((["--check"], 1, False), ([], 1, True), ([], 0, True)):
         done = subprocess.run(
-            ["ansible-playbook", str(ROOT / PLAYBOOK), "-i", str(PRODUCTION), "-e", "picture=bus.svg", *options],
+            [
+                "ansible-playbook",
+                str(ROOT / PLAYBOOK),
+                "-i",
+                str(PRODUCTION),
+                "-e",
+                "contract_picture=bus.svg",
+                *options,
+            ],
             cwd=tmp_path,
             env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
             capture_output=True,
@@ -49,8 +57,11 @@ def test_a_relative_path_is_where_the_command_is_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["bus.png", "bus", ""])
 def test_another_suffix_is_an_error(tmp_path: Path, name: str) -> None:
     path = f"{tmp_path / name}" if name else ""
-    said = run_playbook(PLAYBOOK, PRODUCTION, "-e", f"picture={path}")
-    assert f"picture is {json.dumps(path)}; expected a path that ends in one of .svg, .md, .mmd. Name such" in said
+    said = run_playbook(PLAYBOOK, PRODUCTION, "-e", f"contract_picture={path}")
+    assert (
+        f"contract_picture is {json.dumps(path)}; expected a path that ends in one of .svg, .md, .mmd. Name such"
+        in said
+    )
     assert not said.startswith("exit 0")
     assert list(tmp_path.iterdir()) == []
 
@@ -73,7 +84,7 @@ def test_what_does_not_fit_is_drawn_too_and_as_nobody_else(tmp_path: Path) -> No
     }
     hosts = {"one.example.invalid": None, "two.example.invalid": None}
     inventory.write_text(json.dumps({"all": {"vars": variables}, "rosey": {"hosts": hosts}}))
-    said = run_playbook(PLAYBOOK, inventory, "-e", f"picture={picture}")
+    said = run_playbook(PLAYBOOK, inventory, "-e", f"contract_picture={picture}")
     assert "the subjects of production do not hold together; nothing was touched" in said
     assert not said.startswith("exit 0")
     assert said.count("-> localhost]") == 1

@@ -17,7 +17,7 @@ import nats
 import pytest
 import requests
 
-from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
+from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file
 from ansible_collections.rosey.nats.tests.integration.conftest import (
     QUOTES,
     Deployment,
@@ -45,7 +45,7 @@ class Host:
 
     @property
     def parts(self) -> dict[str, Any]:
-        return dict(sealed.read(self.releases / "releases" / f"{self.release}.json")["parts"])
+        return dict(atomic_file.read(self.releases / "releases" / f"{self.release}.json")["parts"])
 
     def deploy(self, changes: dict[str, Any] | None = None, *options: str) -> str:
         return self.deployment.play({"bot_config_round_trip": False, **(changes or {})}, *options)
@@ -94,20 +94,20 @@ def test_a_host_of_another_environment_is_not_touched(host: Host, options: tuple
 
 def test_a_record_from_before_says_its_environment_by_its_bot(host: Host) -> None:
     path = host.releases / "releases" / f"{host.release}.json"
-    body = sealed.read(path)
+    body = atomic_file.read(path)
     kept = json.loads(json.dumps(body))
     del body["parts"]["server"]["settings"]["environment"]
-    sealed.write(path, body)
+    atomic_file.write(path, body)
     try:
         said = host.deploy(STAGING, "--tags", "nats_server", "--check")
         assert f"The release of this host, {host.release}, is of development" in said, said
         # one of the server alone is anybody's
         del body["parts"]["bot"], body["parts"]["plugins"]
-        sealed.write(path, body)
+        atomic_file.write(path, body)
         said = host.deploy(STAGING, "--tags", "nats_server", "--check")
         assert said.startswith("exit 0"), said
     finally:
-        sealed.write(path, kept)
+        atomic_file.write(path, kept)
 
 
 def test_what_is_left_behind_by_another_environment_is_named(host: Host) -> None:
@@ -139,12 +139,12 @@ def test_a_second_instance_has_releases_of_its_own(host: Host) -> None:
     said = play_there(host, other, second)
     own = f"{host.releases}-two"
     assert said.startswith("exit 2"), said
-    assert f"Set release_directory: {own}, and a nats_server_config_dir, nats_server_data_dir and " in told(said)
+    assert f"Set release_dir: {own}, and a nats_server_config_dir, nats_server_data_dir and " in told(said)
     said = run_playbook(ROLLBACK, other.directory / "hosts.yml", "--check", "-e", f"rollback_to={host.release}")
     assert "are of the process with" in said
     assert not (host.root / "etc/two").exists()
     assert host.state() == before
-    said = play_there(host, other, {**second, "release_directory": own})
+    said = play_there(host, other, {**second, "release_dir": own})
     assert said.startswith("exit 0"), said
     assert other.varz()["server_name"] == "two"
     assert (host.release, host.deployment.varz()["config_load_time"]) == (before[0], before[3])
@@ -172,7 +172,7 @@ def test_a_second_instance_does_not_write_to_the_store_of_the_first(host: Host) 
     config = host.root / "etc/shared/nats-server.conf"
     second = {
         "nats_server_config_dir": str(config.parent),
-        "release_directory": f"{host.releases}-shared",
+        "release_dir": f"{host.releases}-shared",
         "nats_server_config": {"server_name": "shared", "jetstream": {"max_mem": "32MB", "max_file": "64MB"}},
         "bot_config_gate": "never",
         "bot_config_home": str(host.root / "opt/shared"),

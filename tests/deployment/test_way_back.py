@@ -285,7 +285,7 @@ def test_nothing_but_a_deployment_needs_the_password_of_the_vault(host: Host, tm
     for playbook, *options in (
         (ROLLBACK, "-e", "rollback_to=list"),
         ("playbooks/contract.yml",),
-        ("playbooks/watch.yml", "-e", "rosey_soak_seconds=1"),
+        ("playbooks/watch.yml", "-e", "rosey_watch_seconds=1"),
         (ROLLBACK,),
         ("playbooks/stop.yml",),
     ):

@@ -212,7 +212,7 @@ class Ground:
         said = run_playbook(
             "playbooks/diagnose.yml",
             self.container.inventory,
-            *(["-e", f"symptom={symptom}"] if symptom else []),
+            *(["-e", f"diagnose_symptom={symptom}"] if symptom else []),
             *options,
             environment={
                 "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback_plugins"),

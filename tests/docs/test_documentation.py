@@ -103,6 +103,6 @@ def test_there_is_something_to_document() -> None:
 
 
 def test_the_role_takes_the_keys_that_the_module_knows(documented: dict[str, dict[str, Any]]) -> None:
-    module = documented["module"][f"{COLLECTION}.bot_health"]["doc"]["options"]["required"]
+    module = documented["module"][f"{COLLECTION}.bot_gate"]["doc"]["options"]["required"]
     role = documented["role"][f"{COLLECTION}.bot_config"]["entry_points"]["main"]["options"]
     assert role["bot_config_health_required"]["choices"] == module["choices"]

@@ -192,7 +192,7 @@ class Host:
 
     def go_back(self, release: str) -> None:
         """Apply a release by the same steps."""
-        found = self.module("nats_release_info", releases=str(self.releases), select=release)
+        found = self.module("nats_release_info", release_dir=str(self.releases), select=release)
         settings = found["selected"]["settings"]
         plan = self._look(settings["server"], {"release": self._release_of(release, ["server"])}, {"accept": ["all"]})
         bot_plan = self._look_at_bot({"release": self._release_of(release, ["bot"])})
@@ -225,10 +225,10 @@ class Host:
                 architecture=plan["architecture"],
                 directory=str(self.directory / "lib"),
                 link=str(self.link),
-                releases=str(self.releases),
+                release_dir=str(self.releases),
             )
             switched.append(linked["changed"])
-        tree = self.run_module("config_tree", releases=str(self.releases), **given)
+        tree = self.run_module("config_tree", release_dir=str(self.releases), **given)
         switched.append(tree.get("touched", tree.get("changed", False)))
         if tree.get("failed"):
             raise FailedError("config_tree", tree["msg"])
@@ -238,15 +238,15 @@ class Host:
                 binary=str(self.link),
                 config=str(self.config_file),
                 pid_file=str(self.pid_file),
-                releases=str(self.releases),
+                release_dir=str(self.releases),
                 state=STATES[plan["action"]],
             )
         since = {"since": plan["mark"]} if plan["action"] == "reload" else {}
         config = str(self.config_file)
         started = plan["action"] in ("start", "restart")
         self.module(
-            "nats_health",
-            url=server["monitoring_url"],
+            "nats_gate",
+            monitoring_url=server["monitoring_url"],
             version=server["version"],
             config_file=config,
             wait=3,
@@ -261,8 +261,8 @@ class Host:
                 "bot_process", command=self.bot_command, pid_file=self.bot_pid_file, state=state, stop_timeout=5
             )
         self.module(
-            "bot_health",
-            url=f"http://localhost:{self.bot_port}/api/health",
+            "bot_gate",
+            health_url=f"http://localhost:{self.bot_port}/api/health",
             servers=bot["servers"],
             plugins=bot["plugins"],
             client_name="rosey-bot-development",
@@ -280,10 +280,10 @@ class Host:
         return str(self.home / "bot.pid")
 
     def _release(self, state: str, **arguments: Any) -> Variables:
-        return self.module("nats_release", releases=str(self.releases), state=state, **arguments)
+        return self.module("nats_release", release_dir=str(self.releases), state=state, **arguments)
 
     def _release_of(self, release: str, parts: list[str]) -> Variables:
-        return {"releases": str(self.releases), "id": release, "parts": parts}
+        return {"release_dir": str(self.releases), "id": release, "parts": parts}
 
     def _current(self, parts: list[str]) -> Variables:
         return self._release_of((self.releases / "current").read_text().strip(), parts)
@@ -296,7 +296,7 @@ class Host:
             "directory": str(self.directory / "lib"),
             "link": str(self.link),
             "config_file": str(self.config_file),
-            "releases": str(self.releases),
+            "release_dir": str(self.releases),
             "settings": settings,
             **tree,
             **more,
@@ -310,7 +310,7 @@ class Host:
             runtime="process",
             command=self.bot_command,
             pid_file=self.bot_pid_file,
-            releases=str(self.releases),
+            release_dir=str(self.releases),
             **tree,
         )
 

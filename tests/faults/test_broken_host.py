@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
+from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file
 from ansible_collections.rosey.nats.tests.integration.conftest import Deployment, free_ports, run_playbook, stop_all
 
 NEXT = count(101)
@@ -62,16 +62,16 @@ def truncate_record(deployed: Deployment) -> None:
 def write_record_of_another_version(deployed: Deployment) -> None:
     whole = json.loads(record(deployed).read_text())
     body = {**whole["body"], "parts": {"server": {"settings": [], "entries": {}}}}
-    whole = {"format": sealed.FORMAT, "sha256": sealed.sha256(sealed.canonical(body)), "body": body}
-    record(deployed).write_text(sealed.canonical(whole) + "\n")
+    whole = {"format": atomic_file.FORMAT, "sha256": atomic_file.sha256(atomic_file.canonical(body)), "body": body}
+    record(deployed).write_text(atomic_file.canonical(whole) + "\n")
 
 
 def forget_settings(deployed: Deployment) -> None:
     """Leave a record as a version may have written it that knew of fewer settings."""
-    body = sealed.read(record(deployed))
+    body = atomic_file.read(record(deployed))
     for name in ("stop", "copies", "environment", "gate_soak"):
         body["parts"]["server"]["settings"].pop(name, None)
-    sealed.write(record(deployed), body)
+    atomic_file.write(record(deployed), body)
 
 
 def garble_pid_file(deployed: Deployment) -> None:
@@ -152,9 +152,9 @@ def test_streams_that_can_t_be_compared_stop_a_deployment_until_that_is_accepted
 
 
 def test_a_release_that_can_not_be_gone_back_to_is_told_before_the_change(deployed: Deployment) -> None:
-    body, current = sealed.read(record(deployed)), record(deployed).stem
+    body, current = atomic_file.read(record(deployed)), record(deployed).stem
     body["parts"]["server"]["settings"] |= {"become": "x", "stop": "INT"}
-    sealed.write(record(deployed), body)
+    atomic_file.write(record(deployed), body)
     why = f"release {current} can't be gone back to: it holds what this version of the collection does not take: "
     given, inventory = {"nats_server_config": {"max_connections": next(NEXT)}}, deployed.directory / "hosts.yml"
     said = " ".join(deployed.play(given, "--check").split())

@@ -37,7 +37,7 @@ VARIABLES: Variables = {
     "ansible_connection": "community.docker.docker",
     "ansible_user": "deploy",
     "ansible_python_interpreter": "/usr/bin/python3",
-    "nats_server_install_method": "go",
+    "nats_server_install_method": "build",
     "nats_server_data_dir": "/srv/deep/down/data",
     "nats_server_config": {"server_name": "lost", "jetstream": {"max_mem": "64M", "max_file": "1G"}},
     "bot_config_environment": "development",

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
+from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file
 from ansible_collections.rosey.nats.tests.faults.client import Publisher
 from ansible_collections.rosey.nats.tests.faults.damage import immutable
 from ansible_collections.rosey.nats.tests.faults.steps import CLAIM, QUOTES, FailedError, Host, Wanted
@@ -174,12 +174,12 @@ def second_server(host: Host) -> Iterator[Wanted]:
 @contextmanager
 def held_lease(host: Host, claim: dict[str, Any]) -> Iterator[None]:
     """Have another deployment at work."""
-    asked: dict[str, Any] = {"releases": str(host.releases), "claim": claim, "take_over": True}
+    asked: dict[str, Any] = {"release_dir": str(host.releases), "claim": claim, "take_over": True}
     host.module("nats_release", state="begun", **asked)
     try:
         yield
     finally:
-        host.module("nats_release", state="ended", releases=str(host.releases), claim=claim)
+        host.module("nats_release", state="ended", release_dir=str(host.releases), claim=claim)
 
 
 @contextmanager
@@ -418,42 +418,42 @@ ROWS = [
     # What the server's gate says.
     Row(
         "binary that dies after 2 s",
-        "nats_health",
+        "nats_gate",
         ("but not for as long as it was watched",),
         broken=dying_binary,
         restarts=True,
     ),
     Row(
         "a reload that the server refuses",
-        "nats_health",
+        "nats_gate",
         ("reload", "server_name"),
         Wanted(raw="server_name: another\n", action="reload"),
         sample=True,
     ),
-    Row("monitoring that hangs", "nats_health", ("no whole answer",), broken=hanging_monitoring),
+    Row("monitoring that hangs", "nats_gate", ("no whole answer",), broken=hanging_monitoring),
     Row(
         "monitoring that answers garbage",
-        "nats_health",
+        "nats_gate",
         ("JSON",),
         broken=lambda _host: other_monitoring({"/varz": Reply(b"<html>It works!</html>")}),
     ),
     Row(
         "monitoring of another server",
-        "nats_health",
+        "nats_gate",
         ("server_name: expected faults, found rosey_nats_test",),
         broken=lambda _host: other_monitoring({}),
     ),
     # What the bot's gate says.
     Row(
         "bot that does not come back",
-        "bot_health",
+        "bot_gate",
         ("quotes", "rosey.dev.commands.addquote"),
         Wanted(plugins=plugin(config={**QUOTES["config"], "database": "/proc/quotes.db"})),
     ),
-    Row("bot on another server", "bot_health", ("rosey-bot-development",), broken=second_server),
+    Row("bot on another server", "bot_gate", ("rosey-bot-development",), broken=second_server),
     Row(
         "bot that misses one subscription",
-        "bot_health",
+        "bot_gate",
         ("rosey.dev.commands.delquote", "quotes"),
         Wanted(raw=DENIED),
         restarts=True,
@@ -537,12 +537,12 @@ def rewritten(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], ob
 
 
 def sealed_anew(body: dict[str, Any]) -> Callable[[Path], object]:
-    return lambda path: sealed.write(path, body)
+    return lambda path: atomic_file.write(path, body)
 
 
 def renamed(whole: dict[str, Any]) -> None:
     whole["body"]["id"] = "20200101T000000Z-000000"
-    whole["sha256"] = sealed.sha256(sealed.canonical(whole["body"]))
+    whole["sha256"] = atomic_file.sha256(atomic_file.canonical(whole["body"]))
 
 
 def open_to_all(path: Path) -> None:
@@ -581,7 +581,7 @@ def test_a_damaged_record_is_named_and_never_applied(host: Host, publisher: Publ
     record = host.releases / "releases" / f"{current}.json"
     with publisher.watch() as seen:
         with file_instead(record, damage):
-            found = host.module("nats_release_info", releases=str(host.releases))
+            found = host.module("nats_release_info", release_dir=str(host.releases))
             assert [item["name"] for item in found["damaged"] if reason in item["reason"]] == [record.name]
             assert found["current"] is None
             with pytest.raises(FailedError) as failed:
@@ -590,7 +590,7 @@ def test_a_damaged_record_is_named_and_never_applied(host: Host, publisher: Publ
             assert (host.served(), host.varz()["server_id"]) == (before, server)
             release = host.deploy(good())
             assert release > current
-        assert host.module("nats_release_info", releases=str(host.releases))["current"] == release
+        assert host.module("nats_release_info", release_dir=str(host.releases))["current"] == release
         # only the pointer names another one
         assert (host.releases / "current").read_text().strip() == release
     assert seen.lost == []
@@ -603,12 +603,12 @@ def test_a_damaged_pointer_is_named(host: Host, publisher: Publisher, tell: Tell
     pointer = host.releases / "current"
     with publisher.watch() as seen:
         pointer.write_text(text)
-        found = host.module("nats_release_info", releases=str(host.releases))
+        found = host.module("nats_release_info", release_dir=str(host.releases))
         assert [item["name"] for item in found["damaged"]] == ["current"]
         with pytest.raises(FailedError) as failed:
-            host.module("nats_release_info", releases=str(host.releases), select="current")
+            host.module("nats_release_info", release_dir=str(host.releases), select="current")
         release = host.deploy(good())
-        found = host.module("nats_release_info", releases=str(host.releases))
+        found = host.module("nats_release_info", release_dir=str(host.releases))
         assert (found["damaged"], found["current"]) == ([], release)
         assert host.varz()["server_id"] == server
     assert seen.lost == []

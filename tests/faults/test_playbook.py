@@ -129,7 +129,7 @@ def another_deployment(deployed: Deployment) -> Iterator[None]:
         claim = {**controller.claim(None), "pid": other.pid, "started": controller.started(other.pid)}
         words = ["ansible", "localhost", "-m", "rosey.nats.nats_release", "-a"]
         for state in ("begun", "ended"):
-            given = {"releases": str(lease.parent), "state": state, "claim": claim}
+            given = {"release_dir": str(lease.parent), "state": state, "claim": claim}
             subprocess.run([*words, json.dumps(given)], check=True, stdout=subprocess.DEVNULL)
             if state == "begun":
                 try:

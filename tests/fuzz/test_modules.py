@@ -23,7 +23,7 @@ import pytest
 
 from ansible_collections.rosey.nats.plugins.module_utils._data import asset_record, store, store_tree
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease
-from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
+from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file
 from ansible_collections.rosey.nats.plugins.module_utils._server import archive, go_build, programs
 from ansible_collections.rosey.nats.tests.fuzz import damage, samples
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import BOT, FakeMonitoring, Reply, fake_monitoring
@@ -104,8 +104,12 @@ class Host:
         kept = self.copy / store_tree.DATA / "$G" / "streams" / "CHAT"
         files |= {kept / name: content for name, content in samples.STORE.items()}
         for path, body in bodies.items():
-            whole = {"format": sealed.FORMAT, "sha256": sealed.sha256(sealed.canonical(body)), "body": body}
-            files[path] = f"{sealed.canonical(whole)}\n".encode()
+            whole = {
+                "format": atomic_file.FORMAT,
+                "sha256": atomic_file.sha256(atomic_file.canonical(body)),
+                "body": body,
+            }
+            files[path] = f"{atomic_file.canonical(whole)}\n".encode()
         for path, content in files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
@@ -155,7 +159,7 @@ def _sealed(luck: random.Random, path: Path) -> None:
     """Write what another version may have sealed."""
     try:
         body = damage.damaged_value(luck, json.loads(path.read_bytes())["body"])
-        text = {"format": sealed.FORMAT, "sha256": sealed.sha256(sealed.canonical(body)), "body": body}
+        text = {"format": atomic_file.FORMAT, "sha256": atomic_file.sha256(atomic_file.canonical(body)), "body": body}
     except (ValueError, TypeError, KeyError):
         return _content(luck, path)
     path.write_text(f"{json.dumps(text)}\n")
@@ -227,16 +231,16 @@ def runs(host: Host) -> list[Run]:
         "binary": str(host.root / "nats-server"),
         "config": config,
         "pid_file": str(host.root / "pid"),
-        "releases": releases,
+        "release_dir": releases,
         **asset_watch,
     }
-    service = {"service": "nats", "releases": releases, **asset_watch}
+    service = {"service": "nats", "release_dir": releases, **asset_watch}
     plan = {
         "runtime": "process",
         "pid_file": str(host.root / "pid"),
         **installed,
         "config_file": config,
-        "releases": releases,
+        "release_dir": releases,
         "copies": str(host.releases / "stores"),
         "settings": {"version": "2.10.7"},
         "entries": [entry],
@@ -254,13 +258,13 @@ def runs(host: Host) -> list[Run]:
     }
     bot_plan = {
         "home": str(host.bot),
-        "releases": releases,
+        "release_dir": releases,
         "described": ["bot"],
         "settings": {},
         "entries": of_bot,
     }
     bus_plan = {
-        "releases": releases,
+        "release_dir": releases,
         "accept": ["all"],
         "parts": [
             {
@@ -293,7 +297,7 @@ def runs(host: Host) -> list[Run]:
         ],
     }
     bot = {
-        "url": f"{url}/api/health",
+        "health_url": f"{url}/api/health",
         "monitoring_url": url,
         "servers": ["nats://localhost:4222"],
         "plugins": plugins,
@@ -310,7 +314,7 @@ def runs(host: Host) -> list[Run]:
             "config_file": config,
             "pid_file": str(host.root / "pid"),
             "monitoring_url": url,
-            "releases": releases,
+            "release_dir": releases,
         },
         "bot": {
             "environment": "production",
@@ -323,9 +327,9 @@ def runs(host: Host) -> list[Run]:
     under_systemd = {name: {**each, "service": name} for name, each in examined.items()}
     copies = {"copies": str(host.releases / "stores"), "store": str(host.root / "store"), "wait": 0}
     copy = {**copies, "copy": str(host.copy)}
-    built = {"version": "2.10.7", "architecture": "x86_64", "directory": str(host.archive.parent)}
+    built = {"version": "2.10.7", "architecture": "x86_64", "cache_dir": str(host.archive.parent)}
     packed = {"archive": str(host.archive), "checksum": _checksum(host.archive), **installed}
-    claimed = {"releases": releases, "claim": CLAIM, "take_over": True, "idle_seconds": 0, "monitoring_url": url}
+    claimed = {"release_dir": releases, "claim": CLAIM, "take_over": True, "idle_seconds": 0, "monitoring_url": url}
     parts = [{"name": "server", "settings": {"version": "2.10.7"}, "entries": [entry]}]
     begun = Run("nats_release", {**claimed, "state": "begun", "data": str(host.root / "store")})
     return [
@@ -334,13 +338,16 @@ def runs(host: Host) -> list[Run]:
         Run("bot_plan", {**bot_plan, **bot_process, "runtime": "process"}),
         Run("bot_plan", {**bot_plan, "runtime": "systemd"}),
         Run("bus_plan", bus_plan),
-        Run("bus_plan", {"releases": releases, "release": "current"}),
+        Run("bus_plan", {"release_dir": releases, "release": "current"}),
         Run("config_tree", {"entries": [entry, *of_bot]}, check_mode=True),
-        Run("nats_health", {"url": url, "config_file": config, "wait": 0, **timeout}),
-        Run("bot_health", {**bot, **trip, "wait": 0, **timeout}),
-        Run("bus_health", {"url": url, "releases": releases, "jetstream": True, "cluster": True, **timeout}),
-        Run("nats_info", {"url": url, "gather": list(samples.ANSWERS), "details": True, **timeout}),
-        Run("nats_release_info", {"releases": releases}),
+        Run("nats_gate", {"monitoring_url": url, "config_file": config, "wait": 0, **timeout}),
+        Run("bot_gate", {**bot, **trip, "wait": 0, **timeout}),
+        Run(
+            "bus_health_info",
+            {"monitoring_url": url, "release_dir": releases, "jetstream": True, "cluster": True, **timeout},
+        ),
+        Run("nats_info", {"monitoring_url": url, "gather": list(samples.ANSWERS), "details": True, **timeout}),
+        Run("nats_release_info", {"release_dir": releases}),
         Run("diagnosis_info", examined),
         Run("diagnosis_info", under_systemd),
         Run("nats_process", {**server, "state": "started"}, check_mode=True),
@@ -358,8 +365,8 @@ def runs(host: Host) -> list[Run]:
         ),
         Run("nats_process", {**server, "state": "stopped"}),
         Run("nats_service", {**service, "state": "stopped"}),
-        Run("bot_process", {**bot_process, "releases": releases, "state": "stopped"}),
-        Run("nats_binary", {**packed, "releases": releases}),
+        Run("bot_process", {**bot_process, "release_dir": releases, "state": "stopped"}),
+        Run("nats_binary", {**packed, "release_dir": releases}),
         begun,
         Run("nats_release", {**claimed, "state": "recorded", "parts": parts}),
         begun,

@@ -42,15 +42,15 @@ from ansible_collections.rosey.nats.plugins.module_utils._data import (
 )
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import known, lease, release
 from ansible_collections.rosey.nats.plugins.module_utils._host import (
+    atomic_file,
     background,
     environment_file,
     gate,
     process,
     redaction,
-    sealed,
     service,
     sockets,
-    splice,
+    yaml_section,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree import compare, show, spec
@@ -61,15 +61,15 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import (
     conf,
     conf_lexer,
     endpoints,
-    footprint,
-    greeting,
     health,
     health_model,
     http_reader,
+    info_line,
     measures,
     monitoring,
     plan,
     programs,
+    requirements,
     server_log,
     subjects,
 )
@@ -101,7 +101,7 @@ SITUATION = before_change.Situation(
 )
 
 # The second is of an address that a variable gives.
-CONFIGURATION_ERRORS = (conf_lexer.ConfError, footprint.UnknownError)
+CONFIGURATION_ERRORS = (conf_lexer.ConfError, requirements.UnknownError)
 
 Damage = Callable[[random.Random, Any], Any]
 
@@ -128,7 +128,9 @@ def _file(directory: Path, content: bytes, name: str = "file") -> Path:
 
 def _sealed(directory: Path, name: str, body: Any) -> None:
     """Write what another version may have written: whole, and not what this one expects."""
-    text = sealed.canonical({"format": sealed.FORMAT, "sha256": sealed.sha256(sealed.canonical(body)), "body": body})
+    text = atomic_file.canonical(
+        {"format": atomic_file.FORMAT, "sha256": atomic_file.sha256(atomic_file.canonical(body)), "body": body}
+    )
     path = directory / name
     path.parent.mkdir(exist_ok=True)
     path.write_text(f"{text}\n")
@@ -142,12 +144,12 @@ def _configuration(text: str, _directory: Path) -> None:
     problems = check.problems(before)
     _compared(before)
     if not problems:
-        footprint.endpoints(before)
-        footprint.monitoring_url(before)
-        footprint.client_url(before)
-        list(footprint.paths(before))
-        footprint.stop(before)
-        footprint.is_local(before)
+        requirements.endpoints(before)
+        requirements.monitoring_url(before)
+        requirements.client_url(before)
+        list(requirements.paths(before))
+        requirements.stop(before)
+        requirements.is_local(before)
 
 
 def _mapping(before: Any, directory: Path) -> None:
@@ -170,7 +172,7 @@ def _compared(before: dict[str, Any]) -> None:
 
 def _records(body: Any, directory: Path) -> None:
     _sealed(directory, f"releases/{samples.RELEASE}.json", body)
-    sealed.put(directory / "current", f"{samples.RELEASE}\n")
+    atomic_file.put(directory / "current", f"{samples.RELEASE}\n")
     found = release.Store(directory)
     listing = found.listing()
     listing.previous()
@@ -274,7 +276,7 @@ def _manifest(content: bytes, directory: Path) -> None:
 
 
 def _section(content: bytes, directory: Path) -> None:
-    splice.find(content, "nats")
+    yaml_section.find(content, "nats")
     path = _file(directory, content, "config.yaml")
     show.diff(compare.compare([{"path": str(path), "state": "section", "key": "nats", "content": "nats:\n  a: 1\n"}]))
 
@@ -330,7 +332,7 @@ def _journal(text: str, _directory: Path) -> None:
 
 
 def _greeting(text: str, _directory: Path) -> None:
-    said = greeting.read(text)
+    said = info_line.read(text)
     if said is not None:
         said.get("server_id")
 
@@ -422,7 +424,7 @@ READERS: dict[str, Reader] = {
     "facts of a copy": Reader((samples.FACTS,), damage.damaged_json, _facts),
     "record of a binary": Reader((samples.VERIFIED,), damage.damaged_json, _verified),
     "manifest": Reader((["a.yaml", "b.yaml"],), damage.damaged_json, _manifest, (spec.StateError,)),
-    "section": Reader(samples.BOT_FILES, damage.damaged_bytes, _section, (splice.SpliceError, spec.StateError)),
+    "section": Reader(samples.BOT_FILES, damage.damaged_bytes, _section, (yaml_section.SpliceError, spec.StateError)),
     "section of the bot": Reader(
         samples.BOT_FILES, damage.damaged_bytes, _section_of_bot, (bot_evidence.BrokenError, NotSeenError)
     ),

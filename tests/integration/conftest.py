@@ -130,7 +130,7 @@ class Container:
             "ansible_user": "root",
             "ansible_python_interpreter": "/usr/bin/python3",
         }
-        always = {"nats_server_install_method": "go", "bot_config_environment": "development"}
+        always = {"nats_server_install_method": "build", "bot_config_environment": "development"}
         variables = merged({**always, **self.variables}, changes or {})
         return play_role(self.name, self.inventory, variables | connection, *options)
 
@@ -181,7 +181,7 @@ class Deployment:
         return {
             **local_bot(self.home, self.bot_port),
             "nats_server_runtime": "process",
-            "nats_server_install_method": "go",
+            "nats_server_install_method": "build",
             "nats_server_prefix": str(self.directory / "root"),
             "nats_server_gate_wait": 5,
             "nats_server_gate_soak": 0,

@@ -15,7 +15,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import conf, footprint
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf, requirements
 
 REJECTED = "Failed to reload server configuration: "
 SECONDS = 10.0
@@ -39,7 +39,7 @@ class Live:
         self.binary = binary
         self.config_file = directory / "nats-server.conf"
         self.output = directory / "output"
-        self.varz_url = f"{footprint.monitoring_url(config)}/varz"
+        self.varz_url = f"{requirements.monitoring_url(config)}/varz"
         directory.mkdir()
         self.config_file.write_text(conf.render(config))
         with self.output.open("wb") as output:

@@ -24,7 +24,7 @@ import pytest
 from ansible_collections.rosey.nats.plugins.module_utils._host import access, sockets
 from ansible_collections.rosey.nats.plugins.module_utils._host.access import Kind
 from ansible_collections.rosey.nats.plugins.module_utils._host.system import Account
-from ansible_collections.rosey.nats.plugins.module_utils._server import conf, footprint
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf, requirements
 from ansible_collections.rosey.nats.tests.integration.conftest import free_ports
 from ansible_collections.rosey.nats.tests.integration.material import make_material
 
@@ -298,7 +298,7 @@ def test_what_is_said_is_what_the_server_meets(ground: Path, place: Path, row: R
     row.prepare(place)
     before = tree(place)
     account = Account("nobody", "nogroup", NOBODY, NOBODY, frozenset(groups))
-    found = access.faults(footprint.paths(config), account)
+    found = access.faults(requirements.paths(config), account)
     assert tree(place) == before
     said = run(ground, place, config, groups)
     assert {fault.kind for fault in found} == ({row.kind} if row.kind else set())
@@ -339,14 +339,14 @@ def test_a_running_server_that_would_not_start_again_passes_no_gate_and_is_not_h
         [pid] = {each.pids[0] for each in running if each.socket.port == port}
         pid_file.write_text(str(pid))
         os.chown(pid_file, NOBODY, NOBODY)
-        proven = run_module("nats_health", url=url, pid_file=str(pid_file), wait=0.0)
+        proven = run_module("nats_gate", monitoring_url=url, pid_file=str(pid_file), wait=0.0)
         assert proven["passed"] is (told is None)
         assert [finding["what"] for finding in proven["findings"]] == ([told[0]] if told else [])
-        gate = {"url": url, "pid_file": str(pid_file), "wait": 0.0}
-        assert run_module("nats_health", check_mode=True, **gate)["passed"]
+        gate = {"monitoring_url": url, "pid_file": str(pid_file), "wait": 0.0}
+        assert run_module("nats_gate", check_mode=True, **gate)["passed"]
         assert "all that JetStream held" not in proven.get("msg", "")
-        program = {"binary": str(ground / "nats-server"), "config": str(file), "pid_file": str(pid_file)}
-        looked = run_module("bus_health", url=url, process=program)
+        program = {"binary": str(ground / "nats-server"), "config_file": str(file), "pid_file": str(pid_file)}
+        looked = run_module("bus_health_info", monitoring_url=url, process=program)
         [check] = [check for check in looked["checks"] if check["name"] == "files"]
         assert check["status"] == ("critical" if told else "ok")
         assert (told[1].format(d=place) if told else "") in check["remedy"]

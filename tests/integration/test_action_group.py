@@ -31,7 +31,7 @@ def url(
     """Give the monitoring endpoint of a running server, at a port that is no default."""
     port, config, pid_file = free_port(), tmp_path / "nats-server.conf", tmp_path / "nats-server.pid"
     config.write_text(f"host: 127.0.0.1\nport: {free_port()}\nhttp_port: {port}\nserver_name: grouped\n")
-    server = {"binary": str(nats_server), "config": str(config), "pid_file": str(pid_file)}
+    server = {"binary": str(nats_server), "config_file": str(config), "pid_file": str(pid_file)}
     run_module("nats_process", state="started", **server)
     yield f"http://127.0.0.1:{port}"
     run_module("nats_process", state="stopped", **server)
@@ -49,12 +49,12 @@ def test_module_defaults_of_the_group_reach_its_modules(url: str, tmp_path: Path
         "hosts": "localhost",
         "gather_facts": False,
         "vars": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable},
-        "module_defaults": {"group/rosey.nats.monitoring": {"url": url}},
+        "module_defaults": {"group/rosey.nats.monitoring": {"monitoring_url": url}},
         "tasks": [
             {"name": "Ask", "rosey.nats.nats_info": {"gather": ["varz"]}, "register": "asked"},
             {
                 "name": "Prove",
-                "rosey.nats.nats_health": {"config_file": str(tmp_path / "nats-server.conf")},
+                "rosey.nats.nats_gate": {"config_file": str(tmp_path / "nats-server.conf")},
                 "register": "proof",
             },
             {

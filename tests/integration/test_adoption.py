@@ -44,7 +44,7 @@ CONFIG = {
     "ports_file_dir": "/srv/deep/down/data",
     "jetstream": {"store_dir": "/var/lib/nats", "max_mem": "64M", "max_file": "1G"},
 }
-ALWAYS = {"nats_server_data_dir": "/srv/deep/down/data", "release_directory": "/srv/deep/kept/releases"}
+ALWAYS = {"nats_server_data_dir": "/srv/deep/down/data", "release_dir": "/srv/deep/kept/releases"}
 
 
 @pytest.fixture(scope="module")

@@ -80,7 +80,7 @@ ROLE_ROWS: dict[str, tuple[Variables, list[str]]] = {
         ["here: nats_server_config can't be used", "- server_name is no text"],
     ),
     "unknown version": (
-        {"nats_server_install_method": "release", "nats_server_version": "2.10.99"},
+        {"nats_server_install_method": "download", "nats_server_version": "2.10.99"},
         ["here", "nats_server_version", "2.10.99", "nats_server_checksums"],
     ),
     "archive that is not there": (
@@ -98,7 +98,7 @@ ROLE_ROWS: dict[str, tuple[Variables, list[str]]] = {
     "a lease without an end": ({"release_lease_seconds": 10**13}, ["here", "release_lease_seconds is 10000000000000"]),
     "unknown install method": (
         {"nats_server_install_method": "guess"},
-        ["nats_server_install_method", "guess", "release"],
+        ["nats_server_install_method", "guess", "download"],
     ),
 }
 
@@ -174,7 +174,7 @@ def test_an_archive_of_another_architecture_is_refused(
 
 
 def test_a_build_without_a_proxy_is_refused(deployment: Deployment, tmp_path: Path) -> None:
-    changes = {"nats_server_version": "2.10.8", "nats_server_archive_cache": str(tmp_path)}
+    changes = {"nats_server_version": "2.10.8", "nats_server_cache_dir": str(tmp_path)}
     refused(deployment, changes, ["GOPROXY"], environment={"GOPROXY": "http://127.0.0.1:9"})
 
 

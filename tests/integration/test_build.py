@@ -50,7 +50,7 @@ def test_a_build_is_verified_installed_and_reused(run_module: RunModule, home: P
     wanted = {
         "version": "2.10.7",
         "architecture": ARCHITECTURE,
-        "directory": str(tmp_path / "cache"),
+        "cache_dir": str(tmp_path / "cache"),
         "module_sum": SUM,
     }
     predicted = run_module("nats_archive", check_mode=True, **wanted)
@@ -113,7 +113,7 @@ def test_what_can_go_wrong(
 ) -> None:
     if proxy:
         monkeypatch.setenv("GOPROXY", proxy.format(port=free_port()))
-    wanted = {"version": "2.10.7", "architecture": "arm64", "directory": str(home / "cache"), "module_sum": SUM}
+    wanted = {"version": "2.10.7", "architecture": "arm64", "cache_dir": str(home / "cache"), "module_sum": SUM}
     failed = run_module("nats_archive", **wanted | given)
     assert failed["failed"]
     for message in messages:

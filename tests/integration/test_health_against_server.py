@@ -56,7 +56,7 @@ class Server:
 
     @property
     def asked(self) -> dict[str, Any]:
-        return {"url": self.url, "config_file": str(self.config_file), "wait": 10}
+        return {"monitoring_url": self.url, "config_file": str(self.config_file), "wait": 10}
 
     def write(self, **changes: Any) -> None:
         self.config = {name: value for name, value in (self.config | changes).items() if value is not None}
@@ -100,7 +100,7 @@ def test_the_guides_options_are_proven(server: Server, run_module: RunModule) ->
         debug=True, trace=False, logtime=True, max_control_line=4096, max_payload=1048576, ping_max=2, log_max_num=5
     )
     server.start()
-    result = run_module("nats_health", version="2.10.7", **server.asked)
+    result = run_module("nats_gate", version="2.10.7", **server.asked)
     assert result.get("msg") is None
     # nobody has talked yet, so nothing tells whether the server traces
     assert result["summary"] == "17 of 19 proven, 2 taken on trust: trace, log_max_num"
@@ -115,11 +115,11 @@ def test_tracing_is_proven_once_a_client_has_talked(server: Server, run_module: 
     for trace in (False, True):
         server.write(trace=trace)
         server.start()
-        run_module("nats_health", url=server.url)
+        run_module("nats_gate", monitoring_url=server.url)
         asyncio.run(talk())
-        assert run_module("nats_health", **server.asked)["trusted"] == []
+        assert run_module("nats_gate", **server.asked)["trusted"] == []
         server.write(trace=not trace)
-        assert findings(run_module("nats_health", **{**server.asked, "wait": 0})) == ["trace"]
+        assert findings(run_module("nats_gate", **{**server.asked, "wait": 0})) == ["trace"]
         server.stop()
 
 
@@ -144,12 +144,12 @@ def test_what_is_meant_is_told_from_what_is_not(
 ) -> None:
     server.write(**meant)
     server.start()
-    result = run_module("nats_health", **server.asked)
+    result = run_module("nats_gate", **server.asked)
     assert result["passed"] is True
     assert not name or name not in result["trusted"]
     server.write(**other)
     if name:
-        assert findings(run_module("nats_health", **{**server.asked, "wait": 0})) == [name]
+        assert findings(run_module("nats_gate", **{**server.asked, "wait": 0})) == [name]
 
 
 def test_files_and_ports_that_the_server_makes_are_looked_at(
@@ -162,14 +162,14 @@ def test_files_and_ports_that_the_server_makes_are_looked_at(
     }
     server.write(**files)
     server.start()
-    assert run_module("nats_health", **server.asked)["trusted"] == []
+    assert run_module("nats_gate", **server.asked)["trusted"] == []
     server.write(log_file=None)
-    assert run_module("nats_health", **server.asked)["trusted"] == []
+    assert run_module("nats_gate", **server.asked)["trusted"] == []
     (server.directory / "pid").write_text("1")
     for file in server.directory.glob("*.ports"):
         file.unlink()
     server.write(prof_port=free_port(), log_file=str(server.directory / "log"))
-    result = run_module("nats_health", **{**server.asked, "wait": 0})
+    result = run_module("nats_gate", **{**server.asked, "wait": 0})
     assert findings(result) == ["pid_file", "ports_file_dir", "prof_port"]
 
 
@@ -179,9 +179,9 @@ def test_a_jetstream_that_is_not_there_is_found_although_the_server_calls_itself
     jetstream = server.config["jetstream"]
     server.write(jetstream=None)
     server.start()
-    assert run_module("nats_health", **server.asked)["passed"] is True
+    assert run_module("nats_gate", **server.asked)["passed"] is True
     server.write(jetstream=jetstream)
-    result = run_module("nats_health", **{**server.asked, "wait": 0})
+    result = run_module("nats_gate", **{**server.asked, "wait": 0})
     assert findings(result)[0] == "jetstream"
     assert "jetstream: expected on, found off" in result["msg"]
 
@@ -189,7 +189,7 @@ def test_a_jetstream_that_is_not_there_is_found_although_the_server_calls_itself
 def test_a_duration_without_a_unit_is_found(server: Server, run_module: RunModule) -> None:
     server.config_file.write_text(server.config_file.read_text().replace('"1m"', "2m"))
     server.start()
-    result = run_module("nats_health", **{**server.asked, "wait": 1})
+    result = run_module("nats_gate", **{**server.asked, "wait": 1})
     assert findings(result) == ["ping_interval"]
 
 
@@ -211,41 +211,41 @@ def test_a_reload_is_proven_and_so_is_the_next_run(
     server: Server, run_module: RunModule, changes: dict[str, Any], trusted: list[str]
 ) -> None:
     server.start()
-    before = run_module("nats_health", **server.asked)
+    before = run_module("nats_gate", **server.asked)
     server.write(
         **{
             name: value.format(directory=server.directory) if isinstance(value, str) else value
             for name, value in changes.items()
         }
     )
-    assert not run_module("nats_health", **{**server.asked, "wait": 0}, since=before["mark"])["passed"]
+    assert not run_module("nats_gate", **{**server.asked, "wait": 0}, since=before["mark"])["passed"]
     server.signal(signal.SIGHUP)
-    after = run_module("nats_health", **server.asked, since=before["mark"])
+    after = run_module("nats_gate", **server.asked, since=before["mark"])
     assert after.get("msg") is None
     unproven = [name for name in after["trusted"] if name not in before["trusted"]]
     assert [name for name in unproven if name not in trusted] == []
     # without the mark there is less evidence, and never a false alarm
-    assert run_module("nats_health", **server.asked)["passed"] is True
+    assert run_module("nats_gate", **server.asked)["passed"] is True
 
 
 def test_debug_is_known_to_be_off_again(server: Server, run_module: RunModule) -> None:
     server.write(debug=True)
     server.start()
     for debug in (False, True, False):
-        before = run_module("nats_health", **server.asked)
+        before = run_module("nats_gate", **server.asked)
         server.write(debug=debug)
         server.signal(signal.SIGHUP)
-        after = run_module("nats_health", **server.asked, since=before["mark"])
+        after = run_module("nats_gate", **server.asked, since=before["mark"])
         assert (after["passed"], after["trusted"]) == (True, [])
 
 
 def test_a_refused_reload_is_found_with_its_reason(server: Server, run_module: RunModule) -> None:
     server.start()
-    before = run_module("nats_health", **server.asked)
+    before = run_module("nats_gate", **server.asked)
     server.write(max_pending="32MB", lame_duck_duration="50s")
     server.signal(signal.SIGHUP)
     started = time.monotonic()
-    result = run_module("nats_health", **{**server.asked, "wait": 60}, since=before["mark"])
+    result = run_module("nats_gate", **{**server.asked, "wait": 60}, since=before["mark"])
     assert time.monotonic() - started < 5  # the refusal is final
     assert findings(result) == ["max_pending", "reload"]
     assert "the server refused the new one: config reload not supported for" in result["findings"][1]["found"]
@@ -253,26 +253,26 @@ def test_a_refused_reload_is_found_with_its_reason(server: Server, run_module: R
 
 def test_a_log_that_was_rotated_away_is_known_by_its_growing(server: Server, run_module: RunModule) -> None:
     server.start()
-    assert run_module("nats_health", **server.asked)["passed"] is True
+    assert run_module("nats_gate", **server.asked)["passed"] is True
     log = server.directory / "log"
     log.rename(server.directory / "log.1")
-    assert findings(run_module("nats_health", **{**server.asked, "wait": 0})) == ["log_file"]
+    assert findings(run_module("nats_gate", **{**server.asked, "wait": 0})) == ["log_file"]
     log.touch()
-    assert findings(run_module("nats_health", **{**server.asked, "wait": 0})) == ["log_file"]
+    assert findings(run_module("nats_gate", **{**server.asked, "wait": 0})) == ["log_file"]
     server.signal(signal.SIGUSR1)  # the server opens its log anew
-    assert run_module("nats_health", **server.asked)["passed"] is True
+    assert run_module("nats_gate", **server.asked)["passed"] is True
 
 
 def test_a_server_in_lame_duck_mode_does_not_pass(server: Server, run_module: RunModule) -> None:
     server.start()
-    run_module("nats_health", **server.asked)
+    run_module("nats_gate", **server.asked)
 
     async def hold_on() -> dict[str, Any]:
         client = await nats.connect(f"nats://127.0.0.1:{server.port}")
         server.signal(signal.SIGUSR2)
         await asyncio.sleep(0.2)
         try:
-            return await asyncio.to_thread(run_module, "nats_health", **{**server.asked, "wait": 0})
+            return await asyncio.to_thread(run_module, "nats_gate", **{**server.asked, "wait": 0})
         finally:
             await client.close()
 
@@ -281,16 +281,16 @@ def test_a_server_in_lame_duck_mode_does_not_pass(server: Server, run_module: Ru
 
 def test_another_server_on_the_port_is_named(server: Server, run_module: RunModule) -> None:
     server.start()
-    run_module("nats_health", **server.asked)
+    run_module("nats_gate", **server.asked)
     server.write(server_name="meant")
-    result = run_module("nats_health", **{**server.asked, "wait": 0})
+    result = run_module("nats_gate", **{**server.asked, "wait": 0})
     assert "- server_name: expected meant, found proven; check that url leads to this server" in result["msg"]
 
 
 def test_the_port_for_clients_is_named(server: Server, run_module: RunModule) -> None:
     server.start()
-    run_module("nats_health", **server.asked)
-    result = run_module("nats_health", url=f"http://127.0.0.1:{server.port}", wait=0)
+    run_module("nats_gate", **server.asked)
+    result = run_module("nats_gate", monitoring_url=f"http://127.0.0.1:{server.port}", wait=0)
     assert "found this is the port for clients of nats-server" in result["msg"]
 
 
@@ -300,14 +300,14 @@ def test_tls_and_a_base_path(server: Server, run_module: RunModule) -> None:
     server.write(http_port=None, https_port=server.monitoring_port, http_base_path="/bus", tls=tls)
     server.start()
     url = f"https://127.0.0.1:{server.monitoring_port}/bus"
-    trusting = {"url": url, "ca_path": file, "client_cert": file, "client_key": file}
-    result = run_module("nats_health", **{**server.asked, **trusting})
+    trusting = {"monitoring_url": url, "ca_path": file, "client_cert": file, "client_key": file}
+    result = run_module("nats_gate", **{**server.asked, **trusting})
     assert result.get("msg") is None
     assert result["trusted"] == ["tls.cert_file", "tls.key_file", "tls.ca_file"]
     assert run_module("nats_info", **trusting)["varz"]["http_base_path"] == "/bus"
     refused = run_module("nats_info", **{**trusting, "ca_path": None})
     assert f"{url}/varz: the certificate of the server is not trusted" in refused["msg"]
-    lost = run_module("nats_info", **{**trusting, "url": url.removesuffix("/bus")})
+    lost = run_module("nats_info", **{**trusting, "monitoring_url": url.removesuffix("/bus")})
     assert "HTTP status 404" in lost["msg"]
 
 
@@ -317,7 +317,7 @@ def test_information_is_complete(server: Server, run_module: RunModule) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
     server.write(max_connections=2000, authorization={"users": USERS})
     server.start()
-    run_module("nats_health", **server.asked)
+    run_module("nats_gate", **server.asked)
 
     async def fill() -> None:
         client = await nats.connect(f"nats://app:hunter2@127.0.0.1:{server.port}")
@@ -336,7 +336,7 @@ def test_information_is_complete(server: Server, run_module: RunModule) -> None:
     for connection in sockets:
         while b"PONG" not in connection.recv(4096):
             pass
-    result = run_module("nats_info", url=server.url, gather=list(endpoints.ENDPOINTS), details=True)
+    result = run_module("nats_info", monitoring_url=server.url, gather=list(endpoints.ENDPOINTS), details=True)
     for connection in sockets:
         connection.close()
     assert result["connz"]["total"] == len(result["connz"]["connections"]) == clients
@@ -351,7 +351,7 @@ def test_information_is_complete(server: Server, run_module: RunModule) -> None:
 def test_the_log_stays_quiet_about_an_ordinary_look(server: Server, run_module: RunModule) -> None:
     server.start()
     for _time in range(3):
-        run_module("nats_health", **server.asked)
+        run_module("nats_gate", **server.asked)
     assert "[WRN]" not in (server.directory / "log").read_text()
 
 
@@ -380,7 +380,7 @@ def test_every_option_that_varz_shows_is_proven_by_the_real_server(
     )
     server.start()
     # alone, the member of a cluster finds no leader for JetStream
-    result = run_module("nats_health", **{**server.asked, "wait": 0.5})
+    result = run_module("nats_gate", **{**server.asked, "wait": 0.5})
     assert {"/healthz", "jetstream cluster"} >= set(findings(result))
     users = [f"authorization.users.{number}.{name}" for number in range(2) for name in ("user", "password")]
     assert result["trusted"] == users
@@ -396,9 +396,9 @@ def test_the_gate_passes_within_a_tenth_of_a_second_of_the_first_answer(server: 
     program = "\n".join(
         (
             "import sys",
-            "from ansible_collections.rosey.nats.plugins.modules import nats_health",
+            "from ansible_collections.rosey.nats.plugins.modules import nats_gate",
             "print('ready', file=sys.stderr, flush=True)",
-            "nats_health.main()",
+            "nats_gate.main()",
         )
     )
     for _start in range(STARTS):
@@ -438,16 +438,16 @@ def test_a_cluster_passes_with_a_quorum_and_not_without(
         for member in members:
             member.start()
         for member in members:
-            assert run_module("nats_health", **{**member.asked, "wait": 30})["passed"] is True
+            assert run_module("nats_gate", **{**member.asked, "wait": 30})["passed"] is True
         for member in members[1:]:
             assert member.process
             member.process.kill()
             member.process.wait()
             member.process = None
-        result = run_module("nats_health", **{**members[0].asked, "wait": 0})
+        result = run_module("nats_gate", **{**members[0].asked, "wait": 0})
         deadline = time.monotonic() + 30
         while result["passed"] and time.monotonic() < deadline:
-            result = run_module("nats_health", **{**members[0].asked, "wait": 0})
+            result = run_module("nats_gate", **{**members[0].asked, "wait": 0})
         assert {"/healthz", "jetstream cluster"} & set(findings(result))
     finally:
         for member in members:

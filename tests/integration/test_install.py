@@ -59,7 +59,7 @@ def pinned(release: Path) -> dict[str, Any]:
     return {"nats_server_checksums": {VERSION: {architecture.name: archive.sha256(release)}}}
 
 
-@pytest.mark.parametrize("method", ["release", "release_or_go", "file"])
+@pytest.mark.parametrize("method", ["download", "download_or_build", "file"])
 def test_a_damaged_binary_is_replaced_and_the_second_run_changes_nothing(
     deployment: Deployment, release: Path, mirror: str, nats_server: Path, method: str
 ) -> None:
@@ -69,7 +69,7 @@ def test_a_damaged_binary_is_replaced_and_the_second_run_changes_nothing(
     variables = {
         **pinned(release),
         "nats_server_install_method": method,
-        "nats_server_url": mirror,
+        "nats_server_archive_url": mirror,
         "nats_server_archive": str(release) if method == "file" else "",
     }
     said = deployment.play(variables)
@@ -82,7 +82,7 @@ def test_a_damaged_binary_is_replaced_and_the_second_run_changes_nothing(
 
 def test_a_missing_link_is_made_again_without_an_archive(deployment: Deployment) -> None:
     link_of(deployment).unlink()
-    said = deployment.play({"nats_server_install_method": "release_or_go"})
+    said = deployment.play({"nats_server_install_method": "download_or_build"})
     assert said.startswith("exit 0"), said
     assert "Bring the archive" not in said
     assert link_of(deployment).resolve() == binary_of(deployment)
@@ -97,7 +97,7 @@ def test_the_release_is_asked_for_the_version_that_is_brought(
     binary_of(deployment).write_bytes(b"damaged")
     sums = {**pinned(release)["nats_server_checksums"], "2.10.29": {"amd64": "0" * 64, "arm64": "0" * 64}}
     changes = {"nats_server_version": "2.10.29", "nats_server_checksums": sums, "rollback_to": "current"}
-    said = deployment.play({**changes, "nats_server_install_method": "release"}, "--check", playbook=playbook)
+    said = deployment.play({**changes, "nats_server_install_method": "download"}, "--check", playbook=playbook)
     assert said.startswith("exit 0"), said
     assert f"nats-server/releases/download/v{asked}/nats-server-v{asked}-linux-" in said, said
 

@@ -86,7 +86,7 @@ def server(tmp_path: Path, free_port: Callable[[], int], installation: Installat
         "ansible_connection": "local",
         "ansible_python_interpreter": sys.executable,
         "nats_server_runtime": "process",
-        "nats_server_install_method": "go",
+        "nats_server_install_method": "build",
         "nats_server_prefix": str(tmp_path / "root"),
         "nats_server_config": {"server_name": "packaged", "port": free_port(), "http_port": monitoring_port},
         "bot_config_environment": "development",

@@ -46,7 +46,7 @@ class Place:
 
     @property
     def arguments(self) -> dict[str, str]:
-        return {"binary": str(self.binary), "config": str(self.config), "pid_file": str(self.pid_file)}
+        return {"binary": str(self.binary), "config_file": str(self.config), "pid_file": str(self.pid_file)}
 
     def configure(self, more: str = "") -> None:
         text = f"host: 127.0.0.1\nport: {self.port}\nhttp_port: {self.monitor_port}\n{more}"
@@ -127,8 +127,8 @@ def test_the_gate_tells_what_a_server_said_that_a_reload_has_ended(place: Place,
     place.run("started")
     place.configure(f'log_file: "{place.directory}/none/x.log"\n')
     place.run("reloaded")
-    gate = {"url": f"http://127.0.0.1:{place.monitor_port}", "pid_file": str(place.pid_file), "wait": 5.0}
-    result = run_module("nats_health", **gate)
+    gate = {"monitoring_url": f"http://127.0.0.1:{place.monitor_port}", "pid_file": str(place.pid_file), "wait": 5.0}
+    result = run_module("nats_gate", **gate)
     assert result["failed"]
     _before, _marker, said = result["msg"].partition("\nIts output ends with: ")
     assert f"error opening file: open {place.directory}/none/x.log: no such file or directory" in said

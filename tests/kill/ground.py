@@ -50,7 +50,7 @@ POLL_SECONDS = 0.02
 SLACK = 0.5
 PATIENCE = 180
 # The modules that change nothing: of them, the beginning and the end are enough.
-READERS = {"bus_plan", "nats_plan", "bot_plan", "nats_health", "bot_health", "nats_release_info"}
+READERS = {"bus_plan", "nats_plan", "bot_plan", "nats_gate", "bot_gate", "nats_release_info"}
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ PLANNED = {
     "release": {"current": "20260131T120000Z-3f2a9c", "lease": None},
     "invocation": INVOCATION,
 }
-BOT_PLANNED = {"installed": True, "action": "restart", "reasons": ["file: quotes.yaml -> created"], "strangers": []}
+BOT_PLANNED = {"installed": True, "action": "restart", "reasons": ["file: quotes.yaml -> created"], "unmanaged": []}
 WRITTEN = {"changes": [{"path": "/etc/nats/nats-server.conf", "what": ["content"], "reasons": ["content"]}]}
 PROVEN = {
     "passed": True,
@@ -144,8 +144,8 @@ def deployed(host: str = "here") -> list[Note]:
         (host, "rosey.nats.bot_plan", OK, BOT_PLANNED),
         (host, "rosey.nats.nats_release", OK, {"lease": {}}),
         (host, "rosey.nats.config_tree", CHANGED, WRITTEN),
-        (host, "rosey.nats.nats_health", OK, PROVEN),
-        (host, "rosey.nats.bot_health", OK, BOT_PROVEN),
+        (host, "rosey.nats.nats_gate", OK, PROVEN),
+        (host, "rosey.nats.bot_gate", OK, BOT_PROVEN),
         (host, "rosey.nats.nats_release", CHANGED, RECORDED),
         (host, "ansible.builtin.debug", OK, TOLD),
     ]
@@ -153,7 +153,7 @@ def deployed(host: str = "here") -> list[Note]:
 
 def unproven(host: str = "here") -> list[Note]:
     """Give what is noted of a host until the gate of its bot did not pass."""
-    return [*deployed(host)[:6], (host, "rosey.nats.bot_health", FAILED, BOT_UNPROVEN)]
+    return [*deployed(host)[:6], (host, "rosey.nats.bot_gate", FAILED, BOT_UNPROVEN)]
 
 
 def returned(host: str = "here") -> list[Note]:
@@ -163,8 +163,8 @@ def returned(host: str = "here") -> list[Note]:
         (host, "rosey.nats.nats_release_info", OK, WAY_BACK),
         (host, "rosey.nats.nats_plan", OK, PLANNED),
         (host, "rosey.nats.config_tree", CHANGED, WRITTEN),
-        (host, "rosey.nats.nats_health", OK, PROVEN),
-        (host, "rosey.nats.bot_health", OK, BOT_PROVEN),
+        (host, "rosey.nats.nats_gate", OK, PROVEN),
+        (host, "rosey.nats.bot_gate", OK, BOT_PROVEN),
         (host, "ansible.builtin.fail", FAILED, STORY),
     ]
 

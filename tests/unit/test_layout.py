@@ -34,11 +34,11 @@ NOT_SHIPPED = {
     "nats_info": {"_data", "_bot", "_bus", "_watch", "_server/archive", *LANGUAGE},
     "bot_process": OTHERS,
     "bot_plan": {"_data", "_watch", *LANGUAGE},
-    "bot_health": {"_data", "_deploy", "_watch", *LANGUAGE},
+    "bot_gate": {"_data", "_deploy", "_watch", *LANGUAGE},
     "config_tree": {"_data", "_bot", "_bus", "_watch"},
     "nats_plan": {"_bot", "_watch"},
     "bus_plan": {"_watch"},
-    "nats_health": {"_bot", "_watch"},
+    "nats_gate": {"_bot", "_watch"},
 }
 
 

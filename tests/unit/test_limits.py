@@ -15,7 +15,7 @@ import yaml
 from ansible_collections.rosey.nats.plugins.module_utils._bus import server_gate
 from ansible_collections.rosey.nats.plugins.module_utils._host import gate
 from ansible_collections.rosey.nats.plugins.module_utils._server import health_model
-from ansible_collections.rosey.nats.plugins.modules import nats_health
+from ansible_collections.rosey.nats.plugins.modules import nats_gate
 
 ROLES = Path(__file__).parents[2] / "roles"
 LIMITS = yaml.safe_load((ROLES / "health/defaults/main.yml").read_text())["health_thresholds_defaults"]
@@ -39,7 +39,7 @@ def test_an_alert_fires_at_the_limit_of_the_check(alert: str, limit: float) -> N
 
 @pytest.mark.parametrize("name", ["connections", "slow_consumers"])
 def test_the_gate_warns_at_the_limit_of_the_check_and_says_so(name: str) -> None:
-    options = yaml.safe_load(nats_health.DOCUMENTATION)["options"]
+    options = yaml.safe_load(nats_gate.DOCUMENTATION)["options"]
     warning = LIMITS[name]["warning"]
     given_none = server_gate.expectation_of(defaultdict(lambda: None)).thresholds
     assert given_none[name] == health_model.Threshold(warning, gate.Severity.WARNING)

@@ -16,7 +16,7 @@ ROLES = Path(__file__).parents[2] / "roles"
 LOOKS = [
     ("release/tasks/look.yml", "rosey.nats.bus_plan"),
     ("release/tasks/watch.yml", "rosey.nats.bot_plan"),
-    ("health/tasks/main.yml", "rosey.nats.bus_health"),
+    ("health/tasks/main.yml", "rosey.nats.bus_health_info"),
     ("diagnosis/tasks/look.yml", "rosey.nats.diagnosis_info"),
 ]
 WATCHED = {

@@ -102,7 +102,7 @@ def test_a_directory_that_is_missing_is_named_before_anything_is_touched(
     assert said.startswith("exit 2"), said
     assert f"its directory {Path(TEXTFILE).parent} does not exist" in said
     assert "Install Debian's package prometheus-node-exporter" in said
-    assert "nats_monitoring_textfile_directory" in said
+    assert "nats_monitoring_textfile_dir" in said
     assert "release : Observe" not in said
     assert empty.attempt("ls -d /etc/nats /usr/local/lib/nats-server /var/lib/rosey-nats").stdout == ""
 
@@ -337,7 +337,7 @@ def test_a_fault_that_is_not_the_servers_is_none_of_its_metrics(written: Contain
     before = written.run(f"cat {TEXTFILE}")
     said = conftest.run_playbook("playbooks/metrics.yml", written.inventory, "-e", "nats_monitoring_url=nowhere")
     assert said.startswith("exit 2"), said
-    assert "url has to begin with http:// or https://" in said
+    assert "the URL has to begin with http:// or https://" in said
     assert written.run(f"cat {TEXTFILE}") == before
 
 

@@ -92,7 +92,7 @@ def examined(browser: Browser, page: Path) -> Look:
 
 
 def test_a_deployment_that_is_proven(bot_deployment: Deployment, browser: Browser, page: Path) -> None:
-    said = bot_deployment.play(LOGIN, "-e", f"report={page}")
+    said = bot_deployment.play(LOGIN, "-e", f"rosey_report={page}")
     assert said.startswith("exit 0"), said
     assert f"Report: {page}" in said
     assert stat.S_IMODE(page.stat().st_mode) == 0o600
@@ -112,7 +112,7 @@ def test_a_deployment_that_is_proven(bot_deployment: Deployment, browser: Browse
 
 def test_a_deployment_that_goes_back(bot_deployment: Deployment, browser: Browser, page: Path) -> None:
     release = (bot_deployment.directory / "root/var/lib/rosey-nats/current").read_text().strip()
-    said = bot_deployment.play(BROKEN, "-e", f"report={page}")
+    said = bot_deployment.play(BROKEN, "-e", f"rosey_report={page}")
     assert said.startswith("exit 2"), said
     seen = examined(browser, page)
     assert seen.title.startswith("Failed, and went back")
@@ -127,7 +127,7 @@ def test_what_names_and_errors_carry_is_text(deployment: Deployment, browser: Br
         f"a{MARKUP}": {**deployment.variables, **LOCAL, "bot_plugins_declared": [faulty]},
         "b": {**deployment.variables, **LOCAL},
     }
-    said = run_playbook("site.yml", inventory(page.parent, **hosts), "-e", f"report={page}")
+    said = run_playbook("site.yml", inventory(page.parent, **hosts), "-e", f"rosey_report={page}")
     assert said.startswith("exit 2"), said
     seen = examined(browser, page)
     assert seen.title.startswith("Stopped before any change")
@@ -137,7 +137,7 @@ def test_what_names_and_errors_carry_is_text(deployment: Deployment, browser: Br
 
 def test_a_host_that_can_not_be_reached(deployment: Deployment, browser: Browser, page: Path) -> None:
     hosts = {"here": {**deployment.variables, **LOCAL}, "gone": {**deployment.variables, **UNREACHABLE}}
-    said = run_playbook("site.yml", inventory(page.parent, **hosts), "-e", f"report={page}")
+    said = run_playbook("site.yml", inventory(page.parent, **hosts), "-e", f"rosey_report={page}")
     assert said.startswith("exit 4"), said
     seen = examined(browser, page)
     assert seen.title.startswith("Could not be reached")
@@ -147,13 +147,13 @@ def test_a_host_that_can_not_be_reached(deployment: Deployment, browser: Browser
 
 
 def test_a_dry_run_and_a_rollback(deployment: Deployment, browser: Browser, page: Path) -> None:
-    said = deployment.play({"nats_server_config": {"max_connections": 78}}, "--check", "-e", f"report={page}")
+    said = deployment.play({"nats_server_config": {"max_connections": 78}}, "--check", "-e", f"rosey_report={page}")
     assert said.startswith("exit 0"), said
     seen = examined(browser, page)
     assert seen.title.startswith("A dry run")
     assert "max_connections: 77 -> 78 (reload)" in seen.text
     hosts = deployment.directory / "hosts.yml"
-    said = run_playbook("playbooks/rollback.yml", hosts, "-e", "rollback_to=list", "-e", f"report={page}")
+    said = run_playbook("playbooks/rollback.yml", hosts, "-e", "rollback_to=list", "-e", f"rosey_report={page}")
     assert said.startswith("exit 0"), said
     seen = examined(browser, page)
     assert seen.title.startswith("Done: rollback.yml")
@@ -164,7 +164,7 @@ def test_a_dry_run_and_a_rollback(deployment: Deployment, browser: Browser, page
     "run",
     [
         make_run([("here", "rosey.nats.diagnosis_info", OK, DIAGNOSED)], failed=["here"], playbook="diagnose.yml"),
-        make_run([("here", "rosey.nats.bus_health", OK, CHECKED)], failed=["here"], playbook="health.yml"),
+        make_run([("here", "rosey.nats.bus_health_info", OK, CHECKED)], failed=["here"], playbook="health.yml"),
         make_run([("here", "rosey.nats.nats_release_info", OK, LISTED)], playbook="rollback.yml"),
         make_run([*deployed(), *returned("b" * 200)], failed=["b" * 200]),
     ],
@@ -184,7 +184,7 @@ def test_a_run_that_does_not_come_to_its_end(
     deployment: Deployment, browser: Browser, page: Path, number: signal.Signals, title: str
 ) -> None:
     hosts = inventory(page.parent, here={**deployment.variables, **LOCAL})
-    words = ["ansible-playbook", "site.yml", "-i", str(hosts), "-e", f"report={page}"]
+    words = ["ansible-playbook", "site.yml", "-i", str(hosts), "-e", f"rosey_report={page}"]
     with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
         deadline = time.monotonic() + PATIENCE
         while not page.exists() and time.monotonic() < deadline:
@@ -197,10 +197,10 @@ def test_a_run_that_does_not_come_to_its_end(
 @pytest.mark.parametrize(
     ("options", "remedy"),
     [
-        (["-e", "report=/nowhere/report.html"], "found no /nowhere. Make it, or name another"),
-        (["-e", "report=/"], "report is /, which is a directory"),
-        (["-e", '{"report": true}'], "report is True; expected the path of a file"),
-        (["-e", "report={{ playbook_dir }}/report.html"], "nothing writes it"),
+        (["-e", "rosey_report=/nowhere/report.html"], "found no /nowhere. Make it, or name another"),
+        (["-e", "rosey_report=/"], "rosey_report is /, which is a directory"),
+        (["-e", '{"rosey_report": true}'], "rosey_report is True; expected the path of a file"),
+        (["-e", "rosey_report={{ playbook_dir }}/report.html"], "nothing writes it"),
     ],
 )
 def test_a_report_that_can_not_be_written_is_refused(
@@ -224,7 +224,7 @@ def test_a_second_playbook_is_not_where_it_is_found(
     first = page.with_name("first.yml")
     first.write_text(json.dumps([{"hosts": "none", "gather_facts": False}]))
     hosts = inventory(page.parent, here={**deployment.variables, **LOCAL})
-    words = ["ansible-playbook", str(first), "site.yml", "-i", str(hosts), "--check", "-e", f"report={page}"]
+    words = ["ansible-playbook", str(first), "site.yml", "-i", str(hosts), "--check", "-e", f"rosey_report={page}"]
     done = subprocess.run(words, cwd=ROOT, env={**os.environ, **enabled}, capture_output=True, text=True, check=False)
     assert done.returncode == exit_status, done.stdout
     assert told in done.stdout + done.stderr
@@ -241,7 +241,7 @@ def test_an_installed_collection_writes_it(
     installation: test_packaging.Installation, deployment: Deployment, page: Path
 ) -> None:
     hosts = inventory(page.parent, here={**deployment.variables, **LOCAL})
-    options = ("-i", str(hosts), "-e", "rollback_to=list", "-e", f"report={page}")
+    options = ("-i", str(hosts), "-e", "rollback_to=list", "-e", f"rosey_report={page}")
     done = installation.run("ansible-playbook", "rosey.nats.rollback", *options)
     assert f"Report: {page}" in done.stderr
     assert "<title>Done: rollback.yml" in page.read_text()

@@ -165,7 +165,7 @@ def test_a_bot_that_can_not_run_without_gets_its_section_back(
 
 def test_a_release_of_the_plugins_alone_keeps_the_server_in_it(deploy: Play, play: Play, rosey: Any) -> None:
     before = rosey.release()
-    deploy("--tags", "bot_plugins", bot_plugins_overlays={"quotes": {"config": {"cooldown": 9}}})
+    deploy("--tags", "bot_plugins", bot_plugins_overrides={"quotes": {"config": {"cooldown": 9}}})
     assert rosey.release() != before
     listed = play("rollback", rollback_to="list")
     assert re.search(rf"{rosey.release()}  current  nats-server 2\.10\.7  bot, plugins, server  ", listed)

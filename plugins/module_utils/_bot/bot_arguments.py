@@ -24,7 +24,7 @@ PLUGINS_ARGUMENT: dict[str, t.Any] = {
     },
 }
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
-    "url": {"type": "str", "default": bot_expectation.URL},
+    "health_url": {"type": "str", "default": bot_expectation.URL},
     "mode": {"type": "str", "choices": list(Mode), "default": str(Mode.NATS)},
     "servers": {"type": "list", "elements": "str", "default": []},
     "required": {"type": "list", "elements": "str", "choices": list(bot_expectation.KEYS), "default": []},

@@ -64,7 +64,7 @@ def prove(params: Mapping[str, t.Any], hide: Callable[[Iterable[str]], None]) ->
 
     hide: takes what is secret of the parameters, and of the files that they name, as soon as it is known.
     """
-    for url in (*params["servers"], params["url"], params["monitoring_url"] or ""):
+    for url in (*params["servers"], params["health_url"], params["monitoring_url"] or ""):
         # A result shows the arguments too.
         hide(bot_expectation.secrets_of(url))
     if not http_reader.HAS_REQUESTS:
@@ -103,7 +103,7 @@ def prove(params: Mapping[str, t.Any], hide: Callable[[Iterable[str]], None]) ->
     }
     if judgement.passed:
         return Proof(result, "", tuple(map(str, judgement.findings)))
-    who = f"the bot at {params['url']}"
+    who = f"the bot at {params['health_url']}"
     return Proof(result, gate.failure(who, params["wait"], judgement.summary, judgement.findings, lost=lost))
 
 
@@ -142,8 +142,8 @@ def faults(params: Mapping[str, t.Any]) -> list[str]:
 
 def observer_of(params: Mapping[str, t.Any], expectation: bot_expectation.Expectation) -> bot_health.Observer:
     """Make the one that looks; MonitoringError where a URL can't be one."""
-    options = {name: params[name] for name in monitoring.ARGUMENTS if name != "url"}
-    reader = http_reader.Reader(params["url"], bot_expectation.BOT, **options)
+    options = monitoring.reader_options(params)
+    reader = http_reader.Reader(params["health_url"], bot_expectation.BOT, **options)
     is_monitored = params["monitoring_url"] and expectation.declared and expectation.mode is bot_expectation.Mode.NATS
     monitor = monitoring.Monitor(params["monitoring_url"], **options) if is_monitored else None
     return bot_health.Observer(reader, monitor, expectation)

@@ -12,14 +12,14 @@ from pathlib import Path
 from ansible_collections.rosey.nats.plugins.module_utils._bus.results import Planned
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import entries, known, record_guard
 from ansible_collections.rosey.nats.plugins.module_utils._host import (
+    atomic_file,
     background,
     process,
-    sealed,
     service,
-    splice,
     system,
     unit_checks,
     unit_file,
+    yaml_section,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action, Reason, least
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree import compare, ownership, spec
@@ -31,7 +31,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "owner": {"type": "str"},
     "command": {"type": "list", "elements": "str", "default": []},
     "pid_file": {"type": "path"},
-    "releases": {"type": "path"},
+    "release_dir": {"type": "path"},
     "settings": {"type": "dict"},
     "run": record_guard.ARGUMENT,
     "described": {"type": "list", "elements": "str", "choices": ["bot", "plugins"], "default": ["bot"]},
@@ -43,7 +43,7 @@ CONSTRAINTS: dict[str, t.Any] = {"required_if": [("runtime", "process", ["pid_fi
 # What keeps a host from being looked at, or from taking the deployment: whole sentences, that say what to do.
 ERRORS: tuple[type[Exception], ...] = (
     background.ProcessError,
-    sealed.ReleaseError,
+    atomic_file.ReleaseError,
     service.ServiceError,
     spec.StateError,
 )
@@ -55,10 +55,10 @@ def plan(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Planne
     params: with entries, which EntriesModule has read of a release.
     """
     found = _observe(params, run_command)
-    if not params["releases"]:
+    if not params["release_dir"]:
         return Planned(found)
     drops = record_guard.consult(params, no_bot=_why_no_bot(params, found))
-    releases = known.observe(Path(params["releases"]), params["described"], params["settings"], params["entries"])
+    releases = known.observe(Path(params["release_dir"]), params["described"], params["settings"], params["entries"])
     return Planned({**found, "release": {**releases, "drops": list(drops)}}, entries.no_way_back(releases))
 
 
@@ -77,7 +77,7 @@ def _observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> di
         "installed": installed,
         "packages": system.missing_packages(system.PACKAGES) if installed else [],
         "changes": [change.as_result() for change in seen.changes],
-        "strangers": seen.strangers,
+        "unmanaged": seen.unmanaged,
         "service": found.as_result(),
         "drop_ins": unit_checks.told(found.drop_ins),
         "action": str(_action(installed, found, reasons)),
@@ -86,7 +86,7 @@ def _observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> di
 
 
 def _is_comparable(entry: Mapping[str, t.Any]) -> bool:
-    return splice.HAS_YAML or entry["state"] != spec.State.SECTION
+    return yaml_section.HAS_YAML or entry["state"] != spec.State.SECTION
 
 
 def _service(

@@ -32,7 +32,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._deploy import (
     release,
     usable,
 )
-from ansible_collections.rosey.nats.plugins.module_utils._host import sealed, service, splice
+from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file, service, yaml_section
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree import spec
 
 Hide: t.TypeAlias = "t.Callable[[Iterable[str]], None]"
@@ -42,7 +42,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "release": {"type": "str"},
     "names": {"type": "list", "elements": "str", "choices": list(release.PARTS)},
     "bot": {"type": "dict"},
-    "releases": {"type": "path", "required": True},
+    "release_dir": {"type": "path", "required": True},
     "run": record_guard.ARGUMENT,
     "stop_bot_first": {"type": "bool", "default": False},
     **{
@@ -93,9 +93,9 @@ def plan(params: Mapping[str, t.Any], run_command: service.RunCommand, hide: Hid
     """
     wanted = _wanted(params)
     hide(entries.secrets_of(wanted.entries(wanted.parts)))
-    directory = Path(params["releases"])
+    directory = Path(params["release_dir"])
     run = {**params["run"], "parts": list(wanted.parts)} if params["run"] else None
-    shared = {"releases": params["releases"], "run": run}
+    shared = {"release_dir": params["release_dir"], "run": run}
     server = _server(params, wanted, shared, run_command)
     bot = _bot(wanted, shared, run_command)
     seen = decisions.Observed(
@@ -107,7 +107,7 @@ def plan(params: Mapping[str, t.Any], run_command: service.RunCommand, hide: Hid
         is_only_predicted=check_mode,
         stops_bot_first=params["stop_bot_first"],
     )
-    asked = _gates(seen, params["releases"])
+    asked = _gates(seen, params["release_dir"])
     proofs = _prove(seen, asked, run_command, hide, check_mode=check_mode) if seen.can_be_proven_at_once else {}
     proven = [name for name, proof in proofs.items() if not proof.failure]
     taken = decisions.steps(seen, proven)
@@ -122,8 +122,8 @@ def plan(params: Mapping[str, t.Any], run_command: service.RunCommand, hide: Hid
         # those of a release are known to the host alone
         "paths": [] if wanted.release else [entry["path"] for entry in wanted.entries(wanted.parts)],
         # whoever ends the deployment, or begins the next one, takes away what has such a name
-        "staging": str(directory / f"{sealed.temporary_name()}.tar.gz"),
-        "stands": _stands(directory, wanted, planned),
+        "staging": str(directory / f"{atomic_file.temporary_name()}.tar.gz"),
+        "left_behind": _left_behind(directory, wanted, planned),
         "gates": asked,
         "proofs": {name: proofs[name].result if name in proven else {} for name in _GATES},
         "steps": decisions.as_result(taken),
@@ -135,7 +135,7 @@ def plan(params: Mapping[str, t.Any], run_command: service.RunCommand, hide: Hid
 
 def _wanted(params: Mapping[str, t.Any]) -> Wanted:
     """Give what the arguments ask for, or what a release has; ReleaseError where it can't be applied."""
-    directory = Path(params["releases"])
+    directory = Path(params["release_dir"])
     if params["release"] is None:
         parts = {part["name"]: release.Part(part["settings"], part["entries"]) for part in params["parts"]}
         identity, time, bot = "", "", params["bot"]
@@ -154,19 +154,19 @@ def _wanted(params: Mapping[str, t.Any]) -> Wanted:
         # whose plugins they are, where the bot itself is left out
         plain[BOT] = {"settings": bot or {}, "entries": []}
     if problem := usable.problem(plain):
-        raise sealed.ReleaseError(f"parts: {problem}. Describe them as the roles of the collection do.")
+        raise atomic_file.ReleaseError(f"parts: {problem}. Describe them as the roles of the collection do.")
     settings = usable.settings(plain, directory)
     return Wanted({name: parts[name] for name in release.PARTS if name in parts}, settings, identity, time)
 
 
-def _stands(directory: Path, wanted: Wanted, planned: Iterable[Planned]) -> list[str]:
+def _left_behind(directory: Path, wanted: Wanted, planned: Iterable[Planned]) -> list[str]:
     """Give what stands there of the host's release, and neither the wanted one has nor a change takes away."""
     store = release.Store(directory)
     record, current = store.find(wanted.release), store.current()
     if record is None or current is None:
         return []
     changed = {change["path"] for each in planned for change in each.result["changes"]}
-    return release.strangers(record, [path for path in current.paths - changed if os.path.lexists(path)])
+    return release.left_behind(record, [path for path in current.paths - changed if os.path.lexists(path)])
 
 
 def _server(
@@ -204,7 +204,9 @@ def _bot(wanted: Wanted, shared: Mapping[str, t.Any], run_command: service.RunCo
         "described": wanted.of_bot,
     }
     planned = bot_plan.plan(_with_defaults(bot_plan.ARGUMENTS, given), run_command)
-    uncompared = [] if splice.HAS_YAML else [entry["path"] for entry in own if entry["state"] == spec.State.SECTION]
+    uncompared = (
+        [] if yaml_section.HAS_YAML else [entry["path"] for entry in own if entry["state"] == spec.State.SECTION]
+    )
     result = {**planned.result, "uncompared": uncompared if planned.result["installed"] else []}
     return _without(replace(planned, result=result), own)
 
@@ -213,7 +215,7 @@ def _origin(params: Mapping[str, t.Any], wanted: Wanted, names: Sequence[str]) -
     """Give the release that parts are of, as the plans take it."""
     if not wanted.release:
         return None
-    return {"releases": params["releases"], "id": wanted.release, "parts": list(names)}
+    return {"release_dir": params["release_dir"], "id": wanted.release, "parts": list(names)}
 
 
 def _gates(seen: decisions.Observed, releases: str) -> dict[str, dict[str, t.Any]]:
@@ -222,7 +224,7 @@ def _gates(seen: decisions.Observed, releases: str) -> dict[str, dict[str, t.Any
     if seen.server and seen.settings[SERVER]["gate"]:
         found[SERVER] = {
             **part_arguments.server_gate(seen.settings[SERVER], seen.server),
-            "releases": releases,
+            "release_dir": releases,
         }
     if seen.is_bot_asked:
         found[BOT] = part_arguments.bot_gate(

@@ -37,12 +37,12 @@ def server(settings: Settings) -> dict[str, t.Any]:
 
 
 def server_gate(settings: Settings, plan: Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Give what nats_health is asked about a server. plan: what nats_plan found."""
+    """Give what nats_gate is asked about a server. plan: what nats_plan found."""
     runtime, action = settings["runtime"], plan["action"]
     is_started = action in (Action.START, Action.RESTART)
     return _given(
         {
-            "url": settings["monitoring_url"],
+            "monitoring_url": settings["monitoring_url"],
             "version": settings["version"],
             "config_file": settings["config_file"],
             "local_files": runtime != _DOCKER,
@@ -74,7 +74,7 @@ def bot(settings: Settings) -> dict[str, t.Any]:
 
 
 def bot_gate(settings: Settings, plugins: Settings | None) -> dict[str, t.Any]:
-    """Give what bot_health is asked about a bot.
+    """Give what bot_gate is asked about a bot.
 
     plugins: the settings of that part, None where a run leaves it out, and so can't ask for what it says.
     """
@@ -88,7 +88,7 @@ def bot_gate(settings: Settings, plugins: Settings | None) -> dict[str, t.Any]:
     }
     return _given(
         {
-            "url": settings["health_url"],
+            "health_url": settings["health_url"],
             "mode": settings["mode"],
             "servers": settings["servers"],
             "required": settings["required"],

@@ -23,7 +23,14 @@ from ansible_collections.rosey.nats.plugins.module_utils._data import (
     dangers,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._data.asset_changes import Accepted, Doing
-from ansible_collections.rosey.nats.plugins.module_utils._host import background, gate, process, sealed, service, system
+from ansible_collections.rosey.nats.plugins.module_utils._host import (
+    atomic_file,
+    background,
+    gate,
+    process,
+    service,
+    system,
+)
 from ansible_collections.rosey.nats.plugins.module_utils._server import (
     answers,
     conf,
@@ -52,7 +59,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     },
     "service": {"type": "str"},
     "pid_file": {"type": "path"},
-    "releases": {"type": "path"},
+    "release_dir": {"type": "path"},
     "deploying": {"type": "bool", "default": False},
     "data": {"type": "path"},
     "restarted": {"type": "bool", "default": False},
@@ -92,7 +99,7 @@ def prove(params: Mapping[str, t.Any], run_command: service.RunCommand, *, check
     except http_reader.MonitoringError as error:
         finding = gate.Finding("jetstream", f"all streams at {error.url}", error.cause, error.remedy)
         outcome = with_findings(outcome, [finding])
-    except sealed.ReleaseError as error:
+    except atomic_file.ReleaseError as error:
         raise GateError(f"releases: what JetStream holds can't be kept: {error}") from error
     result = result_of(outcome, expectation)
     if outcome.judgement.passed:
@@ -104,7 +111,7 @@ def prove(params: Mapping[str, t.Any], run_command: service.RunCommand, *, check
         "The journal": attempts.last_words() if attempts and unanswered else None,
         "Its output": last_output(params["pid_file"]) if unanswered and has_ended(params["pid_file"]) else None,
     }
-    return Proof(result, failure(outcome, params["url"], params["wait"], words))
+    return Proof(result, failure(outcome, params["monitoring_url"], params["wait"], words))
 
 
 def observer_of(params: Mapping[str, t.Any]) -> tuple[health_model.Expectation, health.Observer]:
@@ -282,9 +289,9 @@ def prove_assets(
     """
     is_proven = outcome.judgement.passed
     # what is wrong otherwise may have come of what is missing
-    if params["releases"] is None or outcome.snapshot is None or not (is_proven or params["deploying"]):
+    if params["release_dir"] is None or outcome.snapshot is None or not (is_proven or params["deploying"]):
         return outcome
-    book = asset_record.Book(Path(params["releases"]))
+    book = asset_record.Book(Path(params["release_dir"]))
     words = set(params["accepted"])
     seen = book.checkpoint() if params["deploying"] else asset_record.Checkpoint()
     monitor = monitoring.connect({**params, "timeout": asset_reading.SECONDS})
@@ -344,7 +351,7 @@ def keep(
     """
     try:
         before = book.proven()
-    except sealed.DamagedError:
+    except atomic_file.DamagedError:
         if "gone_streams" not in accepted:
             return
         before = None

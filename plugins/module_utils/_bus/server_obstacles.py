@@ -23,7 +23,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import (
 )
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree import compare, ownership
-from ansible_collections.rosey.nats.plugins.module_utils._server import footprint, health, plan, server_files
+from ansible_collections.rosey.nats.plugins.module_utils._server import health, plan, requirements, server_files
 from ansible_collections.rosey.nats.plugins.module_utils._server.answering import Answering
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import reading
 
@@ -101,7 +101,7 @@ def check_access(
 
 def check_ports(config: Mapping[str, t.Any], running: process.Process | None) -> None:
     """Refuse a port that a process holds, other than the server itself."""
-    endpoints = {(endpoint.host, endpoint.port): endpoint.option for endpoint in footprint.endpoints(config)}
+    endpoints = {(endpoint.host, endpoint.port): endpoint.option for endpoint in requirements.endpoints(config)}
     for taken in sockets.taken(endpoints, [running.pid] if running else []):
         raise ObstacleError(
             f"{endpoints[taken.host, taken.port]}: {taken.port}: {taken}. Stop that process, or choose another port."

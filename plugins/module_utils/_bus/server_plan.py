@@ -21,8 +21,8 @@ from ansible_collections.rosey.nats.plugins.module_utils._bus.server_store impor
 from ansible_collections.rosey.nats.plugins.module_utils._data import asset_record, dangers, store_tree
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import entries, known, record_guard, release
 from ansible_collections.rosey.nats.plugins.module_utils._host import (
+    atomic_file,
     background,
-    sealed,
     service,
     system,
     unit_checks,
@@ -37,10 +37,10 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import (
     client_access,
     conf,
     conf_lexer,
-    footprint,
     http_reader,
     included_files,
     programs,
+    requirements,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._server.included_files import Whole
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import check, reading
@@ -57,7 +57,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "directory": {"type": "path", "required": True},
     "link": {"type": "path", "required": True},
     "config_file": {"type": "path", "required": True},
-    "releases": {"type": "path"},
+    "release_dir": {"type": "path"},
     "settings": {"type": "dict"},
     "run": record_guard.ARGUMENT,
     **entries.SPEC,
@@ -82,7 +82,7 @@ ERRORS: tuple[type[Exception], ...] = (
     conf_lexer.ConfError,
     http_reader.MonitoringError,
     background.ProcessError,
-    sealed.ReleaseError,
+    atomic_file.ReleaseError,
     service.ServiceError,
     spec.StateError,
     store_tree.StoreError,
@@ -94,12 +94,12 @@ def plan(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Planne
 
     params: with entries, which EntriesModule has read of a release.
     """
-    if not params["releases"]:
+    if not params["release_dir"]:
         return _observe(params, run_command)
     changed = _changed_access(params)
     drops = record_guard.consult(params, access=changed, files=asset_record.WRITTEN)
     planned = _observe(params, run_command)
-    releases = known.observe(Path(params["releases"]), ["server"], params["settings"], params["entries"])
+    releases = known.observe(Path(params["release_dir"]), ["server"], params["settings"], params["entries"])
     kept = {**releases, "drops": list(drops), "access": list(changed)}
     return Planned({**planned.result, "release": kept}, (*entries.no_way_back(releases), *planned.warnings))
 
@@ -117,7 +117,7 @@ def _observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Pl
     meant = _meant(params)
     texts_meant = included_files.texts_of(params["entries"])
     present = _present(Path(params["config_file"]))
-    recorded = _recorded(params["releases"])
+    recorded = _recorded(params["release_dir"])
     texts_recorded = included_files.texts_of(recorded.part.entries) if recorded else included_files.HOST
     loaded = _loaded(recorded, params["config_file"])
     now = (
@@ -230,7 +230,7 @@ def _meant(params: Mapping[str, t.Any]) -> dict[str, t.Any]:
             found = check.problems(config)
             if found:
                 raise ObstacleError("\n".join(["nats-server would not accept this:", *map(str, found)]))
-            if unknown := footprint.unknown(config):
+            if unknown := requirements.unknown(config):
                 raise ObstacleError("\n".join(map(str, unknown)))
             return config
     raise ObstacleError(f"entries has no {params['config_file']}, which config_file names. Add its entry.")
@@ -266,7 +266,7 @@ def _loaded(recorded: release.Proven | None, config_file: str) -> dict[str, t.An
 
 def _changed_access(params: Mapping[str, t.Any]) -> tuple[str, ...]:
     """Name what changes, beside the current release, of what a client connects by; nothing where that is not known."""
-    current = release.Store(Path(params["releases"])).current()
+    current = release.Store(Path(params["release_dir"])).current()
     part = current.parts.get("server") if current else None
     config_file = str(part.settings.get("config_file") or params["config_file"]) if part else ""
     before = _loaded(release.Proven(part, None), config_file) if part else None

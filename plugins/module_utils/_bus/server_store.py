@@ -23,16 +23,16 @@ from ansible_collections.rosey.nats.plugins.module_utils._data import (
     version_line,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import release
-from ansible_collections.rosey.nats.plugins.module_utils._host import process, sealed
+from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file, process
 from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
 from ansible_collections.rosey.nats.plugins.module_utils._server import (
     archive,
-    footprint,
     health,
     included_files,
     plan,
     programs,
+    requirements,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._server.answering import Answering
 from ansible_collections.rosey.nats.plugins.module_utils._server.included_files import Texts
@@ -165,15 +165,15 @@ class Known:
     @cached_property
     def _kept(self) -> tuple[asset_record.Proven | None, str]:
         """What was there when it was last proven, or why that can't be told."""
-        if not self.params["releases"]:
+        if not self.params["release_dir"]:
             return None, ""
-        book = asset_record.Book(Path(self.params["releases"]))
+        book = asset_record.Book(Path(self.params["release_dir"]))
         try:
             found = book.proven()
-        except sealed.DamagedError as error:
+        except atomic_file.DamagedError as error:
             return None, f"{book.path}: it is damaged ({error})"
         # a server's gate writes it before its release is recorded
-        was_written = found is None and release.Store(Path(self.params["releases"])).kept_streams()
+        was_written = found is None and release.Store(Path(self.params["release_dir"])).kept_streams()
         return found, f"{book.path}: it is gone" if was_written else ""
 
     def _stored(self, action: Action, held: assets.Assets | None, data: Path | None) -> assets.Assets | None:
@@ -200,7 +200,7 @@ class Known:
         included: list[str] = []
         config = self._resolved(self.meant, self.texts_meant, included)
         read = (("config_file", self.params["config_file"]), *(("include", each) for each in dict.fromkeys(included)))
-        return [*(NeededPath(*each, Need.FILE) for each in read), *footprint.paths(config)]
+        return [*(NeededPath(*each, Need.FILE) for each in read), *requirements.paths(config)]
 
     def _resolved(
         self, config: Mapping[str, t.Any], texts: Texts, included: list[str] | None = None

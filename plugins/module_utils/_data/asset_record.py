@@ -19,7 +19,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._data import assets
 from ansible_collections.rosey.nats.plugins.module_utils._data.asset_changes import Doing
 from ansible_collections.rosey.nats.plugins.module_utils._data.assets import Assets, Key
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease
-from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
+from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file
 
 PROVEN = "assets.json"
 DAMAGED = f"{PROVEN}.damaged-"
@@ -74,12 +74,12 @@ class Book:
     def proven(self) -> Proven | None:
         """Give what was there when it was last proven; None where nothing ever was. DamagedError: nobody can tell."""
         try:
-            body = sealed.read(self.path)
+            body = atomic_file.read(self.path)
             return Proven(str(body["time"]), assets.from_table(body["assets"]))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (AttributeError, KeyError, TypeError, ValueError):
-            raise sealed.DamagedError("it has no streams") from None
+            raise atomic_file.DamagedError("it has no streams") from None
 
     def prove(self, proven: Proven) -> None:
         """Write down what is there by now; ReleaseError. A file that is damaged is kept beside it."""
@@ -87,9 +87,9 @@ class Book:
         with self._guarded():
             try:
                 self.proven()
-            except sealed.DamagedError:
-                sealed.set_aside(self.path, f"{DAMAGED}{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}")
-            sealed.write(self.path, body)
+            except atomic_file.DamagedError:
+                atomic_file.set_aside(self.path, f"{DAMAGED}{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}")
+            atomic_file.write(self.path, body)
 
     def checkpoint(self) -> Checkpoint:
         """Give what the deployment at work has seen; nothing where none is, or the file is damaged."""
@@ -121,7 +121,7 @@ class Book:
 
     def end(self) -> None:
         """Take the checkpoint away; ReleaseError."""
-        sealed.remove(self._directory / _CHECKPOINT)
+        atomic_file.remove(self._directory / _CHECKPOINT)
 
     def _put(self, checkpoint: Checkpoint) -> None:
         looks = {name: getattr(checkpoint, name) for name in _LOOKS}
@@ -135,17 +135,17 @@ class Book:
 
     def _read(self, name: str) -> dict[str, t.Any]:
         try:
-            return dict(sealed.read(self._directory / name))
-        except (FileNotFoundError, NotADirectoryError, sealed.DamagedError):
+            return dict(atomic_file.read(self._directory / name))
+        except (FileNotFoundError, NotADirectoryError, atomic_file.DamagedError):
             return {}
 
     def _write(self, name: str, body: Mapping[str, t.Any]) -> None:
         with self._guarded():
-            sealed.write(self._directory / name, body)
+            atomic_file.write(self._directory / name, body)
 
     def _guarded(self) -> AbstractContextManager[None]:
-        sealed.prepare(self._directory)
-        return sealed.guard(self._directory)
+        atomic_file.prepare(self._directory)
+        return atomic_file.guard(self._directory)
 
 
 def _assets(table: Mapping[str, t.Any] | None) -> Assets | None:

@@ -24,7 +24,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._data import (
 )
 from ansible_collections.rosey.nats.plugins.module_utils._data.asset_changes import Doing
 from ansible_collections.rosey.nats.plugins.module_utils._data.assets import Assets, Stream
-from ansible_collections.rosey.nats.plugins.module_utils._host import sealed, system
+from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file, system
 from ansible_collections.rosey.nats.plugins.module_utils._server import conditions, http_reader, monitoring
 
 # What a module takes to look: nothing is looked at without the directory of the releases.
@@ -70,7 +70,7 @@ class Watch:
 
     def before_start(self) -> None:
         """Look before a server is started that does not run; it is started whatever can't be read or kept."""
-        with suppress(OSError, ValueError, sealed.ReleaseError):
+        with suppress(OSError, ValueError, atomic_file.ReleaseError):
             if self.book.checkpoint().before is None:
                 self._note_before(Doing.RESTART, settled=True)
 
@@ -79,7 +79,7 @@ class Watch:
 
         The server is started whatever can't be read or kept.
         """
-        with suppress(OSError, ValueError, sealed.ReleaseError):
+        with suppress(OSError, ValueError, atomic_file.ReleaseError):
             seen = self.book.checkpoint()
             if seen.before is not None and seen.stops == 1 and self.data is not None and self.data.is_dir():
                 self.book.note(before=at_rest(seen.before, asset_store.read(self.data)), settled=True)
@@ -95,7 +95,7 @@ class Watch:
         """Look as soon as the server is ready, where it is within READY_SECONDS. What fails is left to the gate."""
         if self.next_url is None or not http_reader.HAS_REQUESTS:
             return
-        with suppress(http_reader.MonitoringError, sealed.ReleaseError):
+        with suppress(http_reader.MonitoringError, atomic_file.ReleaseError):
             monitor = monitoring.Monitor(self.next_url, timeout=_ANSWER_SECONDS)
             if _is_ready(monitor, is_hopeless):
                 url = self.next_url
@@ -135,10 +135,10 @@ class Watch:
 
 def watch_of(given: t.Mapping[str, t.Any]) -> Watch | None:
     """Make a watch from the parameters of a module that has ARGUMENTS and releases; None without the latter."""
-    if given["releases"] is None:
+    if given["release_dir"] is None:
         return None
     return Watch(
-        book=asset_record.Book(Path(given["releases"])),
+        book=asset_record.Book(Path(given["release_dir"])),
         url=given["monitoring_url"],
         next_url=given["next_monitoring_url"],
         log_file=Path(given["log_file"]) if given["log_file"] else None,

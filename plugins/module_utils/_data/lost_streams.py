@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which streams a host had when it was last proven and has no more, and whether their files still stand.
 
-The check of ``bus_health`` and the diagnosis tell it, each in its own words.
+The check of ``bus_health_info`` and the diagnosis tell it, each in its own words.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._data import (
 from ansible_collections.rosey.nats.plugins.module_utils._data.asset_changes import Doing, Loss
 from ansible_collections.rosey.nats.plugins.module_utils._data.asset_record import Proven
 from ansible_collections.rosey.nats.plugins.module_utils._data.assets import Assets, Stream
-from ansible_collections.rosey.nats.plugins.module_utils._host import sealed, system
+from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file, system
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding, Severity
 from ansible_collections.rosey.nats.plugins.module_utils._server import conditions
 from ansible_collections.rosey.nats.plugins.module_utils._server.answers import Answer
@@ -78,12 +78,12 @@ class Lost:
 class Comparison:
     """What was proven beside what there is.
 
-    releases: what it is kept in. time: when it was proven. count: how many streams there were; there: how many of these
-    there are. is_off: JetStream is off. lost: those kept in files that are gone. others: what else is missing, each a
-    warning.
+    release_dir: what it is kept in. time: when it was proven. count: how many streams there were; there: how many of
+    these there are. is_off: JetStream is off. lost: those kept in files that are gone. others: what else is missing,
+    each a warning.
     """
 
-    releases: Path
+    release_dir: Path
     time: str
     count: int
     there: int
@@ -96,11 +96,11 @@ class Comparison:
 class Record:
     """What a host keeps of its streams, and the server that has to have them.
 
-    releases: the directory that it is kept in. monitor: its timeout is that of asset_reading. local_files: whether the
-    server's files are those of this host.
+    release_dir: the directory that it is kept in. monitor: its timeout is that of asset_reading. local_files: whether
+    the server's files are those of this host.
     """
 
-    releases: Path
+    release_dir: Path
     monitor: Monitor
     local_files: bool = True
 
@@ -113,18 +113,18 @@ class Record:
         config = jsz.get("config")
         shown = config.get("store_dir") if isinstance(config, Mapping) and self.local_files else None
         data = Path(shown) if isinstance(shown, str) and shown.startswith("/") else None
-        return compare(self.releases, proven, now, data, is_off=bool(jsz.get("disabled")))
+        return compare(self.release_dir, proven, now, data, is_off=bool(jsz.get("disabled")))
 
 
-def read(releases: Path) -> Proven | None:
+def read(release_dir: Path) -> Proven | None:
     """Give what was proven; None where nothing ever was. NotComparedError."""
-    book = asset_record.Book(releases)
+    book = asset_record.Book(release_dir)
     try:
         return book.proven()
-    except sealed.DamagedError as error:
+    except atomic_file.DamagedError as error:
         if _is_unreadable(book.path):
             why = f"it can't be read as {system.user_name(os.geteuid())}"
-            raise NotComparedError(book.path, why, f"run as {_owner(releases)}") from error
+            raise NotComparedError(book.path, why, f"run as {_owner(release_dir)}") from error
         raise NotComparedError(book.path, f"it is damaged: {error}", f"{LOOK}; {WHOLE}") from error
 
 
@@ -143,7 +143,7 @@ def _owner(directory: Path) -> str:
         return "root"
 
 
-def compare(releases: Path, proven: Proven, now: Assets, data: Path | None, *, is_off: bool = False) -> Comparison:
+def compare(release_dir: Path, proven: Proven, now: Assets, data: Path | None, *, is_off: bool = False) -> Comparison:
     """Compare what was proven with what there is. data: where the server keeps its streams, None where not known."""
     gone = {stream.key for stream in asset_gate.gone(proven.assets, now)}
     lost, others = [], []
@@ -153,7 +153,7 @@ def compare(releases: Path, proven: Proven, now: Assets, data: Path | None, *, i
         elif _is_missing(loss, now):
             others.append(_other(loss, now))
     return Comparison(
-        releases=releases,
+        release_dir=release_dir,
         time=proven.time,
         count=len(proven.assets.streams),
         there=len(proven.assets.streams.keys() & now.streams.keys()),
@@ -228,9 +228,9 @@ def remedy_of_off() -> str:
     return "JetStream is off: turn it on as it was, and restart the server"
 
 
-def remedy_of_gone(releases: Path) -> str:
+def remedy_of_gone(release_dir: Path) -> str:
     """Say what to do of streams whose files are gone, too."""
-    return f"the files are gone: restore them from a backup, or from a copy in {releases}/stores"
+    return f"the files are gone: restore them from a backup, or from a copy in {release_dir}/stores"
 
 
 def remedy(found: Comparison) -> str:
@@ -239,6 +239,6 @@ def remedy(found: Comparison) -> str:
         return f"{remedy_of_off()}; {MEANT}"
     kinds = {each.files for each in found.lost}
     said = [remedy_of_hidden()] if kinds - {Files.GONE} else []
-    said += [remedy_of_gone(found.releases)] if kinds - {Files.STAND} else []
+    said += [remedy_of_gone(found.release_dir)] if kinds - {Files.STAND} else []
     both = [f"where {each}" for each in said] if Files.UNKNOWN in kinds or len(said) > 1 else said
     return "; ".join([*both, MEANT])

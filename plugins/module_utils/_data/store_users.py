@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._data import store_tree
 from ansible_collections.rosey.nats.plugins.module_utils._host import process
-from ansible_collections.rosey.nats.plugins.module_utils._server import footprint, server_files
+from ansible_collections.rosey.nats.plugins.module_utils._server import requirements, server_files
 
 SHOWN_USERS = 3
 _PROC = Path("/proc")
@@ -56,7 +56,7 @@ def _open_files(pid: int) -> Iterator[tuple[int, int]]:
 def _runs_on(running: process.Process, store: Path) -> bool:
     """Say whether a process is a nats-server with this store_dir; one that has no stream has no file open."""
     server = server_files.server(running)
-    named = (path.path for path in server.own if path.option == footprint.STORE_OPTION) if server else ()
+    named = (path.path for path in server.own if path.option == requirements.STORE_OPTION) if server else ()
     with suppress(OSError):
         return any(server.path(each).samefile(store) for each in named) if server else False
     return False

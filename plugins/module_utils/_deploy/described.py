@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease, release
-from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
+from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file
 
 _DIRECTORY = "described"
 
@@ -22,11 +22,11 @@ _DIRECTORY = "described"
 def keep(releases: Path, parts: Mapping[str, release.Part], *, now: datetime) -> str:
     """Keep parts under a new id, and give that; ReleaseError. releases: the directory of the host's releases."""
     directory = releases / _DIRECTORY
-    with sealed.guard(releases):
-        sealed.prepare(directory)
-        sealed.sweep(directory)
+    with atomic_file.guard(releases):
+        atomic_file.prepare(directory)
+        atomic_file.sweep(directory)
         record = release.Record(release.next_id(now, []), lease.timestamp(now), "", parts)
-        sealed.write(directory / f"{record.id}{release.SUFFIX}", asdict(record))
+        atomic_file.write(directory / f"{record.id}{release.SUFFIX}", asdict(record))
     return record.id
 
 
@@ -37,19 +37,19 @@ def find(releases: Path, identity: str) -> release.Record | None:
         return release.read_file(path)
     except FileNotFoundError:
         return None
-    except sealed.DamagedError as error:
-        raise sealed.ReleaseError(f"{path} is damaged: {error}. Run again, which describes it anew.") from error
+    except atomic_file.DamagedError as error:
+        raise atomic_file.ReleaseError(f"{path} is damaged: {error}. Run again, which describes it anew.") from error
 
 
 def forget(releases: Path, *, but: str = "") -> None:
     """Take away what runs have described, but for one id; ReleaseError. Only one run at a time applies anything."""
     directory = releases / _DIRECTORY
-    sealed.sweep(directory)
-    for name in sealed.names(directory):
+    atomic_file.sweep(directory)
+    for name in atomic_file.names(directory):
         if name != f"{but}{release.SUFFIX}":
-            sealed.remove(directory / name)
+            atomic_file.remove(directory / name)
 
 
 def forget_one(releases: Path, identity: str) -> None:
     """Take away what was described under an id; ReleaseError."""
-    sealed.remove(releases / _DIRECTORY / f"{identity}{release.SUFFIX}")
+    atomic_file.remove(releases / _DIRECTORY / f"{identity}{release.SUFFIX}")

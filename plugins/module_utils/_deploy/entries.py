@@ -14,7 +14,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import described, release, usable
-from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
+from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree import spec
 
 _ENTRIES: dict[str, t.Any] = {"type": "list", "elements": "dict", "options": spec.ENTRY_SPEC}
@@ -25,7 +25,7 @@ SPEC: dict[str, dict[str, t.Any]] = {
     "release": {
         "type": "dict",
         "options": {
-            "releases": {"type": "path", "required": True},
+            "release_dir": {"type": "path", "required": True},
             "id": {"type": "str", "required": True},
             "parts": {"type": "list", "elements": "str", "required": True, "choices": list(release.PARTS)},
         },
@@ -67,8 +67,10 @@ class EntriesModule(AnsibleModule):
 
     def _read_release(self, given: Mapping[str, t.Any]) -> None:
         try:
-            self.params["entries"] = taken(given["id"], recorded(Path(given["releases"]), given["id"], given["parts"]))
-        except sealed.ReleaseError as error:
+            self.params["entries"] = taken(
+                given["id"], recorded(Path(given["release_dir"]), given["id"], given["parts"])
+            )
+        except atomic_file.ReleaseError as error:
             self.fail_json(msg=str(error), touched=False)
 
     def _log_invocation(self) -> None:
@@ -92,7 +94,7 @@ def taken(identity: str, entries: Sequence[Mapping[str, t.Any]]) -> list[Mapping
     # The validator that AnsibleModule itself uses.
     checked = ArgumentSpecValidator({"entries": _ENTRIES}).validate({"entries": [*entries]})
     if checked.error_messages:
-        raise sealed.ReleaseError(
+        raise atomic_file.ReleaseError(
             remove_values(
                 f"release: {identity} {usable.NOT_TAKEN}: {checked.errors.msg} Use the version that recorded it, or "
                 "choose another release.",
@@ -118,7 +120,7 @@ def recorded(directory: Path, identity: str, parts: Sequence[str]) -> list[Mappi
     record = described.find(directory, identity) or release.Store(directory).read(identity)
     for name in parts:
         if name not in record.parts:
-            raise sealed.ReleaseError(
+            raise atomic_file.ReleaseError(
                 f"release.parts: {name}: release {identity} has no such part; expected one of "
                 f"{', '.join(record.parts)}."
             )

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils._host import sealed, typed
+from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file, typed
 
 NAME = "lease.json"
 LOCK = "lock"
@@ -49,7 +49,7 @@ class Claim:
     @property
     def run(self) -> str:
         """What names this run for good."""
-        return sealed.sha256(f"{self.controller}/{self.pid}/{self.started}")[:_RUN_DIGITS]
+        return atomic_file.sha256(f"{self.controller}/{self.pid}/{self.started}")[:_RUN_DIGITS]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Lease:
     sequence: int
 
 
-class HeldError(sealed.ReleaseError):
+class HeldError(atomic_file.ReleaseError):
     """Another deployment holds the lease. holder: its."""
 
     def __init__(self, holder: Lease) -> None:
@@ -124,14 +124,14 @@ def claim(raw: Mapping[str, t.Any]) -> Claim:
 def look(directory: Path) -> Look:
     """Look at the lease and change nothing."""
     try:
-        body = sealed.read(directory / NAME)
+        body = atomic_file.read(directory / NAME)
         holder = None if body["holder"] is None else typed.make(Lease, **body["holder"])
         if holder:
             moment(holder.expires)
         return typed.make(Look, holder, body["sequence"])
     except FileNotFoundError:
         return Look()
-    except sealed.DamagedError as error:
+    except atomic_file.DamagedError as error:
         return Look(damage=str(error))
     except (KeyError, TypeError, ValueError):
         return Look(damage="wrong type, expected a lease")
@@ -147,7 +147,7 @@ def decide(
     holder = found.holder
     own = holder is not None and is_own(holder, claimed)
     if found.damage and not may_take_over:
-        raise sealed.ReleaseError(
+        raise atomic_file.ReleaseError(
             f"{NAME}: {found.damage}: it can't be told whether a deployment is at work on this host. Make sure that "
             "none is, and set release_take_over: true."
         )
@@ -175,7 +175,7 @@ def acquire(
     directory: Path, claimed: Claim, *, seen_sequence: int, seconds: int, may_take_over: bool, now: datetime
 ) -> Acquired:
     """Take the lease, or make one's own last longer; ReleaseError where another holds it."""
-    with sealed.guard(directory):
+    with atomic_file.guard(directory):
         given = decide(
             look(directory),
             claimed,
@@ -184,8 +184,8 @@ def acquire(
             may_take_over=may_take_over,
             now=now,
         )
-        sealed.sweep(directory)
-        sealed.write(directory / NAME, {"holder": asdict(given.lease), "sequence": given.lease.sequence})
+        atomic_file.sweep(directory)
+        atomic_file.write(directory / NAME, {"holder": asdict(given.lease), "sequence": given.lease.sequence})
     return given
 
 
@@ -193,12 +193,12 @@ def end(directory: Path, claimed: Claim) -> bool:
     """Give the lease back. Says whether it was held by the claim; another's stays."""
     if not holds(look(directory), claimed):
         return False
-    with sealed.guard(directory):
+    with atomic_file.guard(directory):
         found = look(directory)
         if not holds(found, claimed):
             return False
-        sealed.sweep(directory)
-        sealed.write(directory / NAME, {"holder": None, "sequence": found.sequence})
+        atomic_file.sweep(directory)
+        atomic_file.write(directory / NAME, {"holder": None, "sequence": found.sequence})
     return True
 
 
@@ -211,7 +211,7 @@ def check_held(found: Look, claimed: Claim) -> None:
             if holder
             else "nobody holds it"
         )
-        raise sealed.ReleaseError(
+        raise atomic_file.ReleaseError(
             f"The lease of this host is not held by process {claimed.pid} of {claimed.controller}: {by}. Another "
             "deployment may have changed the host. Nothing was written; deploy again."
         )
@@ -229,10 +229,10 @@ def working(releases: str | Path | None, *, check_mode: bool = False) -> Iterato
         yield
         return
     directory = Path(releases)
-    sealed.prepare(directory)
-    with sealed.lock_file(directory / LOCK) as descriptor:
-        if not sealed.lock(descriptor, fcntl.LOCK_SH, _SHARED_SECONDS):
-            raise sealed.ReleaseError(
+    atomic_file.prepare(directory)
+    with atomic_file.lock_file(directory / LOCK) as descriptor:
+        if not atomic_file.lock(descriptor, fcntl.LOCK_SH, _SHARED_SECONDS):
+            raise atomic_file.ReleaseError(
                 f"{directory / LOCK}: another process has kept it to itself for {_SHARED_SECONDS:.0f} s. "
                 f"See with `fuser -v {directory / LOCK}` which one, end it and run again."
             )
@@ -241,11 +241,11 @@ def working(releases: str | Path | None, *, check_mode: bool = False) -> Iterato
 
 def wait_idle(directory: Path, seconds: float) -> Idle:
     """Wait until no module writes to the host any more, at most so long."""
-    sealed.prepare(directory)
-    with sealed.lock_file(directory / LOCK) as descriptor:
-        if sealed.lock(descriptor, fcntl.LOCK_EX, 0):
+    atomic_file.prepare(directory)
+    with atomic_file.lock_file(directory / LOCK) as descriptor:
+        if atomic_file.lock(descriptor, fcntl.LOCK_EX, 0):
             return Idle(waited=False, ended=True)
-        return Idle(waited=True, ended=sealed.lock(descriptor, fcntl.LOCK_EX, seconds))
+        return Idle(waited=True, ended=atomic_file.lock(descriptor, fcntl.LOCK_EX, seconds))
 
 
 def timestamp(moment: datetime) -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import release
-from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
+from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file
 from ansible_collections.rosey.nats.plugins.module_utils._host.python import StrEnum
 
 OPTION = "release_accept"
@@ -103,7 +103,7 @@ def consult(
     ReleaseError, with all that speaks against it. given: the module's parameters releases, release and run. files:
     the names of what else the run writes into that directory.
     """
-    directory = Path(given["releases"])
+    directory = Path(given["release_dir"])
     store = release.Store(directory)
     if given["run"] is not None:
         # a way back that happens by itself is not held up by what it has to write
@@ -114,7 +114,7 @@ def consult(
     verdict = judge(run_of(given["run"]), directory, applied, latest, no_bot=no_bot, access=access)
     # a way back that happens by itself says nothing of a run, and is not held up
     if verdict.refusals and given["run"] is not None:
-        raise sealed.ReleaseError("\n".join(verdict.refusals))
+        raise atomic_file.ReleaseError("\n".join(verdict.refusals))
     return verdict.drops if given["run"] is not None else ()
 
 
@@ -194,7 +194,7 @@ def _strangers(run: Run, directory: Path, record: release.Record) -> Iterator[tu
         yield (
             Word.OTHER_INSTANCE,
             f"The releases in {directory} are of {owner}, and this run is of {run.instance}, so that each would go "
-            f"back to what the other had. Set release_directory: {directory}-{run.instance.name}, and a "
+            f"back to what the other had. Set release_dir: {directory}-{run.instance.name}, and a "
             f"{', '.join(_OF_ITS_OWN[:-1])} and {_OF_ITS_OWN[-1]} of its own; where this one takes the place of that "
             "one",
         )

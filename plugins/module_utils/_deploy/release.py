@@ -19,7 +19,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease, usable
-from ansible_collections.rosey.nats.plugins.module_utils._host import sealed, system
+from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file, system
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree import spec
 
 PARTS = ("server", "bot", "plugins")
@@ -148,9 +148,9 @@ class Written:
 
 def digest(part: Part) -> str:
     """Give what tells parts apart that mean something else. The order of entries and omitted defaults don't count."""
-    entries = sorted(sealed.canonical(_normal(entry)) for entry in part.entries)
+    entries = sorted(atomic_file.canonical(_normal(entry)) for entry in part.entries)
     settings = {name: value for name, value in part.settings.items() if value is not None}
-    return sealed.sha256(sealed.canonical([settings, entries]))
+    return atomic_file.sha256(atomic_file.canonical([settings, entries]))
 
 
 def is_id(text: str) -> bool:
@@ -176,33 +176,33 @@ class Store:
 
     def check_places(self, files: Sequence[str] = ()) -> None:
         """Make sure, as far as looking tells, that a deployment can be recorded; ReleaseError. files: others' names."""
-        sealed.check_place(self.directory, is_directory=True)
-        sealed.check_place(self._records, is_directory=True)
+        atomic_file.check_place(self.directory, is_directory=True)
+        atomic_file.check_place(self._records, is_directory=True)
         for name in (CURRENT, lease.NAME, *files):
-            sealed.check_place(self.directory / name)
+            atomic_file.check_place(self.directory / name)
 
     def try_out(self) -> None:
         """Make sure that a deployment can be recorded, by writing as much as its record may take; ReleaseError."""
-        sealed.prepare(self._records)
+        atomic_file.prepare(self._records)
         sizes = [system.size(self._path(release)) for release in self._ids()[:1]]
         for directory in (self.directory, self._records):
-            sealed.try_out(directory, _LEAST_ROOM + 2 * sum(sizes))
+            atomic_file.try_out(directory, _LEAST_ROOM + 2 * sum(sizes))
 
     def listing(self) -> Listing:
         """Read all that is there; nothing is written."""
         records, damaged = [], []
-        for name in reversed(sealed.names(self._records)):
+        for name in reversed(atomic_file.names(self._records)):
             try:
                 records.append(self._read(name))
             except FileNotFoundError:
                 # It was pruned meanwhile.
                 continue
-            except sealed.DamagedError as error:
+            except atomic_file.DamagedError as error:
                 damaged.append(Damaged(name, str(error)))
         pointer = None
         try:
             pointer = self._read_pointer()
-        except sealed.DamagedError as error:
+        except atomic_file.DamagedError as error:
             damaged.append(Damaged(CURRENT, str(error)))
         if pointer is not None and not any(pointer == record.id for record in records):
             lost = any(item.name == pointer + SUFFIX for item in damaged)
@@ -213,14 +213,14 @@ class Store:
         """Give the whole record of an id, and read no other; None where there is none."""
         try:
             return self._read(f"{release}{SUFFIX}")
-        except (FileNotFoundError, sealed.DamagedError):
+        except (FileNotFoundError, atomic_file.DamagedError):
             return None
 
     def current(self) -> Record | None:
         """Give the release that the host has, and read no other; None where there is none that is whole."""
         try:
             pointer = self._read_pointer()
-        except sealed.DamagedError:
+        except atomic_file.DamagedError:
             return None
         return self.find(pointer) if pointer else None
 
@@ -259,7 +259,7 @@ class Store:
             return self._find(found, wanted, option)
         record = found.current if wanted == CURRENT else found.previous()
         if record is None:
-            raise sealed.ReleaseError(f"{option}: this host has no {wanted} release; {self._expected(found)}")
+            raise atomic_file.ReleaseError(f"{option}: this host has no {wanted} release; {self._expected(found)}")
         return record
 
     def select_usable(self, wanted: str, *, option: str = "rollback_to") -> Record:
@@ -267,7 +267,7 @@ class Store:
         record = self.select(wanted, option=option)
         if obstacle := record.obstacle:
             others = ", ".join(each.id for each in self.listing().records if not each.obstacle)
-            raise sealed.ReleaseError(
+            raise atomic_file.ReleaseError(
                 f"{option}: {record.id} can't be gone back to: {obstacle}. Use the version that recorded it, or "
                 f"{f'choose another release: {others}' if others else 'deploy again'}."
             )
@@ -290,10 +290,10 @@ class Store:
         no release together. Nothing is written where that is the same already.
         """
         _check_keep(keep)
-        with sealed.guard(self.directory):
-            sealed.prepare(self._records)
-            sealed.sweep(self.directory)
-            sealed.sweep(self._records)
+        with atomic_file.guard(self.directory):
+            atomic_file.prepare(self._records)
+            atomic_file.sweep(self.directory)
+            atomic_file.sweep(self._records)
             found = self.listing()
             if found.current and _is_same(found.current, parts, drops):
                 return Written(found.current.id, changed=False)
@@ -307,8 +307,8 @@ class Store:
                 gates=tuple(gates),
                 previous=found.pointer,
             )
-            sealed.write(self._path(record.id), asdict(record))
-            sealed.put(self._pointer, f"{record.id}\n")
+            atomic_file.write(self._path(record.id), asdict(record))
+            atomic_file.put(self._pointer, f"{record.id}\n")
             dropped = tuple(name for name in kept if name not in record.parts)
             return Written(record.id, changed=True, pruned=self._prune(keep), dropped=dropped)
 
@@ -326,19 +326,19 @@ class Store:
             self.read(release)
         if rehearse:
             return self._differs(release)
-        with sealed.guard(self.directory):
-            sealed.sweep(self.directory)
+        with atomic_file.guard(self.directory):
+            atomic_file.sweep(self.directory)
             changed = self._differs(release)
             if changed and release is None:
-                sealed.remove(self._pointer)
+                atomic_file.remove(self._pointer)
             elif changed:
-                sealed.put(self._pointer, f"{release}\n")
+                atomic_file.put(self._pointer, f"{release}\n")
             return changed
 
     def _differs(self, release: str | None) -> bool:
         try:
             return self._read_pointer() != release
-        except sealed.DamagedError:
+        except atomic_file.DamagedError:
             return True
 
     def _path(self, release: str) -> Path:
@@ -346,16 +346,16 @@ class Store:
 
     def _ids(self) -> list[str]:
         """Name the releases that are there, whole or not, newest first."""
-        stems = [name.removesuffix(SUFFIX) for name in sealed.names(self._records) if name.endswith(SUFFIX)]
+        stems = [name.removesuffix(SUFFIX) for name in atomic_file.names(self._records) if name.endswith(SUFFIX)]
         return sorted(filter(is_id, stems), reverse=True)
 
     def _read_pointer(self) -> str | None:
         try:
-            text = sealed.read_text(self._pointer).removesuffix("\n")
+            text = atomic_file.read_text(self._pointer).removesuffix("\n")
         except FileNotFoundError:
             return None
         if not is_id(text):
-            raise sealed.DamagedError("names no release")
+            raise atomic_file.DamagedError("names no release")
         return text
 
     def _read(self, name: str) -> Record:
@@ -367,7 +367,7 @@ class Store:
             reasons = {item.name: item.reason for item in found.damaged}
             reason = reasons.get(release + SUFFIX)
             wrong = f"is damaged ({reason})" if reason and is_id(release) else "is no release of this host"
-            raise sealed.ReleaseError(f"{option}: {release} {wrong}; {self._expected(found)}")
+            raise atomic_file.ReleaseError(f"{option}: {release} {wrong}; {self._expected(found)}")
         return record
 
     def _expected(self, found: Listing) -> str:
@@ -385,12 +385,12 @@ class Store:
         for release in self._ids():
             is_whole = found.find(release) is not None
             if release not in kept and (is_whole or release < oldest) and not self._path(release).is_dir():
-                sealed.remove(self._path(release))
+                atomic_file.remove(self._path(release))
                 pruned.append(release)
         return tuple(pruned)
 
 
-def strangers(record: Record, paths: Sequence[str]) -> list[str]:
+def left_behind(record: Record, paths: Sequence[str]) -> list[str]:
     """Give, sorted, those paths that are none of a release; of a directory and what is in it, only the latter."""
     found = sorted({*paths} - record.paths)
     return [path for path in found if not any(each.startswith(f"{path}/") for each in found)]
@@ -410,7 +410,7 @@ def _is_same(current: Record, parts: Mapping[str, Part], drops: Sequence[str]) -
 
 def _check_keep(keep: int) -> None:
     if keep < 1:
-        raise sealed.ReleaseError(f"keep: {keep}; expected 1 or more releases to be kept.")
+        raise atomic_file.ReleaseError(f"keep: {keep}; expected 1 or more releases to be kept.")
 
 
 def _id_time(text: str) -> datetime | None:
@@ -426,14 +426,14 @@ def read_file(path: Path) -> Record:
     """Read a release that is kept in a file of its name; FileNotFoundError, DamagedError."""
     release = path.name.removesuffix(SUFFIX)
     if not path.name.endswith(SUFFIX) or not is_id(release):
-        raise sealed.DamagedError("its name is none of a release")
-    body = sealed.read(path)
+        raise atomic_file.DamagedError("its name is none of a release")
+    body = atomic_file.read(path)
     try:
         record = _record(body)
     except (AttributeError, KeyError, TypeError, ValueError):
-        raise sealed.DamagedError("wrong type, expected a release") from None
+        raise atomic_file.DamagedError("wrong type, expected a release") from None
     if record.id != release:
-        raise sealed.DamagedError(f"wrong id inside, {record.id}")
+        raise atomic_file.DamagedError(f"wrong id inside, {record.id}")
     return record
 
 

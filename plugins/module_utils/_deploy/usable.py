@@ -25,7 +25,7 @@ _YES_OR_NO: dict[str, t.Any] = {"type": "bool", "required": True}
 _TEXTS: dict[str, t.Any] = {"type": "list", "elements": "str", "default": []}
 _WAIT: dict[str, t.Any] = {"type": "int", "default": 30}
 _SHOWN = 5
-# of a server that stands alone, as footprint.stop() has it
+# of a server that stands alone, as requirements.stop() has it
 _STOP = {"signal": "INT", "timeout": 90}
 
 SETTINGS: dict[str, dict[str, t.Any]] = {

@@ -57,17 +57,17 @@ class Program(t.Protocol):
 class Server:
     """A nats-server; all paths are absolute.
 
-    binary: the binary or a link to it. config: its configuration file. pid_file: holds the number of its process.
+    binary: the binary or a link to it. config_file: its configuration file. pid_file: holds the number of its process.
     """
 
     binary: Path
-    config: Path
+    config_file: Path
     pid_file: Path
 
     @property
     def command(self) -> tuple[str, ...]:
         """What it is started with, and known by."""
-        return (str(self.binary), "-c", str(self.config))
+        return (str(self.binary), "-c", str(self.config_file))
 
     def difference(self, process: Process) -> str:
         """Say why a process is not this server; empty when it is."""
@@ -79,7 +79,7 @@ class Server:
         if executable.name != binary.name or not is_known:
             return f"process {process.pid} runs {executable}, not {binary}"
         if process.command[1:] != self.command[1:]:
-            return f"process {process.pid} was not started with {self.config}"
+            return f"process {process.pid} was not started with {self.config_file}"
         return ""
 
 
@@ -211,7 +211,7 @@ def hold(program: Program) -> Iterator[Hold | None]:
 
 def check_files(server: Server, output: Path) -> None:
     """Raise ProcessError when a start can't succeed since a file or directory is missing."""
-    for name, path in (("binary", server.binary), ("config", server.config)):
+    for name, path in (("binary", server.binary), ("config_file", server.config_file)):
         if not path.is_file():
             raise ProcessError(f"{name} {path} is no file; expected it to be there before the server is started")
     for name, path in (("pid_file", server.pid_file), ("output", output)):

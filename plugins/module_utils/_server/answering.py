@@ -12,11 +12,11 @@ from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._server import (
     answers,
-    footprint,
     health,
     health_model,
     http_reader,
     monitoring,
+    requirements,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import check, reading
 
@@ -41,9 +41,9 @@ def find(meant: Mapping[str, t.Any], *configs: dict[str, t.Any] | str | None) ->
     if not http_reader.HAS_REQUESTS:
         return None
     for config in configs:
-        if not isinstance(config, dict) or check.problems(config) or footprint.unknown(config):
+        if not isinstance(config, dict) or check.problems(config) or requirements.unknown(config):
             continue
-        url = footprint.monitoring_url(config)
+        url = requirements.monitoring_url(config)
         if url is None:
             continue
         log_file = reading.canonical(config).get("log_file")

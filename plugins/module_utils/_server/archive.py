@@ -24,7 +24,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from ansible_collections.rosey.nats.plugins.module_utils._host import sealed, system
+from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file, system
 from ansible_collections.rosey.nats.plugins.module_utils._host.architecture import (
     ELF_HEADER,
     Architecture,
@@ -269,7 +269,7 @@ def install(
     try:
         with (
             _directories(binary.parent),
-            tempfile.TemporaryDirectory(prefix=f"{sealed.temporary_name()}.", dir=directory) as staging,
+            tempfile.TemporaryDirectory(prefix=f"{atomic_file.temporary_name()}.", dir=directory) as staging,
         ):
             staged = Path(staging) / program.name
             unpack(archive, staged, program)
@@ -312,7 +312,7 @@ def switch_link(link: Path, target: Path) -> bool:
         return False
     try:
         system.make_directories(link.parent)
-        staged = link.with_name(sealed.temporary_name())
+        staged = link.with_name(atomic_file.temporary_name())
         staged.symlink_to(target)
         try:
             staged.replace(link)

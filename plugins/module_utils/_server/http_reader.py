@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import redaction
-from ansible_collections.rosey.nats.plugins.module_utils._server import greeting
+from ansible_collections.rosey.nats.plugins.module_utils._server import info_line
 from ansible_collections.rosey.nats.plugins.module_utils._server.answers import Answer
 
 try:
@@ -187,14 +187,16 @@ def _exchange(
 def _checked_url(url: str, remedy: str) -> str:
     """Give the URL; MonitoringError where it can't be one of an endpoint."""
     if "@" in url:
-        raise MonitoringError(url.rpartition("@")[2], "url holds a user or a password", remedy)
+        raise MonitoringError(url.rpartition("@")[2], "the URL holds a user or a password", remedy)
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
         raise MonitoringError(url, f"url is no URL: {error}", remedy) from error
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise MonitoringError(url, "url has to begin with http:// or https://, the name of a host and its port", remedy)
+        raise MonitoringError(
+            url, "the URL has to begin with http:// or https://, the name of a host and its port", remedy
+        )
     if parts.query or parts.fragment:
         raise MonitoringError(url, "url has a query or a fragment", remedy)
     return url
@@ -286,7 +288,7 @@ def _explain_status_line(
     error: http.client.BadStatusLine, _url: str, _timeout: float, advice: Advice
 ) -> tuple[str, str]:
     line = excerpt(str(error.args[0]))
-    if line.startswith(greeting.BANNER):
+    if line.startswith(info_line.BANNER):
         return "this is the port for clients of nats-server, which does not speak HTTP", advice.address
     return f"what answers there does not speak HTTP, it says: {line}", advice.address
 

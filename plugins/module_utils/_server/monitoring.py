@@ -20,7 +20,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._server.endpoints impor
 from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import MonitoringError, Reader
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
-    "url": {"type": "str", "required": True},
+    "monitoring_url": {"type": "str", "required": True},
     "timeout": {"type": "float", "default": http_reader.TIMEOUT},
     "validate_certs": {"type": "bool", "default": True},
     "ca_path": {"type": "path"},
@@ -31,8 +31,13 @@ REQUIRED_BY = {"client_key": ("client_cert",)}
 
 
 def connect(params: Mapping[str, t.Any]) -> Monitor:
-    """Make a Monitor from the parameters of a module that has ARGUMENTS; MonitoringError where url can't be one."""
-    return Monitor(**{name: params[name] for name in ARGUMENTS})
+    """Make a Monitor from the parameters of a module that has ARGUMENTS; MonitoringError where the URL can't be one."""
+    return Monitor(params["monitoring_url"], **reader_options(params))
+
+
+def reader_options(params: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Give what a Reader takes besides its URL, from the parameters of a module that has ARGUMENTS."""
+    return {name: params[name] for name in ARGUMENTS if name != "monitoring_url"}
 
 
 class Monitor(Reader):

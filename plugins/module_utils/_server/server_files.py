@@ -17,7 +17,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import access, pr
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
 from ansible_collections.rosey.nats.plugins.module_utils._host.system import Account
-from ansible_collections.rosey.nats.plugins.module_utils._server import conf, conf_lexer, footprint, programs
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf, conf_lexer, programs, requirements
 
 
 class UnseenError(Exception):
@@ -35,7 +35,7 @@ def wanted(config_file: Path, environment: Mapping[str, str]) -> list[NeededPath
     named: list[NeededPath] = []
     try:
         text = system.read_text(config_file, "surrogateescape")
-        named += footprint.paths(conf.parse(text, variables=environment, include=include))
+        named += requirements.paths(conf.parse(text, variables=environment, include=include))
     except FileNotFoundError:
         pass  # it is among those that were to be read, and told as such
     except OSError as error:
@@ -111,7 +111,7 @@ _ANY_HARM = "each would overwrite what the other wrote"
 _WRONG_SERVER = "what is meant for the one would reach the other"
 _HARM = {
     # nats-server takes no lock (server/filestore.go)
-    footprint.STORE_OPTION: "either acknowledges messages that the other overwrites",
+    requirements.STORE_OPTION: "either acknowledges messages that the other overwrites",
     "log_file": "their lines can't be told apart",
     "pid_file": _WRONG_SERVER,
     RUNTIME_PID_FILE: _WRONG_SERVER,
@@ -120,14 +120,14 @@ _HARM = {
 # What a person sets, where the role has a variable for it.
 _DATA_DIRECTORY = "a nats_server_data_dir of its own"
 _OWN_PLACES = {
-    footprint.STORE_OPTION: f"{_DATA_DIRECTORY}, or a jetstream.store_dir where nats_server_config names one",
+    requirements.STORE_OPTION: f"{_DATA_DIRECTORY}, or a jetstream.store_dir where nats_server_config names one",
     "log_file": "a nats_server_log_dir of its own, or a log_file where nats_server_config names one",
     RUNTIME_PID_FILE: _DATA_DIRECTORY,
     CONFIG_FILE: "a nats_server_config_dir of its own",
 }
 # The flags that stand above the configuration (server/opts.go, ConfigureOptions).
 _FLAGS = {
-    footprint.STORE_OPTION: ("sd", "store_dir"),
+    requirements.STORE_OPTION: ("sd", "store_dir"),
     "log_file": ("l", "log"),
     "pid_file": ("P", "pid"),
 }
@@ -149,10 +149,10 @@ def server(running: process.Process) -> Server | None:
         with suppress(UnseenError, OSError):
             named = wanted(_seen(running.pid, config), process.environment(running))
     given = {option: process.argument(running.command, *flags) for option, flags in _FLAGS.items()}
-    by_flag = [footprint.path_of(option, value) for option, value in given.items() if value]
-    by_config = [each for each in footprint.written(named) if not given.get(each.option)]
+    by_flag = [requirements.path_of(option, value) for option, value in given.items() if value]
+    by_config = [each for each in requirements.written(named) if not given.get(each.option)]
     # its configuration may have been changed since it was started
-    opened = footprint.written(NeededPath(_OPEN_FILE, each, Need.PARENT) for each in process.open_files(running.pid))
+    opened = requirements.written(NeededPath(_OPEN_FILE, each, Need.PARENT) for each in process.open_files(running.pid))
     own_config = [NeededPath(CONFIG_FILE, config, Need.PARENT)] if config else []
     return Server(running, (*by_config, *by_flag, *own_config, *opened))
 
@@ -180,7 +180,7 @@ def clashes(
     """
     named = _named(running.pid, str(config_file)) if running else f"the server with {config_file}"
     own_config = NeededPath(CONFIG_FILE, str(config_file), Need.PARENT)
-    own = [(each, _marks(Path("/", _place(each)))) for each in (*footprint.written(paths), own_config)]
+    own = [(each, _marks(Path("/", _place(each)))) for each in (*requirements.written(paths), own_config)]
     found: dict[tuple[str, str, int], Clash] = {}
     for other in servers([running.pid] if running else []):
         for its in other.own:

@@ -19,8 +19,8 @@ from ansible_collections.rosey.nats.plugins.module_utils._data import lost_strea
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Severity
 from ansible_collections.rosey.nats.plugins.module_utils._host.service import Service
 from ansible_collections.rosey.nats.plugins.module_utils._server import (
-    greeting,
     http_reader,
+    info_line,
     monitoring,
     server_files,
 )
@@ -134,7 +134,7 @@ class Observer:
         if isinstance(self.record, lost_streams.NotComparedError):
             return self.record
         try:
-            proven = lost_streams.read(self.record.releases)
+            proven = lost_streams.read(self.record.release_dir)
             if proven is None:
                 return None
             return self.record.compare(proven, snapshot.answer("healthz"), snapshot.answer("jsz"))
@@ -181,7 +181,7 @@ def _presented(connection: socket.socket, started: float) -> Connected | str:
     said = connection.makefile("rb").readline(_LONGEST_INFO)
     seconds = time.monotonic() - started
     line = said.decode("utf-8", "replace")
-    info = greeting.read(line)
+    info = info_line.read(line)
     if info is None or "server_id" not in info:
         return f"no nats-server, it says: {http_reader.excerpt(line) or 'nothing'}"
     return Connected(seconds, str(info["server_id"]))

@@ -19,7 +19,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import (
-    sealed,
+    atomic_file,
     system,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree import compare, show, spec
@@ -127,7 +127,7 @@ def _undo(action: Callable[..., None], *arguments: t.Any) -> None:
 def _stage(change: Change, temporary: ExitStack, label: Label) -> Path:
     """Write a new file or link beside its place, ready but for its name; `temporary` takes what removes it."""
     # The end of the name stays, since a validating command may go by it.
-    name = change.entry.path.with_name(f"{sealed.temporary_name()}.{change.entry.path.name[-50:]}")
+    name = change.entry.path.with_name(f"{atomic_file.temporary_name()}.{change.entry.path.name[-50:]}")
     with _explained(change.entry.path, f"staging it ({len(change.entry.content)} bytes)"):
         if change.entry.state == State.LINK:
             name.symlink_to(change.entry.target)

@@ -24,8 +24,8 @@ from ansible.module_utils.basic import missing_required_lib
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import (
     environment_file,
-    splice,
     system,
+    yaml_section,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._host.python import StrEnum
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree import manifest, spec
@@ -150,12 +150,12 @@ class Look:
     """What was found on this host.
 
     changes: what differs from the description, in the order in which it is to be made; an account that is not there yet
-    is named in its change. strangers: what stands in a directory that has a manifest, and is neither described nor on
+    is named in its change. unmanaged: what stands in a directory that has a manifest, and is neither described nor on
     the list; directories are left out.
     """
 
     changes: list[Change]
-    strangers: list[str]
+    unmanaged: list[str]
 
 
 def look(entries: Iterable[Mapping[str, t.Any]], redactors: Redactors | None = None) -> Look:
@@ -166,7 +166,7 @@ def look(entries: Iterable[Mapping[str, t.Any]], redactors: Redactors | None = N
     """
     described = spec.read_entries(entries, redactors or {})
     changes = _Comparison(manifest.with_manifests(described)).changes()
-    return Look(changes, sorted(manifest.strangers(described)))
+    return Look(changes, sorted(manifest.unmanaged(described)))
 
 
 def compare(entries: Iterable[Mapping[str, t.Any]], redactors: Redactors | None = None) -> list[Change]:
@@ -391,17 +391,17 @@ def _with_whole_content(entry: Entry, before: bytes) -> Entry:
     """Give an entry with the content of the whole file, of which it may describe a part."""
     try:
         if entry.state is State.SECTION:
-            if not splice.HAS_YAML:
+            if not yaml_section.HAS_YAML:
                 raise StateError(
                     f"{entry.path}: {missing_required_lib('PyYAML')} Debian has it as {system.PACKAGES['yaml']}."
                 )
             key, wanted = entry.key, entry.content
-            content = splice.put(before, key, wanted) if wanted else splice.cut(before, key)
+            content = yaml_section.put(before, key, wanted) if wanted else yaml_section.cut(before, key)
         elif entry.state is State.VARIABLES:
             content = environment_file.put(before, entry.variables)
         else:
             return entry
-    except (splice.SpliceError, environment_file.EnvironmentFileError) as error:
+    except (yaml_section.SpliceError, environment_file.EnvironmentFileError) as error:
         raise StateError(f"{entry.path}: {error}") from None
     return dataclasses.replace(entry, content=content)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import (
-    sealed,
+    atomic_file,
     system,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree import spec
@@ -72,13 +72,13 @@ def _listed(directory: Entry) -> list[str]:
     return names
 
 
-def strangers(described: Mapping[Path, Entry]) -> Iterator[str]:
+def unmanaged(described: Mapping[Path, Entry]) -> Iterator[str]:
     """Name what stands in directories with a manifest, and was neither described nor put there by us."""
     for directory in described.values():
         if directory.manifest:
             known = {*_listed(directory), *_inside(directory, described), directory.manifest}
             for path in _files(directory.path):
-                if path.name not in known and not sealed.is_temporary(path.name):
+                if path.name not in known and not atomic_file.is_temporary(path.name):
                     yield str(path)
 
 

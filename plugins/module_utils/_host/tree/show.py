@@ -16,7 +16,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import (
     environment_file,
     python,
     redaction,
-    splice,
+    yaml_section,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree.compare import Aspect, Change
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree.spec import Entry, Redact, Redactor, State
@@ -50,7 +50,7 @@ def _diff_items(change: Change) -> Iterator[dict[str, t.Any]]:
         old, new = change.before or b"", change.entry.content
         if change.entry.state == State.SECTION:
             # What else is in the file may be secret.
-            old, new = (splice.find(text, change.entry.key) or b"" for text in (old, new))
+            old, new = (yaml_section.find(text, change.entry.key) or b"" for text in (old, new))
             if _MAY_BE_SECRET.search(old + new):
                 change = dataclasses.replace(change, entry=dataclasses.replace(change.entry, redact=Redact.ALL))
         shown_old, shown_new = _shown(old, change.entry), _shown(new, change.entry)

@@ -16,7 +16,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_expecta
 from ansible_collections.rosey.nats.plugins.module_utils._host import (
     sockets,
 )
-from ansible_collections.rosey.nats.plugins.module_utils._server import answers, footprint, http_reader
+from ansible_collections.rosey.nats.plugins.module_utils._server import answers, http_reader, requirements
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import reading
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import bot_files
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.bot_evidence import (
@@ -94,7 +94,7 @@ def _not_there(evidence: Evidence, login: Login, listeners: Iterable[sockets.Lis
         "nothing listens where the bot looks for its server",
         what_is_asked(evidence, login),
         f"nothing listens on port {login.port} of this host",
-        remedy=f"{evidence.described.start_server}, or diagnose why it does not start: -e symptom=server",
+        remedy=f"{evidence.described.start_server}, or diagnose why it does not start: -e diagnose_symptom=server",
     )
 
 
@@ -152,7 +152,7 @@ def _ungreeted(evidence: Evidence, login: Login) -> Iterator[Cause]:
             "nats-server takes the connection and says nothing",
             asked,
             *map(str, holders),
-            remedy="diagnose the server: -e symptom=server; where it has handshake_first, give the bot "
+            remedy="diagnose the server: -e diagnose_symptom=server; where it has handshake_first, give the bot "
             "tls_handshake_first",
             confidence=Confidence.LIKELY,
         )
@@ -329,12 +329,12 @@ _FAILURES: Mapping[Step, Callable[[Evidence, Login], Iterable[Cause]]] = {
 }
 
 
-def _endpoints(evidence: Evidence) -> tuple[footprint.Endpoint, ...]:
+def _endpoints(evidence: Evidence) -> tuple[requirements.Endpoint, ...]:
     """Give where nats-server is to listen, as far as its configuration can be read."""
     if isinstance(evidence.server, NotSeenError):
         return ()
     try:
-        return footprint.endpoints(evidence.server)
+        return requirements.endpoints(evidence.server)
     except (TypeError, ValueError):
         return ()  # such as a port that a variable gives
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from ansible_collections.rosey.nats.plugins.module_utils._host.python import StrEnum
-from ansible_collections.rosey.nats.plugins.module_utils._server import greeting
+from ansible_collections.rosey.nats.plugins.module_utils._server import info_line
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import NotSeenError
 
 NAME = "rosey-diagnosis"
@@ -155,7 +155,7 @@ def _greeted(login: Login, connection: socket.socket) -> Login:
     except OSError as error:
         raise _FailedError(_failed(login, Step.GREET, error)) from error
     _check_for_refusal(login, said)
-    info = greeting.read(said)
+    info = info_line.read(said)
     if info is None:
         raise _FailedError(replace(login, failed=Step.GREET, error="no greeting of a NATS server"))
     return replace(login, info=info)

@@ -14,7 +14,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import (
     redaction,
     unit_checks,
 )
-from ansible_collections.rosey.nats.plugins.module_utils._server import conditions, footprint, server_files
+from ansible_collections.rosey.nats.plugins.module_utils._server import conditions, requirements, server_files
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import server_end, server_needs
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.server_evidence import (
     Evidence,
@@ -80,7 +80,7 @@ def _ask_streams(evidence: Evidence) -> Iterator[Cause]:
             "streams_gone",
             f"gone since {found.time}, {count_of_streams(gone)}",
             *told_of_streams(gone),
-            remedy=f"{lost_streams.remedy_of_gone(found.releases)}; {lost_streams.MEANT}",
+            remedy=f"{lost_streams.remedy_of_gone(found.release_dir)}; {lost_streams.MEANT}",
         )
 
 
@@ -132,7 +132,7 @@ def _ask_alone(evidence: Evidence) -> Iterator[Cause]:
     for clash in seen(evidence.clashes):
         by_other.setdefault(clash.other.running.pid, []).append(clash)
     for clashes in by_other.values():
-        is_of_store = any(each.option == footprint.STORE_OPTION for each in clashes)
+        is_of_store = any(each.option == requirements.STORE_OPTION for each in clashes)
         yield server_cause(
             "store_shared" if is_of_store else "files_shared",
             f"two servers have one {'store' if is_of_store else 'place to write to'}, and overwrite what the other "

@@ -32,9 +32,9 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import (
     answers,
     conf,
     conf_lexer,
-    footprint,
     http_reader,
     monitoring,
+    requirements,
     server_files,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import evidence
@@ -42,7 +42,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.eviden
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import NotSeenError, attempt, seen
 
 Answer = answers.Answer
-STORE = footprint.STORE_OPTION
+STORE = requirements.STORE_OPTION
 UNIT_OPTION = "ReadWritePaths of the unit"
 COMMAND_LINE = "the command line (-c)"
 
@@ -52,8 +52,8 @@ class Described:
     """What was meant, as the role describes it.
 
     service: empty where it is a process of its own, whose number is in pid_file. container: that it runs in, if any.
-    account, group: who runs it. releases: where the host keeps what it held when it was last proven, None where that is
-    not compared.
+    account, group: who runs it. release_dir: where the host keeps what it held when it was last proven, None where
+    that is not compared.
     """
 
     service: str
@@ -64,7 +64,7 @@ class Described:
     config_file: Path
     pid_file: Path
     monitoring_url: str | None
-    releases: Path | None = None
+    release_dir: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ def look(described: Described, run_command: RunCommand) -> Evidence:
     monitor = attempt(lambda: evidence.monitor(url))
     health = attempt(lambda: evidence.ask_server(monitor, "healthz"))
     asked = health if isinstance(health, NotSeenError) else monitor
-    has_streams = described.releases is not None and (pid or described.container)
+    has_streams = described.release_dir is not None and (pid or described.container)
     testable = binary.is_tried and not binary.fault and config is not None
     return Evidence(
         described=described,
@@ -284,7 +284,7 @@ def _places(
     config: Mapping[str, t.Any], config_file: Path, unit: Unit | NotSeenError | None, account: Account | None
 ) -> Iterator[Place]:
     """Look at every path that the server needs, each once."""
-    wanted = [NeededPath(COMMAND_LINE, str(config_file), Need.FILE), *footprint.paths(config)]
+    wanted = [NeededPath(COMMAND_LINE, str(config_file), Need.FILE), *requirements.paths(config)]
     if isinstance(unit, Unit):
         named = unit["ReadWritePaths"].split()
         wanted += [NeededPath(UNIT_OPTION, each, Need.DIRECTORY) for each in named if each[0] == "/"]
@@ -317,7 +317,7 @@ def _place(wanted: NeededPath, account: Account | None) -> Place:
 
 def _addresses(config: Mapping[str, t.Any]) -> list[sockets.Endpoint]:
     try:
-        return [(each.host, each.port) for each in footprint.endpoints(config)]
+        return [(each.host, each.port) for each in requirements.endpoints(config)]
     except (TypeError, ValueError):
         return []  # what is no port is told with the configuration
 
@@ -328,12 +328,12 @@ def _clashes(
     """Name the other servers that have files of one that runs."""
     running = process.read(pid) if pid else None
     pid_file = None if described.service else described.pid_file
-    return server_files.clashes(footprint.paths(config), config_file, running, pid_file) if running else []
+    return server_files.clashes(requirements.paths(config), config_file, running, pid_file) if running else []
 
 
 def _monitoring_url(config: Mapping[str, t.Any]) -> str | None:
     try:
-        return footprint.monitoring_url(config)
+        return requirements.monitoring_url(config)
     except (TypeError, ValueError):
         return None
 
@@ -372,15 +372,15 @@ def _streams(
     described: Described, asked: monitoring.Monitor | NotSeenError, healthz: Answer | NotSeenError
 ) -> lost_streams.Comparison | None:
     """Compare the streams with those that were proven; None where none were. NotSeenError."""
-    if described.releases is None:
+    if described.release_dir is None:
         return None
     try:
         # What was never proven needs no server that answers.
-        proven = lost_streams.read(described.releases)
+        proven = lost_streams.read(described.release_dir)
         if proven is None:
             return None
         patient = monitoring.Monitor(seen(asked).url, timeout=asset_reading.SECONDS)
-        record = lost_streams.Record(described.releases, patient, local_files=not described.container)
+        record = lost_streams.Record(described.release_dir, patient, local_files=not described.container)
         return record.compare(proven, seen(healthz), evidence.ask_server(asked, "jsz"))
     except lost_streams.NotComparedError as error:
         raise NotSeenError(error.what, error.why, error.remedy) from error

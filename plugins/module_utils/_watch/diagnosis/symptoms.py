@@ -77,7 +77,7 @@ class Host:
     @cached_property
     def _releases_bot(self) -> str:
         """The release of the host that has a bot, empty where it has none."""
-        directory = self.server.releases
+        directory = self.server.release_dir
         current = release.Store(directory).current() if directory else None
         return current.id if current and record_guard.has_bot(current) else ""
 

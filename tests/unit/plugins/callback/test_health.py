@@ -15,9 +15,9 @@ from ansible_collections.rosey.nats.plugins.callback.health import CallbackModul
 
 Event = tuple[str, str, dict[str, Any]]
 FAULT: Event = ("failed", "rosey.nats.bot_plugins", {"msg": "commands..new has an empty token"})
-NO_SUDO: Event = ("failed", "rosey.nats.bus_health", {"msg": "a password is required"})
-GONE: Event = ("unreachable", "rosey.nats.bus_health", {"msg": "no route to host"})
-LOOKED: Event = ("ok", "rosey.nats.bus_health", {"checks": []})
+NO_SUDO: Event = ("failed", "rosey.nats.bus_health_info", {"msg": "a password is required"})
+GONE: Event = ("unreachable", "rosey.nats.bus_health_info", {"msg": "no route to host"})
+LOOKED: Event = ("ok", "rosey.nats.bus_health_info", {"checks": []})
 NOT_WELL: Event = ("failed", "ansible.builtin.assert", {"msg": "it is not well"})
 
 

@@ -69,7 +69,7 @@ def playbook(at_exit: list[Callable[[], None]], tmp_path: Path, monkeypatch: pyt
     return Playbook(CallbackModule())
 
 
-@pytest.mark.parametrize("extra_vars", [{}, {"report": ""}, {"report": True}, {"report": None}])
+@pytest.mark.parametrize("extra_vars", [{}, {"rosey_report": ""}, {"rosey_report": True}, {"rosey_report": None}])
 def test_a_run_that_is_asked_for_none_is_left_alone(
     playbook: Playbook, at_exit: list[Callable[[], None]], extra_vars: dict[str, Any]
 ) -> None:
@@ -82,7 +82,7 @@ def test_a_run_that_is_asked_for_none_is_left_alone(
 
 
 def test_the_page_is_there_from_the_begin(playbook: Playbook) -> None:
-    playbook.start(report="r.html")
+    playbook.start(rosey_report="r.html")
     text = Path("r.html").read_text()
     assert "The run has not ended" in text
     assert "there" in text
@@ -90,10 +90,10 @@ def test_the_page_is_there_from_the_begin(playbook: Playbook) -> None:
 
 
 def test_the_page_at_the_end_has_what_happened(playbook: Playbook, at_exit: list[Callable[[], None]]) -> None:
-    playbook.start(report="r.html")
+    playbook.start(rosey_report="r.html")
     playbook.callback.v2_runner_on_ok(playbook.result("nats_plan", {**PLANNED, "changed": True}))
-    playbook.callback.v2_runner_on_ok(playbook.result("nats_health", PROVEN, "there"))
-    playbook.callback.v2_runner_on_failed(playbook.result("bot_health", BOT_UNPROVEN))
+    playbook.callback.v2_runner_on_ok(playbook.result("nats_gate", PROVEN, "there"))
+    playbook.callback.v2_runner_on_failed(playbook.result("bot_gate", BOT_UNPROVEN))
     playbook.end(here=1)
     text = Path("r.html").read_text()
     for told in ("Failed after a change", "14 of 15 proven", "expected a subscription that covers", "there has proven"):
@@ -105,7 +105,7 @@ def test_the_page_at_the_end_has_what_happened(playbook: Playbook, at_exit: list
 
 
 def test_a_failure_that_is_ignored_is_none(playbook: Playbook) -> None:
-    playbook.start(report="r.html")
+    playbook.start(rosey_report="r.html")
     playbook.callback.v2_runner_on_failed(playbook.result("nats_release", {"msg": "full"}), ignore_errors=True)
     playbook.callback.v2_runner_on_unreachable(playbook.result("nats_plan", {"msg": "no route"}, "there"))
     playbook.end()
@@ -115,7 +115,7 @@ def test_a_failure_that_is_ignored_is_none(playbook: Playbook) -> None:
 
 
 def test_a_run_that_is_cut_off_says_so(playbook: Playbook, at_exit: list[Callable[[], None]]) -> None:
-    playbook.start(report="r.html")
+    playbook.start(rosey_report="r.html")
     playbook.callback.v2_runner_on_ok(playbook.result("nats_plan", PLANNED))
     at_exit[0]()
     text = Path("r.html").read_text()
@@ -127,7 +127,7 @@ def test_a_run_that_is_cut_off_says_so(playbook: Playbook, at_exit: list[Callabl
 def test_a_worker_writes_nothing(
     playbook: Playbook, at_exit: list[Callable[[], None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    playbook.start(report="r.html")
+    playbook.start(rosey_report="r.html")
     Path("r.html").unlink()
     monkeypatch.setattr(os, "getpid", lambda: 1)
     at_exit[0]()
@@ -135,10 +135,10 @@ def test_a_worker_writes_nothing(
 
 
 def test_several_playbooks_have_one_report(playbook: Playbook, at_exit: list[Callable[[], None]]) -> None:
-    playbook.start("site.yml", report="r.html")
+    playbook.start("site.yml", rosey_report="r.html")
     playbook.callback.v2_runner_on_ok(playbook.result("nats_plan", PLANNED))
     playbook.end()
-    playbook.start("health.yml", report="r.html")
+    playbook.start("health.yml", rosey_report="r.html")
     assert "The run has not ended" in Path("r.html").read_text()
     playbook.end()
     text = Path("r.html").read_text()
@@ -148,7 +148,7 @@ def test_several_playbooks_have_one_report(playbook: Playbook, at_exit: list[Cal
 
 
 def test_what_keeps_it_from_being_written_is_a_warning(playbook: Playbook) -> None:
-    playbook.start(report="away/r.html")
+    playbook.start(rosey_report="away/r.html")
     playbook.callback.v2_runner_on_ok(playbook.result("nats_plan", PLANNED))
     playbook.end()
     path = Path("away/r.html").absolute()

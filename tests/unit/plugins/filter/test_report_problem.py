@@ -18,12 +18,12 @@ problem = FilterModule().filters()["report_problem"]
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ("", "report is ''; expected the path of a file"),
-        (True, "report is True; expected the path of a file"),
-        (".", "report is ., which is a directory"),
-        ("nowhere/report.html", "expected a directory that is there, found no "),
-        ("file/report.html", "expected a directory that is there, found no "),
-        ("report.html", "report is report.html, and nothing writes it"),
+        ("", "rosey_report is ''; expected the path of a file"),
+        (True, "rosey_report is True; expected the path of a file"),
+        (".", "rosey_report is ., which is a directory"),
+        ("nowhere/report.html", "expected a directory, found no "),
+        ("file/report.html", "expected a directory, found no "),
+        ("report.html", "rosey_report is report.html, and nothing writes it"),
     ],
 )
 def test_a_report_that_can_not_be_written(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import described
-from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
+from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file
 from ansible_collections.rosey.nats.tests import recorded
 
 CLAIM = {"controller": "here-1", "pid": 4711, "started": "100"}
@@ -67,13 +67,13 @@ class Host:
         ]
 
     def plan(self, **more: Any) -> dict[str, Any]:
-        asked = {"releases": str(self.releases), "run": {}, "checksums": {}, **more}
+        asked = {"release_dir": str(self.releases), "run": {}, "checksums": {}, **more}
         if "release" not in asked and "parts" not in asked:
             asked["parts"] = self.parts()
         return self._run_module("bus_plan", **asked)
 
     def release(self, state: str, **more: Any) -> dict[str, Any]:
-        asked = {"releases": str(self.releases), "state": state, "claim": CLAIM, "idle_seconds": 0, **more}
+        asked = {"release_dir": str(self.releases), "state": state, "claim": CLAIM, "idle_seconds": 0, **more}
         return self._run_module("nats_release", **asked)
 
     def kept(self) -> list[str]:
@@ -150,9 +150,9 @@ def test_what_a_release_leaves_behind_is_named(host: Host) -> None:
         path.write_text("")
     (plugins / ".rosey-nats").write_text('["quotes.yaml"]')
     (host.root / "gone").unlink()
-    assert host.plan(release="previous")["stands"] == [str(host.root / "further")]
-    assert host.plan(release="current")["stands"] == []
-    assert host.plan()["stands"] == []
+    assert host.plan(release="previous")["left_behind"] == [str(host.root / "further")]
+    assert host.plan(release="current")["left_behind"] == []
+    assert host.plan()["left_behind"] == []
 
 
 def test_of_two_runs_the_one_with_the_lease_keeps_what_it_described(host: Host) -> None:
@@ -185,10 +185,10 @@ def test_what_is_damaged_is_not_applied(host: Host, run_module: Callable[..., di
     applies = host.plan()["applies"]
     path = host.releases / "described" / f"{applies}.json"
     path.write_text(path.read_text().replace("127.0.0.1", "0.0.0.0"))
-    source = {"releases": str(host.releases), "id": applies, "parts": ["server"]}
+    source = {"release_dir": str(host.releases), "id": applies, "parts": ["server"]}
     assert "is damaged" in run_module("config_tree", release=source)["msg"]
     assert not host.config.exists()
-    with pytest.raises(sealed.ReleaseError, match="is damaged"):
+    with pytest.raises(atomic_file.ReleaseError, match="is damaged"):
         described.find(host.releases, applies)
 
 
@@ -228,7 +228,7 @@ def test_who_lost_what_was_described_looks_again(host: Host) -> None:
 
 
 def test_what_is_gone_touches_nothing(host: Host, run_module: Callable[..., dict[str, Any]]) -> None:
-    source = {"releases": str(host.releases), "id": "20260131T120000Z-3f2a9c", "parts": ["server"]}
+    source = {"release_dir": str(host.releases), "id": "20260131T120000Z-3f2a9c", "parts": ["server"]}
     failed = run_module("config_tree", release=source)
     assert failed["failed"]
     assert failed["touched"] is False
@@ -246,7 +246,7 @@ def test_the_bot_of_plugins_that_go_back_is_the_one_of_their_release(host: Host)
 
 def test_what_a_run_that_was_killed_left_is_taken_away(host: Host) -> None:
     host.plan()
-    left = host.releases / "described" / sealed.temporary_name()
+    left = host.releases / "described" / atomic_file.temporary_name()
     left.write_text("a secret")
     host.plan()
     assert not left.exists()

@@ -200,11 +200,11 @@ def test_a_tree_with_a_manifest_is_predicted_and_put(tmp_path: Path, run_module:
         top = {"path": f"{tmp_path}/p", "state": "directory", "manifest": ".manifest", "reader": "bot"}
         return [top, *({"path": f"{tmp_path}/p/{name}", "state": "file", "content": name} for name in names)]
 
-    for names, strangers in (("ab", []), ("bc", [f"{tmp_path}/p/by_hand"]), ("", [f"{tmp_path}/p/by_hand"])):
+    for names, unmanaged in (("ab", []), ("bc", [f"{tmp_path}/p/by_hand"]), ("", [f"{tmp_path}/p/by_hand"])):
         predicted = run_module("config_tree", check_mode=True, entries=entries(*names))
         done = run_module("config_tree", entries=entries(*names))
         assert predicted["changes"] == done["changes"]
-        assert predicted["strangers"] == done["strangers"] == strangers
+        assert predicted["unmanaged"] == done["unmanaged"] == unmanaged
         (tmp_path / "p" / "by_hand").write_text("")
     assert {change["path"]: change.get("reader") for change in done["changes"]} == {
         f"{tmp_path}/p/b": "bot",
@@ -222,7 +222,7 @@ def test_what_a_run_that_was_cut_off_has_left_is_taken_away_under_the_lease(
 ) -> None:
     left = tmp_path / ".rosey-00000000.secrets.env"
     left.touch()
-    given = {"releases": str(tmp_path / "releases")} if releases else {}
+    given = {"release_dir": str(tmp_path / "releases")} if releases else {}
     entries = [{"path": f"{tmp_path}/config.yaml", "state": "file", "content": "a: 1\n"}]
     run_module("config_tree", check_mode=check_mode, entries=entries, **given)
     assert left.exists() is not is_swept

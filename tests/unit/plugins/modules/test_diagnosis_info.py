@@ -72,7 +72,7 @@ class Server:
 
     def diagnose(self, *symptoms: str, **arguments: Any) -> ModuleResult:
         files = {"binary": self.binary, "config_file": self.config, "pid_file": self.pid_file}
-        server = {name: str(path) for name, path in {**files, "releases": self.releases}.items()}
+        server = {name: str(path) for name, path in {**files, "release_dir": self.releases}.items()}
         return self.run_module("diagnosis_info", symptoms=list(symptoms or ("server",)), server=server, **arguments)
 
 

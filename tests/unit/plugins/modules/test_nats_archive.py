@@ -20,7 +20,7 @@ NAME = "nats-server-v2.10.7-linux-arm7.tar.gz"
 @pytest.fixture
 def wanted(tmp_path: Path) -> dict[str, Any]:
     """Give the arguments of a build for arm7."""
-    return {"version": "2.10.7", "architecture": "armv7l", "directory": str(tmp_path), "module_sum": "h1:sum="}
+    return {"version": "2.10.7", "architecture": "armv7l", "cache_dir": str(tmp_path), "module_sum": "h1:sum="}
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_the_directory_has_a_default_in_the_home(
     go = tmp_path / "go"
     go.write_text('#!/bin/sh\necho \'{"GOVERSION": "go1.26.8"}\'\n')
     go.chmod(0o755)
-    del wanted["directory"]
+    del wanted["cache_dir"]
     result = run_module("nats_archive", check_mode=True, **wanted, go=str(go))
     assert (result["changed"], result["built"], "sha256" in result) == (True, True, False)
     assert result["path"] == f"{tmp_path}/.cache/rosey-nats/{NAME}"

@@ -190,7 +190,7 @@ def test_what_a_run_that_was_cut_off_has_left_is_taken_away_under_the_lease(
     (lib / ".rosey-00000000.abc" / "below").mkdir(parents=True)
     link.parent.mkdir()
     (link.parent / ".rosey-00000000").symlink_to("nowhere")
-    run_module("nats_binary", **wanted, releases=str(tmp_path / "releases"))
+    run_module("nats_binary", **wanted, release_dir=str(tmp_path / "releases"))
     assert [path.name for path in lib.iterdir()] == ["2.10.7"]
     assert [path.name for path in link.parent.iterdir()] == ["nats-server"]
 

@@ -20,7 +20,7 @@ RunModule = Callable[..., dict[str, Any]]
 @pytest.mark.parametrize("check_mode", [False, True])
 def test_it_asks_for_varz_unless_told_otherwise(run_module: RunModule, check_mode: bool) -> None:
     with fake_monitoring() as server:
-        result = run_module("nats_info", check_mode=check_mode, url=server.url)
+        result = run_module("nats_info", check_mode=check_mode, monitoring_url=server.url)
         assert server.asked == [("/varz", {})]
     assert result["varz"] == VARZ
     assert result["changed"] is False
@@ -30,7 +30,7 @@ def test_it_asks_for_varz_unless_told_otherwise(run_module: RunModule, check_mod
 def test_it_asks_for_what_it_is_told_to_over_one_connection(run_module: RunModule, details: bool) -> None:
     gather = [name for name in endpoints.ENDPOINTS if name != "accountz" or not details]
     with fake_monitoring() as server:
-        result = run_module("nats_info", url=f"{server.url}/", gather=gather, details=details)
+        result = run_module("nats_info", monitoring_url=f"{server.url}/", gather=gather, details=details)
         assert [path for path, _query in server.asked] == [f"/{name}" for name in gather]
         assert server.connections == 1
     assert result.keys() >= set(gather)
@@ -39,12 +39,15 @@ def test_it_asks_for_what_it_is_told_to_over_one_connection(run_module: RunModul
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"url": "http://127.0.0.1:1"}, "http://127.0.0.1:1/varz: connection refused"),
-        ({"url": "127.0.0.1"}, "127.0.0.1: url has to begin with http:// or https://"),
-        ({}, "missing required arguments: url"),
-        ({"url": "http://127.0.0.1:1", "gather": ["varz", "what"]}, "value of gather must be one or more of"),
-        ({"url": "http://127.0.0.1:1", "client_key": "/key"}, "client_key"),
-        ({"url": "http://127.0.0.1:1", "timeout": "soon"}, "timeout"),
+        ({"monitoring_url": "http://127.0.0.1:1"}, "http://127.0.0.1:1/varz: connection refused"),
+        ({"monitoring_url": "127.0.0.1"}, "127.0.0.1: the URL has to begin with http:// or https://"),
+        ({}, "missing required arguments: monitoring_url"),
+        (
+            {"monitoring_url": "http://127.0.0.1:1", "gather": ["varz", "what"]},
+            "value of gather must be one or more of",
+        ),
+        ({"monitoring_url": "http://127.0.0.1:1", "client_key": "/key"}, "client_key"),
+        ({"monitoring_url": "http://127.0.0.1:1", "timeout": "soon"}, "timeout"),
     ],
 )
 def test_a_fault_is_named(run_module: RunModule, arguments: dict[str, Any], message: str) -> None:
@@ -55,7 +58,7 @@ def test_a_fault_is_named(run_module: RunModule, arguments: dict[str, Any], mess
 
 def test_a_malformed_answer_is_named(run_module: RunModule) -> None:
     with fake_monitoring({"/jsz": Reply(b"<html>")}) as server:
-        result = run_module("nats_info", url=server.url, gather=["varz", "jsz"])
+        result = run_module("nats_info", monitoring_url=server.url, gather=["varz", "jsz"])
     assert result["failed"] is True
     assert result["msg"].startswith(f"{server.url}/jsz: the answer (HTTP status 200) is no JSON, and says: <html>; ")
 
@@ -63,7 +66,7 @@ def test_a_malformed_answer_is_named(run_module: RunModule) -> None:
 def test_what_gives_no_answer_keeps_no_other_from_being_returned(run_module: RunModule) -> None:
     asked = ["varz", "jsz", "healthz", "connz"]
     with fake_monitoring({"/jsz": Reply(b"", status=500), "/connz": Reply(b"[]")}) as server:
-        result = run_module("nats_info", url=server.url, gather=asked)
+        result = run_module("nats_info", monitoring_url=server.url, gather=asked)
     assert result["failed"] is True
     assert [line.partition(": ")[0] for line in result["msg"].splitlines()] == [
         f"{server.url}/{name}" for name in ("jsz", "connz")
@@ -74,7 +77,7 @@ def test_what_gives_no_answer_keeps_no_other_from_being_returned(run_module: Run
 
 def test_a_server_that_is_gone_is_asked_once(run_module: RunModule) -> None:
     with fake_monitoring({"/varz": Reply(b"", status=500)}) as server:
-        result = run_module("nats_info", url=server.url, gather=["varz", "jsz"])
+        result = run_module("nats_info", monitoring_url=server.url, gather=["varz", "jsz"])
         assert [path for path, _query in server.asked] == ["/varz"]
     assert result["msg"].count("/varz: HTTP status 500") == 1
     assert "varz" not in result
@@ -82,7 +85,7 @@ def test_a_server_that_is_gone_is_asked_once(run_module: RunModule) -> None:
 
 def test_a_host_without_requests_is_told_so(run_module: RunModule, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_reader, "HAS_REQUESTS", False)
-    result = run_module("nats_info", url="http://127.0.0.1:1")
+    result = run_module("nats_info", monitoring_url="http://127.0.0.1:1")
     assert result["failed"] is True
     assert result["msg"].startswith("Failed to import the required Python library (requests)")
 

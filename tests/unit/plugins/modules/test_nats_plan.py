@@ -71,7 +71,7 @@ class Host:
         """Plan for this configuration. loaded: what the host's current release has of it."""
         if loaded is not None:
             self.record(loaded)
-            changes["releases"] = str(self.root / "releases")
+            changes["release_dir"] = str(self.root / "releases")
         arguments: dict[str, Any] = {
             "runtime": "process",
             "pid_file": str(self.root / "pid"),
@@ -329,7 +329,7 @@ def test_another_spelling_of_what_the_server_was_proven_with_is_not_read_again(
         time.sleep(1)
         host.record(host.config_file.read_text(), gates=(gate,))
         host.deploy(host.monitoring + by_hand)
-        result = host.plan(spelled, releases=str(host.root / "releases"))
+        result = host.plan(spelled, release_dir=str(host.root / "releases"))
     assert result["action"] == action
     assert len(result["reasons"]) == (action != "nothing")
 
@@ -338,7 +338,7 @@ def test_what_was_read_and_taken_back_by_hand_after_the_proof_is_read_again(moni
     text, server = monitored.config_file.read_text(), int((monitored.root / "pid").read_text())
     time.sleep(1)
     monitored.record(text, gates=(PASSED,))
-    wanted = {"config": monitored.monitoring + monitored.store(), "releases": str(monitored.root / "releases")}
+    wanted = {"config": monitored.monitoring + monitored.store(), "release_dir": str(monitored.root / "releases")}
     assert monitored.plan(**wanted)["action"] == "nothing"
     loaded = monitored.plan(**wanted)["mark"]["config_load_time"]
     monitored.config_file.write_text(text + "ping_max: 7")
@@ -361,7 +361,7 @@ def test_streams_are_not_given_up_for_a_record_that_can_t_be_read(host: Host, na
 
 
 def _refused_for_a_record(host: Host, config: str, releases: Path) -> None:
-    kept, given = releases / asset_record.PROVEN, {"config": config, "releases": str(releases)}
+    kept, given = releases / asset_record.PROVEN, {"config": config, "release_dir": str(releases)}
     assert "msg" not in host.plan(**given)
     for damage, why in (
         (lambda: kept.write_text("garbage"), "it is damaged (truncated)"),
@@ -376,7 +376,7 @@ def _refused_for_a_record(host: Host, config: str, releases: Path) -> None:
 
 
 def test_streams_that_an_earlier_version_did_not_record_are_not_missed(host: Host, nats_server: Path) -> None:
-    config, given = host.store(), {"releases": str(host.root / "releases")}
+    config, given = host.store(), {"release_dir": str(host.root / "releases")}
     with served(host, nats_server, config):
         host.record(host.config_file.read_text(), gates=(PASSED,), by_earlier_version=True)
         assert host.plan(config, **given)["action"] == "nothing"
@@ -534,7 +534,7 @@ def test_a_comment_of_the_unit_restarts_nothing(
         unit.write_text(of_unit["content"])
         assert plan_of_service(server, config, entries=entries)["action"] == "restart"
         host.record(text, of_unit, gates=(PASSED,))
-        planned = plan_of_service(server, config, entries=entries, releases=str(host.root / "releases"))
+        planned = plan_of_service(server, config, entries=entries, release_dir=str(host.root / "releases"))
     assert (planned["unit_changed"], planned["action"]) == (False, "nothing")
 
 
@@ -566,7 +566,7 @@ def test_where_no_server_answers_the_link_tells_what_ran(
             keep=10,
             now=datetime.now(UTC),
         )
-        changes["releases"] = str(releases)
+        changes["release_dir"] = str(releases)
     (host.root / "store").mkdir()
     planned = host.plan(host.store(), version=wanted, **changes)["store"]
     assert planned["needs_copy"] is bool(copied_from)
@@ -838,7 +838,7 @@ def test_an_included_file_counts_as_it_was_and_as_it_is_described(
         host.record(host.entry(config)["content"], proven)
         time.sleep(0.02)  # longer than the clock of files stands still
         part.write_text(f"{host.store()}debug: true\n")
-        found = plan(f"{host.store()}debug: true\n", releases=str(host.root / "releases"))
+        found = plan(f"{host.store()}debug: true\n", release_dir=str(host.root / "releases"))
         assert found["action"] == "reload"
         assert [reason.partition(": ")[0] for reason in found["reasons"]] == [f"included file {part}", "debug"]
 

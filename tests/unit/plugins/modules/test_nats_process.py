@@ -25,7 +25,7 @@ def wanted(tmp_path: Path, nats_server: Path, free_port: Callable[[], int]) -> d
     """Give the arguments of a server that could be started."""
     config = tmp_path / "nats-server.conf"
     config.write_text(f"host: 127.0.0.1\nport: {free_port()}\n")
-    return {"binary": str(nats_server), "config": str(config), "pid_file": str(tmp_path / "nats-server.pid")}
+    return {"binary": str(nats_server), "config_file": str(config), "pid_file": str(tmp_path / "nats-server.pid")}
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def wanted(tmp_path: Path, nats_server: Path, free_port: Callable[[], int]) -> d
 def test_check_mode_on_an_empty_host(
     run_module: RunModule, tmp_path: Path, state: str, changed: bool, action: str
 ) -> None:
-    given = {name: str(tmp_path / "missing" / name) for name in ("binary", "config", "pid_file")}
+    given = {name: str(tmp_path / "missing" / name) for name in ("binary", "config_file", "pid_file")}
     result = run_module("nats_process", check_mode=True, state=state, **given)
     assert (result["changed"], result["action"], result["pid"]) == (changed, action, None)
     assert (result["started_at"], result["executable"], result["killed"]) == (None, None, False)
@@ -72,7 +72,7 @@ def test_a_pid_file_that_names_another_process_is_a_leftover(
         assert run_module("nats_process", state="stopped", **wanted)["changed"] is False
 
 
-@pytest.mark.parametrize("missing", ["binary", "config"])
+@pytest.mark.parametrize("missing", ["binary", "config_file"])
 @pytest.mark.parametrize("state", ["started", "restarted", "reloaded"])
 def test_what_is_missing_is_named(run_module: RunModule, wanted: dict[str, Any], missing: str, state: str) -> None:
     wanted[missing] = "/nowhere/x"
@@ -88,14 +88,14 @@ def test_a_taken_port_is_told_before_anything_is_done(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as held:
         port = held.getsockname()[1]
-        Path(wanted["config"]).write_text(f"host: 127.0.0.1\nport: {port}\n")
+        Path(wanted["config_file"]).write_text(f"host: 127.0.0.1\nport: {port}\n")
         failed = run_module("nats_process", check_mode=check_mode, **wanted)
     assert failed["failed"]
     assert f"127.0.0.1:{port} is taken: " in failed["msg"]
     # the module runs in a fork of this process, which holds the socket too, and may have the smaller number
     assert re.search(r"\(process \d+ of user ", failed["msg"])
     assert "give the server another port" in failed["msg"]
-    assert sorted(path.name for path in Path(wanted["config"]).parent.iterdir()) == ["nats-server.conf"]
+    assert sorted(path.name for path in Path(wanted["config_file"]).parent.iterdir()) == ["nats-server.conf"]
 
 
 def test_read_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

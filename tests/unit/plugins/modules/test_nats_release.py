@@ -18,7 +18,7 @@ import yaml
 
 from ansible_collections.rosey.nats.plugins.doc_fragments import entries as entries_fragment
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import entries, lease
-from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
+from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file
 from ansible_collections.rosey.nats.tests import recorded
 
 RunModule = Callable[..., dict[str, Any]]
@@ -35,11 +35,11 @@ class Host:
         self.directory, self._run_module = directory, run_module
 
     def run(self, state: str, claim: dict[str, Any] | None = None, **other: Any) -> dict[str, Any]:
-        given = {"releases": str(self.directory), "state": state, "claim": claim or CLAIM, **other}
+        given = {"release_dir": str(self.directory), "state": state, "claim": claim or CLAIM, **other}
         return self._run_module("nats_release", **given)
 
     def info(self, **other: Any) -> dict[str, Any]:
-        return self._run_module("nats_release_info", releases=str(self.directory), **other)
+        return self._run_module("nats_release_info", release_dir=str(self.directory), **other)
 
     def deploy(self, *parts: dict[str, Any], **other: Any) -> dict[str, Any]:
         self.run("begun", sequence=self.info()["sequence"])
@@ -206,7 +206,7 @@ def test_no_secret_gets_out(
     told: list[Any] = [host.deploy(*parts), host.info(select="current")]
     assert journal[-2] == f"Invoked for {conf}, {environment}"
     identity = told[0]["release"]
-    back = {"releases": str(host.directory), "id": identity, "parts": ["server", "bot"]}
+    back = {"release_dir": str(host.directory), "id": identity, "parts": ["server", "bot"]}
     for check_mode in (True, False):
         told.append(run_module("config_tree", release=back, check_mode=check_mode))
         assert told[-1]["changed"]
@@ -216,7 +216,7 @@ def test_no_secret_gets_out(
     told.append(run_module("config_tree", release={**back, "parts": ["bot"]}))
     assert not told[-1]["changed"]
     plan = {"home": str(tmp_path), "runtime": "process", "pid_file": str(tmp_path / "pid"), "command": ["/bin/bot"]}
-    told.append(run_module("bot_plan", **plan, release=back, releases=str(host.directory)))
+    told.append(run_module("bot_plan", **plan, release=back, release_dir=str(host.directory)))
     assert told[-1]["changes"] == []
     (host.directory / "releases" / f"{identity}.json").write_text("")
     told.append(run_module("config_tree", release=back))
@@ -227,7 +227,7 @@ def test_no_secret_gets_out(
 
 def test_one_of_entries_and_release_is_needed(host: Host, run_module: RunModule, tmp_path: Path) -> None:
     identity = host.deploy(server(tmp_path / "c", "first text"))["release"]
-    back = {"releases": str(host.directory), "id": identity, "parts": ["server"]}
+    back = {"release_dir": str(host.directory), "id": identity, "parts": ["server"]}
     assert "one of the following is required: entries, release" in run_module("config_tree")["msg"]
     assert "mutually exclusive: entries|release" in run_module("config_tree", entries=[], release=back)["msg"]
     lacking = run_module("config_tree", release={**back, "parts": ["bot"]})
@@ -237,10 +237,10 @@ def test_one_of_entries_and_release_is_needed(host: Host, run_module: RunModule,
 def test_a_release_of_a_later_version_is_refused(host: Host, run_module: RunModule, tmp_path: Path) -> None:
     identity = host.deploy(server(tmp_path / "c", "first text"))["release"]
     path = host.directory / "releases" / f"{identity}.json"
-    body = sealed.read(path)
+    body = atomic_file.read(path)
     body["parts"]["server"]["entries"][0]["invented"] = 1
-    sealed.write(path, body)
-    back = {"releases": str(host.directory), "id": identity, "parts": ["server"]}
+    atomic_file.write(path, body)
+    back = {"release_dir": str(host.directory), "id": identity, "parts": ["server"]}
     failed = run_module("config_tree", release=back)
     assert failed["msg"].startswith(f"release: {identity} holds what this version of the collection does not take: ")
     assert not (tmp_path / "c").exists()
@@ -252,9 +252,9 @@ def test_a_release_that_can_not_be_gone_back_to_is_told_before_a_change(
     part = bot(tmp_path / "secrets.env", {"A": PASSWORD})
     first, second = (host.deploy(part, server(tmp_path / "c", text))["release"] for text in ("one text", "other text"))
     path = host.directory / "releases" / f"{second}.json"
-    body = sealed.read(path)
+    body = atomic_file.read(path)
     del body["parts"]["bot"]["settings"]["servers"]
-    sealed.write(path, body)
+    atomic_file.write(path, body)
     why = (
         "it holds what this version of the collection does not take: missing required arguments: servers found in "
         "bot -> settings"
@@ -266,17 +266,17 @@ def test_a_release_that_can_not_be_gone_back_to_is_told_before_a_change(
     assert [each["obstacle"] for each in host.info()["releases"]] == [why, ""]
     assert host.info(select="previous")["selected"]["settings"]["bot"] == part["settings"]
     plan = {"home": str(tmp_path), "runtime": "process", "pid_file": str(tmp_path / "pid"), "command": ["/bin/bot"]}
-    planned = run_module("bot_plan", **plan, entries=part["entries"], releases=str(host.directory))
+    planned = run_module("bot_plan", **plan, entries=part["entries"], release_dir=str(host.directory))
     assert planned["release"]["no_way_back"] == f"release {second} can't be gone back to: {why}"
 
 
 def test_defaults_of_a_recorded_entry_are_filled_in(host: Host, run_module: RunModule, tmp_path: Path) -> None:
     identity = host.deploy(server(tmp_path / "c", "first text"))["release"]
     path = host.directory / "releases" / f"{identity}.json"
-    body = sealed.read(path)
+    body = atomic_file.read(path)
     body["parts"]["server"]["entries"] = [{"path": str(tmp_path / "c"), "state": "file", "content": "a"}]
-    sealed.write(path, body)
-    back = {"releases": str(host.directory), "id": identity, "parts": ["server"]}
+    atomic_file.write(path, body)
+    back = {"release_dir": str(host.directory), "id": identity, "parts": ["server"]}
     assert run_module("config_tree", release=back)["changed"]
 
 
@@ -285,21 +285,21 @@ def test_a_plan_tells_what_is_recorded(host: Host, run_module: RunModule, tmp_pa
     plan = {"home": str(tmp_path), "runtime": "process", "pid_file": str(tmp_path / "pid"), "command": ["/bin/bot"]}
     given = {**plan, "entries": part["entries"], "settings": part["settings"]}
     assert "release" not in run_module("bot_plan", **given)
-    assert run_module("bot_plan", **given, releases=str(host.directory))["release"]["current"] is None
+    assert run_module("bot_plan", **given, release_dir=str(host.directory))["release"]["current"] is None
     assert not host.directory.exists()
     done = host.deploy(part)
-    found = run_module("bot_plan", **given, releases=str(host.directory))["release"]
+    found = run_module("bot_plan", **given, release_dir=str(host.directory))["release"]
     known = {"current": done["release"], "recorded": True, "lease": None, "sequence": 1}
     assert found == {**known, "damaged": [], "drops": [], "no_way_back": ""}
     for other in ({"settings": {"a": 1}}, {"entries": [{**part["entries"][0], "mode": "0600"}]}):
-        assert not run_module("bot_plan", **{**given, **other}, releases=str(host.directory))["release"]["recorded"]
+        assert not run_module("bot_plan", **{**given, **other}, release_dir=str(host.directory))["release"]["recorded"]
 
 
 def test_a_plan_misses_a_bot_that_the_release_has(host: Host, run_module: RunModule, tmp_path: Path) -> None:
     home = tmp_path / "bot"
     part = bot(home / "secrets.env", {"A": PASSWORD})
     given = {"home": str(home), "runtime": "process", "pid_file": f"{home}/pid", "command": ["/bin/bot"]}
-    given |= {"entries": part["entries"], "releases": str(host.directory)}
+    given |= {"entries": part["entries"], "release_dir": str(host.directory)}
     run = {"parts": ["bot", "plugins"], "accept": []}
     # before there was a bot, one may be missing
     assert run_module("bot_plan", **given, run=run)["release"]["drops"] == []
@@ -322,16 +322,16 @@ def test_what_stands_beside_a_release_is_named(host: Host, tmp_path: Path) -> No
     for name in ("c", "d"):
         (tmp_path / name).touch()
     found = host.info(select="current", beside=[str(tmp_path / name) for name in ("c", "d", "gone")])
-    assert found["stands"] == [str(tmp_path / "d")]
-    assert "stands" not in host.info()
+    assert found["left_behind"] == [str(tmp_path / "d")]
+    assert "left_behind" not in host.info()
     # a release without it says that it was dropped
     done = host.deploy(bot(tmp_path / "d", {}), drops=["server"])
     assert (done["dropped"], host.info()["releases"][0]["parts"]) == (["server"], ["bot"])
 
 
 def is_locked(directory: Path) -> bool:
-    with sealed.lock_file(directory / lease.LOCK) as descriptor:
-        return not sealed.lock(descriptor, fcntl.LOCK_EX, 0)
+    with atomic_file.lock_file(directory / lease.LOCK) as descriptor:
+        return not atomic_file.lock(descriptor, fcntl.LOCK_EX, 0)
 
 
 def test_a_module_that_writes_is_seen_at_work(
@@ -352,10 +352,10 @@ def test_a_module_that_writes_is_seen_at_work(
             lambda program: seen.append(is_locked(tmp_path)),
         )
     releases = str(tmp_path)
-    run_module("config_tree", entries=[], releases=releases)
-    run_module("nats_binary", version="2.10.7", releases=releases)
-    stopped = {"state": "stopped", "pid_file": f"{tmp_path}/pid", "releases": releases}
-    run_module("nats_process", binary="/no/nats-server", config="/no/nats.conf", **stopped)
+    run_module("config_tree", entries=[], release_dir=releases)
+    run_module("nats_binary", version="2.10.7", release_dir=releases)
+    stopped = {"state": "stopped", "pid_file": f"{tmp_path}/pid", "release_dir": releases}
+    run_module("nats_process", binary="/no/nats-server", config_file="/no/nats.conf", **stopped)
     run_module("bot_process", command=["/no/bot"], **stopped)
     assert len(seen) >= 4
     assert all(seen)

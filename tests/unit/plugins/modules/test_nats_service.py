@@ -115,6 +115,6 @@ def test_systemd_is_quoted_without_secrets(systemd: Systemd, state: str, failing
 def test_what_can_not_be_kept_leaves_the_server_as_it_runs(systemd: Systemd, tmp_path: Path) -> None:
     releases = tmp_path / "releases"
     releases.write_text("a file")
-    result = systemd.run(RUNNING, "restarted", releases=str(releases))
+    result = systemd.run(RUNNING, "restarted", release_dir=str(releases))
     assert result["failed"]
     assert systemd.calls == []

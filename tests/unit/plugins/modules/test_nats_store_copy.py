@@ -173,7 +173,7 @@ def test_a_damaged_copy_is_warned_of(host: Host) -> None:
         ({"store": "store"}, "store is 'store'; expected an absolute path"),
         ({"keep": 0}, "keep is 0; expected at least 1"),
         ({"monitoring_url": "http://127.0.0.1:8222"}, "monitoring_url is given with state copied"),
-        ({"state": "reported", "monitoring_url": "127.0.0.1"}, "url has to begin with http:// or https://"),
+        ({"state": "reported", "monitoring_url": "127.0.0.1"}, "the URL has to begin with http:// or https://"),
     ],
 )
 def test_bad_parameters(host: Host, arguments: dict[str, Any], message: str) -> None:

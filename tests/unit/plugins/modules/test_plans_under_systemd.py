@@ -77,7 +77,7 @@ class Host:
         written = release.Store(releases).write(
             {"server": part}, controller="here", plan=[], gates=[], keep=10, now=datetime.now(UTC)
         )
-        back = {"releases": str(releases), "id": written.release, "parts": ["server"]}
+        back = {"release_dir": str(releases), "id": written.release, "parts": ["server"]}
         return self.run_module("nats_plan", **self._given(), release=back, accept=["all"])
 
 

@@ -57,7 +57,7 @@ BACK: dict[str, Any] = {
     "server": {"passed": True},
     "bot": {"passed": True, "installed": True, "serves": True, "home": "/opt/rosey-bot", "service": "cytube-bot"},
     "left": [],
-    "stands": [],
+    "left_behind": [],
     "store": "",
 }
 
@@ -104,11 +104,11 @@ def back(*, server: bool = True, bot: bool = True, has: dict[str, Any] | None = 
             f"could NOT go back; release {RELEASE} has nothing of bot_config and bot_plugins, left as deployed",
         ),
         (
-            back(stands=["/opt/a/secrets.env"], store="copied"),
+            back(left_behind=["/opt/a/secrets.env"], store="copied"),
             f"{PROVEN}; left behind, and not of that release: /opt/a/secrets.env; store: copied",
         ),
         (
-            back(stands=[f"/{number}" for number in range(11)]),
+            back(left_behind=[f"/{number}" for number in range(11)]),
             f"{PROVEN}; left behind, and not of that release: /0, /1, /2, /3, /4, /5, /6, /7, 3 more",
         ),
     ],
@@ -120,8 +120,13 @@ def test_each_part_is_told_by_its_own_proof(found: dict[str, Any], expected: str
 @pytest.mark.parametrize("is_only_predicted", [True, False])
 def test_what_going_back_leaves_behind_is_told(*, is_only_predicted: bool) -> None:
     plan = {"parts": [], "proofs": {}, "going_to": RELEASE, "going_to_time": "", "steps": {"any": False}}
-    for stands, told in (([], []), (["/etc/x"], ["files: left behind, and not of that release: /etc/x"])):
-        state = {"host": "here", "is_only_predicted": is_only_predicted, "plan": {**plan, "stands": stands}, "came": {}}
+    for left, told in (([], []), (["/etc/x"], ["files: left behind, and not of that release: /etc/x"])):
+        state = {
+            "host": "here",
+            "is_only_predicted": is_only_predicted,
+            "plan": {**plan, "left_behind": left},
+            "came": {},
+        }
         lines = outcome.rollback_report(outcome.run_of(state))
         assert [line for line in lines if line.startswith("files: ")] == told
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._host.sealed import ReleaseError
+from ansible_collections.rosey.nats.plugins.module_utils._host.atomic_file import ReleaseError
 from ansible_collections.rosey.nats.plugins.plugin_utils import report
 from ansible_collections.rosey.nats.plugins.plugin_utils.run_record import BUS_FACT, Ending, Outcome, Run, Tone
 from ansible_collections.rosey.nats.tests.unit.example_runs import (
@@ -47,7 +47,7 @@ ENDINGS = {
     "dry run": make_run(deployed()[:4], check_mode=True),
     "two hosts": make_run([*deployed(), *returned("b")], failed=["b"]),
     "listed": make_run([("here", "rosey.nats.nats_release_info", OK, LISTED)]),
-    "checked": make_run([("here", "rosey.nats.bus_health", OK, CHECKED)]),
+    "checked": make_run([("here", "rosey.nats.bus_health_info", OK, CHECKED)]),
     "diagnosed": make_run([("here", "rosey.nats.diagnosis_info", OK, DIAGNOSED)], failed=["here"]),
     # what a module of another version may leave out
     "bare": make_run([(host, action, status, {}) for host, action, status, _result in returned()], failed=["here"]),
@@ -135,9 +135,9 @@ def test_what_users_and_hosts_say_is_text() -> None:
     notes: list[Note] = [
         *returned(),
         ("here", "rosey.nats.nats_release_info", OK, LISTED),
-        ("here", "rosey.nats.bus_health", OK, CHECKED),
+        ("here", "rosey.nats.bus_health_info", OK, CHECKED),
         ("here", "rosey.nats.diagnosis_info", OK, DIAGNOSED),
-        ("here", "rosey.nats.bot_plan", OK, {**BOT_PLANNED, "strangers": ["/opt/x.yaml"], "dangers": ["3 clients"]}),
+        ("here", "rosey.nats.bot_plan", OK, {**BOT_PLANNED, "unmanaged": ["/opt/x.yaml"], "dangers": ["3 clients"]}),
         ("here", "ansible.builtin.command", FAILED, {"msg": "failed"}),
     ]
     marked = [(f"{host}{MARKUP}", action, status, with_markup(result)) for host, action, status, result in notes]
@@ -226,7 +226,7 @@ MISSING = (
         ([("here", "x.y.z", UNREACHABLE, {"msg": "gone"})], [(Tone.BAD, "z", "gone")]),
         (
             [
-                ("here", "rosey.nats.bus_health", OK, CHECKED),
+                ("here", "rosey.nats.bus_health_info", OK, CHECKED),
                 ("here", "ansible.builtin.assert", FAILED, {"msg": "critical: plugins"}),
             ],
             [(Tone.BAD, "plugins", "5 of 6 held")],
@@ -246,7 +246,7 @@ MISSING = (
             [("here", "rosey.nats.nats_plan", OK, {"action": "restart", "dangers": ["3 clients are cut off"]})],
             [(Tone.WARNING, "accepted", "3 clients are cut off")],
         ),
-        ([("here", "rosey.nats.nats_health", OK, {**PROVEN, "findings": []})] * 2, []),
+        ([("here", "rosey.nats.nats_gate", OK, {**PROVEN, "findings": []})] * 2, []),
     ],
 )
 def test_what_asks_for_attention(notes: list[Note], found: list[tuple[Tone, str, str]]) -> None:
@@ -279,7 +279,7 @@ def test_the_way_of_a_host() -> None:
 def trips(p50: float, p99: float, limit: float = 100.0) -> Run:
     measured = {"p50_milliseconds": p50, "p99_milliseconds": p99, "trips": 200, "skipped": False}
     asked = {"module_args": {"round_trip": {"limit_milliseconds": limit}}}
-    return make_run([("here", "rosey.nats.bot_health", OK, {"round_trip": measured, "invocation": asked})])
+    return make_run([("here", "rosey.nats.bot_gate", OK, {"round_trip": measured, "invocation": asked})])
 
 
 @pytest.mark.parametrize(
@@ -306,7 +306,7 @@ def test_round_trips_lie_on_their_axis(p50: float, p99: float, limit: float, mar
     "skipped", [{"skipped": True, "p50_milliseconds": None, "p99_milliseconds": None, "trips": 0}, None]
 )
 def test_trips_that_were_not_made_are_not_drawn(skipped: dict[str, Any] | None) -> None:
-    run = make_run([("here", "rosey.nats.bot_health", OK, {**BOT_PROVEN, "round_trip": skipped})])
+    run = make_run([("here", "rosey.nats.bot_gate", OK, {**BOT_PROVEN, "round_trip": skipped})])
     assert report.round_trips(run) == []
     assert "Round trips" not in Page(report.render(run)).texts
 

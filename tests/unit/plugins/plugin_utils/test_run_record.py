@@ -81,12 +81,12 @@ NO_CAUSE = {"causes": [], "healthy": ["server"]}
         ([(HERE, "rosey.nats.nats_plan", FAILED, {"msg": "a port is taken"})], True, Outcome.REFUSED),
         ([*unproven(), CLOSED], True, Outcome.CHANGED),
         (returned(), True, Outcome.RETURNED),
-        ([note for note in returned() if "health" not in note[1]], True, Outcome.RETURNED_UNPROVEN),
+        ([note for note in returned() if "gate" not in note[1]], True, Outcome.RETURNED_UNPROVEN),
         # one gate proves nothing of the other part
         ([*returned()[:11], BOT_PLAN, CLOSED], True, Outcome.RETURNED_UNPROVEN),
         ([*returned()[:11], NO_BOT, CLOSED], True, Outcome.RETURNED_PARTLY),
         ([*returned()[:11], NO_SERVICE, CLOSED], True, Outcome.RETURNED_PARTLY),
-        ([note for note in deployed() if "bot_health" not in note[1]], False, Outcome.PARTLY),
+        ([note for note in deployed() if "bot_gate" not in note[1]], False, Outcome.PARTLY),
         ([PLAN, NO_BOT, *deployed()[3:6]], False, Outcome.PROVEN),
         # what failed may have changed the host
         ([PLAN, (HERE, "rosey.nats.config_tree", FAILED, {"touched": True}), CLOSED], True, Outcome.CHANGED),
@@ -96,12 +96,12 @@ NO_CAUSE = {"causes": [], "healthy": ["server"]}
         ([*deployed()[:6], *returned()[7:]], True, Outcome.RETURNED),
         # nothing of what was deployed is in the release
         ([*unproven(), BACK, CLOSED], True, Outcome.STUCK),
-        ([*unproven(), BACK, PLAN, (HERE, "rosey.nats.nats_health", FAILED, {}), CLOSED], True, Outcome.STUCK),
+        ([*unproven(), BACK, PLAN, (HERE, "rosey.nats.nats_gate", FAILED, {}), CLOSED], True, Outcome.STUCK),
         ([*deployed()[:7], (HERE, "rosey.nats.nats_release", FAILED, {"msg": "full"})], True, Outcome.UNRECORDED),
         ([*deployed()[:7], (HERE, "rosey.nats.nats_release", IGNORED, {"msg": "full"})], True, Outcome.CHANGED),
-        ([(HERE, "rosey.nats.bus_health", OK, CHECKED), REFUSED], True, Outcome.UNHEALTHY),
-        ([(HERE, "rosey.nats.bus_health", OK, CHECKED)], False, Outcome.WARNED),
-        ([(HERE, "rosey.nats.bus_health", OK, {"checks": CHECKED["checks"][:1]})], False, Outcome.HEALTHY),
+        ([(HERE, "rosey.nats.bus_health_info", OK, CHECKED), REFUSED], True, Outcome.UNHEALTHY),
+        ([(HERE, "rosey.nats.bus_health_info", OK, CHECKED)], False, Outcome.WARNED),
+        ([(HERE, "rosey.nats.bus_health_info", OK, {"checks": CHECKED["checks"][:1]})], False, Outcome.HEALTHY),
         ([(HERE, "rosey.nats.diagnosis_info", OK, DIAGNOSED), CLOSED], True, Outcome.CAUSES),
         ([(HERE, "rosey.nats.diagnosis_info", OK, DIAGNOSED)], False, Outcome.CAUSES),
         ([(HERE, "rosey.nats.diagnosis_info", OK, NO_CAUSE)], False, Outcome.NO_CAUSE),
@@ -158,7 +158,7 @@ def test_the_way_back_is_a_phase_of_its_own() -> None:
 
 def test_each_play_is_a_phase() -> None:
     run = make_run([PLAN])
-    run.note(HERE, OK, PROVEN, play="Watch", task="Gate", action="rosey.nats.nats_health")
+    run.note(HERE, OK, PROVEN, play="Watch", task="Gate", action="rosey.nats.nats_gate")
     assert [phase.title for phase in run.phases(HERE)][1:] == ["Watch"]
 
 

@@ -28,7 +28,7 @@ def test_what_is_secret_is_told_before_anything_can_fail(tmp_path: Path) -> None
         environment_file=str(variables),
         round_trip={"subject": "a"},
         python="/bot/python",
-        url="http://127.0.0.1:1/api/health",
+        health_url="http://127.0.0.1:1/api/health",
     )
     hidden: set[str] = set()
     with pytest.raises(GateError, match="servers: h has a user or password before it"):

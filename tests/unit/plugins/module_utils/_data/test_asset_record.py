@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.rosey.nats.plugins.module_utils._data import asset_record, assets
 from ansible_collections.rosey.nats.plugins.module_utils._data.asset_changes import Doing
 from ansible_collections.rosey.nats.plugins.module_utils._data.assets import Limits, Stream
-from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
+from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file
 
 CHAT = assets.of([Stream("$G", "CHAT", "2026", assets.FILE, 1, 4, 10, 1, 4, Limits(max_age=5))], {"$G": 7})
 
@@ -54,7 +54,7 @@ def test_a_damaged_file_is_told_from_none_and_kept(book: asset_record.Book, tmp_
     book.begin(CHAT)
     for name in ("assets.json", "checkpoint.json"):
         (tmp_path / "releases" / name).write_text(text)
-    with pytest.raises(sealed.DamagedError):
+    with pytest.raises(atomic_file.DamagedError):
         book.proven()
     assert book.checkpoint() == asset_record.Checkpoint()
     book.prove(asset_record.Proven("2027", CHAT))
@@ -74,5 +74,5 @@ def test_a_damaged_file_is_told_from_none_and_kept(book: asset_record.Book, tmp_
 )
 def test_a_whole_file_of_another_shape_is_damaged(book: asset_record.Book, body: dict[str, object]) -> None:
     book._write("assets.json", body)
-    with pytest.raises(sealed.DamagedError, match="it has no streams"):
+    with pytest.raises(atomic_file.DamagedError, match="it has no streams"):
         book.proven()

@@ -14,7 +14,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._data import asset_reco
 from ansible_collections.rosey.nats.plugins.module_utils._data.asset_record import Book, Proven
 from ansible_collections.rosey.nats.plugins.module_utils._data.assets import Consumer, Stream
 from ansible_collections.rosey.nats.plugins.module_utils._data.lost_streams import Files
-from ansible_collections.rosey.nats.plugins.module_utils._host import sealed, system
+from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file, system
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Severity
 
 TIME = "2026-11-26T11:43:13Z"
@@ -114,7 +114,7 @@ def test_a_damaged_record_is_not_taken_for_none(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("HISTORY", "MISTERY"))
     with pytest.raises(lost_streams.NotComparedError, match=r"assets\.json: it is damaged: checksum"):
         lost_streams.read(tmp_path)
-    sealed.write(path, {"time": TIME})
+    atomic_file.write(path, {"time": TIME})
     with pytest.raises(lost_streams.NotComparedError, match="it is damaged: it has no streams") as caught:
         lost_streams.read(tmp_path)
     assert "see for yourself that no stream is missing; where all are there: site.yml -e" in caught.value.remedy
@@ -124,9 +124,9 @@ def test_a_record_of_another_user_says_who_may_read_it(tmp_path: Path, monkeypat
     Book(tmp_path).prove(Proven(TIME, assets.of([KEPT])))
 
     def refuse(path: Path) -> dict[str, object]:
-        raise sealed.DamagedError("not readable, Permission denied")
+        raise atomic_file.DamagedError("not readable, Permission denied")
 
-    monkeypatch.setattr(sealed, "read", refuse)
+    monkeypatch.setattr(atomic_file, "read", refuse)
     monkeypatch.setattr(os, "access", lambda _path, _mode: False)
     with pytest.raises(lost_streams.NotComparedError) as caught:
         lost_streams.read(tmp_path)

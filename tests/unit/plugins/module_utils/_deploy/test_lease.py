@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease
-from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
+from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 FIRST = lease.Claim("ops-11111111-22222222", 4711, "100")
@@ -92,7 +92,7 @@ def test_who_gets_a_held_lease(
     held = acquire(tmp_path, FIRST).lease
     asked = {"seen_sequence": 1, "now": NOW + timedelta(seconds=after), "may_take_over": may_take_over}
     if outcome == REFUSED:
-        with pytest.raises(sealed.ReleaseError) as error:
+        with pytest.raises(atomic_file.ReleaseError) as error:
             acquire(tmp_path, claim, **asked)
         assert str(error.value) == (
             "Another deployment is at work on this host: process 4711 of ops-11111111-22222222, since "
@@ -128,9 +128,9 @@ def test_ones_own_lease_is_no_deployment_of_another(tmp_path: Path, seen: int, s
 DAMAGES: list[tuple[Callable[[Path], Any], str]] = [
     (lambda path: path.write_text(""), "truncated"),
     (lambda path: path.write_text(path.read_text().replace("4711", "4712")), "checksum"),
-    (lambda path: sealed.write(path, {}), "wrong type, expected a lease"),
-    (lambda path: sealed.write(path, {"holder": {}, "sequence": 1}), "wrong type, expected a lease"),
-    (lambda path: sealed.write(path, {"holder": None, "sequence": None}), "wrong type, expected a lease"),
+    (lambda path: atomic_file.write(path, {}), "wrong type, expected a lease"),
+    (lambda path: atomic_file.write(path, {"holder": {}, "sequence": 1}), "wrong type, expected a lease"),
+    (lambda path: atomic_file.write(path, {"holder": None, "sequence": None}), "wrong type, expected a lease"),
     (lambda path: path.rename(path.with_name("was")).with_name(path.name).symlink_to("was"), "symlink"),
 ]
 
@@ -141,7 +141,7 @@ def test_a_damaged_lease_keeps_deployments_away(tmp_path: Path, damage: Callable
     damage(tmp_path / lease.NAME)
     assert lease.look(tmp_path) == lease.Look(damage=reason)
     assert not lease.end(tmp_path, FIRST)
-    with pytest.raises(sealed.ReleaseError, match=rf"^lease.json: {reason}: .* set release_take_over: true\.$"):
+    with pytest.raises(atomic_file.ReleaseError, match=rf"^lease.json: {reason}: .* set release_take_over: true\.$"):
         acquire(tmp_path, FIRST)
     given = acquire(tmp_path, FIRST, may_take_over=True)
     assert (given.taken_over, given.stale) == (True, True)
@@ -150,11 +150,11 @@ def test_a_damaged_lease_keeps_deployments_away(tmp_path: Path, damage: Callable
 
 
 def test_a_lost_lease_is_known(tmp_path: Path) -> None:
-    with pytest.raises(sealed.ReleaseError, match="nobody holds it"):
+    with pytest.raises(atomic_file.ReleaseError, match="nobody holds it"):
         lease.check_held(lease.look(tmp_path), FIRST)
     acquire(tmp_path, FIRST)
     lease.check_held(lease.look(tmp_path), FIRST)
-    with pytest.raises(sealed.ReleaseError, match="process 4711 of ops-11111111-22222222 holds it since 2026-"):
+    with pytest.raises(atomic_file.ReleaseError, match="process 4711 of ops-11111111-22222222 holds it since 2026-"):
         lease.check_held(lease.look(tmp_path), OTHER)
 
 
@@ -169,7 +169,7 @@ def race(directory: Path, claim: lease.Claim, barrier: Any, results: Any) -> Non
     barrier.wait()
     try:
         acquire(directory, claim)
-    except sealed.ReleaseError:
+    except atomic_file.ReleaseError:
         results.put(None)
     else:
         results.put(claim.pid)
@@ -247,11 +247,11 @@ def test_nothing_is_touched_where_nobody_asks(tmp_path: Path) -> None:
 
 
 def test_who_keeps_a_lock_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sealed, "_GUARD_SECONDS", 0.05)
-    with sealed.guard(tmp_path), pytest.raises(sealed.ReleaseError, match=f"`fuser -v {tmp_path}/guard`"):
+    monkeypatch.setattr(atomic_file, "_GUARD_SECONDS", 0.05)
+    with atomic_file.guard(tmp_path), pytest.raises(atomic_file.ReleaseError, match=f"`fuser -v {tmp_path}/guard`"):
         acquire(tmp_path, FIRST)
     monkeypatch.setattr(lease, "_SHARED_SECONDS", 0.05)
-    with sealed.lock_file(tmp_path / lease.LOCK) as descriptor:
-        assert sealed.lock(descriptor, lease.fcntl.LOCK_EX, 0)
-        with pytest.raises(sealed.ReleaseError, match=f"`fuser -v {tmp_path}/lock`"), lease.working(tmp_path):
+    with atomic_file.lock_file(tmp_path / lease.LOCK) as descriptor:
+        assert atomic_file.lock(descriptor, lease.fcntl.LOCK_EX, 0)
+        with pytest.raises(atomic_file.ReleaseError, match=f"`fuser -v {tmp_path}/lock`"), lease.working(tmp_path):
             pass

@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import record_guard, release
 from ansible_collections.rosey.nats.plugins.module_utils._deploy.record_guard import Instance, Run, Word
 from ansible_collections.rosey.nats.plugins.module_utils._deploy.release import Part, Record
-from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
+from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file
 
 DIRECTORY = Path("/var/lib/rosey-nats")
 ID = "20260131T120000Z-3f2a9c"
@@ -91,7 +91,7 @@ def test_a_refusal_says_what_to_do() -> None:
         "production; where the host is to change from one to the other, set release_accept: [other_environment]. "
         "Nothing was touched.",
         "The releases in /var/lib/rosey-nats are of the service nats, and this run is of the service nats-two, so that "
-        "each would go back to what the other had. Set release_directory: /var/lib/rosey-nats-nats-two, and a "
+        "each would go back to what the other had. Set release_dir: /var/lib/rosey-nats-nats-two, and a "
         "nats_server_config_dir, nats_server_data_dir and nats_server_log_dir of its own; where this one takes the "
         "place of that one, set release_accept: [other_instance]. Nothing was touched.",
         f"The release of this host, {ID}, has a bot, and /opt/x is not there. Bring it back, such as by mounting what "
@@ -164,8 +164,8 @@ def test_a_release_that_is_damaged_lets_nobody_in(tmp_path: Path, damage: str) -
     elif damage == "what names it":
         (tmp_path / "current").write_text("")
     run = {"environment": "staging", "server": NATS, "parts": ["server"], "accept": []}
-    with pytest.raises(sealed.ReleaseError, match="is of production, and this run is of staging"):
-        record_guard.consult({"releases": str(tmp_path), "release": None, "run": run})
+    with pytest.raises(atomic_file.ReleaseError, match="is of production, and this run is of staging"):
+        record_guard.consult({"release_dir": str(tmp_path), "release": None, "run": run})
 
 
 def test_nothing_is_known_of_a_run_that_says_nothing() -> None:

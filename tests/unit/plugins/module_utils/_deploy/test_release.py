@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import known, lease, release
-from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
+from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 CLAIM = lease.Claim("ops-11111111-22222222", 4711, "100")
@@ -154,7 +154,7 @@ def test_only_the_owner_can_look(host: Host) -> None:
 def test_everybody_passes_what_is_made_above(tmp_path: Path) -> None:
     before = os.umask(0o077)
     try:
-        sealed.prepare(tmp_path / "a" / "b" / "releases")
+        atomic_file.prepare(tmp_path / "a" / "b" / "releases")
     finally:
         os.umask(before)
     assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("a", "a/b", "a/b/releases")] == [
@@ -228,7 +228,7 @@ def test_what_was_not_proven_together_is_in_no_release_together(host: Host) -> N
     ],
 )
 def test_what_is_none_of_a_release_is_named_once(host: Host, paths: list[str], expected: list[str]) -> None:
-    assert release.strangers(host.store.read(host.deploy("a")), paths) == expected
+    assert release.left_behind(host.store.read(host.deploy("a")), paths) == expected
 
 
 def test_damaged_releases_are_pruned_when_they_are_older_than_what_is_kept(host: Host) -> None:
@@ -246,7 +246,7 @@ def test_damaged_releases_are_pruned_when_they_are_older_than_what_is_kept(host:
 @pytest.mark.parametrize("keep", [0, -1])
 def test_nothing_to_keep_is_refused(host: Host, keep: int) -> None:
     for call in (host.write, host.store.rehearse):
-        with pytest.raises(sealed.ReleaseError, match=f"keep: {keep}; expected 1 or more"):
+        with pytest.raises(atomic_file.ReleaseError, match=f"keep: {keep}; expected 1 or more"):
             call(server("a"), keep=keep)
     assert not host.store.directory.exists()
 
@@ -329,8 +329,8 @@ def test_an_id_is_past_the_damaged_ones_too(host: Host) -> None:
 
 def test_an_id_that_nothing_can_follow_stops_nobody(host: Host) -> None:
     first, last = host.deploy("a"), "99991231T235959Z-abcdef"
-    body = sealed.read(host.path(first))
-    sealed.write(host.path(last), {**body, "id": last})
+    body = atomic_file.read(host.path(first))
+    atomic_file.write(host.path(last), {**body, "id": last})
     second = host.deploy("b")
     assert (host.store.select("current").id, host.store.select("previous").id) == (second, first)
     host.store.set_current(last)
@@ -356,7 +356,7 @@ def test_what_is_no_id_is_never_a_path(host: Host, text: str) -> None:
     newest = host.deploy("a")
     assert not release.is_id(text)
     for call in (host.store.read, host.store.select, host.store.set_current):
-        with pytest.raises(sealed.ReleaseError, match=f"is no release of this host; expected one of {newest}"):
+        with pytest.raises(atomic_file.ReleaseError, match=f"is no release of this host; expected one of {newest}"):
             call(text)
 
 
@@ -365,7 +365,7 @@ def test_what_is_no_id_is_never_a_path(host: Host, text: str) -> None:
 
 def reseal(path: Path, **changes: Any) -> None:
     body = {**json.loads(path.read_text())["body"], **changes}
-    sealed.write(path, body)
+    atomic_file.write(path, body)
 
 
 def change(path: Path, **changes: Any) -> None:
@@ -414,7 +414,7 @@ def test_a_damaged_release_is_named_and_skipped(host: Host, damage: Callable[[Pa
     assert name == f"{second}.json"
     assert said.startswith(reason)
     assert host.store.select("previous").id == first
-    with pytest.raises(sealed.ReleaseError) as error:
+    with pytest.raises(atomic_file.ReleaseError) as error:
         host.store.select(second)
     assert str(error.value) == f"rollback_to: {second} is damaged ({said}); expected one of {third}, {first}."
     fourth = host.deploy("d", keep=1)
@@ -465,7 +465,7 @@ def test_a_damaged_current_release_is_gone_back_from(host: Host) -> None:
     host.path(second).write_text("")
     assert host.store.listing().current is None
     assert host.store.select("previous").id == first
-    with pytest.raises(sealed.ReleaseError, match=f"this host has no current release; expected one of {first}"):
+    with pytest.raises(atomic_file.ReleaseError, match=f"this host has no current release; expected one of {first}"):
         host.store.select("current")
     third = host.deploy("c")
     assert host.store.read(third).previous == second
@@ -476,10 +476,12 @@ def test_a_damaged_current_release_is_gone_back_from(host: Host) -> None:
 
 
 def test_what_is_chosen(host: Host) -> None:
-    with pytest.raises(sealed.ReleaseError, match=r"rollback_to: this host has no previous release; there is none in "):
+    with pytest.raises(
+        atomic_file.ReleaseError, match=r"rollback_to: this host has no previous release; there is none in "
+    ):
         host.store.select("previous")
     first = host.deploy("a")
-    with pytest.raises(sealed.ReleaseError, match=f"no previous release; expected one of {first}."):
+    with pytest.raises(atomic_file.ReleaseError, match=f"no previous release; expected one of {first}."):
         host.store.select("previous")
     second, third = host.deploy("b"), host.deploy("c")
     chosen = {wanted: host.store.select(wanted).id for wanted in ("current", "previous", first)}
@@ -579,7 +581,7 @@ def cut_off_at_each_call(tmp_path: Path, how: str, base: Path, doing: Callable[[
             system = System(patch, stop, how)
             try:
                 doing(copy)
-            except (Crash, sealed.ReleaseError):
+            except (Crash, atomic_file.ReleaseError):
                 continue
             if len(system.calls) < stop:
                 return copies
@@ -682,7 +684,7 @@ def test_a_full_disk_is_told(host: Host) -> None:
     host.deploy("a")
     with pytest.MonkeyPatch.context() as patch:
         System(patch, 1, "fails")
-        with pytest.raises(sealed.ReleaseError) as error:
+        with pytest.raises(atomic_file.ReleaseError) as error:
             host.deploy("b")
     assert "writing it failed: No space left on device. " in str(error.value)
     assert f"bytes are free in {host.store.directory / 'releases'}. Make room and run again." in str(error.value)
@@ -692,5 +694,5 @@ def test_a_full_disk_is_told(host: Host) -> None:
 def test_a_directory_of_somebody_else_is_refused(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     host.deploy("a")
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
-    with pytest.raises(sealed.ReleaseError, match=r"it belongs to .*; expected 12345, who writes to it"):
+    with pytest.raises(atomic_file.ReleaseError, match=r"it belongs to .*; expected 12345, who writes to it"):
         host.deploy("b")

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import usable
-from ansible_collections.rosey.nats.plugins.module_utils._server import footprint
+from ansible_collections.rosey.nats.plugins.module_utils._server import requirements
 from ansible_collections.rosey.nats.tests import recorded
 
 ROLES = Path(__file__).parents[5] / "roles"
@@ -49,7 +49,7 @@ def test_what_is_whole_is_given_as_it_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("part", "lacking", "meant"),
     [
-        ("server", "stop", asdict(footprint.stop({}))),
+        ("server", "stop", asdict(requirements.stop({}))),
         ("server", "environment", None),
         ("server", "copies", "/releases/stores"),
         ("server", "gate", True),

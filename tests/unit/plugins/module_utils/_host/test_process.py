@@ -439,7 +439,7 @@ def test_check_files_names_what_is_missing(tmp_path: Path) -> None:
     server = background.Server(binary, config, tmp_path / "run" / "pid")
     for path, message in (
         (binary, f"binary {binary} is no file"),
-        (config, f"config {config} is no file"),
+        (config, f"config_file {config} is no file"),
         (tmp_path / "run" / "x", f"pid_file {server.pid_file}: its directory is not there"),
         (tmp_path / "out" / "x", f"output {tmp_path}/out/x: its directory is not there"),
     ):

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._host import splice
+from ansible_collections.rosey.nats.plugins.module_utils._host import yaml_section
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree import apply, compare, show, spec
 
 SECTION = "nats:\n  prefix: rosey.dev\n"
@@ -144,7 +144,7 @@ def test_a_file_that_cannot_be_spliced_is_refused_before_anything_is_touched(tmp
 
 
 def test_without_the_library_only_a_section_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(splice, "HAS_YAML", False)
+    monkeypatch.setattr(yaml_section, "HAS_YAML", False)
     assert f"{tmp_path}/config.yaml: Failed to import the required Python library (PyYAML)" in refusal(
         section(tmp_path / "config.yaml")
     )
@@ -266,7 +266,7 @@ def test_only_files_that_lie_directly_in_it_are_listed(tmp_path: Path) -> None:
     ]
     put(*entries)
     assert json.loads((tmp_path / ".manifest").read_text()) == ["a"]
-    assert compare.look(entries).strangers == []
+    assert compare.look(entries).unmanaged == []
 
 
 def test_what_took_the_place_of_a_listed_file_stays(tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ def test_a_listed_file_that_is_described_by_another_way_stays(tmp_path: Path) ->
     put(*tree(tmp_path / "real", "a"))
     entries = [*tree(tmp_path / "real"), file(tmp_path / "way" / "a")]
     assert put(*entries) == []
-    assert compare.look(entries).strangers == []
+    assert compare.look(entries).unmanaged == []
     assert names(tmp_path / "real") == [".manifest", "a"]
 
 
@@ -361,17 +361,17 @@ def test_the_manifest_comes_after_all_else(tmp_path: Path, monkeypatch: pytest.M
 def test_strangers_are_named(tmp_path: Path) -> None:
     plugins = tmp_path / "plugins"
     entries = tree(plugins, "a.yaml", "b.yaml")
-    assert compare.look(entries).strangers == []
+    assert compare.look(entries).unmanaged == []
     put(*entries)
     for name in ("z.yaml", "by_hand.yaml"):
         (plugins / name).write_text("")
     (plugins / "dangling").symlink_to("nowhere")
     (plugins / "d").mkdir()
     wanted = [f"{plugins}/{name}" for name in ("by_hand.yaml", "dangling", "z.yaml")]
-    assert compare.look(entries).strangers == wanted
+    assert compare.look(entries).unmanaged == wanted
     # What is about to be removed is no stranger, and neither is what is about to become ours.
-    assert compare.look(tree(plugins, "a.yaml", "z.yaml")).strangers == wanted[:2]
-    assert compare.look([{"path": str(plugins), "state": "directory"}]).strangers == []
+    assert compare.look(tree(plugins, "a.yaml", "z.yaml")).unmanaged == wanted[:2]
+    assert compare.look([{"path": str(plugins), "state": "directory"}]).unmanaged == []
 
 
 def test_a_thousand_files_with_a_manifest_are_compared_in_milliseconds(tmp_path: Path) -> None:
@@ -379,5 +379,5 @@ def test_a_thousand_files_with_a_manifest_are_compared_in_milliseconds(tmp_path:
     put(*entries)
     started = time.process_time()
     assert put(*entries) == []
-    assert compare.look(entries).strangers == []
+    assert compare.look(entries).unmanaged == []
     assert time.process_time() - started < 0.6

@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.rosey.nats.plugins.module_utils._data import store_users
 from ansible_collections.rosey.nats.plugins.module_utils._host import process
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
-from ansible_collections.rosey.nats.plugins.module_utils._server import conf, footprint, server_files
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf, requirements, server_files
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import server_evidence
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.server_evidence import Described
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import seen
@@ -56,7 +56,7 @@ def _listens(pid: int) -> bool:
 def clashes(
     config: str, home: Path, running: process.Process | None = None, file: str = "own.conf"
 ) -> list[server_files.Clash]:
-    return server_files.clashes(footprint.paths(conf.parse(config)), home / file, running)
+    return server_files.clashes(requirements.paths(conf.parse(config)), home / file, running)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.rosey.nats.plugins.module_utils._data import before_change, dangers
 from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action
-from ansible_collections.rosey.nats.plugins.module_utils._server import footprint, plan
+from ansible_collections.rosey.nats.plugins.module_utils._server import plan, requirements
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import check, model, proof, reading, table
 from ansible_collections.rosey.nats.plugins.module_utils._server.options.model import (
     ANY_NAME,
@@ -202,7 +202,7 @@ class Maker:
 
 
 def known(ask: Callable[[], t.Any]) -> None:
-    with contextlib.suppress(footprint.UnknownError):
+    with contextlib.suppress(requirements.UnknownError):
         ask()
 
 
@@ -218,15 +218,15 @@ def judge(config: dict[t.Any, t.Any], other: dict[t.Any, t.Any]) -> None:
         for reloaded in (False, True):
             if proof.evidence(option, value, reloaded=reloaded) is model.Evidence.VARZ:
                 proof.expected(option, value)
-    known(lambda: footprint.endpoints(config))
-    known(lambda: footprint.monitoring_url(config))
-    known(lambda: footprint.client_url(config))
-    list(footprint.paths(config))
-    list(footprint.problems(config))
-    footprint.one_spelling(config)
-    footprint.writable_directories(config)
-    footprint.is_local(config)
-    footprint.stop(config)
+    known(lambda: requirements.endpoints(config))
+    known(lambda: requirements.monitoring_url(config))
+    known(lambda: requirements.client_url(config))
+    list(requirements.paths(config))
+    list(requirements.problems(config))
+    requirements.one_spelling(config)
+    requirements.writable_directories(config)
+    requirements.is_local(config)
+    requirements.stop(config)
     plan.reasons(before, after)
     dangers.find(before_change.Situation(after=after, before=before, action=Action.RESTART))
 

@@ -36,7 +36,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._watch.check_limits imp
 from ansible_collections.rosey.nats.plugins.module_utils._watch.check_table import KINDS
 from ansible_collections.rosey.nats.plugins.module_utils._watch.checks import Observer, judge
 from ansible_collections.rosey.nats.plugins.module_utils._watch.health_snapshot import Connected, Expectation, Snapshot
-from ansible_collections.rosey.nats.plugins.modules import bus_health
+from ansible_collections.rosey.nats.plugins.modules import bus_health_info
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import (
     BOT,
     IDENTITY,
@@ -168,7 +168,7 @@ def test_the_roles_limits_are_for_all_values_and_no_others() -> None:
 
 
 def test_each_value_with_limits_is_described_and_whether_they_are_the_least() -> None:
-    options = yaml.safe_load(bus_health.DOCUMENTATION)["options"]
+    options = yaml.safe_load(bus_health_info.DOCUMENTATION)["options"]
     lines = options["thresholds"]["description"]
     told = {name: line for line in lines for name in re.findall(r"V\((\w+)\)", line)}
     limited = {name: kind.worse is Worse.LOWER for name, kind in KINDS.items() if kind.limited}

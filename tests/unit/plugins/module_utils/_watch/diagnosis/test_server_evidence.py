@@ -67,7 +67,7 @@ def test_a_server_that_has_not_answered_is_not_asked_again(tmp_path: Path) -> No
 
 def test_streams_are_compared_where_some_were_proven(tmp_path: Path) -> None:
     def streams(container: str = "nats-dev") -> lost_streams.Comparison | NotSeenError | None:
-        meant = replace(described(tmp_path, monitoring_url=fake.url), container=container, releases=tmp_path)
+        meant = replace(described(tmp_path, monitoring_url=fake.url), container=container, release_dir=tmp_path)
         return server_evidence.look(meant, lambda _words: (1, "", "")).streams
 
     with fake_monitoring() as fake:

@@ -3,12 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from ansible_collections.rosey.nats.plugins.filter.nats_footprint import FilterModule
+from ansible_collections.rosey.nats.plugins.filter.nats_requirements import FilterModule
 
 
 def test_the_filter_gives_plain_data() -> None:
-    footprint = FilterModule().filters()["nats_footprint"]({"host": "127.0.0.1", "http_port": 8222})
-    assert footprint == {
+    requirements = FilterModule().filters()["nats_requirements"]({"host": "127.0.0.1", "http_port": 8222})
+    assert requirements == {
         "endpoints": [
             {"purpose": "clients", "option": "port", "host": "127.0.0.1", "port": 4222},
             {"purpose": "monitoring", "option": "http_port", "host": "127.0.0.1", "port": 8222},
@@ -29,7 +29,7 @@ def test_the_filter_gives_plain_data() -> None:
 
 def test_nothing_of_a_block_is_told_but_whether_jetstream_is_on() -> None:
     config = {"jetstream": {"enabled": True, "key": "a secret", "store_dir": "/data"}, "tls": {"handshake_first": True}}
-    footprint = FilterModule().filters()["nats_footprint"]({**config, "server_name": {"$variable": "NAME"}})
-    assert footprint["jetstream"] == {"enabled": True}
-    assert footprint["greeting_url"] is None
-    assert footprint["server_name"] == ""
+    requirements = FilterModule().filters()["nats_requirements"]({**config, "server_name": {"$variable": "NAME"}})
+    assert requirements["jetstream"] == {"enabled": True}
+    assert requirements["greeting_url"] is None
+    assert requirements["server_name"] == ""

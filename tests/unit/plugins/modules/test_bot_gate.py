@@ -15,7 +15,7 @@ import yaml
 
 from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_expectation, round_trips
 from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader
-from ansible_collections.rosey.nats.plugins.modules import bot_health
+from ansible_collections.rosey.nats.plugins.modules import bot_gate
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import BOT, IDENTITY, Reply, fake_monitoring, raw_server
 
 RunModule = Callable[..., dict[str, Any]]
@@ -37,7 +37,7 @@ ANSWERS = {"/api/health": ANSWER, "/connz": connz(CONNECTIONS)}
 
 def asked(url: str) -> dict[str, Any]:
     return {
-        "url": f"{url}/api/health",
+        "health_url": f"{url}/api/health",
         "monitoring_url": url,
         "servers": ["nats://localhost:4222"],
         "plugins": PLUGINS,
@@ -49,7 +49,7 @@ def asked(url: str) -> dict[str, Any]:
 @pytest.mark.parametrize("check_mode", [False, True])
 def test_a_bot_that_is_on_the_bus_passes(run_module: RunModule, check_mode: bool) -> None:
     with fake_monitoring(ANSWERS) as server:
-        result = run_module("bot_health", check_mode=check_mode, **asked(server.url))
+        result = run_module("bot_gate", check_mode=check_mode, **asked(server.url))
     assert result.pop("invocation")
     assert result == {
         "changed": False,
@@ -68,7 +68,7 @@ def test_a_bot_that_is_not_fails_with_all_findings(run_module: RunModule) -> Non
         "/connz": connz([CONNECTIONS[0], quiet]),
     }
     with fake_monitoring(answers) as server:
-        result = run_module("bot_health", **asked(server.url))
+        result = run_module("bot_gate", **asked(server.url))
     assert (result["failed"], result["passed"]) == (True, False)
     heading, *lines = result["msg"].splitlines()
     assert heading == (
@@ -89,7 +89,7 @@ def test_a_bot_that_is_not_fails_with_all_findings(run_module: RunModule) -> Non
 def test_it_waits_until_the_bot_has_come_up(run_module: RunModule) -> None:
     replies = iter([Reply(b"", status=502), {**ANSWER, "nats": {"connected": False}}, ANSWER])
     with fake_monitoring({**ANSWERS, "/api/health": lambda _query: next(replies)}) as server:
-        result = run_module("bot_health", **{**asked(server.url), "wait": 5})
+        result = run_module("bot_gate", **{**asked(server.url), "wait": 5})
         assert server.connections == 2  # one kept-alive session each for the bot and the server
     assert result["passed"] is True
 
@@ -99,7 +99,7 @@ def test_the_server_is_not_asked_without_need(run_module: RunModule, left_out: s
     with fake_monitoring(ANSWERS) as server:
         arguments = asked(server.url)
         del arguments[left_out]
-        result = run_module("bot_health", **arguments)
+        result = run_module("bot_gate", **arguments)
         assert [path for path, _query in server.asked] == ["/api/health"]
     assert "subscriptions" not in result
 
@@ -108,9 +108,9 @@ def test_legacy_mode_looks_at_the_bot_alone(run_module: RunModule) -> None:
     legacy = {name: value for name, value in ANSWER.items() if name != "nats"}
     trip = {"round_trip": {"subject": "rosey.prod.commands.quote"}, "python": "/nowhere"}
     with fake_monitoring({**ANSWERS, "/api/health": legacy}) as server:
-        passed = run_module("bot_health", **{**asked(server.url), **trip, "mode": "legacy"})
+        passed = run_module("bot_gate", **{**asked(server.url), **trip, "mode": "legacy"})
         assert [path for path, _query in server.asked] == ["/api/health"]
-        refused = run_module("bot_health", **asked(server.url))
+        refused = run_module("bot_gate", **asked(server.url))
     assert passed["summary"] == "bot runs without NATS"
     assert "round_trip" not in passed
     assert "- nats: expected what the bot tells of its connection to NATS, found nothing" in refused["msg"]
@@ -136,7 +136,7 @@ def test_legacy_mode_looks_at_the_bot_alone(run_module: RunModule) -> None:
 )
 def test_a_malformed_answer_is_a_finding(run_module: RunModule, reply: Any, finding: str) -> None:
     with fake_monitoring({**ANSWERS, "/api/health": reply}) as server:
-        result = run_module("bot_health", **asked(server.url))
+        result = run_module("bot_gate", **asked(server.url))
     assert finding in result["msg"]
     assert "hunter2" not in json.dumps(result)
 
@@ -157,13 +157,13 @@ def test_something_else_at_the_port_is_a_finding(
         talk(connection)
 
     with raw_server(bounded) as url:
-        result = run_module("bot_health", url=f"{url}/api/health", wait=0, timeout=0.5)
+        result = run_module("bot_gate", health_url=f"{url}/api/health", wait=0, timeout=0.5)
     assert f"- health: expected an answer of the bot at {url}/api/health, found {cause}" in result["msg"]
     assert result["seen"] == {}
 
 
 def test_a_bot_that_does_not_run_is_told_as_such(run_module: RunModule, free_port: Callable[[], int]) -> None:
-    result = run_module("bot_health", url=f"http://127.0.0.1:{free_port()}/api/health", wait=0)
+    result = run_module("bot_gate", health_url=f"http://127.0.0.1:{free_port()}/api/health", wait=0)
     assert "connection refused, nothing listens there; check that the bot runs and that url has" in result["msg"]
 
 
@@ -171,7 +171,7 @@ def test_a_bot_that_does_not_run_is_told_as_such(run_module: RunModule, free_por
 def test_malformed_connections_are_a_finding(run_module: RunModule, listed: Any) -> None:
     broken = connz([{"cid": 7, "subscriptions_list": listed or {"a": 1}}])
     with fake_monitoring({**ANSWERS, "/connz": broken}) as server:
-        result = run_module("bot_health", **asked(server.url))
+        result = run_module("bot_gate", **asked(server.url))
     assert "connection 7 has no list of subjects; check that monitoring_url has the port" in result["msg"]
 
 
@@ -180,12 +180,12 @@ def test_absent_keys_are_warnings_unless_required(run_module: RunModule, monkeyp
     monkeypatch.setattr("ansible.module_utils.basic.AnsibleModule.warn", lambda _self, text: warnings.append(text))
     answer = {name: ANSWER[name] for name in ("status", "connected", "nats")}
     with fake_monitoring({**ANSWERS, "/api/health": answer}) as server:
-        result = run_module("bot_health", **asked(server.url))
+        result = run_module("bot_gate", **asked(server.url))
         assert result["passed"] is True
         assert [text.partition(":")[0] for text in warnings] == [
             *("channel", "uptime", "version", "user_count", "requests", "errors")
         ]
-        result = run_module("bot_health", **asked(server.url), required=["version"])
+        result = run_module("bot_gate", **asked(server.url), required=["version"])
     assert "- version: expected a text, found nothing; run a version of the bot that tells it" in result["msg"]
 
 
@@ -194,10 +194,10 @@ def test_absent_keys_are_warnings_unless_required(run_module: RunModule, monkeyp
     [
         ({"wait": -1}, "wait: -1; expected seconds"),
         ({"timeout": 0}, "timeout is 0; give the seconds"),
-        ({"url": "localhost:8000"}, "url has to begin with http:// or https://"),
-        ({"url": "localhost:8000"}, "write it as http://localhost:8000/api/health"),
-        ({"url": "http://me:hunter2@h/api/health"}, "url holds a user or a password"),
-        ({"monitoring_url": "http://me:hunter2@h:1", "plugins": PLUGINS}, "url holds a user or a password"),
+        ({"health_url": "localhost:8000"}, "the URL has to begin with http:// or https://"),
+        ({"health_url": "localhost:8000"}, "write it as http://localhost:8000/api/health"),
+        ({"health_url": "http://me:hunter2@h/api/health"}, "the URL holds a user or a password"),
+        ({"monitoring_url": "http://me:hunter2@h:1", "plugins": PLUGINS}, "the URL holds a user or a password"),
         (
             {"servers": ["nats://me:hunter2@h"]},
             "servers: h has a user or password before it; give these as credentials",
@@ -230,7 +230,7 @@ def test_a_fault_of_the_caller_is_named_at_once(
 ) -> None:
     logged: list[str] = []
     monkeypatch.setattr(syslog, "syslog", lambda *words: logged.append(repr(words)))
-    result = run_module("bot_health", **arguments)
+    result = run_module("bot_gate", **arguments)
     assert result["failed"] is True
     assert message in result["msg"]
     assert "hunter2" not in json.dumps(result) + "".join(logged)
@@ -248,12 +248,12 @@ def test_the_round_trip_waits_for_a_bot_that_passes(run_module: RunModule, monke
     trip = {"subject": "rosey.prod.commands.quote", "payload": {"user": "me"}}
     asks = {"round_trip": trip, "python": "/bot/python", "credentials": {"user": "rosey", "password": "hunter2"}}
     with fake_monitoring(ANSWERS) as server:
-        slow = run_module("bot_health", **asked(server.url), **asks)
+        slow = run_module("bot_gate", **asked(server.url), **asks)
         fine = run_module(
-            "bot_health", **asked(server.url), **{**asks, "round_trip": {**trip, "limit_milliseconds": 150}}
+            "bot_gate", **asked(server.url), **{**asks, "round_trip": {**trip, "limit_milliseconds": 150}}
         )
         server.answers["/connz"] = connz([])
-        failed = run_module("bot_health", **asked(server.url), **asks)
+        failed = run_module("bot_gate", **asked(server.url), **asks)
     assert len(made) == 2
     assert made[0] == {
         "trip": round_trips.RoundTrip("rosey.prod.commands.quote", '{"user": "me"}', 200, 100.0),
@@ -277,10 +277,10 @@ def test_the_round_trip_waits_for_a_bot_that_passes(run_module: RunModule, monke
 
 def test_a_host_without_requests_is_told_so(run_module: RunModule, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_reader, "HAS_REQUESTS", False)
-    assert run_module("bot_health")["msg"].startswith("Failed to import the required Python library (requests)")
+    assert run_module("bot_gate")["msg"].startswith("Failed to import the required Python library (requests)")
 
 
 def test_the_keys_are_documented() -> None:
-    options = yaml.safe_load(bot_health.DOCUMENTATION)["options"]
+    options = yaml.safe_load(bot_gate.DOCUMENTATION)["options"]
     assert options["required"]["choices"] == list(bot_expectation.KEYS)
-    assert options["url"]["default"] == bot_expectation.URL
+    assert options["health_url"]["default"] == bot_expectation.URL

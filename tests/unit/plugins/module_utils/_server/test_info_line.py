@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import greeting
+from ansible_collections.rosey.nats.plugins.module_utils._server import info_line
 
 
 @pytest.mark.parametrize(
@@ -23,4 +23,4 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import greeting
     ],
 )
 def test_a_greeting_is_read(line: str, expected: dict[str, Any] | None) -> None:
-    assert greeting.read(line) == expected
+    assert info_line.read(line) == expected

@@ -252,7 +252,7 @@ def test_a_failure_is_told_and_the_run_comes_to_its_own_end(inventory: Callable[
     """What others do at the end of a run, such as to write a report, is not cut off by the exit status."""
     hosts = inventory(here=NEW)
     report = tmp_path / "report.html"
-    looked = look(hosts, "nagios", "-e", f"report={report}")
+    looked = look(hosts, "nagios", "-e", f"rosey_report={report}")
     assert looked.status == 2
     assert looked.out.startswith("NATS CRITICAL - here: plugins critical, 3 of 4 subscriptions of the plugins held; ")
     assert "plugin new: expected a subscription that covers rosey.dev.commands.new" in looked.out.splitlines()[0]
@@ -404,7 +404,7 @@ def test_a_cluster_that_loses_its_members(
         def ask(member: Member) -> dict[str, dict[str, Any]]:
             limits = {"meta": {"warning": 0}, "routes": {"warning": 2, "critical": 1}}
             meant = {"jetstream": True, "cluster": True, "client_url": member.client_url, "thresholds": limits}
-            result = run_module("bus_health", url=member.url, **meant)
+            result = run_module("bus_health_info", monitoring_url=member.url, **meant)
             return {check["name"]: check for check in result["checks"]}
 
         def statuses(found: dict[str, dict[str, Any]]) -> dict[str, str]:
@@ -459,7 +459,9 @@ def test_a_client_that_does_not_take_its_messages_and_a_store_that_fills(
         started.enter_context(deaf_client(member.client_url, "flood"))
         asyncio.run(talk(member.client_url))
         limits = {"pending": {"warning": 10}, "jetstream_storage": {"warning": 75, "critical": 90}}
-        result = run_module("bus_health", url=member.url, client_url=member.client_url, thresholds=limits)
+        result = run_module(
+            "bus_health_info", monitoring_url=member.url, client_url=member.client_url, thresholds=limits
+        )
         found = {check["name"]: check for check in result["checks"]}
         assert found["pending"]["status"] == "warning"
         assert 10 < found["pending"]["value"] < 40
@@ -478,6 +480,6 @@ def test_another_server_at_the_port_of_clients_is_told(
         cluster(nats_server, tmp_path / "one", free_port, 1) as (one,),
         cluster(nats_server, tmp_path / "two", free_port, 1) as (two,),
     ):
-        result = run_module("bus_health", url=one.url, client_url=two.client_url)
+        result = run_module("bus_health_info", monitoring_url=one.url, client_url=two.client_url)
     (wrong,) = (check for check in result["checks"] if check["status"] == "critical" and check["name"] == "connection")
     assert "found another server" in wrong["summary"]

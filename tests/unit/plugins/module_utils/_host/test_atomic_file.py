@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._host import sealed
+from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file
 
 
 @pytest.mark.parametrize(
     ("name", "is_swept"),
     [
-        (sealed.temporary_name(), True),
-        (f"{sealed.temporary_name()}.quotes.yaml", True),
+        (atomic_file.temporary_name(), True),
+        (f"{atomic_file.temporary_name()}.quotes.yaml", True),
         (".rosey-00000000.abc_1xyz", True),
         # the manifest of the plugins' directory, and what somebody else may have named
         (".rosey-nats", False),
@@ -39,10 +39,10 @@ def test_a_sweep_takes_away_what_was_being_written(tmp_path: Path, name: str, is
         (place / name / "below" / "file").touch()
     else:
         (place / name).symlink_to(elsewhere)
-    sealed.sweep(place)
+    atomic_file.sweep(place)
     assert sorted(path.name for path in place.iterdir()) == sorted(["kept"] + ([] if is_swept else [name]))
     assert [path.name for path in elsewhere.iterdir()] == ["kept"]
 
 
 def test_there_is_nothing_to_sweep_where_nothing_is(tmp_path: Path) -> None:
-    sealed.sweep(tmp_path / "missing")
+    atomic_file.sweep(tmp_path / "missing")

@@ -14,8 +14,8 @@ import yaml
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.rosey.nats.plugins.module_utils._host import splice
-from ansible_collections.rosey.nats.plugins.module_utils._host.splice import SpliceError, cut, find, put
+from ansible_collections.rosey.nats.plugins.module_utils._host import yaml_section
+from ansible_collections.rosey.nats.plugins.module_utils._host.yaml_section import SpliceError, cut, find, put
 
 SECTION = b'nats:\n  servers:\n    - "nats://localhost:4222"\n  name: "rosey-bot"\n  prefix: "rosey.prod"\n'
 DATA = {"servers": ["nats://localhost:4222"], "name": "rosey-bot", "prefix": "rosey.prod"}
@@ -306,11 +306,11 @@ def test_a_section_that_is_none_is_refused(section: bytes, told: str) -> None:
 def test_without_the_library_it_can_be_imported_and_tells() -> None:
     code = (
         "import sys; sys.modules['yaml'] = None\n"
-        "from ansible_collections.rosey.nats.plugins.module_utils._host import splice\n"
-        "print(splice.HAS_YAML)"
+        "from ansible_collections.rosey.nats.plugins.module_utils._host import yaml_section\n"
+        "print(yaml_section.HAS_YAML)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd="collections", check=True)
-    assert (done.stdout, splice.HAS_YAML) == ("False\n", True)
+    assert (done.stdout, yaml_section.HAS_YAML) == ("False\n", True)
 
 
 # Properties

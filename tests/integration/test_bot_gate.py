@@ -142,7 +142,7 @@ def ask(bus: Bus, run_module: RunModule) -> Iterator[Ask]:
 
         def run(**changes: Any) -> dict[str, Any]:
             arguments = {
-                "url": f"{endpoint.url}/api/health",
+                "health_url": f"{endpoint.url}/api/health",
                 "monitoring_url": f"http://127.0.0.1:{bus.monitoring_port}",
                 "servers": [f"nats://127.0.0.1:{bus.port}"],
                 "client_name": NAME,
@@ -150,7 +150,7 @@ def ask(bus: Bus, run_module: RunModule) -> Iterator[Ask]:
                 "wait": 0,
                 "timeout": 3,
             }
-            return run_module("bot_health", **{**arguments, **changes})
+            return run_module("bot_gate", **{**arguments, **changes})
 
         yield run
 
@@ -399,13 +399,13 @@ def test_a_play_carries_the_probe_to_the_host(bus: Bus, tmp_path: Path) -> None:
     }
     with fake_monitoring({"/api/health": lambda _query: bus.health}) as endpoint:
         arguments = tmp_path / "arguments.json"
-        arguments.write_text(json.dumps({**task, "url": f"{endpoint.url}/api/health"}))
+        arguments.write_text(json.dumps({**task, "health_url": f"{endpoint.url}/api/health"}))
         play = [
             {
                 "hosts": "localhost",
                 "gather_facts": False,
                 "vars": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable},
-                "tasks": [{"rosey.nats.bot_health": "{{ lookup('file', '" + str(arguments) + "') | from_json }}"}],
+                "tasks": [{"rosey.nats.bot_gate": "{{ lookup('file', '" + str(arguments) + "') | from_json }}"}],
             }
         ]
         playbook = tmp_path / "play.yml"

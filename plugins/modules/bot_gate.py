@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: bot_health
+module: bot_gate
 short_description: Wait until the bot proves that it is on the bus with all its plugins, or runs without NATS
 version_added: 0.1.0
 author: Rosey-Robot Team (@rosey-robot)
@@ -19,7 +19,7 @@ description:
   - In legacy mode it proves that the bot runs without NATS.
   - It shows no user and no password, neither of a URL nor of O(credentials).
 options:
-  url:
+  health_url:
     description: The health endpoint of the bot. It takes no user or password.
     type: str
     default: http://localhost:8000/api/health
@@ -37,14 +37,14 @@ options:
     type: float
     default: 5.0
   validate_certs:
-    description: Whether to check certificates, with an https O(url) or O(monitoring_url).
+    description: Whether to check certificates, with an https O(health_url) or O(monitoring_url).
     type: bool
     default: true
   mode:
     description:
       - V(nats) for a bot that has to be connected to NATS.
-      - V(legacy) for one that has to run without it. Then only O(url), O(wait), O(timeout), O(required) and the options
-        of TLS count.
+      - V(legacy) for one that has to run without it. Then only O(health_url), O(wait), O(timeout), O(required) and the
+        options of TLS count.
     type: str
     choices: [nats, legacy]
     default: nats
@@ -185,12 +185,12 @@ attributes:
     details:
       - This module changes nothing.
 seealso:
-  - module: rosey.nats.nats_health
+  - module: rosey.nats.nats_gate
 """
 
 EXAMPLES = r"""
 - name: Wait until the bot is on the bus with all its plugins
-  rosey.nats.bot_health:
+  rosey.nats.bot_gate:
     servers: [nats://localhost:4222]
     client_name: rosey-bot-prod
     monitoring_url: http://127.0.0.1:8222
@@ -207,7 +207,7 @@ EXAMPLES = r"""
     msg: "{{ health.summary }}"
 
 - name: Prove that a plugin answers soon enough
-  rosey.nats.bot_health:
+  rosey.nats.bot_gate:
     servers: [nats://localhost:4222]
     round_trip:
       subject: rosey.staging.commands.quote
@@ -217,7 +217,7 @@ EXAMPLES = r"""
       password: "{{ vault_nats_password }}"
 
 - name: Prove that the bot runs without NATS
-  rosey.nats.bot_health:
+  rosey.nats.bot_gate:
     mode: legacy
     required: [version]
 """

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need
-from ansible_collections.rosey.nats.plugins.module_utils._server import footprint
+from ansible_collections.rosey.nats.plugins.module_utils._server import requirements
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import model, table
 
 Config = dict[str, Any]
@@ -52,7 +52,7 @@ Config = dict[str, Any]
     ],
 )
 def test_endpoints_are_the_servers_own(config: Config, expected: list[tuple[str, str, int]]) -> None:
-    found = [(endpoint.purpose, endpoint.host, endpoint.port) for endpoint in footprint.endpoints(config)]
+    found = [(endpoint.purpose, endpoint.host, endpoint.port) for endpoint in requirements.endpoints(config)]
     assert found == expected
 
 
@@ -67,7 +67,7 @@ def test_endpoints_are_the_servers_own(config: Config, expected: list[tuple[str,
     ],
 )
 def test_monitoring_url(config: Config, expected: str | None) -> None:
-    assert footprint.monitoring_url(config) == expected
+    assert requirements.monitoring_url(config) == expected
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_monitoring_url(config: Config, expected: str | None) -> None:
     ],
 )
 def test_client_url(config: Config, expected: str | None) -> None:
-    assert footprint.client_url(config) == expected
+    assert requirements.client_url(config) == expected
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_client_url(config: Config, expected: str | None) -> None:
     ],
 )
 def test_who_it_talks_to(config: Config, local: bool, peers: bool) -> None:
-    assert (footprint.is_local(config), footprint.stop(config).signal == "USR2") == (local, peers)
+    assert (requirements.is_local(config), requirements.stop(config).signal == "USR2") == (local, peers)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_who_it_talks_to(config: Config, local: bool, peers: bool) -> None:
     ],
 )
 def test_a_server_is_killed_only_after_its_drain(config: Config, timeout: int) -> None:
-    assert footprint.stop(config).timeout == timeout
+    assert requirements.stop(config).timeout == timeout
 
 
 VARIABLE = {"$variable": "HERE"}
@@ -146,10 +146,10 @@ def test_an_address_that_a_variable_gives_is_named(config: Config, option: str) 
         f"{option}: $HERE is a variable; expected an address that is known before the server starts: the gate asks it "
         "there; write the value itself"
     )
-    assert [str(problem) for problem in footprint.unknown(config)] == [said]
-    assert [str(problem) for problem in footprint.problems(config)] == [said]
-    with pytest.raises(footprint.UnknownError, match=re.escape(said)):
-        footprint.monitoring_url(config)
+    assert [str(problem) for problem in requirements.unknown(config)] == [said]
+    assert [str(problem) for problem in requirements.problems(config)] == [said]
+    with pytest.raises(requirements.UnknownError, match=re.escape(said)):
+        requirements.monitoring_url(config)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_an_address_that_a_variable_gives_is_named(config: Config, option: str) 
     ],
 )
 def test_what_the_roles_do_not_deploy(config: Config, expected: list[str]) -> None:
-    found = [str(problem) for problem in footprint.problems(config)]
+    found = [str(problem) for problem in requirements.problems(config)]
     assert [each.partition(";")[0] for each in found] == expected
 
 
@@ -191,7 +191,7 @@ def test_no_path_is_missed() -> None:
         "ports_file_dir": "/run/nats",
         "pid_file": "/run/nats/pid",
     }
-    assert {(path.option, path.need.name) for path in footprint.paths(config)} == {
+    assert {(path.option, path.need.name) for path in requirements.paths(config)} == {
         ("operator", "FILE"),
         ("resolver.dir", "DIRECTORY"),
         ("ocsp_cache.local_store", "DIRECTORY"),
@@ -199,8 +199,8 @@ def test_no_path_is_missed() -> None:
         ("ports_file_dir", "DIRECTORY"),
         ("pid_file", "PARENT"),
     }
-    assert footprint.writable_directories(config) == ("/run/nats", "/var/lib/nats/accounts", "/var/lib/nats/ocsp")
-    assert not list(footprint.paths({"operator": "eyJhbGciOiJlZDI1NTE5In0.e30.c2ln"}))
+    assert requirements.writable_directories(config) == ("/run/nats", "/var/lib/nats/accounts", "/var/lib/nats/ocsp")
+    assert not list(requirements.paths({"operator": "eyJhbGciOiJlZDI1NTE5In0.e30.c2ln"}))
 
 
 def test_paths_say_what_has_to_be_there() -> None:
@@ -209,14 +209,14 @@ def test_paths_say_what_has_to_be_there() -> None:
         "jetstream": {"storedir": "/var/lib/nats"},
         "tls": {"cert_file": "/etc/nats/server.pem", "key_file": "/etc/nats/server.key"},
     }
-    found = {(path.option, path.required, path.need) for path in footprint.paths(config)}
+    found = {(path.option, path.required, path.need) for path in requirements.paths(config)}
     assert found == {
         ("log_file", "/var/log/nats", Need.PARENT),
         ("jetstream.store_dir", "/var/lib/nats", Need.DIRECTORY),
         ("tls.cert_file", "/etc/nats/server.pem", Need.FILE),
         ("tls.key_file", "/etc/nats/server.key", Need.FILE),
     }
-    assert footprint.writable_directories(config) == ("/var/lib/nats", "/var/log/nats")
+    assert requirements.writable_directories(config) == ("/var/lib/nats", "/var/log/nats")
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def test_paths_say_what_has_to_be_there() -> None:
     ],
 )
 def test_a_path_has_one_spelling(config: Config, expected: Config) -> None:
-    assert footprint.one_spelling(config) == expected
+    assert requirements.one_spelling(config) == expected
 
 
 def test_what_the_server_made_and_writes_to_again() -> None:
@@ -253,6 +253,6 @@ def test_what_the_server_made_and_writes_to_again() -> None:
         "jetstream": {"store_dir": "/var/lib/nats/"},
         "tls": {"cert_file": "/etc/nats/server.pem", "key_file": "/etc/nats/server.key"},
     }
-    assert footprint.kept(config) == ("/run/nats.pid", "/var/lib/nats/jetstream", "/var/log/nats.log")
-    assert footprint.kept({"log_file": "/dev/stdout", "pid_file": "/run/link/../nats.pid"}) == ()
-    assert footprint.kept({"log_file": {"$variable": "LOG"}}) == ()
+    assert requirements.kept(config) == ("/run/nats.pid", "/var/lib/nats/jetstream", "/var/log/nats.log")
+    assert requirements.kept({"log_file": "/dev/stdout", "pid_file": "/run/link/../nats.pid"}) == ()
+    assert requirements.kept({"log_file": {"$variable": "LOG"}}) == ()

@@ -71,14 +71,14 @@ def ask(fake: FakeMonitoring, tmp_path: Path, run_module: RunModule) -> Ask:
 
     def run(*, bot: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
         own = {
-            "url": f"{fake.url}/api/health",
+            "health_url": f"{fake.url}/api/health",
             "home": str(tmp_path),
             "servers": ["nats://localhost:4222"],
             "client_name": "rosey-bot-prod",
             "monitoring_url": fake.url,
             "plugins": [{"name": "quotes", "subscriptions": [QUOTE]}],
         }
-        return run_module("bus_health", url=fake.url, bot={**own, **(bot or {})}, **changes)
+        return run_module("bus_health_info", monitoring_url=fake.url, bot={**own, **(bot or {})}, **changes)
 
     return run
 
@@ -140,10 +140,10 @@ def test_jetstream_is_meant_as_the_configuration_says_it(ask: Ask, jetstream: An
 
 def test_streams_are_compared_with_those_that_were_proven(ask: Ask, fake: FakeMonitoring, tmp_path: Path) -> None:
     def streams(**given: Any) -> tuple[str, str]:
-        (check,) = (check for check in ask(releases=str(tmp_path), **given)["checks"] if check["name"] == "streams")
+        (check,) = (check for check in ask(release_dir=str(tmp_path), **given)["checks"] if check["name"] == "streams")
         return check["status"], check["summary"]
 
-    assert ask(releases=str(tmp_path))["summary"] == ask()["summary"]
+    assert ask(release_dir=str(tmp_path))["summary"] == ask()["summary"]
     proven = assets.of([assets.Stream("$G", "HISTORY", storage="file", messages=12)])
     Book(tmp_path).prove(Proven("2026-11-26T11:43:13Z", proven))
     assert ask()["status"] == "ok"
@@ -151,12 +151,12 @@ def test_streams_are_compared_with_those_that_were_proven(ask: Ask, fake: FakeMo
     lost = "0 of 1 streams of 2026-11-26T11:43:13Z there; stream HISTORY: expected with 12 messages, found none; "
     assert streams() == ("critical", f"{lost}its files are gone from /s/$G/streams/HISTORY")
     assert streams(local_files=False) == ("critical", f"{lost}whether its files stand is not known")
-    assert ask(releases=str(tmp_path))["checks"][0]["name"] == "streams"
+    assert ask(release_dir=str(tmp_path))["checks"][0]["name"] == "streams"
 
 
 def test_a_process_that_is_gone_is_critical(ask: Ask, tmp_path: Path) -> None:
     command = {"command": ["/nowhere/bot"], "pid_file": str(tmp_path / "no.pid")}
-    server = {name: str(tmp_path / name) for name in ("binary", "config", "pid_file")}
+    server = {name: str(tmp_path / name) for name in ("binary", "config_file", "pid_file")}
     assert statuses(ask(process=server, bot={"process": command})) == {"service": "critical", "bot_service": "critical"}
 
 
@@ -208,8 +208,8 @@ def released(directory: Path, **settings: dict[str, Any]) -> str:
 
 def test_a_bot_that_the_release_has_is_missed(ask: Ask, tmp_path: Path) -> None:
     directory = tmp_path / "releases"
-    process_of = {"binary": "/no/nats-server", "config": "/etc/a/nats.conf", "pid_file": "/no.pid"}
-    given = {"bot": {"home": "/nowhere", "optional": True}, "releases": str(directory)}
+    process_of = {"binary": "/no/nats-server", "config_file": "/etc/a/nats.conf", "pid_file": "/no.pid"}
+    given = {"bot": {"home": "/nowhere", "optional": True}, "release_dir": str(directory)}
     released(directory, server={"runtime": "process", "config_file": "/etc/a/nats.conf"})
     assert "bot" not in statuses(ask(**given))
     identity = released(directory, bot={"mode": "nats"})
@@ -217,7 +217,7 @@ def test_a_bot_that_the_release_has_is_missed(ask: Ask, tmp_path: Path) -> None:
     assert statuses(result)["bot"] == "critical"
     assert f"expected the bot of release {identity}, found no bot is installed at /nowhere" in str(result)
     # the releases of another server say nothing of this one
-    other = ask(**given, process={**process_of, "config": "/etc/b/nats.conf"})
+    other = ask(**given, process={**process_of, "config_file": "/etc/b/nats.conf"})
     assert "bot" not in statuses(other)
     assert f"the releases in {directory} are of the process with /etc/a/nats.conf, not of the process" in str(other)
     assert statuses(other)["streams"] == "unknown"
@@ -226,10 +226,10 @@ def test_a_bot_that_the_release_has_is_missed(ask: Ask, tmp_path: Path) -> None:
 def test_nothing_answers_and_everything_is_told(ask: Ask, run_module: RunModule, free_port: Callable[[], int]) -> None:
     result = ask(
         client_url=f"nats://127.0.0.1:{free_port()}",
-        bot={"url": f"http://127.0.0.1:{free_port()}/api/health"},
+        bot={"health_url": f"http://127.0.0.1:{free_port()}/api/health"},
     )
     assert statuses(result) == {"connection": "critical", "bot": "critical"}
-    result = run_module("bus_health", url=f"http://127.0.0.1:{free_port()}")
+    result = run_module("bus_health_info", monitoring_url=f"http://127.0.0.1:{free_port()}")
     assert {check["status"] for check in result["checks"]} == {"critical", "unknown"}
     assert result["status"] == "critical"
     assert "failed" not in result
@@ -238,15 +238,15 @@ def test_nothing_answers_and_everything_is_told(ask: Ask, run_module: RunModule,
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"url": "ftp://h"}, "write it as http://127.0.0.1:8222"),
-        ({"bot": {"monitoring_url": "nats://h"}}, "h: url has to begin with http://"),
+        ({"monitoring_url": "ftp://h"}, "write it as http://127.0.0.1:8222"),
+        ({"bot": {"monitoring_url": "nats://h"}}, "h: the URL has to begin with http://"),
         ({"timeout": 0}, "timeout is 0"),
         ({"client_url": "http://h"}, "client_url: http://h is no URL of a NATS server; write it as nats://"),
         ({"bot": {"servers": ["nats://h:x"]}}, "bot.servers: nats://h:x is no URL of a NATS server"),
         ({"bot": {"plugins": [{"name": "p", "subscriptions": ["a..b"]}]}}, "bot.plugins: p: 'a..b' has an empty token"),
         ({"thresholds": {"cpu": 1, "nope": {}}}, "thresholds: cpu is 1; expected warning and critical, or one of them"),
         ({"thresholds": {"cpu": 1, "nope": {}}}, "\nthresholds: nope is no check with limits"),
-        ({"service": "a", "process": {"binary": "/b", "config": "/c", "pid_file": "/p"}}, "mutually exclusive"),
+        ({"service": "a", "process": {"binary": "/b", "config_file": "/c", "pid_file": "/p"}}, "mutually exclusive"),
         (
             {"bot": {"service": "a", "process": {"command": ["/b"], "pid_file": "/p"}}},
             "mutually exclusive: service|process found in bot",
@@ -256,7 +256,7 @@ def test_nothing_answers_and_everything_is_told(ask: Ask, run_module: RunModule,
 def test_options_that_make_no_sense_are_refused(
     ask: Ask, run_module: RunModule, changes: dict[str, Any], said: str
 ) -> None:
-    result = run_module("bus_health", **changes) if "url" in changes else ask(**changes)
+    result = run_module("bus_health_info", **changes) if "monitoring_url" in changes else ask(**changes)
     assert result["failed"] is True
     assert said in result["msg"]
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import subprocess
@@ -14,8 +15,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.rosey.nats.plugins.filter.misspelled_variables import misspelled_variables
-from ansible_collections.rosey.nats.plugins.plugin_utils import role_variables
+from ansible_collections.rosey.nats.plugins.filter.unknown_variables import unknown_variables
+from ansible_collections.rosey.nats.plugins.plugin_utils import variables
 
 ROOT = Path(__file__).parents[4]
 
@@ -27,9 +28,11 @@ ROOT = Path(__file__).parents[4]
         ("nats_server_credential", "nats_server_credentials"),
         ("bot_config_enviroment", "bot_config_environment"),
         ("bot_plugins_declare", "bot_plugins_declared"),
-        ("release_directoy", "release_directory"),
+        ("release_kep", "release_keep"),
         ("nats_monitoring_exportr", "nats_monitoring_exporter"),
         ("health_tresholds", "health_thresholds"),
+        ("rollback_too", "rollback_to"),
+        ("rosey_seriel", "rosey_serial"),
         # of a user's own, and a variable of another program's role
         ("nats_server_rack", None),
         ("nats_serverconfig", None),
@@ -39,12 +42,32 @@ ROOT = Path(__file__).parents[4]
     ],
 )
 def test_a_name_is_told_with_the_one_that_is_meant(name: str, meant: str | None) -> None:
-    said = misspelled_variables(["nats_server_config", name])
+    said = unknown_variables(["nats_server_config", name])
     assert len(said) == (meant is not None)
     if meant:
-        role = next(role for role in role_variables.roles() if name.startswith(f"{role}_"))
-        assert said[0].startswith(f"{name} is no variable of the role {role}, so that it would not count; nothing was")
+        role = next((f"role {role}" for role in variables.roles() if name.startswith(f"{role}_")), "playbooks")
+        assert said[0].startswith(f"{name} is no variable of the {role}, so that it would not count; nothing was")
         assert f"Write {meant}, or" in said[0]
+
+
+@pytest.mark.parametrize(("old", "new"), variables.RENAMED.items())
+def test_a_former_name_is_told_with_the_present_one(old: str, new: str) -> None:
+    known = {*itertools.chain(*map(variables.of_role, variables.roles()), *variables.OF_PLAYBOOKS.values())}
+    assert new in known
+    assert old not in known
+    assert unknown_variables([old]) == [
+        f"{old} is called {new} by now, so that it would not count; nothing was touched. Write {new}."
+    ]
+
+
+def test_a_name_that_anybody_may_have_is_told_of_an_extra_variable_alone() -> None:
+    assert variables.unknown([*variables.RENAMED_EXTRA]) == []
+    said = variables.unknown([], extra=["report", "picture", "symptom", "other"])
+    assert [each.rpartition(" Write ")[2] for each in said] == [
+        "contract_picture.",
+        "rosey_report.",
+        "diagnose_symptom.",
+    ]
 
 
 def test_no_name_of_the_collection_is_told() -> None:
@@ -54,13 +77,13 @@ def test_no_name_of_the_collection_is_told() -> None:
     names = {name for text in texts for name in re.findall(r"\b[a-z][a-z_]+\b", text)}
     # words of tags and files that are like variables are none
     variables = {name for name in names if re.search(rf"\b{name}\b *(:|\||\}})", "\n".join(texts))}
-    assert misspelled_variables(sorted(variables)) == []
+    assert unknown_variables(sorted(variables)) == []
 
 
-@pytest.mark.parametrize("role", role_variables.roles())
+@pytest.mark.parametrize("role", variables.roles())
 def test_what_is_known_of_a_role_is_what_it_has(role: str) -> None:
     spec = yaml.safe_load((ROOT / "roles" / role / "meta" / "argument_specs.yml").read_text())["argument_specs"]
-    assert {name for entry in spec.values() for name in entry.get("options", {})} <= role_variables.known(role)
+    assert {name for entry in spec.values() for name in entry.get("options", {})} <= variables.of_role(role)
 
 
 @pytest.mark.parametrize(
@@ -71,6 +94,13 @@ def test_what_is_known_of_a_role_is_what_it_has(role: str) -> None:
         # without the name that is meant nothing would be watched
         ("site.yml", {"nats_monitoring_exportr": "present"}, "Write nats_monitoring_exporter,"),
         ("playbooks/health.yml", {"health_tresholds": {}}, "Write health_thresholds,"),
+        ("playbooks/health.yml", {"release_directory": "/srv"}, "Write release_dir."),
+        ("playbooks/diagnose.yml", {"symptom": "server"}, "Write diagnose_symptom."),
+        ("playbooks/contract.yml", {"picture": "bus.svg"}, "Write contract_picture."),
+        ("playbooks/rollback.yml", {"rollback_too": "list"}, "Write rollback_to,"),
+        ("playbooks/rollback.yml", {"release_directory": "/srv", "rollback_to": "list"}, "Write release_dir."),
+        ("playbooks/metrics.yml", {"rosey_host": "here"}, "Write rosey_hosts,"),
+        ("playbooks/watch.yml", {"rosey_soak_seconds": 1}, "Write rosey_watch_seconds."),
         ("playbooks/diagnose.yml", {"diagnosis_symptom": ["server"]}, "Write diagnosis_symptoms,"),
         # what is to be deployed keeps nobody from going back
         ("playbooks/rollback.yml", {"nats_server_confg": {}, "rollback_to": "list"}, None),

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: bus_health
+module: bus_health_info
 short_description: Look once at the health of the event bus on a host
 version_added: 0.1.0
 author: Rosey-Robot Team (@rosey-robot)
@@ -37,7 +37,7 @@ options:
   client_url:
     description: Where clients connect to the server, such as V(nats://localhost:4222). Without it that is not tried.
     type: str
-  releases:
+  release_dir:
     description:
       - The directory of M(rosey.nats.nats_release), where the host keeps which streams JetStream had when it was last
         proven. A stream of these that is gone is critical.
@@ -60,7 +60,7 @@ options:
         description: The binary, or a link to it.
         type: path
         required: true
-      config:
+      config_file:
         description: The configuration that it was started with.
         type: path
         required: true
@@ -72,7 +72,7 @@ options:
     description: The bot that was meant to be there. Without it no bot is looked at.
     type: dict
     suboptions:
-      url:
+      health_url:
         description: The health endpoint of the bot. It takes no user or password.
         type: str
         default: http://localhost:8000/api/health
@@ -97,7 +97,7 @@ options:
         elements: str
         default: []
       required:
-        description: What the bot has to tell at its health endpoint, as for M(rosey.nats.bot_health).
+        description: What the bot has to tell at its health endpoint, as for M(rosey.nats.bot_gate).
         type: list
         elements: str
         choices:
@@ -130,7 +130,7 @@ options:
             default: []
       monitoring_url:
         description:
-          - The monitoring endpoint of the server that the bot is connected to, which may be O(url).
+          - The monitoring endpoint of the server that the bot is connected to, which may be O(monitoring_url).
           - Without it what plugins hold is not looked at.
         type: str
       plugins_fault:
@@ -138,7 +138,7 @@ options:
         type: str
         default: ""
       client_name:
-        description: The C(name) of the bot's connection to NATS, as for M(rosey.nats.bot_health).
+        description: The C(name) of the bot's connection to NATS, as for M(rosey.nats.bot_gate).
         type: str
       service:
         description: The name of the bot's service under systemd.
@@ -170,20 +170,20 @@ options:
     type: dict
     default: {}
 seealso:
-  - module: rosey.nats.nats_health
-  - module: rosey.nats.bot_health
+  - module: rosey.nats.nats_gate
+  - module: rosey.nats.bot_gate
 """
 
 EXAMPLES = r"""
 - name: Look at the bus
-  rosey.nats.bus_health:
-    url: http://127.0.0.1:8222
+  rosey.nats.bus_health_info:
+    monitoring_url: http://127.0.0.1:8222
     server_name: rosey_nats_prod
     version: 2.10.7
     jetstream: true
     client_url: nats://localhost:4222
     service: nats
-    releases: /var/lib/rosey-nats
+    release_dir: /var/lib/rosey-nats
     bot:
       home: /opt/rosey-bot
       service: cytube-bot
@@ -273,7 +273,7 @@ BOT = {
 }
 PROCESS = {
     "binary": {"type": "path", "required": True},
-    "config": {"type": "path", "required": True},
+    "config_file": {"type": "path", "required": True},
     "pid_file": {"type": "path", "required": True},
 }
 
@@ -346,15 +346,15 @@ def bot_of(given: Given) -> background.Bot | None:
 
 def current_of(params: Given) -> release.Record | lost_streams.NotComparedError | None:
     """Give the current release of the host, None where it has none, or say whose it is where it is another server's."""
-    if not params["releases"]:
+    if not params["release_dir"]:
         return None
-    directory = Path(params["releases"])
+    directory = Path(params["release_dir"])
     current = release.Store(directory).current()
     settings = {"runtime": "systemd", "service": params["service"]}
     if params["process"]:
-        settings = {"runtime": "process", "config_file": params["process"]["config"]}
+        settings = {"runtime": "process", "config_file": params["process"]["config_file"]}
     if why := record_guard.of_another(directory, current, settings):
-        return lost_streams.NotComparedError(params["url"], why, "name its own in release_directory")
+        return lost_streams.NotComparedError(params["monitoring_url"], why, "name its own in release_dir")
     return current
 
 
@@ -376,13 +376,13 @@ def observer_of(
     return checks.Observer(
         monitor=monitoring.connect(params),
         expectation=expectation,
-        bot=http_reader.Reader(bot["url"], bot_expectation.BOT, timeout=params["timeout"]) if bot else None,
-        bot_monitor=monitoring.connect({**params, "url": bot["monitoring_url"]}) if is_monitored else None,
+        bot=http_reader.Reader(bot["health_url"], bot_expectation.BOT, timeout=params["timeout"]) if bot else None,
+        bot_monitor=monitoring.connect({**params, "monitoring_url": bot["monitoring_url"]}) if is_monitored else None,
         service=serving,
         files=files_of(serving, server_of(params)) if params["local_files"] else None,
         bot_service=found,
         no_bot=bot_health.why_no_bot(bot, found) if bot else "",
-        record=record_of(params, current) if params["releases"] else None,
+        record=record_of(params, current) if params["release_dir"] else None,
     )
 
 
@@ -409,7 +409,7 @@ def record_of(
         return current
     timeout = max(params["timeout"], asset_reading.SECONDS)
     monitor = monitoring.connect({**params, "timeout": timeout})
-    return lost_streams.Record(Path(params["releases"]), monitor, params["local_files"])
+    return lost_streams.Record(Path(params["release_dir"]), monitor, params["local_files"])
 
 
 def main() -> None:
@@ -422,7 +422,7 @@ def main() -> None:
             "jetstream": {"type": "raw"},
             "cluster": {"type": "bool", "default": False},
             "client_url": {"type": "str"},
-            "releases": {"type": "path"},
+            "release_dir": {"type": "path"},
             "local_files": {"type": "bool", "default": True},
             "service": {"type": "str"},
             "process": {"type": "dict", "options": PROCESS},
@@ -434,8 +434,9 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
-    bot = params["bot"] or {"servers": [], "url": "", "monitoring_url": ""}
-    for url in (*bot["servers"], bot["url"], bot["monitoring_url"] or "", params["url"], params["client_url"] or ""):
+    bot = params["bot"] or {"servers": [], "health_url": "", "monitoring_url": ""}
+    urls = (bot["health_url"], bot["monitoring_url"] or "", params["monitoring_url"], params["client_url"] or "")
+    for url in (*bot["servers"], *urls):
         module.no_log_values.update(bot_expectation.secrets_of(url))
     if not http_reader.HAS_REQUESTS:
         module.fail_json(msg=missing_required_lib("requests"))

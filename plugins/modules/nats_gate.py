@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: nats_health
+module: nats_gate
 short_description: Wait until a nats-server proves that it runs with what was meant
 version_added: 0.1.0
 author: Rosey-Robot Team (@rosey-robot)
@@ -74,7 +74,7 @@ options:
       - The file with the number of the server's process, where no service manager runs it.
       - Where the server does not answer and that process has ended, waiting ends.
     type: path
-  releases:
+  release_dir:
     description:
       - The directory of M(rosey.nats.nats_release), where the host keeps what JetStream held when it was last proven.
       - With it, and not in check mode, the module writes down there what there is by now, once it has passed. A stream
@@ -82,8 +82,8 @@ options:
     type: path
   deploying:
     description:
-      - Whether a deployment is at work. What it has seen of JetStream in O(releases) is then compared with what there
-        is. A stream or consumer that is gone is an error, and so is what a restart or a reload has lost of one.
+      - Whether a deployment is at work. What it has seen of JetStream in O(release_dir) is then compared with what
+        there is. A stream or consumer that is gone is an error, and so is what a restart or a reload has lost of one.
       - Messages that somebody else has removed meanwhile are a warning.
     type: bool
     default: false
@@ -122,8 +122,8 @@ seealso:
 
 EXAMPLES = r"""
 - name: Wait until the server has proven what its configuration means
-  rosey.nats.nats_health:
-    url: http://127.0.0.1:8222
+  rosey.nats.nats_gate:
+    monitoring_url: http://127.0.0.1:8222
     version: 2.10.7
     config_file: /etc/nats/nats-server.conf
   register: health
@@ -136,10 +136,10 @@ EXAMPLES = r"""
   hosts: nats
   module_defaults:
     group/rosey.nats.monitoring:
-      url: http://127.0.0.1:8222
+      monitoring_url: http://127.0.0.1:8222
   tasks:
     - name: Prove the old configuration, and note how things are
-      rosey.nats.nats_health:
+      rosey.nats.nats_gate:
         config_file: /etc/nats/nats-server.conf
       register: before
 
@@ -155,13 +155,13 @@ EXAMPLES = r"""
         state: reloaded
 
     - name: Prove it
-      rosey.nats.nats_health:
+      rosey.nats.nats_gate:
         config_file: /etc/nats/nats-server.conf
         since: "{{ before.mark }}"
 
 - name: Look once whether the server is well and not near its limits
-  rosey.nats.nats_health:
-    url: https://nats.example.com:8222/base
+  rosey.nats.nats_gate:
+    monitoring_url: https://nats.example.com:8222/base
     ca_path: /etc/ssl/certs/example.pem
     wait: 0
     memory_limit: 2000000000

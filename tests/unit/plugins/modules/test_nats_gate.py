@@ -48,7 +48,11 @@ def config_file(tmp_path: Path) -> Path:
 def test_a_server_that_runs_as_meant_passes(run_module: RunModule, config_file: Path, check_mode: bool) -> None:
     with fake_monitoring() as server:
         result = run_module(
-            "nats_health", check_mode=check_mode, url=server.url, version="2.10.7", config_file=str(config_file)
+            "nats_gate",
+            check_mode=check_mode,
+            monitoring_url=server.url,
+            version="2.10.7",
+            config_file=str(config_file),
         )
         assert server.connections == 1
     assert result.pop("invocation")
@@ -74,7 +78,9 @@ def test_a_server_that_does_not_fails_with_all_findings(run_module: RunModule, c
         "/healthz": {"status": "error", "errors": [{"error": "not accepting connections"}]},
     }
     with fake_monitoring(answers) as server:
-        result = run_module("nats_health", url=server.url, version="2.10.7", config_file=str(config_file), wait=0)
+        result = run_module(
+            "nats_gate", monitoring_url=server.url, version="2.10.7", config_file=str(config_file), wait=0
+        )
     assert (result["failed"], result["passed"], result["proven"], result["meant"]) == (True, False, 3, 10)
     heading, *lines = result["msg"].splitlines()
     assert heading == (
@@ -101,7 +107,7 @@ def test_a_server_that_does_not_fails_with_all_findings(run_module: RunModule, c
 def test_it_waits_until_the_server_has_recovered(run_module: RunModule) -> None:
     replies = iter([Reply(b"", status=500), {"status": "unavailable", "error": "recovering"}, {"status": "ok"}])
     with fake_monitoring({"/healthz": lambda _query: next(replies)}) as server:
-        result = run_module("nats_health", url=server.url, wait=5)
+        result = run_module("nats_gate", monitoring_url=server.url, wait=5)
     assert result["passed"] is True
     assert result["gate_passed_seconds"] < 1
 
@@ -123,7 +129,7 @@ def test_no_usable_answer_is_a_finding_too(
         talk(connection)
 
     with raw_server(bounded) as url:
-        result = run_module("nats_health", url=url, wait=0, timeout=0.5)
+        result = run_module("nats_gate", monitoring_url=url, wait=0, timeout=0.5)
     assert result["failed"] is True
     assert f"- monitoring: expected an answer of nats-server at {url}/varz, found {cause}" in result["msg"]
     assert (result["findings"][0]["what"], result["proven"], "server" in result) == ("monitoring", 0, False)
@@ -154,7 +160,7 @@ def test_a_limit_of_the_caller_is_an_error_and_a_default_a_warning(
     warnings: list[str] = []
     monkeypatch.setattr("ansible.module_utils.basic.AnsibleModule.warn", lambda _self, text: warnings.append(text))
     with fake_monitoring({"/varz": {**VARZ, **varz}}) as server:
-        result = run_module("nats_health", url=server.url, wait=0, **arguments)
+        result = run_module("nats_gate", monitoring_url=server.url, wait=0, **arguments)
     assert result.get("failed", False) is failed
     assert len(warnings) == len(warned)
     assert all(map(str.startswith, warnings, warned))
@@ -162,10 +168,10 @@ def test_a_limit_of_the_caller_is_an_error_and_a_default_a_warning(
 
 def test_a_mark_shows_whether_a_reload_was_taken(run_module: RunModule) -> None:
     with fake_monitoring() as server:
-        before = run_module("nats_health", url=server.url)
-        late = run_module("nats_health", url=server.url, since=before["mark"], wait=0)
+        before = run_module("nats_gate", monitoring_url=server.url)
+        late = run_module("nats_gate", monitoring_url=server.url, since=before["mark"], wait=0)
         server.answers["/varz"] = {**VARZ, "config_load_time": "2026-11-23T20:00:00Z"}
-        after = run_module("nats_health", url=server.url, since=before["mark"])
+        after = run_module("nats_gate", monitoring_url=server.url, since=before["mark"])
     assert f"reload: expected a configuration loaded after {STARTED}, found the one loaded at {STARTED}" in late["msg"]
     assert after["passed"] is True
 
@@ -175,7 +181,7 @@ def test_a_configuration_is_read_with_its_includes(run_module: RunModule, tmp_pa
     (tmp_path / "nats.conf").write_text("include part/limits.conf\nserver_name: $NAME\n")
     (tmp_path / "part/limits.conf").write_text("max_connections: 50\n")
     with fake_monitoring() as server:
-        result = run_module("nats_health", url=server.url, config_file=str(tmp_path / "nats.conf"))
+        result = run_module("nats_gate", monitoring_url=server.url, config_file=str(tmp_path / "nats.conf"))
     assert result["summary"] == "1 of 2 proven, 1 taken on trust: server_name"
 
 
@@ -186,7 +192,7 @@ def test_a_configuration_is_read_with_its_includes(run_module: RunModule, tmp_pa
         ({"since": {"config_load_time": "now"}}, "since.config_load_time: now is no time; expected one with its zone"),
         ({"since": {"config_load_time": "2026-11-23 19:00"}}, "since.config_load_time: 2026-11-23 19:00 is no time"),
         ({"since": {}}, "missing required arguments: config_load_time"),
-        ({"url": "http://me:hunter2@h:1"}, "url holds a user or a password"),
+        ({"monitoring_url": "http://me:hunter2@h:1"}, "the URL holds a user or a password"),
         ({"version": "v2.10.7"}, "version 'v2.10.7' is no version of nats-server; expected one such as 2.10.7"),
         ({"wait": "long"}, "wait"),
         ({"wait": -1}, "wait: -1; expected seconds"),
@@ -198,7 +204,7 @@ def test_a_configuration_is_read_with_its_includes(run_module: RunModule, tmp_pa
     ],
 )
 def test_a_fault_of_the_caller_is_named_at_once(run_module: RunModule, arguments: dict[str, Any], message: str) -> None:
-    result = run_module("nats_health", **{"url": "http://127.0.0.1:1", **arguments})
+    result = run_module("nats_gate", **{"monitoring_url": "http://127.0.0.1:1", **arguments})
     assert result["failed"] is True
     assert message in result["msg"]
 
@@ -207,14 +213,14 @@ def test_a_configuration_that_can_not_be_parsed_is_named(run_module: RunModule, 
     path = tmp_path / "n.conf"
     for text, cause in [('port: 1\nlog_file: "', "line 2"), ("include none.conf", "none.conf")]:
         path.write_text(text)
-        result = run_module("nats_health", url="http://127.0.0.1:1", config_file=str(path))
+        result = run_module("nats_gate", monitoring_url="http://127.0.0.1:1", config_file=str(path))
         assert result["msg"].startswith(f"config_file: {path}: ")
         assert cause in result["msg"]
 
 
 def test_a_host_without_requests_is_told_so(run_module: RunModule, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_reader, "HAS_REQUESTS", False)
-    result = run_module("nats_health", url="http://127.0.0.1:1")
+    result = run_module("nats_gate", monitoring_url="http://127.0.0.1:1")
     assert result["msg"].startswith("Failed to import the required Python library (requests)")
 
 
@@ -231,7 +237,7 @@ def test_no_secret_is_in_the_result_or_the_hosts_journal(
     logged: list[str] = []
     monkeypatch.setattr(syslog, "syslog", lambda *arguments: logged.append(repr(arguments)))
     with fake_monitoring() as server:
-        result = run_module("nats_health", url=server.url, config_file=str(path), wait=0)
+        result = run_module("nats_gate", monitoring_url=server.url, config_file=str(path), wait=0)
     assert result["failed"] is True
     for secret in secrets:
         assert secret not in json.dumps(result) + "".join(logged)
@@ -244,7 +250,7 @@ def test_a_process_that_has_ended_is_not_waited_for(run_module: RunModule, tmp_p
             server.wait()
         (tmp_path / "pid").write_text(f"{server.pid}\n")
         begun = time.monotonic()
-        result = run_module("nats_health", url="http://127.0.0.1:9", wait=1.5, pid_file=str(tmp_path / "pid"))
+        result = run_module("nats_gate", monitoring_url="http://127.0.0.1:9", wait=1.5, pid_file=str(tmp_path / "pid"))
         assert result["failed"]
         assert (time.monotonic() - begun < 1) is ends
         server.kill()
@@ -255,12 +261,12 @@ def test_a_refused_reload_ends_the_waiting_at_once(run_module: RunModule, tmp_pa
     config_file.write_text(f"log_file: {log}\n")
     with fake_monitoring() as server:
         log.write_text(f"[7] [INF] Starting nats-server\n[7] [INF]   ID:       {SERVER_ID}\n")
-        arguments = {"url": server.url, "config_file": str(config_file)}
-        before = run_module("nats_health", **arguments)
+        arguments = {"monitoring_url": server.url, "config_file": str(config_file)}
+        before = run_module("nats_gate", **arguments)
         with log.open("a") as file:
             file.write(
                 "[7] [ERR] Failed to reload server configuration: config reload not supported for MaxSubs: old=1\n"
             )
-        result = run_module("nats_health", **arguments, since=before["mark"], wait=60)
+        result = run_module("nats_gate", **arguments, since=before["mark"], wait=60)
     assert result["failed"] is True
     assert "the server refused the new one: config reload not supported for MaxSubs;" in result["msg"]
