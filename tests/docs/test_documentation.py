@@ -21,7 +21,8 @@ MODULES = sorted(path.stem for path in ROOT.glob("plugins/modules/*.py"))
 FILTERS = sorted(path.stem for path in ROOT.glob("plugins/filter/*.yml"))
 ROLES = sorted(path.parents[1].name for path in ROOT.glob("roles/*/meta/argument_specs.yml"))
 PLAYBOOKS = sorted(ROOT.glob("playbooks/*.yml"))
-README = (ROOT / "README.md").read_text()
+DEPLOY = (ROOT / "docs/docsite/rst/deploy.rst").read_text()
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 
 
 def pages(kind: str, names: list[str]) -> dict[str, Any]:
@@ -81,18 +82,18 @@ def test_an_example_takes_only_what_a_role_documents(documented: dict[str, dict[
         assert [(role, tasks) for role, tasks in taken if tasks not in roles[role]["entry_points"]] == []
 
 
-def test_the_readme_names_what_site_can_be_narrowed_to() -> None:
+def test_the_page_on_deploying_names_what_site_can_be_narrowed_to() -> None:
     site = (ROOT / "playbooks" / "site.yml").read_text()
     parts = [name for name in ROLES if re.search(rf"(?:tags:|-) {name}$", site, re.MULTILINE)]
     assert parts
-    assert [part for part in parts if f"`{part}`" not in README] == []
+    assert [part for part in parts if f"``{part}``" not in DEPLOY] == []
 
 
 @pytest.mark.parametrize("pattern", ["module_utils/*/*", "plugin_utils/*.py"])
-def test_the_readme_names_every_home_of_knowledge(pattern: str) -> None:
+def test_contributors_are_told_every_home_of_knowledge(pattern: str) -> None:
     homes = {path.stem for path in (ROOT / "plugins").glob(pattern) if "__pycache__" not in path.parts}
     parts = {home for home in homes if any(home.startswith(f"{whole}_") for whole in homes)}
-    assert [home for home in sorted(homes - parts) if f"`{home}`" not in README] == []
+    assert [home for home in sorted(homes - parts) if f"`{home}`" not in CONTRIBUTING] == []
 
 
 def test_there_is_something_to_document() -> None:

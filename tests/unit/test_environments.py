@@ -108,8 +108,8 @@ def test_each_environment_has_an_inventory_and_its_rows_here() -> None:
 
 # A line that names so many environments is a list of them; fewer are named for their own sake.
 LIST = 3
-PLACES = ("plugins", "roles", "playbooks", "tests", "README.md")
-TEXTS = {".yml", ".j2", ".py", ".md"}
+PLACES = ("plugins", "roles", "playbooks", "tests", "docs", "README.md", "CONTRIBUTING.md")
+TEXTS = {".yml", ".j2", ".py", ".md", ".rst"}
 
 
 def lines() -> Iterator[tuple[str, str]]:

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
 OWN = re.compile(rf"__({'|'.join(sorted(ROLES, key=len, reverse=True))})_\w+")
 PLACES = ("roles", "playbooks", "molecule", "tests", "bench", "inventories", "plugins", "docs", "README.md")
-TEXTS = {".yml", ".yaml", ".j2", ".py", ".md", ".sh"}
+TEXTS = {".yml", ".yaml", ".j2", ".py", ".md", ".rst", ".sh"}
 
 SIMPLE = (nodes.Name, nodes.Getattr, nodes.Getitem, nodes.Const)
 # What words are made with may be longer: the message of a failure is no decision.
