@@ -33,8 +33,9 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 def copy_tree(destination: Path) -> None:
     """Copy what git would commit, as a repository of its own: ansible-test would ask the one around it."""
     shutil.rmtree(destination, ignore_errors=True)
-    # Only a checkout needs the link in collections, and ansible-test allows no link to a directory.
-    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", ":!collections"]
+    # Only a checkout needs the links to collections, and ansible-test allows no link to a directory.
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed += ["--", ":!collections", ":!playbooks/collections"]
     for name in subprocess.check_output(listed, cwd=ROOT, text=True).split("\0"):
         source, target = ROOT / name, destination / name
         if source.is_file() or source.is_symlink():

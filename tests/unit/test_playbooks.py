@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-ROLES = Path(__file__).parents[2] / "roles"
+ROOT = Path(__file__).parents[2]
+ROLES = ROOT / "roles"
 # What looks at what may lie in directories of another account: the file of a role, and the module.
 LOOKS = [
     ("release/tasks/look.yml", "rosey.nats.bus_plan"),
@@ -70,3 +73,17 @@ def test_what_steps_ask_of_the_running_server_is_there() -> None:
     asked = {name for text in texts for name in re.findall(r"_release_running\.(\w+)", text)}
     assert asked
     assert asked <= {*known, "enabled"}
+
+
+PLAYBOOKS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "site.yml", *ROOT.glob("playbooks/*.yml")))
+
+
+@pytest.mark.parametrize("name", PLAYBOOKS)
+def test_a_playbook_works_from_any_directory(name: str, tmp_path: Path) -> None:
+    """Without ansible.cfg, too, which Ansible does not read in a clone that anybody may write to."""
+    environment = {each: value for each, value in os.environ.items() if not each.startswith("ANSIBLE_")}
+    words = ["ansible-playbook", str(ROOT / name), "-i", str(ROOT / "inventories/production"), "--list-tasks"]
+    done = subprocess.run(
+        words, cwd=tmp_path, env={**environment, "HOME": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
