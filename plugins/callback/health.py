@@ -33,9 +33,9 @@ EXAMPLES = r"""
 callbacks_enabled: rosey.nats.health
 """
 
+import os
 import sys
 import typing as t
-from collections.abc import Callable
 from io import StringIO
 
 from ansible.plugins.callback import CallbackBase
@@ -56,7 +56,6 @@ class CallbackModule(CallbackBase):
     def __init__(self) -> None:
         super().__init__()
         self._form = ""
-        self._status = 0
         self._out: t.TextIO = sys.stdout
         self._results: dict[str, t.Mapping[str, t.Any]] = {}
 
@@ -70,6 +69,7 @@ class CallbackModule(CallbackBase):
             return
         self._form, self._out = asked[0], sys.stdout
         sys.stdout = StringIO()  # which nobody reads
+        self._tell_at_the_end()
 
     def v2_playbook_on_play_start(self, play: t.Any) -> None:
         """Remember all hosts, also those of which nothing more will be heard."""
@@ -89,15 +89,33 @@ class CallbackModule(CallbackBase):
         """Take why a host could not be looked at."""
         self._note(result, {"unreachable": True, **_said(result)})
 
-    def v2_playbook_on_stats(self, stats: t.Any) -> None:
-        """Write the text; nothing that comes after it is let out."""
-        # that of nothing known stands where this fails, or something else of the run has
-        unknown = health_output.exit_status({}, self._form)
-        self._status = unknown
-        _end_with(lambda natural: self._status or (unknown if natural else 0))
-        self._out.write(health_output.render(self._results, self._form))
-        self._out.flush()
-        self._status = health_output.exit_status(self._results, self._form)
+    def _tell_at_the_end(self) -> None:
+        """Write the text when the run ends, however it does, so that nothing comes after it.
+
+        An exit from here would cut other callbacks off.
+        """
+        leave, pid = sys.exit, os.getpid()
+
+        def leave_with(natural: str | int | None = None) -> t.NoReturn:
+            sys.exit = leave
+            if os.getpid() != pid:
+                leave(natural)
+            # that of nothing known stands where this fails
+            status = health_output.exit_status({}, self._form)
+            problem = "the run ended before a host was looked at; standard error says why" if natural else ""
+            try:
+                if isinstance(natural, str):
+                    problem = natural
+                    sys.stderr.write(f"{natural}\n")
+                self._out.write(health_output.render(self._results, self._form, problem=problem))
+                self._out.flush()
+                found = health_output.exit_status(self._results, self._form)
+                # a failure of the run itself, which no host has, is not well, either
+                status = found or (status if natural else 0)
+            finally:
+                leave(status)
+
+        sys.exit = leave_with
 
     def _note(self, result: t.Any, found: t.Mapping[str, t.Any]) -> None:
         name = result._host.get_name()
@@ -111,16 +129,3 @@ def _said(result: t.Any) -> dict[str, t.Any]:
     return {
         name: result._result[name] for name in ("msg", "module_stderr", "module_stdout", "rc") if name in result._result
     }
-
-
-def _end_with(status: Callable[[object], int]) -> None:
-    """Let the run come to its own end; an exit from here would cut other callbacks off.
-
-    status: gives the exit status for the one that the run itself would have.
-    """
-    leave = sys.exit
-
-    def leave_with(natural: object = None) -> t.NoReturn:
-        leave(status(natural))
-
-    sys.exit = leave_with

@@ -38,9 +38,12 @@ class Host:
 
 @dataclass(frozen=True)
 class Format:
-    """A way to tell it. exit_status: of ansible-playbook, where something reads it for that."""
+    """A way to tell it. exit_status: of ansible-playbook, where something reads it for that.
 
-    render: Callable[[tuple[Host, ...]], str]
+    render: takes the hosts, and why there are none, empty where there are some.
+    """
+
+    render: Callable[[tuple[Host, ...], str], str]
     exit_status: Mapping[Status, int]
 
 
@@ -49,9 +52,9 @@ def hosts(results: Mapping[str, Mapping[str, t.Any]]) -> tuple[Host, ...]:
     return tuple(_host(name, results[name]) for name in sorted(results))
 
 
-def render(results: Mapping[str, Mapping[str, t.Any]], form: str) -> str:
-    """Give the text, with a line feed at its end."""
-    return FORMATS[form].render(hosts(results)).rstrip("\n") + "\n"
+def render(results: Mapping[str, Mapping[str, t.Any]], form: str, *, problem: str = "") -> str:
+    """Give the text, with a line feed at its end. problem: why there are no hosts."""
+    return FORMATS[form].render(hosts(results), "" if results else problem).rstrip("\n") + "\n"
 
 
 def exit_status(results: Mapping[str, Mapping[str, t.Any]], form: str) -> int:
@@ -77,7 +80,7 @@ def _worst(found: Iterable[Host]) -> Status:
 _HEADINGS = ("HOST", "CHECK", "STATUS", "VALUE", "WARNING", "CRITICAL", "FOUND")
 
 
-def _table(found: tuple[Host, ...]) -> str:
+def _table(found: tuple[Host, ...], problem: str) -> str:
     rows = [_HEADINGS, *(row for host in found for row in _rows(host))]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rows.insert(1, tuple("-" * width for width in (*widths[:-1], len(_HEADINGS[-1]))))
@@ -88,7 +91,8 @@ def _table(found: tuple[Host, ...]) -> str:
         for check in host.checks
         if check["remedy"]
     ]
-    return "\n".join([*lines, "", *remedies, *([""] if remedies else []), f"{_worst(found)}: {_counted(found)}"])
+    total = f"{_worst(found)}: {problem or _counted(found)}"
+    return "\n".join([*lines, "", *remedies, *([""] if remedies else []), total])
 
 
 def _rows(host: Host) -> Iterator[tuple[str, ...]]:
@@ -123,10 +127,11 @@ def _counted(found: Iterable[Host]) -> str:
 # JSON
 
 
-def _json(found: tuple[Host, ...]) -> str:
+def _json(found: tuple[Host, ...], problem: str) -> str:
     return json.dumps(
         {
             "status": _worst(found),
+            "problem": problem or None,
             "hosts": [
                 {
                     "host": host.name,
@@ -148,7 +153,7 @@ _SUFFIXES = {Unit.COUNT: "", Unit.SECONDS: "_seconds", Unit.PERCENT: "_percent",
 _MEANING = "0 ok, 1 warning, 2 critical, 3 unknown"
 
 
-def _prometheus(found: tuple[Host, ...]) -> str:
+def _prometheus(found: tuple[Host, ...], _problem: str) -> str:
     return exposition.render(_metrics(found))
 
 
@@ -184,11 +189,11 @@ def _metrics(found: tuple[Host, ...]) -> Iterator[exposition.Metric]:
 # Nagios: https://nagios-plugins.org/doc/guidelines.html
 
 
-def _nagios(found: tuple[Host, ...]) -> str:
+def _nagios(found: tuple[Host, ...], problem: str) -> str:
     status = _worst(found)
     problems = [each for level in reversed(Status) if level is not Status.OK for each in _problems(found, level)]
     data = [_performance(host, check) for host in found for check in host.checks if check["value"] is not None]
-    first = f"{problems[0]} ({_counted(found)})" if problems else _counted(found)
+    first = f"{problems[0]} ({_counted(found)})" if problems else _plain(problem) or _counted(found)
     performance = f" | {' '.join(data)}" if data else ""
     return "\n".join([f"NATS {status.upper()} - {first}{performance}", *problems[1:]])
 

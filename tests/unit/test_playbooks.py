@@ -78,12 +78,66 @@ def test_what_steps_ask_of_the_running_server_is_there() -> None:
 PLAYBOOKS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "site.yml", *ROOT.glob("playbooks/*.yml")))
 
 
+INVENTORY = str(ROOT / "inventories/production")
+
+
+def run(directory: Path, name: str, *words: str, **also: str) -> subprocess.CompletedProcess[str]:
+    """Run a playbook from a directory without ansible.cfg, which Ansible reads in no clone that all may write to."""
+    environment = {each: value for each, value in os.environ.items() if not each.startswith("ANSIBLE_")}
+    environment |= {"HOME": str(directory), "COLUMNS": "1000", **also}
+    words = ("ansible-playbook", str(ROOT / name), *words)
+    return subprocess.run(words, cwd=directory, env=environment, capture_output=True, text=True, check=False)
+
+
 @pytest.mark.parametrize("name", PLAYBOOKS)
 def test_a_playbook_works_from_any_directory(name: str, tmp_path: Path) -> None:
-    """Without ansible.cfg, too, which Ansible does not read in a clone that anybody may write to."""
-    environment = {each: value for each, value in os.environ.items() if not each.startswith("ANSIBLE_")}
-    words = ["ansible-playbook", str(ROOT / name), "-i", str(ROOT / "inventories/production"), "--list-tasks"]
-    done = subprocess.run(
-        words, cwd=tmp_path, env={**environment, "HOME": str(tmp_path)}, capture_output=True, text=True, check=False
-    )
+    done = run(tmp_path, name, "-i", INVENTORY, "--list-tasks")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", PLAYBOOKS)
+def test_a_playbook_without_hosts_fails(name: str, tmp_path: Path) -> None:
+    done = run(tmp_path, name)
+    assert done.returncode == 1
+    assert ": no host matches " in done.stderr
+    assert "The inventory has no host. Give the inventory of your servers with -i." in done.stderr
+
+
+@pytest.mark.parametrize("name", PLAYBOOKS)
+def test_a_playbook_with_a_tag_that_it_has_not_fails(name: str, tmp_path: Path) -> None:
+    done = run(tmp_path, name, "-i", INVENTORY, "--tags", "nats-server")
+    assert done.returncode == 1
+    assert done.stderr.startswith("--tags nats-server: ")
+    assert done.stdout == ""
+
+
+UNKNOWN_TAG = "--tags nats_server: health.yml has no tags. Nothing was done. Run it without --tags."
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "no host matches rosey. Nothing was done. The inventory has no host."),
+        (("-i", INVENTORY, "-e", "rosey_hosts=productoin"), "Write production, if that is meant."),
+        (("-i", "gone"), "The inventory {here}/gone does not exist."),
+        (("-i", INVENTORY, "--tags", "nats_server"), UNKNOWN_TAG),
+        (("-i", INVENTORY, "--start-at-task", "nowhere"), "production.example.invalid: was not looked at"),
+        (("-i", INVENTORY, "-e", "rosey_hosts={{ 1 | gone }}"), "standard error says why"),
+    ],
+)
+def test_whatever_keeps_nagios_from_an_answer_is_unknown(words: tuple[str, ...], said: str, tmp_path: Path) -> None:
+    done = run(tmp_path, "playbooks/health.yml", "-e", "health_output=nagios", *words)
+    assert done.returncode == 3, done.stderr
+    (line,) = done.stdout.splitlines()
+    assert line.startswith("NATS UNKNOWN - ")
+    assert said.format(here=tmp_path) in line
+
+
+def test_others_playbooks_may_have_tags_and_plays_without_hosts(tmp_path: Path) -> None:
+    """Where ours are only a part of a run, nothing is known of the rest."""
+    site = tmp_path / "site.yml"
+    own = [{"hosts": "nobody", "gather_facts": False, "tasks": [{"debug": {}, "tags": "own"}]}]
+    site.write_text(yaml.safe_dump([*own, {"import_playbook": str(ROOT / "playbooks/contract.yml")}]))
+    words = (str(site), "-i", INVENTORY, "--tags", "hidden")
+    done = run(tmp_path, *words, ANSIBLE_COLLECTIONS_PATH=str(ROOT / "collections"))
     assert done.returncode == 0, done.stderr
