@@ -35,7 +35,8 @@ except programs.ArchiveError:
 
 def fingerprint(directory: Path, lock: Path) -> str:
     """Give what the stamp of an up-to-date environment says: where it stands and what was installed into it."""
-    return f"{directory}\n{hashlib.sha256(lock.read_bytes()).hexdigest()}\n"
+    # through a link it is the same one, and must not be emptied
+    return f"{directory.resolve()}\n{hashlib.sha256(lock.read_bytes()).hexdigest()}\n"
 
 
 def install(python: Path, lock: Path) -> None:

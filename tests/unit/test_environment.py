@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from ansible_collections.rosey.nats.tests import environment
 
@@ -22,3 +23,12 @@ def test_it_is_told_whether_there_is_a_go_and_nothing_else() -> None:
     )
     assert asked.stderr == ""
     assert asked.returncode in (0, environment.NO_GO)
+
+
+def test_an_environment_is_the_same_one_through_a_link(tmp_path: Path) -> None:
+    """A second working tree with a link to the first one's emptied it."""
+    lock, real, link = tmp_path / "lock", tmp_path / "real", tmp_path / "link"
+    lock.touch()
+    real.mkdir()
+    link.symlink_to(real)
+    assert environment.fingerprint(link, lock) == environment.fingerprint(real, lock)
