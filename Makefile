@@ -3,7 +3,7 @@ PYTHON ?= python3
 AGREEMENT_CASES ?= 100000
 FUZZ_CASES ?= 100000
 FLEET ?= 50
-LOCKS := requirements.txt requirements-go.txt requirements-test.txt
+LOCKS := requirements.txt requirements-galaxy.txt requirements-go.txt requirements-test.txt
 
 .PHONY: help dev dev-down test test-unit test-kill test-faults lint molecule agreement fuzz bench bench-fleet lock
 
@@ -50,7 +50,7 @@ lock: $(LOCKS) ## Draw the locks from requirements*.in, with uv
 
 .PHONY: .venv
 .venv:
-	@$(PYTHON) -m tests.environment .venv requirements.txt
+	@$(PYTHON) -m tests.environment .venv requirements.txt requirements-go.txt
 
 $(LOCKS): %.txt: %.in requirements.in
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' $< -o $@

@@ -33,6 +33,8 @@ NEWER, OLDER = ENVIRONMENT / "nats-server-newer", ENVIRONMENT / "nats-server-old
 NEWER_VERSION, OLDER_VERSION = "2.10.29", "2.9.25"
 # The line after it, for what its features leave in a store.
 NEXT, NEXT_VERSION = ENVIRONMENT / "nats-server-next", "2.11.4"
+# The tools of Galaxy and of the documentation's site: they want older versions of what the tests need.
+GALAXY = ROOT / ".venv-galaxy"
 # The longest one first.
 SCENARIOS = sorted(
     (path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")), key=lambda name: (name != "rollback", name)
@@ -105,7 +107,10 @@ def scenario_part(name: str) -> Part:
 
 
 PARTS = (
-    preparation("environment", [f"{sys.executable} -m tests.environment {ENVIRONMENT.name} requirements-test.txt"]),
+    preparation(
+        "environment",
+        [f"{sys.executable} -m tests.environment {ENVIRONMENT.name} requirements-test.txt requirements-go.txt"],
+    ),
     preparation("images", [f"{sys.executable} -m tests.images bookworm trixie"]),
     # By itself: mirrors drop an old release some day, which must be seen, and not keep the rest from being tested.
     preparation("oldest-image", [f"{sys.executable} -m tests.images bullseye"]),
@@ -128,6 +133,8 @@ PARTS = (
     pytest_part("fuzz-sample", "-s tests/fuzz", "server"),
     Part("lint", tuple(Command(tuple(line.split())) for line in LINTERS)),
     pytest_part("docs", "tests/docs", "environment"),
+    preparation("galaxy-tools", [f"{sys.executable} -m tests.environment {GALAXY.name} requirements-galaxy.txt"]),
+    pytest_part("galaxy", "-s tests/galaxy", "environment", "galaxy-tools"),
 )
 # Only when they are asked for.
 EXTRA_PARTS = (

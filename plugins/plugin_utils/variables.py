@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ansible.module_utils.common.yaml import yaml_load
 
-# What was called otherwise in 0.1.0. CHANGELOG.md and meta/runtime.yml have the modules and filters, too.
+# What was called otherwise in 0.1.0. meta/runtime.yml has the modules and filters.
 RENAMED: Mapping[str, str] = {
     "bot_plugins_overlays": "bot_plugins_overrides",
     "diagnosis_release_directory": "diagnosis_release_dir",

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.rosey.nats.plugins.plugin_utils import variables
+
 ROOT = Path(__file__).resolve().parents[2]
 COLLECTION = "rosey.nats"
 MODULES = sorted(path.stem for path in ROOT.glob("plugins/modules/*.py"))
@@ -80,6 +82,18 @@ def test_an_example_takes_only_what_a_role_documents(documented: dict[str, dict[
     for entry_point in roles[f"{COLLECTION}.{name}"]["entry_points"].values():
         taken = re.findall(rf"name: ({COLLECTION}\S+)\n +tasks_from: (\S+)", entry_point["examples"])
         assert [(role, tasks) for role, tasks in taken if tasks not in roles[role]["entry_points"]] == []
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_a_role_has_a_page_of_its_own_with_its_example(documented: dict[str, dict[str, Any]], name: str) -> None:
+    page = (ROOT / "roles" / name / "README.md").read_text()
+    assert page.startswith(f"# {COLLECTION}.{name}\n")
+    (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert example.strip() == documented["role"][f"{COLLECTION}.{name}"]["entry_points"]["main"]["examples"].strip()
+    words = set(re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", page))
+    named = {word for word in words for role in ROLES if word.startswith(f"{role}_")}
+    left = {f"{role}_description" for role in ROLES}
+    assert named <= {*ROLES, *left, *(variable for role in ROLES for variable in variables.of_role(role))}
 
 
 def test_the_page_on_deploying_names_what_site_can_be_narrowed_to() -> None:

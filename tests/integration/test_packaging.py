@@ -24,7 +24,10 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import subjects
 ROOT = Path(__file__).resolve().parents[2]
 ABOUT_THE_ARCHIVE = {"MANIFEST.json", "FILES.json"}
 # Whatever git tracks below these is part of the product, and nothing else is.
-PARTS = ("CHANGELOG.md", "COPYING", "README.md", "docs", "inventories", "meta", "playbooks", "plugins", "roles")
+PARTS = (
+    *("CHANGELOG.rst", "CODE_OF_CONDUCT.md", "COPYING", "README.md", "SECURITY.md"),
+    *("changelogs", "docs", "inventories", "meta", "playbooks", "plugins", "roles"),
+)
 
 
 def run(directory: Path, environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
