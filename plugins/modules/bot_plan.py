@@ -34,7 +34,7 @@ options:
     required: true
     choices: [systemd, process]
   service:
-    description: The name of the service under systemd.
+    description: The name of the service under systemd, with or without C(.service).
     type: str
     default: cytube-bot
   owner:
@@ -179,7 +179,7 @@ def main() -> None:
     """Run the module."""
     module = entries.EntriesModule(argument_spec=bot_plan.ARGUMENTS, supports_check_mode=True, **bot_plan.CONSTRAINTS)
     try:
-        planned = bot_plan.plan(module.params, service.run_with(module))
+        planned = bot_plan.plan(service.params_of(module), service.run_with(module))
     except bot_plan.ERRORS as error:
         module.fail_json(msg=str(error))
     for warning in planned.warnings:

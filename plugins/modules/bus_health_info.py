@@ -50,7 +50,7 @@ options:
     type: bool
     default: true
   service:
-    description: The name of the server's service under systemd.
+    description: The name of the server's service under systemd, with or without C(.service).
     type: str
   process:
     description: The server that runs as a process of this user, in place of O(service).
@@ -141,7 +141,7 @@ options:
         description: The C(name) of the bot's connection to NATS, as for M(rosey.nats.bot_gate).
         type: str
       service:
-        description: The name of the bot's service under systemd.
+        description: The name of the bot's service under systemd, with or without C(.service).
         type: str
       process:
         description: The bot that runs as a process of this user, in place of its C(service).
@@ -433,7 +433,7 @@ def main() -> None:
         mutually_exclusive=[("service", "process")],
         supports_check_mode=True,
     )
-    params = module.params
+    params = service.params_of(module)
     bot = params["bot"] or {"servers": [], "health_url": "", "monitoring_url": ""}
     urls = (bot["health_url"], bot["monitoring_url"] or "", params["monitoring_url"], params["client_url"] or "")
     for url in (*bot["servers"], *urls):

@@ -32,7 +32,9 @@ options:
     required: true
     suboptions:
       service:
-        description: The name of its service. Without one it is a process whose number is in O(server.pid_file).
+        description:
+          - The name of its service, with or without C(.service).
+          - Without one it is a process whose number is in O(server.pid_file).
         type: str
         default: ""
       container:
@@ -96,7 +98,9 @@ options:
         choices: [nats, legacy]
         default: nats
       service:
-        description: The name of its service. Without one it is a process, with a O(bot.command) and a O(bot.pid_file).
+        description:
+          - The name of its service, with or without C(.service).
+          - Without one it is a process, with a O(bot.command) and a O(bot.pid_file).
         type: str
         default: ""
       command:
@@ -418,7 +422,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    params = module.params
+    params = service.params_of(module)
     other = of_another(params)
     faults = {str(name): str(fault) for name, fault in params["faults"].items()}
     if other:

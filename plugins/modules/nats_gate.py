@@ -65,7 +65,7 @@ options:
     default: 0.0
   service:
     description:
-      - The service of systemd that runs the server.
+      - The service of systemd that runs the server, with or without C(.service).
       - Where the server does not answer and the service has failed, or was started anew twice, waiting ends, and the
         message has the last lines of the server in the journal. Without it a server that ends at once is waited for.
     type: str
@@ -277,7 +277,7 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=server_gate.ARGUMENTS, supports_check_mode=True, **server_gate.CONSTRAINTS)
     try:
-        proof = server_gate.prove(module.params, service.run_with(module), check_mode=module.check_mode)
+        proof = server_gate.prove(service.params_of(module), service.run_with(module), check_mode=module.check_mode)
     except GateError as error:
         module.fail_json(msg=str(error))
     if proof.failure:

@@ -33,7 +33,7 @@ options:
     required: true
     choices: [systemd, docker, process]
   service:
-    description: The name of the service under systemd.
+    description: The name of the service under systemd, with or without C(.service).
     type: str
     default: nats
   user:
@@ -262,7 +262,7 @@ def main() -> None:
         argument_spec=server_plan.ARGUMENTS, supports_check_mode=True, **server_plan.CONSTRAINTS
     )
     try:
-        planned = server_plan.plan(module.params, service.run_with(module))
+        planned = server_plan.plan(service.params_of(module), service.run_with(module))
     except server_plan.ERRORS as error:
         module.fail_json(msg=str(error))
     for warning in planned.warnings:

@@ -27,7 +27,7 @@ attributes:
     support: full
 options:
   service:
-    description: The name of the service.
+    description: The name of the service, with or without C(.service).
     type: str
     required: true
   state:
@@ -174,7 +174,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    given = module.params
+    given = service.params_of(module)
     try:
         with lease.working(given["release_dir"], check_mode=module.check_mode):
             control = Control(given, service.run_with(module))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import time
+import typing as t
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +88,15 @@ def run_with(module: AnsibleModule) -> RunCommand:
         return status, said, error
 
     return run
+
+
+def params_of(module: AnsibleModule) -> dict[str, t.Any]:
+    """Give a module's options with the names of services in one spelling; what is no name fails the module."""
+    try:
+        return unit_file.with_service_names(module.params)
+    except ValueError as error:
+        module.fail_json(msg=f"service: {error}")
+        raise
 
 
 def look_up(name: str, run_command: RunCommand, root: Path = Path("/")) -> Service:

@@ -9,8 +9,10 @@ systemd.unit(5) has where they are and how they are read.
 from __future__ import annotations
 
 import os
+import re
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+import typing as t
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +35,11 @@ _DIRECTORIES = (
     "run/systemd/generator.late",
 )
 _COMMENTS = ("#", ";")
+_SERVICE = ".service"
+_SERVICE_NAME = re.compile(r"[A-Za-z0-9:_.\\@-]+")
+_OTHER_KINDS = frozenset(
+    {"socket", "device", "mount", "automount", "swap", "target", "path", "timer", "slice", "scope"}
+)
 # Of all settings these add up; an empty one takes away what came before.
 _LISTS = frozenset({"ExecStart", "ExecReload", "ReadWritePaths", "InaccessiblePaths", "TemporaryFileSystem"})
 
@@ -74,7 +81,30 @@ class Override:
 
 def is_unit(path: str) -> bool:
     """Tell whether a file is the unit of a service."""
-    return path.endswith(".service")
+    return path.endswith(_SERVICE)
+
+
+def service_name(name: str) -> str:
+    """Give the name of a service without .service, with which it may be written; ValueError. Empty stands for none."""
+    short = name.removesuffix(_SERVICE)
+    kind = short.rpartition(".")[2] if "." in short else ""
+    if name and (not _SERVICE_NAME.fullmatch(short) or kind in _OTHER_KINDS):
+        raise ValueError(
+            f"the service is called {name!r}; expected letters, digits and :-_.\\@ alone, with or without .service. "
+            "Correct it."
+        )
+    return short
+
+
+def with_service_names(params: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Give a module's options with each `service` as service_name has it, also those of its suboptions; ValueError."""
+    return {name: _with_service_name(name, given) for name, given in params.items()}
+
+
+def _with_service_name(name: str, given: t.Any) -> t.Any:
+    if isinstance(given, dict):
+        return with_service_names(given)
+    return service_name(given) if name == "service" and given else given
 
 
 def parse(text: str, file: str = "") -> tuple[Setting, ...]:

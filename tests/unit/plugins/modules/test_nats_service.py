@@ -43,7 +43,7 @@ class Systemd:
         (self._directory / "unit").write_text(unit)
         (self._directory / "failing").write_text(f"{failing}\n")
         (self._directory / "calls").write_text("")
-        return self._run_module("nats_service", service="nats", state=state, **given)
+        return self._run_module("nats_service", **{"service": "nats", "state": state, **given})
 
     @property
     def calls(self) -> list[str]:
@@ -79,6 +79,7 @@ def systemd(tmp_path: Path, run_module: RunModule, monkeypatch: pytest.MonkeyPat
         (RUNNING, "started", {}, "none", []),
         (DISABLED, "started", {"enabled": True}, "enabled", ["enable nats.service"]),
         (RUNNING, "reloaded", {}, "reloaded", ["reload nats.service"]),
+        (RUNNING, "reloaded", {"service": "nats.service"}, "reloaded", ["reload nats.service"]),
         (STOPPED, "reloaded", {}, "started", ["stop nats.service", "start nats.service"]),
         (RUNNING, "stopped", {}, "stopped", ["stop nats.service"]),
         (FAILING, "stopped", {}, "stopped", ["stop nats.service"]),
@@ -102,6 +103,12 @@ def test_systemd_is_asked_for_what_a_state_needs(
     assert systemd.calls == calls
     assert predicted["action"] == result["action"] == action
     assert predicted["changed"] == result["changed"] == (action != "none")
+
+
+def test_what_is_no_service_is_refused(systemd: Systemd) -> None:
+    result = systemd.run(RUNNING, "restarted", service="nats.timer")
+    assert result["msg"].startswith("service: the service is called 'nats.timer'; expected ")
+    assert systemd.calls == []
 
 
 @pytest.mark.parametrize(("state", "failing"), [("restarted", "start"), ("stopped", "stop"), ("reloaded", "reload")])
