@@ -232,6 +232,10 @@ checks:
     warning: {description: "The limit of a warning, or null.", type: float, sample: 80.0}
     critical: {description: "The limit of what is critical, or null.", type: float, sample: 95.0}
     remedy: {description: "What to do, empty where it is well.", type: str, sample: raise max_connections}
+    cause:
+      description: What kept it from being made, the same text for all that it kept. Empty where it was made.
+      type: str
+      sample: "no answer at http://127.0.0.1:8222: connection refused"
 """
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import python

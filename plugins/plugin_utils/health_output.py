@@ -35,6 +35,32 @@ class Host:
         """The worst that was found."""
         return worst(Status(check["status"]) for check in self.checks)
 
+    @property
+    def told(self) -> tuple[CheckResult, ...]:
+        """The checks as a person reads them: those that one cause kept from being made are one, after all others.
+
+        Where a check that is critical names that cause, the remedy is told there alone.
+        """
+        kept: dict[str, list[CheckResult]] = {}
+        for check in self.checks:
+            if check["status"] == Status.UNKNOWN and check["cause"]:
+                kept.setdefault(check["cause"], []).append(check)
+        named = {check["cause"] for check in self.checks if check["status"] == Status.CRITICAL}
+        joined = {
+            cause: {
+                **alike[0],
+                "name": f"{alike[0]['name']} and {len(alike) - 1} more",
+                "summary": f"{cause}; so nothing is known of {', '.join(check['name'] for check in alike)}",
+                "remedy": "" if cause in named else alike[0]["remedy"],
+            }
+            for cause, alike in kept.items()
+            if len(alike) > 1
+        }
+        return (
+            *(check for check in self.checks if check["status"] != Status.UNKNOWN or check["cause"] not in joined),
+            *joined.values(),
+        )
+
 
 @dataclass(frozen=True)
 class Format:
@@ -88,7 +114,7 @@ def _table(found: tuple[Host, ...], problem: str) -> str:
     remedies = [
         f"- {host.name}: {check['name']} is {check['status']}: {check['remedy']}."
         for host in found
-        for check in host.checks
+        for check in host.told
         if check["remedy"]
     ]
     total = f"{_worst(found)}: {problem or _counted(found)}"
@@ -98,7 +124,7 @@ def _table(found: tuple[Host, ...], problem: str) -> str:
 def _rows(host: Host) -> Iterator[tuple[str, ...]]:
     if host.problem:
         yield (host.name, "-", str(host.status), "", "", "", host.problem)
-    for check in host.checks:
+    for check in host.told:
         bound = "<" if check["worse"] == Worse.LOWER else ">"
         numbers = (
             _shown(check["value"], check["unit"]),
@@ -202,7 +228,7 @@ def _problems(found: Iterable[Host], level: Status) -> Iterator[str]:
     for host in found:
         if host.problem and level is host.status:
             yield _plain(f"{host.name}: {host.problem}")
-        for check in host.checks:
+        for check in host.told:
             if check["status"] == level:
                 yield _plain(f"{host.name}: {check['name']} {level}, {check['summary']}")
 

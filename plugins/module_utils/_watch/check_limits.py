@@ -61,7 +61,11 @@ class Limits:
 
 @dataclass(frozen=True)
 class Check:
-    """What came of one check. value: None where it has none, or none is known. remedy: empty where it is well."""
+    """What came of one check.
+
+    value: None where it has none, or none is known. remedy: empty where it is well. cause: what kept it from being
+    made, the same text for all that it kept; empty where it was made.
+    """
 
     name: str
     status: Status
@@ -72,6 +76,7 @@ class Check:
     warning: float | None
     critical: float | None
     remedy: str
+    cause: str = ""
 
     def as_result(self) -> dict[str, t.Any]:
         """Give it as the module returns it."""

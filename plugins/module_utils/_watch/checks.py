@@ -58,6 +58,7 @@ def summary(made: Iterable[Check]) -> str:
 
 
 def _made(name: str, kind: Kind, snapshot: Snapshot, expectation: Expectation, limit: Limits) -> Check | None:
+    value, cause = None, ""
     try:
         reading = READERS[name](snapshot, expectation)
         if reading is None:
@@ -65,14 +66,22 @@ def _made(name: str, kind: Kind, snapshot: Snapshot, expectation: Expectation, l
         status, remedy = _status(reading, kind, limit)
         text, value = reading.summary, reading.value
     except MonitoringError as error:
-        status, text, value, remedy = kind.unanswered, f"no answer at {error.url}: {error.cause}", None, error.remedy
+        status, text, remedy = kind.unanswered, f"no answer at {error.url}: {error.cause}", error.remedy
+        # each endpoint is asked by itself, and one server gives them all
+        cause = f"no answer at {_server_of(error.url)}: {error.cause}"
     except lost_streams.NotComparedError as error:
-        status, text, value, remedy = Status.UNKNOWN, str(error), None, error.remedy
+        status, text, remedy = Status.UNKNOWN, str(error), error.remedy
     except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
         # only some fields of an answer are checked when it is read
-        status, text, value = Status.UNKNOWN, "the answer of the server is none that nats-server gives", None
-        remedy = http_reader.NATS_SERVER.address
-    return Check(name, status, text, value, kind.unit, kind.worse, limit.warning, limit.critical, remedy)
+        status, text = Status.UNKNOWN, "the answer of the server is none that nats-server gives"
+        cause, remedy = text, http_reader.NATS_SERVER.address
+    return Check(name, status, text, value, kind.unit, kind.worse, limit.warning, limit.critical, remedy, cause)
+
+
+def _server_of(url: str) -> str:
+    """Give a URL without its path."""
+    scheme, _separator, rest = url.partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}"
 
 
 def _status(reading: Reading, kind: Kind, limit: Limits) -> tuple[Status, str]:

@@ -28,6 +28,7 @@ def check(name: str, status: str = "ok", **fields: Any) -> dict[str, Any]:
         "warning": None,
         "critical": None,
         "remedy": "" if status == "ok" else f"mend {name}",
+        "cause": "",
         **fields,
     }
 
@@ -125,6 +126,47 @@ def test_the_table_tells_what_to_do_and_how_much_is_wrong() -> None:
 
 def test_the_table_of_no_host_says_so() -> None:
     assert render({}, "table").splitlines()[-1] == "unknown: 0 hosts, nothing was looked at"
+
+
+# One cause that keeps many checks from being made
+
+REFUSED = {"remedy": "start it", "cause": "no answer at http://h:8222: refused"}
+UNANSWERED = ("uptime", "cpu", "memory", "connections")
+
+
+def stopped(server: dict[str, Any]) -> dict[str, Any]:
+    unknown = [check(name, "unknown", **REFUSED) for name in UNANSWERED]
+    return {"checks": [server, *unknown, check("bot", "critical"), check("routes", "unknown", cause="another")]}
+
+
+STOPPED = {"a": stopped(check("server", "critical", **REFUSED))}
+
+
+def test_checks_that_one_cause_kept_from_being_made_are_one_line_with_the_remedy_told_once() -> None:
+    rows, remedies, (total,) = (part.splitlines() for part in render(STOPPED, "table").strip().split("\n\n"))
+    assert [row.split(" | ")[1].strip() for row in rows[2:]] == ["server", "bot", "routes", "uptime and 3 more"]
+    said = "no answer at http://h:8222: refused; so nothing is known of uptime, cpu, memory, connections"
+    assert rows[-1].endswith(f" | {said}")
+    assert remedies == [
+        "- a: server is critical: start it.",
+        "- a: bot is critical: mend bot.",
+        "- a: routes is unknown: mend routes.",
+    ]
+    assert total == "critical: 1 host, 2 critical, 5 unknown"
+    # where no other check tells it, that line does
+    assert "- a: uptime and 3 more is unknown: start it." in render({"a": stopped(check("server"))}, "table")
+
+
+def test_nagios_has_them_in_one_line_after_what_is_critical_and_machines_have_each() -> None:
+    assert render(STOPPED, "nagios").splitlines()[1:] == [
+        "a: bot critical, bot as it was found",
+        "a: routes unknown, routes as it was found",
+        "a: uptime and 3 more unknown, no answer at http://h:8222: refused; so nothing is known of uptime, cpu, "
+        "memory, connections",
+    ]
+    assert len(json.loads(render(STOPPED, "json"))["hosts"][0]["checks"]) == len(STOPPED["a"]["checks"])
+    codes = [code for (name, _labels), code in samples(STOPPED).items() if name == "rosey_nats_check_status_code"]
+    assert sorted(codes) == [2, 2, 3, 3, 3, 3, 3]
 
 
 # JSON

@@ -130,7 +130,8 @@ SHARED = server_files.Clash(
     server_files.Server(Process(9, 0, Path("/b/nats-server"), ("nats-server", "-c", "/b.conf"), 0), ()),
     "jetstream.store_dir",
 )
-SILENT = MonitoringError("http://h:8222/varz", "connection refused, nothing listens there", "start it")
+SILENT_FOR = ("connection refused, nothing listens there", "start it")
+SILENT = MonitoringError("http://h:8222/varz", *SILENT_FOR)
 
 
 def having(**answers: Any) -> Snapshot:
@@ -330,13 +331,19 @@ def test_what_is_wrong_has_its_check_and_no_other(
 
 
 def test_a_server_that_does_not_answer_is_critical_and_the_rest_is_made() -> None:
-    found = made(replace(WELL, answers=dict.fromkeys(health_snapshot.ENDPOINTS, SILENT), held=SILENT, streams=SILENT))
+    answers = {name: MonitoringError(f"http://h:8222/{name}", *SILENT_FOR) for name in health_snapshot.ENDPOINTS}
+    found = made(replace(WELL, answers=answers, held=SILENT, streams=SILENT))
     assert list(found) == list(KINDS)
     well = {"service", "files", "connection", "bot_service", "bot", "bot_errors"}
     unknown = dict.fromkeys(KINDS.keys() - well - {"server"}, Status.UNKNOWN)
     assert not_well(found) == {"server": Status.CRITICAL, **unknown}
     assert check_limits.worst(check.status for check in found.values()) is Status.CRITICAL
     assert all(check.remedy == "start it" for check in found.values() if check.status is not Status.OK)
+    # one cause, whichever endpoint was asked
+    assert {check.cause for check in found.values() if check.status is not Status.OK} == {
+        "no answer at http://h:8222: connection refused, nothing listens there"
+    }
+    assert not any(check.cause for check in found.values() if check.status is Status.OK)
 
 
 @pytest.mark.parametrize(
@@ -566,6 +573,7 @@ def test_a_check_is_returned_as_plain_values() -> None:
         "warning": 90.0,
         "critical": 95.0,
         "remedy": "",
+        "cause": "",
     }
     assert {type(value) for value in result.values()} == {str, float}
 
