@@ -14,6 +14,8 @@ description:
   - Looks once at the streams that there were, the server, JetStream, connections, subscriptions, routes, the bot and
     its plugins, and gives a check with a status for each.
   - It never stops at a failure. What gave no answer is a check that is critical or unknown, and the others are made.
+  - Where the host's release has the bot without NATS, though it was meant to use it, that is a warning. So is then a
+    server that was stopped in good order and does not start with the host. What only a server tells has no check then.
   - The names of the checks are those of C(nats server check) and of its performance data, where it has the check.
 extends_documentation_fragment:
   - rosey.nats.monitoring
@@ -164,9 +166,9 @@ options:
       - Those of V(uptime), in seconds, and V(routes), the number of other servers, are the least that is well.
       - All others are the most. V(connection) is in seconds and V(memory) in bytes. In percent are V(cpu),
         V(connections) (of C(max_connections)), V(pending) (of C(max_pending)), V(jetstream_memory),
-        V(jetstream_storage) and V(bot_errors) (of all requests). Counted are V(subscriptions), V(slow_consumers),
-        V(meta) (servers of the JetStream cluster that its leader has lost) and V(plugins) (subscriptions that are
-        declared and not held).
+        V(jetstream_storage) and V(bot_errors) (of all requests since the bot started, and of at least ten). Counted are
+        V(subscriptions), V(slow_consumers), V(meta) (servers of the JetStream cluster that its leader has lost) and
+        V(plugins) (subscriptions that are declared and not held).
     type: dict
     default: {}
 seealso:
@@ -242,6 +244,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import python
 
 python.check()
 
+import os
 import typing as t
 from collections.abc import Mapping
 from pathlib import Path
@@ -306,6 +309,7 @@ def expectation_of(params: Given, current: release.Record | None) -> health_snap
     """Make the expectation from the module's parameters, and the current release of the host."""
     bot = params["bot"]
     jetstream = params["jetstream"]
+    released = current.id if current and record_guard.has_bot(current) else ""
     return health_snapshot.Expectation(
         server_name=params["server_name"],
         version=params["version"],
@@ -315,7 +319,8 @@ def expectation_of(params: Given, current: release.Record | None) -> health_snap
         service=_name(params, "nats-server"),
         bot=bot_arguments.expectation_of(bot) if bot else None,
         bot_service=_name(bot, "the bot") if bot else None,
-        released_bot=current.id if current and record_guard.has_bot(current) else "",
+        released_bot=released,
+        released_legacy=released if record_guard.has_legacy_bot(current) else "",
         plugins_fault=bot["plugins_fault"] if bot else "",
     )
 
@@ -384,10 +389,23 @@ def observer_of(
         bot_monitor=monitoring.connect({**params, "monitoring_url": bot["monitoring_url"]}) if is_monitored else None,
         service=serving,
         files=files_of(serving, server_of(params)) if params["local_files"] else None,
+        is_off=is_off(serving, server_of(params)),
         bot_service=found,
         no_bot=bot_health.why_no_bot(bot, found) if bot else "",
         record=record_of(params, current) if params["release_dir"] else None,
     )
+
+
+def is_off(found: service.Service | str | None, program: background.Server | None) -> bool:
+    """Tell whether the server was stopped in good order, and does not start with the host.
+
+    program: where it runs as a process, which nothing starts with the host, and which leaves no pid file.
+    """
+    if not isinstance(found, service.Service) or found.running:
+        return False
+    if program:
+        return not os.path.lexists(program.pid_file)
+    return found.exists and not (found.enabled or found.failing or found.masked or found.broken)
 
 
 def files_of(

@@ -160,6 +160,17 @@ def test_legacy_is_a_release_to_come_back_from_and_to(host: Host) -> None:
     assert host.health()["nats"]["connected"]
 
 
+def test_health_warns_of_what_legacy_left_on_purpose(host: Host) -> None:
+    said = host.rollback("-e", "rollback_to=legacy", "-e", "rollback_stop_nats=true")
+    assert said.startswith("exit 0"), said
+    said = run_playbook("playbooks/health.yml", host.inventory)
+    assert said.startswith("exit 0"), said
+    assert f"that it was stopped on purpose, as release {host.release} has the bot without NATS" in said
+    assert f"found that it runs without, as release {host.release} has it" in said
+    assert "| critical" not in said
+    assert "| unknown" not in said
+
+
 def test_a_release_without_a_part_says_what_it_left(second: Host) -> None:
     said = second.deploy({"nats_server_config": {"max_connections": 79}, "bot_config_gate": "never"})
     assert said.startswith("exit 0"), said

@@ -205,9 +205,13 @@ def has_bot(record: release.Record | None) -> bool:
     return record is not None and "bot" in record.parts
 
 
+def has_legacy_bot(record: release.Record | None) -> bool:
+    """Say whether a release has a bot that runs without NATS."""
+    return record is not None and "bot" in record.parts and record.parts["bot"].settings.get("mode") == "legacy"
+
+
 def leaves_bot_out(run: Run, current: release.Record | None) -> bool:
     """Say whether a run applies the server alone, though there is a bot that goes over it."""
     if current is None or "server" not in run.parts or "bot" in run.parts:
         return False
-    bot = current.parts.get("bot")
-    return bot is not None and bot.settings.get("mode") != "legacy"
+    return has_bot(current) and not has_legacy_bot(current)

@@ -100,7 +100,17 @@ def _take_service(found: Service | str | None, name: str | None, settings: Itera
     return _read(f"{name} runs as process {pid}", findings)
 
 
+def is_off_on_purpose(snapshot: Snapshot, expectation: Expectation) -> bool:
+    """Tell whether the server was stopped as its bot was sent to run without it."""
+    is_silent = isinstance(snapshot.answers["varz"], MonitoringError)
+    return is_silent and snapshot.is_off and bool(expectation.released_legacy)
+
+
 def _service(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
+    if expectation.service and is_off_on_purpose(snapshot, expectation):
+        off = f"that it was stopped on purpose, as release {expectation.released_legacy} has the bot without NATS"
+        remedy = "deploy again to start it: site.yml"
+        return _read("", [Finding(expectation.service, "a process", off, remedy, Severity.WARNING)])
     return _take_service(snapshot.service, expectation.service, unit_checks.SERVER_SETTINGS)
 
 
@@ -143,6 +153,8 @@ def _connection(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
         return None
     wanted = f"a connection to {expectation.client_url}"
     if isinstance(found, str):
+        if is_off_on_purpose(snapshot, expectation):
+            return None
         remedy = "check that nats-server runs, and which host and port its configuration has"
         return _read("", [Finding("connection", wanted, found, remedy)])
     varz = snapshot.answers["varz"]
@@ -252,6 +264,17 @@ def _bot_service(snapshot: Snapshot, expectation: Expectation) -> Reading | None
     )
 
 
+def _is_sent_to_legacy(snapshot: Snapshot, expectation: Expectation) -> bool:
+    """Tell whether the bot, which is asked to use NATS, does well without, as the release of the host has it."""
+    if expectation.bot is None or not expectation.released_legacy or not isinstance(snapshot.told, bot_health.Told):
+        return False
+    without = replace(expectation.bot, mode=bot_expectation.Mode.LEGACY)
+    return (
+        expectation.bot.mode is bot_expectation.Mode.NATS
+        and bot_health.judge(bot_health.Snapshot(snapshot.told), without).passed
+    )
+
+
 def _bot(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
     if snapshot.no_bot and expectation.released_bot:
         wanted = f"the bot of release {expectation.released_bot}"
@@ -259,11 +282,19 @@ def _bot(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
     if expectation.bot is None or snapshot.told is None:
         return Reading(snapshot.no_bot) if snapshot.no_bot else None
     # what the server holds of the plugins has a check of its own; what the gate takes on trust is nothing that is wrong
+    if _is_sent_to_legacy(snapshot, expectation):
+        sent = f"that it runs without, as release {expectation.released_legacy} has it"
+        remedy = "deploy again to connect it: site.yml; or set bot_config_mode: legacy where it is to stay so"
+        return _read("", [Finding("bot", "a connection to NATS", sent, remedy, Severity.WARNING)])
     is_unknown = snapshot.held is None or isinstance(snapshot.held, MonitoringError)
     meant = expectation.bot if is_unknown else replace(expectation.bot, subjects=0)
     judgement = bot_health.judge(bot_health.Snapshot(snapshot.told), meant)
     findings = [each for each in judgement.findings if each.severity is Severity.ERROR]
     return _read(judgement.facts[0], findings)
+
+
+# Of one request that failed nothing follows.
+_FEWEST_REQUESTS = 10
 
 
 def _bot_errors(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
@@ -274,11 +305,13 @@ def _bot_errors(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
         return Reading("the bot does not tell its requests and errors")
     requests, errors = seen["requests"], seen["errors"]
     said = f"{errors} errors, {requests} requests since the bot started"
-    return Reading(said, 100.0 * errors / max(1, requests, errors))
+    return Reading(said, 100.0 * errors / max(_FEWEST_REQUESTS, requests, errors))
 
 
 def _plugins(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
     if expectation.bot is None or snapshot.told is None or expectation.bot.mode is not bot_expectation.Mode.NATS:
+        return None
+    if _is_sent_to_legacy(snapshot, expectation):
         return None
     if expectation.plugins_fault:
         remedy = "correct the description of the plugins; playbooks/contract.yml checks it alone"

@@ -25,8 +25,12 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import (
     server_files,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import MonitoringError
-from ansible_collections.rosey.nats.plugins.module_utils._watch import check_limits, check_table, health_snapshot
-from ansible_collections.rosey.nats.plugins.module_utils._watch.check_kinds import READERS
+from ansible_collections.rosey.nats.plugins.module_utils._watch import (
+    check_kinds,
+    check_limits,
+    check_table,
+    health_snapshot,
+)
 from ansible_collections.rosey.nats.plugins.module_utils._watch.check_limits import Check, Limits, Reading, Status
 from ansible_collections.rosey.nats.plugins.module_utils._watch.check_table import Kind
 from ansible_collections.rosey.nats.plugins.module_utils._watch.health_snapshot import (
@@ -60,12 +64,14 @@ def summary(made: Iterable[Check]) -> str:
 def _made(name: str, kind: Kind, snapshot: Snapshot, expectation: Expectation, limit: Limits) -> Check | None:
     value, cause = None, ""
     try:
-        reading = READERS[name](snapshot, expectation)
+        reading = check_kinds.READERS[name](snapshot, expectation)
         if reading is None:
             return None
         status, remedy = _status(reading, kind, limit)
         text, value = reading.summary, reading.value
     except MonitoringError as error:
+        if check_kinds.is_off_on_purpose(snapshot, expectation):
+            return None
         status, text, remedy = kind.unanswered, f"no answer at {error.url}: {error.cause}", error.remedy
         # each endpoint is asked by itself, and one server gives them all
         cause = f"no answer at {_server_of(error.url)}: {error.cause}"
@@ -105,8 +111,8 @@ class Observer:
     """Looks once.
 
     bot_monitor: of the server that the bot is connected to, None where what plugins hold is not looked at. service,
-    bot_service, no_bot, files: as a Snapshot has them. record: of the streams, why there is none to compare with, or
-    None where they are not compared.
+    bot_service, no_bot, files, is_off: as a Snapshot has them. record: of the streams, why there is none to compare
+    with, or None where they are not compared.
     """
 
     monitor: monitoring.Monitor
@@ -118,6 +124,7 @@ class Observer:
     no_bot: str = ""
     record: lost_streams.Record | lost_streams.NotComparedError | None = None
     files: server_files.Look | str | None = None
+    is_off: bool = False
 
     def look(self) -> Snapshot:
         """Give the present state."""
@@ -129,6 +136,7 @@ class Observer:
             bot_service=self.bot_service,
             no_bot=self.no_bot,
             files=self.files,
+            is_off=self.is_off,
         )
         snapshot = replace(snapshot, streams=self._streams(snapshot))
         if self.bot is None or self.no_bot:

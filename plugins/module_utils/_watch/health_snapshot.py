@@ -27,8 +27,8 @@ class Expectation:
     jetstream: whether it is to be on, None where nothing was said. cluster: whether there are other servers to have
     routes to. client_url: where clients connect, None where that can't be tried. service: what runs the server, for a
     person, None where that can't be looked at. bot, bot_service: likewise of the bot, None where no bot is looked at.
-    released_bot: the release of the host that has a bot, empty where it has none. plugins_fault: why it can't be told
-    which plugins were meant.
+    released_bot: the release of the host that has a bot, empty where it has none. released_legacy: likewise the one
+    that has the bot without NATS. plugins_fault: why it can't be told which plugins were meant.
     """
 
     server_name: str | None = None
@@ -40,6 +40,7 @@ class Expectation:
     bot: bot_expectation.Expectation | None = None
     bot_service: str | None = None
     released_bot: str = ""
+    released_legacy: str = ""
     plugins_fault: str = ""
 
 
@@ -57,7 +58,8 @@ class Snapshot:
 
     answers: those of the monitoring endpoint, by name. connected: why not, as text. told, held: as a Snapshot of
     bot_health has them. no_bot: why there is no bot to look at; empty where there is one. streams: beside those that
-    were proven, None where nothing was or they are not compared.
+    were proven, None where nothing was or they are not compared. is_off: the server was stopped in good order, and does
+    not start with the host.
     """
 
     answers: Mapping[str, Answer | MonitoringError]
@@ -69,6 +71,7 @@ class Snapshot:
     no_bot: str = ""
     streams: lost_streams.Comparison | lost_streams.NotComparedError | MonitoringError | None = None
     files: server_files.Look | str | None = None
+    is_off: bool = False
 
     def answer(self, endpoint: str) -> Answer:
         """Give an answer of the server; MonitoringError where there is none."""

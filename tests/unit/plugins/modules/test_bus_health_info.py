@@ -18,7 +18,8 @@ import pytest
 from ansible_collections.rosey.nats.plugins.module_utils._data import assets
 from ansible_collections.rosey.nats.plugins.module_utils._data.asset_record import Book, Proven
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import release
-from ansible_collections.rosey.nats.plugins.module_utils._host import background
+from ansible_collections.rosey.nats.plugins.module_utils._host import background, service
+from ansible_collections.rosey.nats.plugins.modules import bus_health_info
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import (
     BOT,
     IDENTITY,
@@ -78,7 +79,8 @@ def ask(fake: FakeMonitoring, tmp_path: Path, run_module: RunModule) -> Ask:
             "monitoring_url": fake.url,
             "plugins": [{"name": "quotes", "subscriptions": [QUOTE]}],
         }
-        return run_module("bus_health_info", monitoring_url=fake.url, bot={**own, **(bot or {})}, **changes)
+        asked = {"monitoring_url": fake.url, "bot": {**own, **(bot or {})}, **changes}
+        return run_module("bus_health_info", **asked)
 
     return run
 
@@ -221,6 +223,42 @@ def test_a_bot_that_the_release_has_is_missed(ask: Ask, tmp_path: Path) -> None:
     assert "bot" not in statuses(other)
     assert f"the releases in {directory} are of the process with /etc/a/nats.conf, not of the process" in str(other)
     assert statuses(other)["streams"] == "unknown"
+
+
+def test_a_server_that_was_stopped_for_a_bot_without_nats_is_a_warning(
+    ask: Ask, fake: FakeMonitoring, tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    fake.answers["/api/health"] = {name: value for name, value in BOT.items() if name != "nats"}
+    directory, pid_file = tmp_path / "releases", tmp_path / "nats.pid"
+    process_of = {"binary": "/no/nats-server", "config_file": "/etc/a/nats.conf", "pid_file": str(pid_file)}
+    server = {"runtime": "process", "config_file": "/etc/a/nats.conf"}
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    given = {"release_dir": str(directory), "process": process_of, "monitoring_url": nowhere}
+    released(directory, server=server, bot={"mode": "nats"})
+    assert statuses(ask(**given))["service"] == "critical"
+    identity = released(directory, server=server, bot={"mode": "legacy"})
+    result = ask(**given)
+    assert statuses(result) == {"service": "warning", "bot": "warning"}
+    assert f"as release {identity} has" in str(result)
+    # its pid file was left: it has ended by itself
+    pid_file.write_text("1\n")
+    assert statuses(ask(**given))["service"] == "critical"
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (service.Service(exists=True, enabled=False, running=None), True),
+        (service.Service(exists=True, enabled=True, running=None), False),
+        (service.Service(exists=True, enabled=False, running=None, failing=True), False),
+        (service.Service(exists=False, enabled=False, running=None), False),
+        (service.Service(exists=True, enabled=False, running=None, masked="/etc/systemd/system/nats.service"), False),
+        ("systemctl does not answer", False),
+        (None, False),
+    ],
+)
+def test_a_service_is_off_where_somebody_stopped_and_disabled_it(found: Any, expected: bool) -> None:
+    assert bus_health_info.is_off(found, None) is expected
 
 
 def test_nothing_answers_and_everything_is_told(ask: Ask, run_module: RunModule, free_port: Callable[[], int]) -> None:

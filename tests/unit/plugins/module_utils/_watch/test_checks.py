@@ -396,6 +396,88 @@ def test_a_bot_that_runs_without_nats_has_no_plugins_to_look_at() -> None:
     assert made(WELL, legacy)["bot"].status is Status.CRITICAL
 
 
+SENT = replace(MEANT, released_legacy="20260131T120000Z-3f2a9c")
+WITHOUT = bot_health.Told(200, {name: value for name, value in BOT.items() if name != "nats"})
+STOPPED = replace(
+    WELL,
+    answers=dict.fromkeys(health_snapshot.ENDPOINTS, SILENT),
+    connected="Connection refused",
+    service=Service(exists=True, enabled=False, running=None),
+    told=WITHOUT,
+    held=SILENT,
+    streams=SILENT,
+    files=None,
+    is_off=True,
+)
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "expectation", "expected"),
+    [
+        (replace(WELL, told=WITHOUT), SENT, {"bot": "warning"}),
+        # nobody meant it
+        (replace(WELL, told=WITHOUT), MEANT, {"bot": "critical"}),
+        # it does not do well without, either
+        (
+            replace(WELL, told=bot_health.Told(200, {**WITHOUT.answer, "status": "disconnected"})),
+            SENT,
+            {"bot": "critical"},
+        ),
+        # somebody has connected it again
+        (WELL, SENT, {}),
+        (STOPPED, SENT, {"service": "warning", "bot": "warning"}),
+    ],
+)
+def test_a_bot_that_was_sent_to_legacy_and_a_server_that_was_stopped_for_it_are_warnings(
+    snapshot: Snapshot, expectation: Expectation, expected: dict[str, str]
+) -> None:
+    found = made(snapshot, expectation)
+    assert not_well(found) == expected
+    for check in found.values():
+        if check.status is Status.WARNING:
+            assert "20260131T120000Z-3f2a9c" in check.summary
+            assert "site.yml" in check.remedy
+    assert ("plugins" in found) == (snapshot is WELL or expectation is MEANT or expected == {"bot": "critical"})
+
+
+def test_a_server_that_was_stopped_on_purpose_is_told_and_what_it_would_tell_is_left_out() -> None:
+    found = made(STOPPED, SENT)
+    assert list(found) == ["service", "bot_service", "bot", "bot_errors"]
+    assert "that it was stopped on purpose" in found["service"].summary
+    # one that was to run, one that has ended by itself, and one that nobody stopped for a bot
+    for snapshot, expectation in ((replace(STOPPED, is_off=False), SENT), (STOPPED, MEANT)):
+        assert {"service", "server", "connection"} <= {
+            name for name, status in not_well(made(snapshot, expectation)).items() if status is Status.CRITICAL
+        }
+
+
+# Of these each bus has its own amount.
+WITHOUT_DEFAULT_LIMIT = {"uptime", "memory", "subscriptions"}
+
+
+def test_the_worst_value_of_every_check_is_not_well_by_default() -> None:
+    limited = {name: kind for name, kind in KINDS.items() if kind.limited}
+    limits = check_table.limits(DEFAULTS)
+    assert limits.keys() == limited.keys()
+    without = {name for name in limited if limits[name] == Limits()}
+    assert without == WITHOUT_DEFAULT_LIMIT
+    for name, kind in limited.items():
+        if kind.unit is Unit.PERCENT:
+            assert limits[name].critical is not None, name
+
+
+@pytest.mark.parametrize(
+    ("requests", "errors", "percent", "expected"),
+    [(1, 1, 10, {}), (3, 3, 30, {"bot_errors": "warning"}), (100, 100, 100, {"bot_errors": "critical"})],
+)
+def test_errors_of_the_bot_have_limits_and_one_of_one_is_not_many(
+    requests: int, errors: int, percent: float, expected: dict[str, str]
+) -> None:
+    found = made(replace(WELL, told=bot_health.Told(200, {**BOT, "requests": requests, "errors": errors})))
+    assert not_well(found) == expected
+    assert found["bot_errors"].value == percent
+
+
 def test_what_plugins_hold_has_no_check_where_it_is_not_looked_at() -> None:
     found = made(replace(WELL, held=None))
     assert not_well(found) == {}
