@@ -152,28 +152,14 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import python
 
 python.check()
 
-import os
 import typing as t
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import entries, lease
 from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree import apply, compare, show, spec
 from ansible_collections.rosey.nats.plugins.module_utils._server import conf
-
-
-def label_with(module: AnsibleModule) -> apply.Label:
-    """Give a function that labels a new path for SELinux: as what it replaces, or as the policy says for its place."""
-
-    def label(new: Path, place: Path) -> None:
-        replaced = new != place and os.path.lexists(place)
-        context = module.selinux_context(str(place)) if replaced else module.selinux_default_context(str(place))
-        module.set_context_if_different(str(new), context, changed=False)
-
-    return label
 
 
 def report(changes: Sequence[compare.Change], untried: Mapping[str, str]) -> list[dict[str, t.Any]]:
@@ -211,7 +197,7 @@ def main() -> None:
             if module.check_mode:
                 untried = apply.rehearse(changes)
             else:
-                apply.apply(changes, label=label_with(module))
+                apply.apply(changes, label=apply.label_with(module))
     except atomic_file.ReleaseError as error:
         module.fail_json(msg=str(error), touched=False)
     except spec.StateError as error:

@@ -35,6 +35,7 @@ RENAMED_EXTRA: Mapping[str, str] = {
 OF_PLAYBOOKS: Mapping[str, frozenset[str]] = {
     "contract": frozenset({"contract_picture"}),
     "diagnose": frozenset({"diagnose_symptom"}),
+    "remove": frozenset({"remove_bot", "remove_data", "remove_hosts"}),
     "rollback": frozenset({"rollback_stop_nats", "rollback_to"}),
     "rosey": frozenset({"rosey_hosts", "rosey_report", "rosey_serial", "rosey_watch_seconds"}),
 }

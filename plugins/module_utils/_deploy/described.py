@@ -16,12 +16,12 @@ from pathlib import Path
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease, release
 from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file
 
-_DIRECTORY = "described"
+DIRECTORY = "described"
 
 
 def keep(releases: Path, parts: Mapping[str, release.Part], *, now: datetime) -> str:
     """Keep parts under a new id, and give that; ReleaseError. releases: the directory of the host's releases."""
-    directory = releases / _DIRECTORY
+    directory = releases / DIRECTORY
     with atomic_file.guard(releases):
         atomic_file.prepare(directory)
         atomic_file.sweep(directory)
@@ -32,7 +32,7 @@ def keep(releases: Path, parts: Mapping[str, release.Part], *, now: datetime) ->
 
 def find(releases: Path, identity: str) -> release.Record | None:
     """Give what was described under an id, None where nothing was; ReleaseError where it is damaged."""
-    path = releases / _DIRECTORY / f"{identity}{release.SUFFIX}"
+    path = releases / DIRECTORY / f"{identity}{release.SUFFIX}"
     try:
         return release.read_file(path)
     except FileNotFoundError:
@@ -43,7 +43,7 @@ def find(releases: Path, identity: str) -> release.Record | None:
 
 def forget(releases: Path, *, but: str = "") -> None:
     """Take away what runs have described, but for one id; ReleaseError. Only one run at a time applies anything."""
-    directory = releases / _DIRECTORY
+    directory = releases / DIRECTORY
     atomic_file.sweep(directory)
     for name in atomic_file.names(directory):
         if name != f"{but}{release.SUFFIX}":
@@ -52,4 +52,4 @@ def forget(releases: Path, *, but: str = "") -> None:
 
 def forget_one(releases: Path, identity: str) -> None:
     """Take away what was described under an id; ReleaseError."""
-    atomic_file.remove(releases / _DIRECTORY / f"{identity}{release.SUFFIX}")
+    atomic_file.remove(releases / DIRECTORY / f"{identity}{release.SUFFIX}")

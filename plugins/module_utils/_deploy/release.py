@@ -26,6 +26,8 @@ PARTS = ("server", "bot", "plugins")
 KEEP = 10
 
 CURRENT = "current"
+# of the releases, in the directory of all that is kept
+DIRECTORY = "releases"
 _PREVIOUS = "previous"
 SUFFIX = ".json"
 _LEAST_ROOM = 2**16
@@ -171,7 +173,7 @@ class Store:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._records = directory / "releases"
+        self._records = directory / DIRECTORY
         self._pointer = directory / CURRENT
 
     def check_places(self, files: Sequence[str] = ()) -> None:

@@ -30,7 +30,7 @@ FORMAT = 1
 _TEMPORARY = ".rosey-"
 # Neither a manifest nor what somebody else may have named.
 _IS_TEMPORARY = re.compile(r"\.rosey-[0-9a-f]{8}(\..*)?", re.ASCII | re.DOTALL)
-_GUARD = "guard"
+GUARD = "guard"
 _GUARD_SECONDS = 30.0
 _PAUSE = 0.02
 _PRIVATE_DIRECTORY = 0o700
@@ -240,11 +240,11 @@ def read_text(path: Path) -> str:
 def guard(directory: Path) -> Iterator[None]:
     """Be the only one who writes to the directory's files, for the short time that this takes."""
     prepare(directory)
-    with lock_file(directory / _GUARD) as descriptor:
+    with lock_file(directory / GUARD) as descriptor:
         if not lock(descriptor, fcntl.LOCK_EX, _GUARD_SECONDS):
             raise ReleaseError(
-                f"{directory}: another process has held {_GUARD} for {_GUARD_SECONDS:.0f} s. "
-                f"See with `fuser -v {directory / _GUARD}` which one hangs, end it and run again."
+                f"{directory}: another process has held {GUARD} for {_GUARD_SECONDS:.0f} s. "
+                f"See with `fuser -v {directory / GUARD}` which one hangs, end it and run again."
             )
         yield
 

@@ -79,6 +79,11 @@ class Override:
     by: tuple[Setting, ...]
 
 
+def directories(root: Path = Path("/")) -> tuple[Path, ...]:
+    """Give where units are looked for on a host."""
+    return tuple(root / each for each in _DIRECTORIES)
+
+
 def is_unit(path: str) -> bool:
     """Tell whether a file is the unit of a service."""
     return path.endswith(_SERVICE)

@@ -171,6 +171,17 @@ def servers(apart_from: Collection[int] = ()) -> Iterator[Server]:
             yield found
 
 
+def has(other: Server, path: Path) -> str:
+    """Say as what a running server has a path, or something in it; empty where it has neither."""
+    here = _marks(path)
+    whole = NeededPath("", str(path), Need.DIRECTORY)
+    for its in other.own:
+        if _is_one(whole, here, its, _marks(other.path(_place(its)))):
+            return its.option
+    executable = other.running.executable
+    return "its program" if path in (executable, *executable.parents) else ""
+
+
 def clashes(
     paths: Iterable[NeededPath], config_file: Path, running: process.Process | None, pid_file: Path | None = None
 ) -> list[Clash]:

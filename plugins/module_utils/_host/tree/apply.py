@@ -18,6 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.rosey.nats.plugins.module_utils._host import (
     atomic_file,
     system,
@@ -32,6 +34,17 @@ _FLUSHED_AT_ONCE = 16
 
 Label = Callable[[Path, Path], None]
 """Give the first path, new and not yet in use, the security label that the second one has or should have."""
+
+
+def label_with(module: AnsibleModule) -> Label:
+    """Give a function that labels a new path for SELinux: as what it replaces, or as the policy says for its place."""
+
+    def label(new: Path, place: Path) -> None:
+        replaced = new != place and os.path.lexists(place)
+        context = module.selinux_context(str(place)) if replaced else module.selinux_default_context(str(place))
+        module.set_context_if_different(str(new), context, changed=False)
+
+    return label
 
 
 def apply(changes: Sequence[Change], *, label: Label) -> None:

@@ -15,8 +15,7 @@ import pytest
 import yaml
 
 from ansible_collections.rosey.nats.plugins.doc_fragments import entries as entries_fragment
-from ansible_collections.rosey.nats.plugins.module_utils._host.tree import spec
-from ansible_collections.rosey.nats.plugins.modules import config_tree
+from ansible_collections.rosey.nats.plugins.module_utils._host.tree import apply, spec
 
 RunModule = Callable[..., dict[str, Any]]
 
@@ -259,7 +258,7 @@ class Policy:
 
 def test_labels_are_those_of_the_place(tmp_path: Path) -> None:
     policy = Policy()
-    label = config_tree.label_with(policy)
+    label = apply.label_with(policy)
     there, missing, staged = tmp_path / "there", tmp_path / "missing", tmp_path / "staged"
     there.write_text("")
     label(staged, there)

@@ -1,0 +1,214 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What keeps something from being taken away from a host: who else uses it, and what is behind a link or a mount."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from ansible_collections.rosey.nats.plugins.module_utils._bus import remains
+from ansible_collections.rosey.nats.plugins.module_utils._bus.remains import Account, Remains
+from ansible_collections.rosey.nats.plugins.module_utils._data import asset_record
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import described, lease, release
+from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file, process, system, unit_file
+from ansible_collections.rosey.nats.plugins.module_utils._server import server_files
+
+_MOUNTS = Path("/proc/self/mountinfo")
+_FIELD_OF_PLACE = 4
+_ESCAPED = re.compile(r"\\([0-7]{3})")
+_FIRST_OF_PEOPLE = 1000
+_NO_LOGIN = ("nologin", "false")
+
+
+def mounts(text: str) -> frozenset[str]:
+    """Give the places of the mounts that /proc/self/mountinfo tells of."""
+    fields = (line.split(" ") for line in text.splitlines())
+    places = (each[_FIELD_OF_PLACE] for each in fields if len(each) > _FIELD_OF_PLACE)
+    return frozenset(_ESCAPED.sub(lambda match: chr(int(match[1], 8)), each) for each in places)
+
+
+class Places:
+    """The directories that were deployed, and what of them leads elsewhere."""
+
+    def __init__(self, directories: Iterable[str]) -> None:
+        self._tops = frozenset(map(Path, directories))
+        self._mounts = frozenset(map(Path, mounts(system.read_text(_MOUNTS, "surrogateescape"))))
+
+    def obstacle(self, path: Path) -> str:
+        """Say which link or mount is between a deployed directory and what is in it; empty for none."""
+        for each in (path, *path.parents):
+            if each != path and self._tops.isdisjoint((each, *each.parents)):
+                return ""
+            if each != path and each.is_symlink():
+                return f"{each} is a link, to {each.readlink()}"
+            if self._is_mount(each):
+                return f"{each} is a mount of its own"
+        return ""
+
+    def strange_below(self, tree: Path) -> str:
+        """Say which link or mount is in a directory; empty for none."""
+        for above, directories, files in os.walk(tree):
+            for each in (Path(above, name) for name in (*directories, *files)):
+                if each.is_symlink():
+                    return f"{each} is a link, to {each.readlink()}"
+                if self._is_mount(each):
+                    return f"{each} is a mount of its own"
+        return ""
+
+    def _is_mount(self, path: Path) -> bool:
+        return path in self._mounts or Path(os.path.realpath(path)) in self._mounts
+
+
+class Others:
+    """Who else is on the host: servers that run, services, and deployments of their own.
+
+    own: the servers that run with a configuration that goes.
+    """
+
+    def __init__(self, known: Remains, releases: Path) -> None:
+        configs = [Path(each["config_file"]) for each in known.servers if each.get("config_file")]
+        running = [*server_files.servers()]
+        self.own = [each for each in running if _is_of(each, configs)]
+        self._servers = [each for each in running if each not in self.own]
+        self._units = dict(_units(frozenset(known.units)))
+        self._deployed = dict(_deployed(releases))
+
+    def use(self, path: Path) -> str:
+        """Say who else uses a path, or something in it; empty where nobody is known to."""
+        for server in self._servers:
+            if found := server_files.has(server, path):
+                return f"{server} has it as {found}"
+        names = re.compile(rf"(?<![^\s=\"':]){re.escape(str(path))}(?![^\s/\"':;,])")
+        for unit, text in self._units.items():
+            if names.search(text):
+                return f"{unit} names it"
+        for directory, known in self._deployed.items():
+            if any(path == each or path in each.parents or each in path.parents for each in map(Path, _whole(known))):
+                return f"the deployment whose releases are in {directory} has it"
+        return ""
+
+    def account(self, setting: str, name: str) -> str:
+        """Say which other service or deployment has an account. setting: User or Group."""
+        for unit, text in self._units.items():
+            if unit_file.value(unit_file.parse(text), setting) == name:
+                return f"{unit} has {setting}={name}"
+        for directory, known in self._deployed.items():
+            if any(name in (each.user, each.group) for each in known.data.accounts):
+                return f"the deployment whose releases are in {directory} has it"
+        return ""
+
+    @property
+    def own_pids(self) -> frozenset[int]:
+        """The processes of the servers that are to go."""
+        return frozenset(each.running.pid for each in self.own)
+
+
+def _is_of(server: server_files.Server, configs: Collection[Path]) -> bool:
+    named = process.config_argument(server.running.command)
+    with suppress(OSError):
+        return named is not None and any(config.exists() and server.path(named).samefile(config) for config in configs)
+    return False
+
+
+def _units(own: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Give the units of the host's services, but for those that go, each with its text."""
+    names = {Path(each).name for each in own}
+    for directory in unit_file.directories():
+        for path in sorted(directory.glob("*.service")):
+            # what is enabled is a link to what is there anyway, and what lies below an own unit makes way with it
+            if path.name not in names and path.is_file():
+                with suppress(OSError):
+                    yield str(path), system.read_text(path, "replace")
+
+
+def _deployed(releases: Path) -> Iterator[tuple[str, Remains]]:
+    """Give what other deployments beside this one have, by the directory of their releases."""
+    for directory in sorted(releases.parent.glob("*")) if releases.parent.is_dir() else ():
+        if directory != releases and (directory / release.DIRECTORY).is_dir():
+            with suppress(atomic_file.ReleaseError, OSError):
+                current = release.Store(directory).listing().current
+                if current:
+                    yield str(directory), remains.of([current], directory)
+
+
+def _whole(known: Remains) -> set[str]:
+    """Name what another deployment has, without the directories, which go only when they are empty."""
+    return known.places - {*known.directories, *known.data.directories}
+
+
+def reasons_to_stay(
+    account: Account, left: Sequence[Path], others: Others, going: Collection[str]
+) -> Iterator[tuple[str, str, str]]:
+    """Give the user and the group of an account that are there, each with what keeps it; empty for nothing.
+
+    left: what stays on the host. going: the users that are known to go.
+    """
+    with suppress(KeyError):
+        user = pwd.getpwnam(account.user)
+        reason = (
+            _other_user(user, account.home)
+            or others.account("User", account.user)
+            or _process(user.pw_uid, others.own_pids)
+            or _owned(left, uid=user.pw_uid)
+        )
+        yield "user", account.user, reason
+        going = [*going, *([] if reason else [account.user])]
+    with suppress(KeyError):
+        group = grp.getgrnam(account.group)
+        members = {*group.gr_mem, *(each.pw_name for each in pwd.getpwall() if each.pw_gid == group.gr_gid)}
+        stay = sorted(members - {*going})
+        yield (
+            "group",
+            account.group,
+            (f"{', '.join(stay)} is in it" if stay else "")
+            or ("it is none of the system" if group.gr_gid >= _FIRST_OF_PEOPLE else "")
+            or others.account("Group", account.group)
+            or _owned(left, gid=group.gr_gid),
+        )
+
+
+def _other_user(user: pwd.struct_passwd, home: str) -> str:
+    is_made = user.pw_dir == home and Path(user.pw_shell).name in _NO_LOGIN and 0 < user.pw_uid < _FIRST_OF_PEOPLE
+    return "" if is_made else "it is not as a deployment makes it"
+
+
+def _process(uid: int, apart_from: Collection[int]) -> str:
+    for pid in process.pids():
+        running = process.read(pid, by_command=True) if pid not in apart_from else None
+        if running and running.uid == uid:
+            return f"process {pid} runs as it"
+    return ""
+
+
+def _owned(left: Iterable[Path], *, uid: int = -1, gid: int = -1) -> str:
+    """Name something that an account owns of what stays."""
+    for top in left:
+        for path in (top, *top.rglob("*")) if top.is_dir() and not top.is_symlink() else (top,):
+            with suppress(OSError):
+                status = path.lstat()
+                if uid == status.st_uid or gid == status.st_gid:
+                    return f"it owns {path}"
+    return ""
+
+
+def records(releases: Path) -> list[Path]:
+    """Name what a host keeps of its deployments, of which others' files are none, in the order in which it goes."""
+    own = releases / release.DIRECTORY
+    waiting = releases / described.DIRECTORY
+    ids = [path for directory in (own, waiting) for path in _ids(directory)]
+    lists = [releases / asset_record.PROVEN, *sorted(releases.glob(f"{asset_record.DAMAGED}*"))]
+    names = (release.CURRENT, *asset_record.WRITTEN, remains.KEPT, lease.NAME, lease.LOCK, atomic_file.GUARD)
+    found = [*ids, own, waiting, *lists, *(releases / name for name in names)]
+    return [path for path in found if os.path.lexists(path)]
+
+
+def _ids(directory: Path) -> list[Path]:
+    names = (name for name in atomic_file.names(directory) if release.is_id(name.removesuffix(release.SUFFIX)))
+    return [directory / name for name in names]
