@@ -325,11 +325,15 @@ def unpredicted(run: Run, archive_url: str) -> list[str]:
 
 
 def report(run: Run, described: Result) -> list[str]:
-    """Give what a deployment ends with, a line each. described: what the server's role tells of it; empty for none."""
+    """Give what a deployment ends with, a line each: what counts, then where everything is, of what was touched.
+
+    described: what the server's role tells of it; empty for none.
+    """
     return [
         *_server_report(run, described),
         *bot_report(run),
         *([f"release: {_release_report(run)}"] if run.plan else []),
+        *_places(run, described),
     ]
 
 
@@ -338,17 +342,24 @@ def _server_report(run: Run, described: Result) -> Iterator[str]:
         return
     settings = run.plan["settings"][SERVER]
     yield f"server: {described['name'] or '(no name)'}, nats-server {settings['version']}"
-    yield f"binary: {_origin(run, described)}"
     yield f"plan: {'; '.join(dict.fromkeys([run.server['action'], *run.server['reasons']]))}"
+    yield f"proven: {run.came.server_gate.get('summary', 'nothing, since the gate did not run')}"
+    if run.server["drop_ins"]:
+        yield f"drop-ins: {'; '.join(run.server['drop_ins'])}"
+
+
+def _places(run: Run, described: Result) -> Iterator[str]:
+    """Say where the server has everything, where it was touched."""
+    if not run.server or run.server["action"] == "nothing":
+        return
+    settings = run.plan["settings"][SERVER]
+    yield f"binary: {_origin(run, described)}"
     yield f"listens: {', '.join(described['listens'])}"
     yield f"configuration: {settings['config_file']}"
     yield f"log: {described['log_file'] or 'standard output'}"
     yield f"data: {settings['data_dir']}"
-    yield f"proven: {run.came.server_gate.get('summary', 'nothing, since the gate did not run')}"
     if described["hardening"]:
         yield f"hardening: {described['hardening']}"
-    if run.server["drop_ins"]:
-        yield f"drop-ins: {'; '.join(run.server['drop_ins'])}"
     yield f"stop it: {described['stop']}"
 
 
@@ -375,14 +386,7 @@ def bot_report(run: Run) -> list[str]:
         f"bot: {settings['home']}, {settings['environment']}, "
         f"{planned if bot['installed'] else 'not installed, so nothing was written for it'}",
         f"bot proven: {run.came.bot_gate.get('summary') or why}",
-        "bot files: "
-        + (
-            "none, since it is not installed"
-            if not bot["installed"]
-            else f"not described here, and left alone: {unmanaged}"
-            if unmanaged
-            else "all of the plugins described here"
-        ),
+        *([f"bot files: not described here, and left alone: {unmanaged}"] if bot["installed"] and unmanaged else []),
         *([f"bot drop-ins: {'; '.join(bot['drop_ins'])}"] if bot["drop_ins"] else []),
     ]
 

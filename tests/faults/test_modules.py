@@ -341,7 +341,7 @@ ROWS = [
     Row(
         "full disk at staging",
         "config_tree",
-        ("staging it", "bytes are free in", "Make room"),
+        ("staging it", "are free in", "Make room"),
         Wanted(config={"server_tags": [f"tag:{number:0>100}" for number in range(2000)]}),
         broken=lambda _host: small_files(150_000),
         sample=True,

@@ -75,7 +75,7 @@ ROWS = [
     ),
     Row(
         "full disk at staging",
-        ("/etc/nats/nats-server.conf: staging it", "bytes are free in /etc/nats"),
+        ("/etc/nats/nats-server.conf: staging it", "are free in /etc/nats"),
         {"nats_server_config": {"server_tags": [f"tag:{number:0>100}" for number in range(100)]}},
         breaks="dd if=/dev/zero of=/etc/nats/fill bs=1k || true",
         mends="rm /etc/nats/fill",
@@ -83,14 +83,14 @@ ROWS = [
     ),
     Row(
         "full disk where releases are kept",
-        ("bytes are free in /var/lib/rosey-nats",),
+        ("are free in /var/lib/rosey-nats",),
         breaks=FILLED,
         mends=EMPTIED,
         story="",
     ),
     Row(
         "full disk at the record",
-        ("trying whether", "bytes are free in /var/lib/rosey-nats"),
+        ("trying whether", "are free in /var/lib/rosey-nats"),
         breaks=TO_THE_RECORD,
         mends=EMPTIED,
         story=UNCHANGED,

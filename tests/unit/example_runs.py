@@ -28,7 +28,7 @@ INVOCATION = {
 }
 PLANNED = {
     "action": "reload",
-    "reasons": ["max_payload: 1048576 -> 2097152 (reload)"],
+    "reasons": ["max_payload: 1MiB -> 2MiB (reload)"],
     "changes": [{"path": "/etc/nats/nats-server.conf", "what": ["content"]}],
     "dangers": [],
     "release": {"current": "20260131T120000Z-3f2a9c", "lease": None},

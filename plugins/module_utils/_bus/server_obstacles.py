@@ -13,6 +13,7 @@ from pathlib import Path
 from ansible_collections.rosey.nats.plugins.module_utils._data import dangers
 from ansible_collections.rosey.nats.plugins.module_utils._host import (
     access,
+    figures,
     hardening,
     process,
     service,
@@ -127,6 +128,6 @@ def check_room(config: Mapping[str, t.Any], server: Answering | None) -> None:
     free = space.f_bavail * space.f_frsize
     if free < LEAST_ROOM:
         raise ObstacleError(
-            f"jetstream.store_dir: {directory}: {free} bytes are free there; expected at least {LEAST_ROOM}, else no "
-            "message can be stored. Make room, or name another directory."
+            f"jetstream.store_dir: {directory}: {figures.size(free)} are free there; expected at least "
+            f"{figures.size(LEAST_ROOM)}, else no message can be stored. Make room, or name another directory."
         )

@@ -20,6 +20,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._data.before_change imp
     limited,
     size_of,
 )
+from ansible_collections.rosey.nats.plugins.module_utils._host import figures
 from ansible_collections.rosey.nats.plugins.module_utils._server import plan
 
 # Limits
@@ -37,9 +38,10 @@ def _overcommitted(config: Mapping[str, t.Any]) -> Iterator[str]:
         limits = [size_of(("accounts", of, "jetstream", name), block.get(name)) for of, block in account_limits(config)]
         together = sum(each for each in limits if each is not None and each > 0)
         if limit is not None and not is_clustered(config) and together > limit >= 0:
+            has, taken = figures.sizes(limit, together)
             yield (
-                f"jetstream.{name}: {limit} bytes, and the accounts may have {together} bytes together; expected that "
-                "for the server, else it does not start, and nobody reaches what it holds"
+                f"jetstream.{name}: {has}, and the accounts may have {taken} together; expected that for the server, "
+                "else it does not start, and nobody reaches what it holds"
             )
 
 
@@ -53,9 +55,10 @@ def _unreserved(config: Mapping[str, t.Any], streams: Sequence[Stream]) -> list[
         reserved = sum(max(0, each.limits.max_bytes) for each in own if each.limits)
         has_open = any(each.limits is None or each.limits.max_bytes <= 0 for each in own)
         if limit < reserved or (own and limit == reserved and has_open):
+            have, need = figures.sizes(limit, reserved)
             said.append(
-                f"{name}: {limit} bytes, and streams reserve {reserved} bytes by their max_bytes; expected more than "
-                "that, else the server does not take all of them up again"
+                f"{name}: {have}, and streams reserve {need} by their max_bytes; expected more than that, else "
+                "the server does not take all of them up again"
             )
     return said
 
@@ -67,7 +70,7 @@ def full_store(situation: Situation) -> str:
 
 def _unwritable(config: Mapping[str, t.Any], streams: Sequence[Stream]) -> list[str]:
     return [
-        f"{name}: {limit} bytes, and {held} bytes are held, so that no more is stored"
+        "{}: {}, and {} are held, so that no more is stored".format(name, *figures.sizes(limit, held))
         for name, limit, own in (*_file_limits(config, streams), *_memory_limits(config, streams))
         if limit < (held := sum(each.bytes or 0 for each in own))
     ]

@@ -30,7 +30,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._data import (
 )
 from ansible_collections.rosey.nats.plugins.module_utils._data.assets import Assets, Key
 from ansible_collections.rosey.nats.plugins.module_utils._data.store_tree import StoreError
-from ansible_collections.rosey.nats.plugins.module_utils._host import system, typed
+from ansible_collections.rosey.nats.plugins.module_utils._host import figures, system, typed
 
 FACTS = "copy.json"
 
@@ -268,9 +268,10 @@ def plan(store: Path, copies: Path, from_version: str) -> Plan:
 def check(found: Plan, copies: Path) -> None:
     """Raise StoreError where there is no space for a copy."""
     if not found.reason and found.free < found.needed:
+        free, needed = figures.sizes(found.free, found.needed)
         raise StoreError(
-            f"{copies}: {found.free} bytes are free; expected {found.needed} for a copy of the store, which takes "
-            f"{found.bytes}; make room, remove old copies, or put the copies on another file system"
+            f"{copies}: {free} are free; expected {needed} for a copy of the store, which takes "
+            f"{figures.size(found.bytes)}; make room, remove old copies, or put the copies on another file system"
         )
 
 
@@ -378,8 +379,9 @@ def _check_room_for(data: Path, sources: Iterable[Path]) -> None:
     space = os.statvfs(there)
     free = space.f_bavail * space.f_frsize
     if free < needed:
+        has, wants = figures.sizes(free, needed)
         raise StoreError(
-            f"{data}: {free} bytes are free; expected {needed} for the streams that are brought back; make room there, "
+            f"{data}: {has} are free; expected {wants} for the streams that are brought back; make room there, "
             "and roll back again"
         )
 

@@ -20,6 +20,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ansible_collections.rosey.nats.plugins.module_utils._host import figures
+
 # The libraries that modules need on a host beside the standard one, and Debian's packages of them.
 PACKAGES = {"requests": "python3-requests", "yaml": "python3-yaml"}
 
@@ -134,7 +136,7 @@ def remedy(path: Path, error: OSError) -> str:
     if error.errno in _FULL:
         directory = next((each for each in (path, *path.parents) if each.is_dir()), Path("/"))
         space = os.statvfs(directory)
-        return f"{space.f_bavail * space.f_frsize} bytes are free in {directory}. Make room and run again."
+        return f"{figures.size(space.f_bavail * space.f_frsize)} are free in {directory}. Make room and run again."
     if error.errno in _FORBIDDEN:
         return f"{user_name(os.geteuid())} may not do that: run as the owner, or with become."
     return ""

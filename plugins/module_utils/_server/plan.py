@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Set
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import gate, redaction
 from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action, Reason
-from ansible_collections.rosey.nats.plugins.module_utils._server import conf_reader, health
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf_reader, health, units
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import faults, model, reading
 
 _DEFAULT_STORE = "/tmp/nats"  # noqa: S108  # not written here: the server's own default (server/jetstream.go)
@@ -72,8 +72,10 @@ def _reasons(
         now = shown.get(path)
         yield Reason(
             option=".".join(str(part) for part in path),
-            before=f"{now.found} at /varz" if now else _text(old.get(path), secret=secret),
-            after=now.expected if now and old.get(path) == new.get(path) else _text(new.get(path), secret=secret),
+            before=f"{now.found} at /varz" if now else _text(option, old.get(path), secret=secret),
+            after=now.expected
+            if now and old.get(path) == new.get(path)
+            else _text(option, new.get(path), secret=secret),
             action=_action(path, blocks_before ^ blocks_after, comes_or_goes=(path in old) != (path in new)),
         )
 
@@ -147,7 +149,15 @@ def _includes(value: t.Any, path: model.Path) -> Iterator[tuple[model.Path, t.An
             yield from _includes(each, (*path, name))
 
 
-def _text(value: t.Any, *, secret: bool) -> str:
+def _text(option: model.Option | None, value: t.Any, *, secret: bool) -> str:
+    """Write what an option means to the server as a person would."""
     if value is None:
         return "unset"
-    return redaction.HIDDEN if secret or conf_reader.has_credentials(value) else str(value)
+    if secret or conf_reader.has_credentials(value):
+        return redaction.HIDDEN
+    kinds = {form.kind for form in option.forms} if option and type(value) is int else set[model.Kind]()
+    if kinds & {model.Kind.SIZE, model.Kind.STORAGE_SIZE}:
+        return units.size_text(value)
+    if option and option.unit is not model.Unit.SECONDS and model.Kind.DURATION in kinds:
+        return units.duration_text(value)
+    return str(value)

@@ -124,6 +124,15 @@ def duration_text(nanoseconds: int) -> str:
     return f"{sign}{minutes}m{text}" if minutes else f"{sign}{text}"
 
 
+def size_text(count: int) -> str:
+    """Write bytes as a configuration may, unquoted and exactly, with the largest unit that divides them: 2G, 1MiB."""
+    for power in range(len("kmgtpe"), 0, -1):
+        for base, tail in ((1024, "iB"), (1000, "")):
+            if count and count % base**power == 0:
+                return f"{count // base**power}{'KMGTPE'[power - 1]}{tail}"
+    return str(count)
+
+
 def _decimal(count: int, unit: int) -> str:
     """Write ``count`` in terms of ``unit``, a power of ten, without trailing zeros."""
     whole, part = divmod(count, unit)

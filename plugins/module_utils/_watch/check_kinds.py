@@ -14,7 +14,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._bot import (
     subscriptions,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._data import lost_streams
-from ansible_collections.rosey.nats.plugins.module_utils._host import unit_checks, unit_file
+from ansible_collections.rosey.nats.plugins.module_utils._host import figures, unit_checks, unit_file
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding, Severity
 from ansible_collections.rosey.nats.plugins.module_utils._host.service import Service
 from ansible_collections.rosey.nats.plugins.module_utils._server import (
@@ -204,7 +204,10 @@ def _pending(snapshot: Snapshot, _expectation: Expectation) -> Reading:
     most, name = max(waiting, default=(0, ""))
     if not most:
         return Reading(f"no message backlog, {len(waiting)} clients", 0.0)
-    return Reading(f"{most} bytes wait for client {http_reader.excerpt(name)}, of {limit} at most", 100 * most / limit)
+    client = http_reader.excerpt(name)
+    return Reading(
+        f"{figures.size(most)} wait for client {client}, of {figures.size(limit)} at most", 100 * most / limit
+    )
 
 
 _JETSTREAM_OFF = "JetStream is off"
@@ -229,7 +232,8 @@ def _store(used: str, limit: str, noun: str) -> Callable[[Snapshot, Expectation]
         if jsz.get("disabled"):
             return Reading(_JETSTREAM_OFF)
         most, size = int(jsz["config"][limit]), int(jsz[used])
-        return Reading(f"{size} of {most} bytes of {noun} in use", 100 * size / most if most > 0 else 0.0)
+        said = f"{figures.size(size)} of {figures.size(most)} of {noun} in use"
+        return Reading(said, 100 * size / most if most > 0 else 0.0)
 
     return take
 

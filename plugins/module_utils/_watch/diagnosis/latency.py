@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from ansible_collections.rosey.nats.plugins.module_utils._bot import round_trip
 from ansible_collections.rosey.nats.plugins.module_utils._bot.round_trips import Trips
+from ansible_collections.rosey.nats.plugins.module_utils._host import figures
 from ansible_collections.rosey.nats.plugins.module_utils._server import units
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.latency_evidence import Evidence
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import (
@@ -121,7 +122,7 @@ def _ask_server(evidence: Evidence) -> Iterator[Cause]:
         yield _cause(
             "server_swapped_out",
             "a part of nats-server is not in memory",
-            f"{evidence.swapped} bytes of process {load.pid} are swapped out",
+            f"{figures.size(evidence.swapped)} of process {load.pid} are swapped out",
             *_measured(evidence),
             remedy="give the host memory, or stop what takes it; then restart the server",
         )
@@ -231,7 +232,7 @@ def _ask_slow_consumers(evidence: Evidence) -> Iterator[Cause]:
         yield _cause(
             "slow_consumer",
             f"the client {client} takes its messages too slowly, so that they pile up in the server",
-            *(f"{size} bytes wait for it" for size in waiting),
+            *(f"{figures.size(size)} wait for it" for size in waiting),
             *ended[-1:],
             *_measured(evidence),
             remedy="look at what it does with its messages, give it fewer, or stop it; others wait for it meanwhile",

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from ansible_collections.rosey.nats.plugins.module_utils._data import lost_streams
 from ansible_collections.rosey.nats.plugins.module_utils._host import (
+    figures,
     hardening,
     redaction,
     unit_checks,
@@ -69,7 +70,7 @@ def unit_of(evidence: Evidence) -> Unit | None:
 def what_is_left(place: Place) -> str:
     """Say what room a place has."""
     inodes = "" if place.free_inodes is None else f" and {place.free_inodes} inodes"
-    return f"{place.free_bytes} bytes{inodes} are left"
+    return f"{figures.size(place.free_bytes)}{inodes} are left"
 
 
 def shown_command(unit: Unit) -> str:

@@ -165,7 +165,7 @@ def test_an_empty_host_is_a_start(host: Host) -> None:
         ("debug: false", "nothing", []),
         ("# a comment\ndebug = off", "nothing", []),
         ("debug: true", "reload", ["debug: False -> True (reload)"]),
-        ("max_pending: 1MB", "restart", ["debug: False -> unset (reload)", "max_pending: unset -> 1048576 (restart)"]),
+        ("max_pending: 1MB", "restart", ["debug: False -> unset (reload)", "max_pending: unset -> 1MiB (restart)"]),
     ],
 )
 def test_a_running_server_is_disturbed_as_little_as_possible(
@@ -236,7 +236,11 @@ def test_a_new_store_needs_room(monitored: Host, monkeypatch: pytest.MonkeyPatch
     other = monitored.monitoring + monitored.store(store_dir=str(monitored.root / "lib"))
     result = monitored.plan(other, accept=["other_store"])
     assert result["failed"]
-    for part in (f"jetstream.store_dir: {monitored.root / 'lib' / 'jetstream'}: ", "bytes are free there", "Make room"):
+    for part in (
+        f"jetstream.store_dir: {monitored.root / 'lib' / 'jetstream'}: ",
+        " are free there; expected at least 1 EiB",
+        "Make room",
+    ):
         assert part in result["msg"]
     # what fills the disk may be the store itself
     assert "failed" not in monitored.plan(monitored.monitoring + monitored.store() + "debug: true")
@@ -625,7 +629,7 @@ def test_the_copy_of_a_store_needs_room(host: Host, monkeypatch: pytest.MonkeyPa
     result = host.plan(host.store(), **asked)
     assert result["failed"]
     assert f"{copies}: " in result["msg"]
-    assert "bytes are free; expected " in result["msg"]
+    assert "are free; expected 1 EiB for a copy" in result["msg"]
     # nothing is copied within a line, nor where it is not wanted
     assert "failed" not in host.plan(host.store(), **{**asked, "version": "2.10.29"})
     assert "failed" not in host.plan(host.store(), **{**asked, "version": "2.11.0"}, store_copy=False)

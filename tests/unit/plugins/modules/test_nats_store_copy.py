@@ -119,7 +119,7 @@ def test_without_space_nothing_is_begun(host: Host, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(store_tree, "can_reflink", lambda *_arguments: False)
     result = host.copy(check_mode=check_mode)
     assert result["failed"]
-    assert "4096 bytes are free; expected " in result["msg"]
+    assert "4 KiB are free; expected 64 MiB" in result["msg"]
     assert store.leftovers(host.copies) == []
 
 

@@ -162,7 +162,7 @@ def test_a_page_tells_the_whole_story() -> None:
         "here is back at release 20260131T120000Z-3f2a9c, as its gate has proven.",
         "2026-02-01 12:00:00",
         "to 12:00:12 UTC",
-        "max_payload: 1048576 -> 2097152 (reload)",
+        "max_payload: 1MiB -> 2MiB (reload)",
         "/etc/nats/nats-server.conf",
         "14 of 15 proven, 1 taken on trust: log_max_num",
         "rosey_nats_prod, nats-server 2.10.7",

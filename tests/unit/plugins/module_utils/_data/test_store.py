@@ -327,7 +327,9 @@ def test_a_copy_needs_space(
     found = store.plan(source, copies, "2.10.7")
     assert (found.bytes, found.needed) == (blocks, needed)
     if refused:
-        with pytest.raises(store_tree.StoreError, match=rf"copies: \d+ bytes are free; expected {needed} for a copy"):
+        with pytest.raises(
+            store_tree.StoreError, match=rf"copies: \d+ bytes are free; expected {needed} bytes for a copy"
+        ):
             store.check(found, copies)
     else:
         store.check(found, copies)

@@ -687,7 +687,7 @@ def test_a_full_disk_is_told(host: Host) -> None:
         with pytest.raises(atomic_file.ReleaseError) as error:
             host.deploy("b")
     assert "writing it failed: No space left on device. " in str(error.value)
-    assert f"bytes are free in {host.store.directory / 'releases'}. Make room and run again." in str(error.value)
+    assert f"B are free in {host.store.directory / 'releases'}. Make room and run again." in str(error.value)
     assert leftovers(host.store.directory) == []
 
 

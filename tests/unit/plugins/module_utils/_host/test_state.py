@@ -738,7 +738,7 @@ def test_a_full_disk_leaves_the_host_as_it_was(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(os, "write", full)
     told = refusal(file(tmp_path / "f", "new"), directory(tmp_path / "d"), file(tmp_path / "d" / "g"))
     assert f"{tmp_path}/f: staging it (3 bytes) failed: No space left on device. " in told
-    assert f" bytes are free in {tmp_path}. Make room and run again. No file was changed." in told
+    assert f"B are free in {tmp_path}. Make room and run again. No file was changed." in told
     assert snapshot(tmp_path) == before
 
 

@@ -90,4 +90,4 @@ def test_only_the_packages_of_libraries_that_are_missing_are_named(monkeypatch: 
 @pytest.mark.parametrize("name", ["", "file", "none/yet/file"], ids=["the directory", "in it", "below it"])
 def test_room_is_that_of_the_place_that_is_full(name: str, tmp_path: Path) -> None:
     told = system.remedy(tmp_path / name, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
-    assert told.endswith(f"bytes are free in {tmp_path}. Make room and run again.")
+    assert told.endswith(f"B are free in {tmp_path}. Make room and run again.")

@@ -39,7 +39,7 @@ Config = dict[str, Any]
             {"jetstream": {"max_mem": "1G"}},
             {"jetstream": {"max_mem": "2G"}},
             Action.RESTART,
-            ["jetstream.max_mem: 1000000000 -> 2000000000 (restart)"],
+            ["jetstream.max_mem: 1G -> 2G (restart)"],
         ),
         ({}, {"cluster": {"name": "c"}}, Action.RESTART, ["cluster.name: unset -> c (restart)"]),
         ({"cluster": {"name": "c"}}, {"cluster": {"name": "d"}}, Action.RELOAD, None),

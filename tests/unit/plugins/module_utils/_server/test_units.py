@@ -223,3 +223,24 @@ def test_a_moment(text: str, expected: str) -> None:
 def test_a_text_that_is_no_moment(text: str) -> None:
     with pytest.raises(ValueError):
         units.moment(text)
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [
+        (0, "0"),
+        (1, "1"),
+        (1000, "1K"),
+        (1024, "1KiB"),
+        (2**20, "1MiB"),
+        (2_000_000_000, "2G"),
+        (10 * 2**30, "10GiB"),
+    ],
+)
+def test_a_size_is_written_exactly(count: int, expected: str) -> None:
+    assert units.size_text(count) == expected
+
+
+@given(st.integers(units.INT64_MIN, units.INT64_MAX))
+def test_a_size_that_is_written_is_read_as_it_was(count: int) -> None:
+    assert units.size(units.size_text(count), quoted=False) == count

@@ -137,7 +137,7 @@ CUT_OFF = {"name": "dashboard", "ip": "10.0.0.9", "stop": "2026-11-26T20:03:16Z"
 @pytest.mark.parametrize(
     ("evidence", "confidence", "says"),
     [
-        (replace(HEALTHY, connections=connection(1, pending_bytes=1048577)), Confidence.LIKELY, "1048577 bytes"),
+        (replace(HEALTHY, connections=connection(1, pending_bytes=1048577)), Confidence.LIKELY, "1 MiB"),
         (replace(HEALTHY, connections=connection(1, name="x", pending_bytes=2 << 20)), Confidence.POSSIBLE, "client x"),
         (replace(BUS, connections=connection(1, name="x", pending_bytes=2 << 20)), Confidence.LIKELY, "client x"),
         (replace(HEALTHY, closed=(CUT_OFF,)), Confidence.POSSIBLE, "cut off at 2026-11-26T20:03:16Z"),

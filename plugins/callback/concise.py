@@ -1,0 +1,116 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Callback concise."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: concise
+type: stdout
+short_description: Show what changes, what fails, what is told, and the step that takes its time
+version_added: 0.2.0
+author: Rosey-Robot Team (@rosey-robot)
+description:
+  - Ansible's own output without what is as it shall be. A task whose result is well, changes nothing and says nothing
+    is not shown, nor are the files that tasks come from.
+  - A step that may take its time, such as a download or a gate, is shown as it begins, with what it waits for.
+  - Of a failure the message is shown, once, and what the module wrote where there is none.
+  - With C(-v) everything is shown as C(ansible.builtin.default) does.
+extends_documentation_fragment:
+  - default_callback
+  - result_format_callback
+seealso:
+  - plugin: ansible.builtin.default
+    plugin_type: callback
+  - plugin: rosey.nats.summary
+    plugin_type: callback
+"""
+
+EXAMPLES = r"""
+# In ansible.cfg, as it is in a clone of this collection:
+# [defaults]
+# stdout_callback = rosey.nats.concise
+"""
+
+import typing as t
+
+from ansible.plugins.callback.default import CallbackModule as Default
+
+# What waits for something outside, or moves much.
+_LONG = frozenset(
+    {
+        "ansible.builtin.apt",
+        "ansible.builtin.copy",
+        "ansible.builtin.get_url",
+        "community.docker.docker_container",
+        "rosey.nats.bot_gate",
+        "rosey.nats.bot_process",
+        "rosey.nats.bus_health_info",
+        "rosey.nats.diagnosis_info",
+        "rosey.nats.nats_archive",
+        "rosey.nats.nats_gate",
+        "rosey.nats.nats_process",
+        "rosey.nats.nats_service",
+        "rosey.nats.nats_store_copy",
+    }
+)
+# What a failure is told by.
+_TOLD = ("msg", "module_stderr", "module_stdout", "stderr", "stdout", "cmd", "rc", "unreachable")
+
+
+class CallbackModule(Default):
+    """Make the callback known to Ansible."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "stdout"
+    CALLBACK_NAME = "rosey.nats.concise"
+
+    def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:
+        """Remember the task; its name is shown with the first result that is."""
+        if self._is_whole:
+            super().v2_playbook_on_task_start(task, is_conditional)
+            return
+        self._task_type_cache[task._uuid] = "TASK"
+        self._last_task_name = task.get_name().strip()
+
+    def v2_runner_on_start(self, host: t.Any, task: t.Any) -> None:
+        """Show a step that may take its time, as its first host begins."""
+        super().v2_runner_on_start(host, task)
+        if not self._is_whole and _action(task) in _LONG and self._last_task_banner != task._uuid:
+            self._print_task_banner(task)
+
+    def v2_runner_on_ok(self, result: t.Any) -> None:
+        """Show what changed or says something."""
+        says = result._result.get("_ansible_verbose_always") or result._result.get("warnings")
+        if self._is_whole or says or result._result.get("changed") or self._last_task_banner == result._task._uuid:
+            super().v2_runner_on_ok(result)
+
+    def v2_runner_item_on_ok(self, result: t.Any) -> None:
+        """Show what changed or says something; likewise."""
+        if self._is_whole or result._result.get("changed") or result._result.get("_ansible_verbose_always"):
+            super().v2_runner_item_on_ok(result)
+
+    def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
+        """Show the message alone."""
+        if not self._is_whole and result._result.get("msg") and "results" not in result._result:
+            kept = {name: result._result[name] for name in _TOLD if name in result._result}
+            # what a module that broke has written is all that there is
+            if not kept.keys() & {"module_stderr", "stderr"}:
+                result._result.pop("exception", None)
+            for name in {*result._result} - {*_TOLD, "warnings", "deprecations", "exception"}:
+                result._result.pop(name)
+        super().v2_runner_on_failed(result, ignore_errors)
+
+    def v2_playbook_on_include(self, included_file: t.Any) -> None:
+        """Show no names of files."""
+        if self._is_whole:
+            super().v2_playbook_on_include(included_file)
+
+    @property
+    def _is_whole(self) -> bool:
+        return bool(self._display.verbosity)
+
+
+def _action(task: t.Any) -> str:
+    return str(task.resolved_action or task.action)

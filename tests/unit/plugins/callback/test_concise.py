@@ -1,0 +1,101 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is seen of a run, by running it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.rosey.nats.plugins.callback import concise
+
+ROOT = Path(__file__).parents[4]
+PLAYBOOK = """
+- hosts: localhost
+  gather_facts: false
+  tasks:
+    - name: Well
+      ansible.builtin.assert:
+        that: true
+        quiet: true
+    - name: Told
+      ansible.builtin.debug:
+        msg: seen
+    - name: A loop
+      ansible.builtin.command: echo {{ item }}
+      changed_when: item == 2
+      loop: [1, 2]
+    - name: Not seen
+      ansible.builtin.include_tasks: more.yml
+    - name: Failed
+      ansible.builtin.command: "false"
+      ignore_errors: true
+    - name: Refused
+      ansible.builtin.assert:
+        that: false
+        fail_msg: the reason
+"""
+MORE = """
+- name: A copy takes its time
+  ansible.builtin.copy:
+    content: text
+    dest: "{{ playbook_dir }}/copied"
+    mode: "0644"
+"""
+
+
+def run(directory: Path, *options: str) -> str:
+    (directory / "play.yml").write_text(PLAYBOOK)
+    (directory / "more.yml").write_text(MORE)
+    environment = {
+        **os.environ,
+        "ANSIBLE_STDOUT_CALLBACK": "rosey.nats.concise",
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+    }
+    words = ["ansible-playbook", str(directory / "play.yml"), "-i", "localhost,", "-c", "local"]
+    words += ["-e", f"ansible_python_interpreter={sys.executable}", *options]
+    return subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False).stdout
+
+
+def test_what_is_as_it_shall_be_is_not_shown(tmp_path: Path) -> None:
+    said = run(tmp_path)
+    shown = re.findall(r"^TASK \[(.+)\] \*", said, re.MULTILINE)
+    assert shown == ["Told", "A loop", "A copy takes its time", "Failed", "Refused"]
+    assert "item=2" in said
+    assert "item=1" not in said
+    assert "included:" not in said
+    # once: neither Ansible's own [ERROR] above it nor what the task was given
+    assert said.count("the reason") == 1
+    assert "assertion" not in said
+    # what a program has written stays
+    assert "rc: 1" in said
+    again = run(tmp_path)
+    assert "ok: [localhost]" in again.partition("A copy takes its time")[2].partition("TASK")[0]
+
+
+def test_all_is_shown_where_it_is_asked_for(tmp_path: Path) -> None:
+    said = run(tmp_path, "-v")
+    assert "TASK [Well]" in said
+    assert "included:" in said
+    assert "assertion: false" in said
+
+
+@pytest.mark.parametrize("action", sorted(concise._LONG))
+def test_what_takes_its_time_is_used(action: str) -> None:
+    texts = [path.read_text() for place in ("roles", "playbooks") for path in (ROOT / place).rglob("*.yml")]
+    assert any(f"{action}:" in text for text in texts)
+
+
+def test_it_is_what_a_clone_shows() -> None:
+    dumped = subprocess.run(
+        ["ansible-config", "dump", "--format", "json"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    (found,) = [each for each in json.loads(dumped.stdout) if each.get("name") == "DEFAULT_STDOUT_CALLBACK"]
+    assert found["value"] == "rosey.nats.concise"
