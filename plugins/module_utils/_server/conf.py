@@ -17,7 +17,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._host.redaction import 
 from ansible_collections.rosey.nats.plugins.module_utils._server import conf_reader, conf_writer
 from ansible_collections.rosey.nats.plugins.module_utils._server.conf_lexer import ConfError
 from ansible_collections.rosey.nats.plugins.module_utils._server.conf_reader import Include, Reader
-from ansible_collections.rosey.nats.plugins.module_utils._server.options import model, table
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import model, order, table
 from ansible_collections.rosey.nats.plugins.module_utils._server.options.model import (
     is_reference,
 )
@@ -36,21 +36,31 @@ def parse(text: str, *, variables: Mapping[str, str] | None = None, include: Inc
 
 
 def render(config: Mapping[str, t.Any], *, header: str = "") -> str:
-    """Write a configuration as text: one setting a line, in the order of the mapping, always the same for the same.
+    """Write a configuration as text: one setting a line, section by section, always the same for the same.
 
     header: lines for a comment at the top. A size keeps its spelling and is written bare, so that the server reads it
     as decimal; every other text is quoted unless it is a simple word. {"$variable": name} becomes a reference and the
     key "$include" its lines. Raises ConfError naming the option that the language cannot express.
     """
-    lines = [*comment(header).splitlines(), ""] if header else []
+    arranged = [*order.arranged(config)]
+    sections = [
+        # a heading tells sections apart
+        [*([f"# {heading}"] if heading and len(arranged) > 1 else []), *_section_lines(settings)]
+        for heading, settings in arranged
+    ]
+    if header:
+        sections.insert(0, comment(header).splitlines())
+    return "\n".join("".join(f"{line}\n" for line in section) for section in sections)
+
+
+def _section_lines(settings: Mapping[str, t.Any]) -> Iterator[str]:
     previous_is_block = False
-    for position, (key, value) in enumerate(config.items()):
+    for position, (key, value) in enumerate(settings.items()):
         is_block = isinstance(value, Mapping) and not is_reference(value)
         if position and (is_block or previous_is_block):
-            lines.append("")
-        lines.extend(conf_writer.setting_lines(key, value, ()))
+            yield ""
+        yield from conf_writer.setting_lines(key, value, ())
         previous_is_block = is_block
-    return "".join(f"{line}\n" for line in lines)
 
 
 def comment(text: str) -> str:
