@@ -380,7 +380,9 @@ def bot_report(run: Run) -> list[str]:
         return []
     settings, bot = run.plan["settings"][BOT], run.bot
     why = unproven(bot, settings["service"])
-    planned = "; ".join(dict.fromkeys([bot["action"], *bot["reasons"]]))
+    # what the bot reads is below it
+    below = f"{settings['home']}/environments/{settings['environment']}/"
+    planned = "; ".join(dict.fromkeys([bot["action"], *(each.replace(below, "") for each in bot["reasons"])]))
     unmanaged = ", ".join(bot["unmanaged"])
     return [
         f"bot: {settings['home']}, {settings['environment']}, "

@@ -40,7 +40,7 @@ def of_process(
     for entry in (entry for entry in entries if unit_file.is_unit(entry["path"])):
         path, change = entry["path"], changed.get(entry["path"])
         if change and _is_another_unit(change):
-            yield Reason("unit", path, ", ".join(change.what), Action.RESTART)
+            yield Reason("unit", path, _what_differs(change), Action.RESTART)
         elif found.running and (found.unread or not _has_taken_up(found.running, entry, recorded)):
             yield Reason("unit", path, "not in effect yet", Action.RESTART)
 
@@ -51,6 +51,15 @@ def _is_another_unit(change: compare.Change) -> bool:
         return True
     before, after = (content.decode(errors="replace") for content in (change.before, change.entry.content))
     return unit_file.parse(before) != unit_file.parse(after)
+
+
+def _what_differs(change: compare.Change) -> str:
+    """Name the directives of a unit that differ; what else does of one that comes or goes."""
+    if change.entry.state is not spec.State.FILE or change.before is None:
+        return ", ".join(change.what)
+    before, after = (content.decode(errors="replace") for content in (change.before, change.entry.content))
+    differing = {*unit_file.parse(before)} ^ {*unit_file.parse(after)}
+    return f"another {', '.join(sorted({each.name for each in differing}) or change.what)}"
 
 
 def _has_taken_up(running: process.Process, entry: Mapping[str, t.Any], recorded: release.Proven | None) -> bool:
