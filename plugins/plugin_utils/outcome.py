@@ -18,6 +18,7 @@ Result: t.TypeAlias = Mapping[str, t.Any]
 # The role that describes each part.
 ROLES = {SERVER: "nats_server", BOT: "bot_config", PLUGINS: "bot_plugins"}
 _MOST_PATHS = 8
+_USUAL_PROFILE = "standard"
 _PROVEN = "as its gate has proven"
 _UNASKED = "without proof, since no gate was asked for"
 
@@ -341,7 +342,8 @@ def _server_report(run: Run, described: Result) -> Iterator[str]:
     if not run.server:
         return
     settings = run.plan["settings"][SERVER]
-    yield f"server: {described['name'] or '(no name)'}, nats-server {settings['version']}"
+    profile = "" if described["profile"] == _USUAL_PROFILE else f", profile {described['profile']}"
+    yield f"server: {described['name'] or '(no name)'}, nats-server {settings['version']}{profile}"
     yield f"plan: {'; '.join(dict.fromkeys([run.server['action'], *run.server['reasons']]))}"
     yield f"proven: {run.came.server_gate.get('summary', 'nothing, since the gate did not run')}"
     if run.server["drop_ins"]:

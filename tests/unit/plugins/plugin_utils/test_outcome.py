@@ -167,3 +167,31 @@ def test_a_run_that_asks_for_no_part_is_told_as_well() -> None:
     assert outcome.report(run, {}) == ["release: none, as it was"]
     assert outcome.failed(run, "", None)["goes_back"] is False
     assert outcome.story(run, outcome.failed(run, "", None), {}, {}) == "here was not changed."
+
+
+@pytest.mark.parametrize(
+    ("action", "profile", "head", "tells_places"),
+    [
+        ("nothing", "standard", "server: rosey, nats-server 2.10.7", False),
+        ("reload", "high_traffic", "server: rosey, nats-server 2.10.7, profile high_traffic", True),
+    ],
+)
+def test_where_everything_is_is_told_of_what_was_touched(
+    action: str, profile: str, head: str, tells_places: bool
+) -> None:
+    settings = {
+        "version": "2.10.7",
+        "runtime": "systemd",
+        "config_file": "/etc/nats/nats-server.conf",
+        "data_dir": "/d",
+    }
+    release = {"current": RELEASE, "recorded": True}
+    server = {"action": action, "reasons": [], "drop_ins": [], "binary": {"installed": True}, "release": release}
+    plan = {"parts": ["server"], "proofs": {}, "settings": {"server": settings}, "server": server, "release": release}
+    described = {"name": "rosey", "profile": profile, "origin": "", "listens": ["clients 127.0.0.1:4222"]}
+    described |= {"log_file": "", "hardening": "", "stop": "systemctl stop nats"}
+    run = outcome.run_of({"host": "here", "is_only_predicted": False, "plan": plan, "came": {}})
+    lines = outcome.report(run, described)
+    assert lines[0] == head
+    assert ("stop it: systemctl stop nats" in lines) is tells_places
+    assert ("configuration: /etc/nats/nats-server.conf" in lines) is tells_places
