@@ -352,7 +352,7 @@ def _server_report(run: Run, described: Result) -> Iterator[str]:
 
 def _places(run: Run, described: Result) -> Iterator[str]:
     """Say where the server has everything, where it was touched."""
-    if not run.server or run.server["action"] == "nothing":
+    if not run.server or (run.server["action"] == "nothing" and run.server["binary"]["installed"]):
         return
     settings = run.plan["settings"][SERVER]
     yield f"binary: {_origin(run, described)}"
