@@ -5,11 +5,125 @@
 
 from __future__ import annotations
 
+from textwrap import indent
+
+# What describes a directory, a file, a section, variables or a link.
+_ENTRY = r"""path:
+  description:
+    - The whole path, from the root.
+    - Directories that are missing above a described directory are made. The directory of a file or a link has to
+      be there, or to be described.
+  type: path
+  required: true
+state:
+  description:
+    - What shall stand at the path.
+    - V(section) is one top-level section of a YAML file that somebody else wrote. Everything else in the file
+      stays byte for byte. It asks for PyYAML on the host (Debian's package C(python3-yaml)).
+    - V(variables) are some variables of an environment file, as systemd's C(EnvironmentFile=) and a shell read
+      it. All other lines stay byte for byte. Without O(entries[].mode) a new file has the mode V(0600), and no
+      diff shows more than names. The diff of a section is hidden where it seems to hold a secret.
+    - The file of a V(section) or of V(variables) is made where it is missing, unless there is only something to
+      be removed.
+    - V(owned) gives what stands there, a directory or a file of any content, the owner, group and mode. Where
+      nothing stands, or a link, nothing is done.
+    - V(absent) takes a directory away with all that is in it.
+  type: str
+  required: true
+  choices: [directory, owned, file, section, variables, link, absent]
+content:
+  description:
+    - The text of a file. One of O(entries[].content) and O(entries[].secret_content) is needed.
+    - Of a V(section), its own text, from the key on; an empty one removes the section. A section that says the
+      same already stays as it is, whatever its layout.
+  type: str
+secret_content:
+  description:
+    - The text of a file that holds secrets. Neither it nor the text that it replaces is ever shown.
+    - Without O(entries[].mode) a new file with it has the mode V(0600).
+  type: str
+key:
+  description: The top-level key of a V(section).
+  type: str
+variables:
+  description:
+    - The variables of an environment file with their values, which are texts. A null value removes a variable.
+  type: dict
+secret_variables:
+  description:
+    - More of them, whose values are hidden wherever they appear in the module's output.
+  type: dict
+target:
+  description: What a link leads to. It need not be there.
+  type: str
+owner:
+  description:
+    - The user that it shall belong to, a name or a number. Where it is left out, the owner stays.
+    - Below a directory with O(entries[].recurse), that directory's owner is the default.
+  type: str
+group:
+  description: The group that it shall belong to, likewise.
+  type: str
+mode:
+  description: The mode of a directory or a file, octal with its leading zero and in quotes, such as V('0640').
+  type: str
+recurse:
+  description: Whether everything below the directory shall have its owner and group too.
+  type: bool
+  default: false
+manifest:
+  description:
+    - The name of a file in the directory. In it, the module keeps the list of the files that it put directly into
+      the directory.
+    - A file on the list that is no longer described is removed. No other file is.
+  type: str
+validate:
+  description:
+    - A command that tries a changed file before it is put into place, with V(%s) where the file goes. It refuses
+      with an exit status other than 0. No shell is involved.
+    - The file is tried under another name in its own directory, with its owner and mode, while all other files
+      are still the old ones.
+    - In check mode a private copy is tried instead.
+  type: str
+validate_user:
+  description:
+    - Who runs the command of O(entries[].validate), with all groups of that user, in the directory C(/), as
+      systemd runs a service. Without it that is whoever runs the module, as it is where that is not root.
+  type: str
+validate_group:
+  description: The group of O(entries[].validate_user), where that is another than its own.
+  type: str
+redact:
+  description:
+    - How much of the file may be seen in a diff, and in what a validating command says.
+    - V(nats_conf) hides the secret options of a configuration of nats-server; V(all) shows only that the content
+      differs.
+    - O(entries[].secret_content) is treated as V(all) unless this is V(nats_conf).
+  type: str
+  default: none
+  choices: [none, nats_conf, all]
+shown_keys:
+  description:
+    - Of a YAML file with a mapping, the keys whose values may be seen in a diff. Those of all others are hidden.
+    - Without it all of them may.
+  type: list
+  elements: str
+reader:
+  description:
+    - Who reads it, and so has to take it up anew when it changes, in a word such as V(server) or V(bot).
+    - It is handed back with the change. What a directory's O(entries[].manifest) lets go has the directory's.
+    - M(rosey.nats.nats_plan) knows which files the configuration of the server names, and what takes each of them
+      up. With V(server), a file that it does not name asks for a restart, for such a file, like one of
+      environment variables, may be read by a new process alone.
+  type: str
+"""
+
 
 class ModuleDocFragment:
     """The options that module_utils/entries.py holds as SPEC, and those of releases."""
 
-    DOCUMENTATION = r"""
+    DOCUMENTATION = (
+        r"""
 options:
   entries:
     description:
@@ -19,115 +133,9 @@ options:
     type: list
     elements: dict
     suboptions:
-      path:
-        description:
-          - The whole path, from the root.
-          - Directories that are missing above a described directory are made. The directory of a file or a link has to
-            be there, or to be described.
-        type: path
-        required: true
-      state:
-        description:
-          - What shall stand at the path.
-          - V(section) is one top-level section of a YAML file that somebody else wrote. Everything else in the file
-            stays byte for byte. It asks for PyYAML on the host (Debian's package C(python3-yaml)).
-          - V(variables) are some variables of an environment file, as systemd's C(EnvironmentFile=) and a shell read
-            it. All other lines stay byte for byte. Without O(entries[].mode) a new file has the mode V(0600), and no
-            diff shows more than names. The diff of a section is hidden where it seems to hold a secret.
-          - The file of a V(section) or of V(variables) is made where it is missing, unless there is only something to
-            be removed.
-          - V(owned) gives what stands there, a directory or a file of any content, the owner, group and mode. Where
-            nothing stands, or a link, nothing is done.
-          - V(absent) takes a directory away with all that is in it.
-        type: str
-        required: true
-        choices: [directory, owned, file, section, variables, link, absent]
-      content:
-        description:
-          - The text of a file. One of O(entries[].content) and O(entries[].secret_content) is needed.
-          - Of a V(section), its own text, from the key on; an empty one removes the section. A section that says the
-            same already stays as it is, whatever its layout.
-        type: str
-      secret_content:
-        description:
-          - The text of a file that holds secrets. Neither it nor the text that it replaces is ever shown.
-          - Without O(entries[].mode) a new file with it has the mode V(0600).
-        type: str
-      key:
-        description: The top-level key of a V(section).
-        type: str
-      variables:
-        description:
-          - The variables of an environment file with their values, which are texts. A null value removes a variable.
-        type: dict
-      secret_variables:
-        description:
-          - More of them, whose values are hidden wherever they appear in the module's output.
-        type: dict
-      target:
-        description: What a link leads to. It need not be there.
-        type: str
-      owner:
-        description:
-          - The user that it shall belong to, a name or a number. Where it is left out, the owner stays.
-          - Below a directory with O(entries[].recurse), that directory's owner is the default.
-        type: str
-      group:
-        description: The group that it shall belong to, likewise.
-        type: str
-      mode:
-        description: The mode of a directory or a file, octal with its leading zero and in quotes, such as V('0640').
-        type: str
-      recurse:
-        description: Whether everything below the directory shall have its owner and group too.
-        type: bool
-        default: false
-      manifest:
-        description:
-          - The name of a file in the directory. In it, the module keeps the list of the files that it put directly into
-            the directory.
-          - A file on the list that is no longer described is removed. No other file is.
-        type: str
-      validate:
-        description:
-          - A command that tries a changed file before it is put into place, with V(%s) where the file goes. It refuses
-            with an exit status other than 0. No shell is involved.
-          - The file is tried under another name in its own directory, with its owner and mode, while all other files
-            are still the old ones.
-          - In check mode a private copy is tried instead.
-        type: str
-      validate_user:
-        description:
-          - Who runs the command of O(entries[].validate), with all groups of that user, in the directory C(/), as
-            systemd runs a service. Without it that is whoever runs the module, as it is where that is not root.
-        type: str
-      validate_group:
-        description: The group of O(entries[].validate_user), where that is another than its own.
-        type: str
-      redact:
-        description:
-          - How much of the file may be seen in a diff, and in what a validating command says.
-          - V(nats_conf) hides the secret options of a configuration of nats-server; V(all) shows only that the content
-            differs.
-          - O(entries[].secret_content) is treated as V(all) unless this is V(nats_conf).
-        type: str
-        default: none
-        choices: [none, nats_conf, all]
-      shown_keys:
-        description:
-          - Of a YAML file with a mapping, the keys whose values may be seen in a diff. Those of all others are hidden.
-          - Without it all of them may.
-        type: list
-        elements: str
-      reader:
-        description:
-          - Who reads it, and so has to take it up anew when it changes, in a word such as V(server) or V(bot).
-          - It is handed back with the change. What a directory's O(entries[].manifest) lets go has the directory's.
-          - M(rosey.nats.nats_plan) knows which files the configuration of the server names, and what takes each of them
-            up. With V(server), a file that it does not name asks for a restart, for such a file, like one of
-            environment variables, may be read by a new process alone.
-        type: str
-  release:
+"""
+        + indent(_ENTRY, " " * 6)
+        + r"""  release:
     description:
       - A release that this host keeps, whose entries are taken instead of O(entries). Its secrets so never leave the
         host.
@@ -148,6 +156,7 @@ options:
         required: true
         choices: [server, bot, plugins]
 """
+    )
 
     # What a module takes that is given the parts of a release.
     PARTS = r"""
@@ -174,71 +183,7 @@ options:
         elements: dict
         required: true
         suboptions:
-          path:
-            description: The whole path.
-            type: path
-            required: true
-          state:
-            description: What stands at the path.
-            type: str
-            required: true
-            choices: [directory, owned, file, section, variables, link, absent]
-          content:
-            description: The text of a file or a section.
-            type: str
-          secret_content:
-            description: The text of a file that holds secrets.
-            type: str
-          key:
-            description: The top-level key of a section.
-            type: str
-          variables:
-            description: The variables of an environment file.
-            type: dict
-          secret_variables:
-            description: More of them, whose values are hidden.
-            type: dict
-          target:
-            description: What a link leads to.
-            type: str
-          owner:
-            description: The user that it belongs to.
-            type: str
-          group:
-            description: The group that it belongs to.
-            type: str
-          mode:
-            description: The mode, octal and in quotes.
-            type: str
-          recurse:
-            description: Whether all below a directory has its owner and group.
-            type: bool
-            default: false
-          manifest:
-            description: The name of the file that lists what was put into a directory.
-            type: str
-          validate:
-            description: The command that tries the file.
-            type: str
-          validate_user:
-            description: As in M(rosey.nats.config_tree).
-            type: str
-          validate_group:
-            description: As in M(rosey.nats.config_tree).
-            type: str
-          redact:
-            description: How much of the file may be seen.
-            type: str
-            default: none
-            choices: [none, nats_conf, all]
-          shown_keys:
-            description: The keys of a YAML file whose values may be seen.
-            type: list
-            elements: str
-          reader:
-            description: Who reads it.
-            type: str
-"""
+""" + indent(_ENTRY.replace("O(entries[]", "O(parts[].entries[]"), " " * 10)
 
     # What a module holds while it writes to the host.
     WORKING = r"""

@@ -48,7 +48,7 @@ options:
     elements: str
     default: []
   pid_file:
-    description: With O(runtime=process), the file that holds the number of the bot's process.
+    description: With O(runtime=process), the file that holds the number of its process.
     type: path
   described:
     description: The parts of a release that O(settings) and O(entries) describe.

@@ -33,7 +33,7 @@ options:
     elements: str
     required: true
   pid_file:
-    description: The file that holds the number of the process.
+    description: The file that holds the number of its process.
     type: path
     required: true
   output:

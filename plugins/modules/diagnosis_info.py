@@ -58,7 +58,7 @@ options:
         type: path
         required: true
       pid_file:
-        description: The file with the number of its process.
+        description: The file that holds the number of its process.
         type: path
         required: true
       monitoring_url:
@@ -85,15 +85,16 @@ options:
         required: true
         choices: [development, staging, production]
       home:
-        description: Its directory.
+        description: The directory of the bot.
         type: path
         required: true
       optional:
-        description: Whether it is well that the bot is not installed. There is nothing to see then.
+        description: >-
+          Whether a bot that is not installed, or has no service, is left out. There is nothing to see then.
         type: bool
         default: false
       mode:
-        description: V(legacy) for a bot that is meant to run without NATS.
+        description: V(nats) for a bot that has to be connected to NATS, V(legacy) for one that has to run without it.
         type: str
         choices: [nats, legacy]
         default: nats
@@ -109,23 +110,23 @@ options:
         elements: str
         default: []
       pid_file:
-        description: The file with the number of its process.
+        description: The file that holds the number of its process.
         type: path
       account:
         description: Who runs it. Without one it is whoever runs the module.
         type: str
         default: ""
       servers:
-        description: The URLs that it is given, without user and password.
+        description: The NATS URLs that the bot is configured with. They take no user or password.
         type: list
         elements: str
         default: []
       client_name:
-        description: The C(name) of its connection to NATS.
+        description: The C(name) of the bot's connection to NATS.
         type: str
         default: ""
       health_url:
-        description: Its health endpoint.
+        description: The health endpoint of the bot. It takes no user or password.
         type: str
         default: http://localhost:8000/api/health
       monitoring_url:
@@ -134,7 +135,7 @@ options:
           - With an empty one what plugins hold is not looked at.
         type: str
       plugins:
-        description: Its plugins that are enabled.
+        description: The plugins that are enabled.
         type: list
         elements: dict
         default: []

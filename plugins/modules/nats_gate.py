@@ -71,7 +71,7 @@ options:
     type: str
   pid_file:
     description:
-      - The file with the number of the server's process, where no service manager runs it.
+      - The file that holds the number of its process, where no service manager runs it.
       - Where the server does not answer and that process has ended, waiting ends.
     type: path
   release_dir:

@@ -43,7 +43,7 @@ options:
     description: The group that the service needs.
     type: str
   pid_file:
-    description: The file that holds the number of the process, with O(runtime=process).
+    description: With O(runtime=process), the file that holds the number of its process.
     type: path
   version:
     description: The version of nats-server.

@@ -37,7 +37,7 @@ options:
     type: path
     required: true
   pid_file:
-    description: The file that holds the number of the process.
+    description: The file that holds the number of its process.
     type: path
     required: true
   output:

@@ -9,6 +9,7 @@ import itertools
 import json
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +122,30 @@ def test_the_role_takes_the_keys_that_the_module_knows(documented: dict[str, dic
     module = documented["module"][f"{COLLECTION}.bot_gate"]["doc"]["options"]["required"]
     role = documented["role"][f"{COLLECTION}.bot_config"]["entry_points"]["main"]["options"]
     assert role["bot_config_health_required"]["choices"] == module["choices"]
+
+
+# What has one meaning wherever a module takes it. Others, such as state, mean what their module makes of them.
+SHARED = {"client_name", "health_url", "home", "pid_file", "plugins", "stop_timeout", "timeout"}
+
+
+def options_of(options: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, option in options.items():
+        yield name, option
+        yield from options_of(option.get("suboptions") or {})
+
+
+@pytest.mark.parametrize("name", sorted(SHARED))
+def test_what_means_the_same_has_one_type_and_one_description(documented: dict[str, dict[str, Any]], name: str) -> None:
+    found = [
+        option
+        for module in documented["module"].values()
+        for each, option in options_of(module["doc"]["options"])
+        if each == name
+    ]
+    assert len(found) > 1
+    assert len({option["type"] for option in found}) == 1
+    texts = [option["description"] for option in found]
+    said = [" ".join([text] if isinstance(text, str) else text) for text in texts]
+    # the first words, whatever a module adds: under which condition it counts, and what it does with it
+    beginnings = {" ".join(re.sub(r"^With O\(\S+\), t", "T", each).split()[:5]) for each in said}
+    assert len(beginnings) == 1, said
