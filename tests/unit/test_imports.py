@@ -75,7 +75,7 @@ MOST = {
         "_server/programs",
     },
     "report_problem": {"report_file"},
-    "service_name": {"_host/system", "_host/unit_file"},
+    "service_name": {"_host/figures", "_host/system", "_host/unit_file"},
     "service_hardening": {
         "_host/hardening",
         "_host/needed_path",
