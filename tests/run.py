@@ -132,7 +132,8 @@ PARTS = (
     pytest_part("unit", "tests/unit", "server"),
     pytest_part("fuzz-sample", "-s tests/fuzz", "server"),
     Part("lint", tuple(Command(tuple(line.split())) for line in LINTERS)),
-    pytest_part("docs", "tests/docs", "environment"),
+    pytest_part("docs", "-s tests/docs", "environment"),
+    pytest_part("documented", "tests/documented", "server"),
     preparation("galaxy-tools", [f"{sys.executable} -m tests.environment {GALAXY.name} requirements-galaxy.txt"]),
     pytest_part("galaxy", "-s tests/galaxy", "environment", "galaxy-tools"),
 )
