@@ -142,7 +142,15 @@ def failed(run: Run, task: str, result: Result | None) -> dict[str, t.Any]:
 def _failure(task: str, result: Result | None) -> str:
     if result is None:
         return "another host of this batch failed"
-    return f"{task}: {failure.reason(result) or result}"
+    said = f"{task}: {failure.reason(result) or result}"
+    return f"{said.removesuffix('.')}. {_WAYS_TO_A_SERVER}" if failure.is_of_download(result) else said
+
+
+_WAYS_TO_A_SERVER = (
+    "Where this host can't get it from there: name a mirror in nats_server_archive_url, or set "
+    "nats_server_install_method to file (an archive on the controller), build (from the Go module, on the controller) "
+    "or download_or_build."
+)
 
 
 def _kept(run: Run, *, was_recording: bool) -> str:

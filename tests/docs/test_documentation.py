@@ -71,6 +71,18 @@ def test_a_role_documents_exactly_its_defaults(documented: dict[str, dict[str, A
     assert optional == set(defaults)
 
 
+@pytest.mark.parametrize("name", ROLES)
+def test_the_default_of_each_variable_is_told_as_it_is(documented: dict[str, dict[str, Any]], name: str) -> None:
+    """Without one ansible-doc says null; what follows from other variables is told in a sentence."""
+    defaults = yaml.safe_load((ROOT / "roles" / name / "defaults" / "main.yml").read_text())
+    for entry_point in documented["role"][f"{COLLECTION}.{name}"]["entry_points"].values():
+        optional = {key: option for key, option in entry_point["options"].items() if not option.get("required")}
+        given = {key: option["default"] for key, option in optional.items() if "default" in option}
+        assert {key: defaults.get(key, value) for key, value in given.items()} == given
+        untold = [key for key in optional.keys() - given.keys() if "default" not in str(optional[key]["description"])]
+        assert untold == [], "give its default, or a sentence that says what it follows from"
+
+
 @pytest.mark.parametrize("playbook", PLAYBOOKS, ids=lambda path: path.stem)
 def test_a_playbook_begins_with_how_to_run_it(playbook: Path) -> None:
     head = itertools.takewhile(lambda line: line.startswith(("---", "#")), playbook.read_text().splitlines())

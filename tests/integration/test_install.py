@@ -119,3 +119,22 @@ def test_an_archive_that_is_no_use_does_not_stay_on_the_host(
     )
     assert not said.startswith("exit 0"), said
     assert left_archives(deployment) == []
+
+
+@pytest.mark.parametrize(("path", "why"), [("", "HTTP status 404, File not found"), (None, "Connection refused")])
+def test_a_download_that_fails_names_the_address_the_reason_and_the_ways_out(
+    deployment: Deployment, mirror: str, nats_server: Path, path: str | None, why: str
+) -> None:
+    binary = binary_of(deployment)
+    binary.unlink()
+    binary.write_bytes(b"damaged")
+    address = f"{mirror}/nowhere" if path is not None else "http://127.0.0.1:1"
+    said = deployment.play({"nats_server_install_method": "download", "nats_server_archive_url": address})
+    binary.write_bytes(nats_server.read_bytes())
+    binary.chmod(0o755)
+    assert said.startswith("exit 2"), said
+    told = next(line for line in said.splitlines() if "here: Install | Download the archive: " in line)
+    assert f"{address}/nats-server-v{VERSION}-linux-" in told
+    assert why in told
+    for way in ("nats_server_archive_url", "file", "build", "download_or_build"):
+        assert way in told

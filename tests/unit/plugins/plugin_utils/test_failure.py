@@ -15,6 +15,7 @@ import pytest
 
 from ansible_collections.rosey.nats.plugins.plugin_utils import failure, health_output, run_record
 
+DOWNLOAD = {"failed": True, "url": "http://u:p@mirror/x.tar.gz", "dest": "/tmp/x"}
 NO_JSON = "Module result deserialization failed: No start of json char found"
 
 
@@ -28,6 +29,22 @@ def unanswered(stderr: str = "", stdout: str = "", rc: int | None = 127) -> dict
         ({"msg": "no room"}, "no room"),
         ({"censored": "hidden by no_log", "msg": "a"}, "hidden by no_log"),
         ({}, ""),
+        (
+            {**DOWNLOAD, "msg": "Request failed", "response": "HTTP Error 404: Not Found", "status_code": 404},
+            "http://********@mirror/x.tar.gz: HTTP status 404, Not Found",
+        ),
+        (
+            {**DOWNLOAD, "msg": "Request failed: <urlopen error [Errno 111] Connection refused>"},
+            "http://********@mirror/x.tar.gz: Connection refused",
+        ),
+        (
+            {**DOWNLOAD, "msg": "Request failed: <urlopen error [SSL: CERTIFICATE_VERIFY_FAILED] verify failed>"},
+            "http://********@mirror/x.tar.gz: [SSL: CERTIFICATE_VERIFY_FAILED] verify failed",
+        ),
+        (
+            {**DOWNLOAD, "msg": "The checksum for /tmp/x did not match a; it was b."},
+            "http://********@mirror/x.tar.gz: The checksum for /tmp/x did not match a; it was b.",
+        ),
         (
             unanswered("\n/bin/sh: 1: sudo: not found\n"),
             "no module answered on the host (exit status 127), which says: /bin/sh: 1: sudo: not found",
