@@ -6,11 +6,22 @@
 from __future__ import annotations
 
 import difflib
+import typing as t
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from ansible.module_utils.common.yaml import yaml_load
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A kind of value, and how one is written as JSON."""
+
+    name: str
+    example: str
+
 
 # What was called otherwise in 0.1.0. meta/runtime.yml has the modules and filters.
 RENAMED: Mapping[str, str] = {
@@ -40,6 +51,7 @@ OF_PLAYBOOKS: Mapping[str, frozenset[str]] = {
     "rosey": frozenset({"rosey_hosts", "rosey_report", "rosey_serial", "rosey_watch_seconds"}),
 }
 _ROLES = Path(__file__).parents[2] / "roles"
+_KINDS = {"dict": _Kind("a mapping", "{...}"), "list": _Kind("a list", "[...]")}
 # A variable of a user's own may begin with the name of a role, and is then like none of the role's.
 _ALIKE = 0.8
 
@@ -48,9 +60,7 @@ _ALIKE = 0.8
 def of_role(role: str) -> frozenset[str]:
     """Name what a role takes and what it makes."""
     home = _ROLES / role
-    names: set[str] = set()
-    for entry in yaml_load((home / "meta" / "argument_specs.yml").read_bytes())["argument_specs"].values():
-        names |= {*entry.get("options", {})}
+    names = {*_options(role)}
     for kind in ("defaults", "vars"):
         path = home / kind / "main.yml"
         names |= {*yaml_load(path.read_bytes())} if path.exists() else set()
@@ -58,9 +68,37 @@ def of_role(role: str) -> frozenset[str]:
 
 
 @cache
+def _options(role: str) -> Mapping[str, Mapping[str, t.Any]]:
+    """Give what a role takes, as its specification has it."""
+    entries = yaml_load((_ROLES / role / "meta" / "argument_specs.yml").read_bytes())["argument_specs"].values()
+    return {name: option for entry in entries for name, option in entry.get("options", {}).items()}
+
+
+@cache
 def roles() -> tuple[str, ...]:
     """Name the roles of the collection."""
     return tuple(sorted(path.name for path in _ROLES.iterdir()))
+
+
+def wrong_kinds(role: str, given: Mapping[str, t.Any]) -> list[str]:
+    """Say which variables of a role are text, or nothing, where it takes a list or a mapping.
+
+    given: variables as they are written. What is a template as a whole may give anything, and is let be.
+    """
+    return [
+        f"{name} is {found}; expected {_KINDS[kind].name}, and nothing was touched. Write it into a YAML file of the "
+        f"inventory, or give it as JSON: -e '{{\"{name}\": {_KINDS[kind].example}}}'."
+        for name, option in sorted(_options(role).items())
+        if name in given and (kind := option.get("type")) in _KINDS and (found := _not_structured(given[name]))
+    ]
+
+
+def _not_structured(value: t.Any) -> str:
+    """Say what a value is that is no list and no mapping; empty for what may be one."""
+    if value is None:
+        return "null"
+    is_template = isinstance(value, str) and value.strip().startswith("{{") and value.strip().endswith("}}")
+    return "text" if isinstance(value, str) and not is_template else ""
 
 
 def unknown(names: Iterable[str], extra: Iterable[str] = ()) -> list[str]:
