@@ -217,6 +217,7 @@ def written(named: Iterable[NeededPath]) -> Iterator[NeededPath]:
 def one_spelling(config: Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Give the configuration with each path written in one way: no slash twice or at the end, no part that is a dot.
 
+    A number with a unit, such as 64K connections, which the server takes wherever it takes one, becomes the number.
     The server compares a path as text (server/reload.go, diffOptions), and so refuses to reload another spelling of
     store_dir. Parts that go up stay, since a link on the way gives them another meaning.
     """
@@ -229,9 +230,19 @@ def _one_spelling(path: model.Path, value: t.Any) -> t.Any:
     if isinstance(value, list):
         return [_one_spelling((*path, place), each) for place, each in enumerate(value)]
     option = reading.find(path)
+    if isinstance(value, str) and option is not None and {form.kind for form in option.forms} == {model.Kind.INTEGER}:
+        return _number(value)
     is_path = isinstance(value, str) and value and option is not None and option.need is not None
     # Python keeps two slashes at the beginning, of which the server knows nothing
     return re.sub("^//", "/", str(PurePosixPath(value))) if is_path else value
+
+
+def _number(text: str) -> int | str:
+    """Give the number of a text with a unit; any other text as it is, also one that has but digits."""
+    try:
+        return text if units.integer(text) is not None else units.size(text, quoted=False)
+    except units.UnitError:
+        return text
 
 
 def writable_directories(config: Mapping[str, t.Any]) -> tuple[str, ...]:

@@ -128,14 +128,23 @@ def _remedy(kinds: set[Kind], value: Any) -> str:
         return _remedy_of_number(kinds, value)
     if isinstance(value, str) and Kind.BOOLEAN in kinds:
         return "write true or false, without quotes"
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and Kind.DURATION in kinds:
-        unquoted = f', or "{value // _MILLION}m" with its quotes' if value and value % _MILLION == 0 else ""
-        return f'add the unit, such as "{value}s" for seconds{unquoted}'
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and (said := _remedy_for_number(kinds, value)):
+        return said
     if not isinstance(value, (str, Mapping)) and not model.is_list(value) and Kind.TEXT in kinds:
         return "put it in quotes"
     if Kind.LIST in kinds and not model.is_list(value):
         return "put it in a list"
     return "write its options below it" if Kind.BLOCK in kinds else "write one value"
+
+
+def _remedy_for_number(kinds: set[Kind], value: float) -> str:
+    """Say how a number becomes a value of one of these kinds; empty where it is just none."""
+    if Kind.DURATION in kinds:
+        unquoted = f', or "{value // _MILLION}m" with its quotes' if value and value % _MILLION == 0 else ""
+        return f'add the unit, such as "{value}s" for seconds{unquoted}'
+    if Kind.BOOLEAN in kinds and value in (0, 1):
+        return f"write {_BOOLEAN_WORDS[not value]}"
+    return f"write {value:.0f}" if Kind.INTEGER in kinds and value % 1 == 0 else ""
 
 
 def _remedy_of_number(kinds: set[Kind], text: str) -> str:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -31,6 +31,8 @@ def _rows_by_name() -> dict[str, dict[str, Option]]:
 
 
 ROWS = _rows_by_name()
+# Where the server listens that is given no host.
+_ANY_HOST = "0.0.0.0"  # noqa: S104 - as the server reads it
 # server/opts.go reads these with a look-up instead of a switch: names that it does not look for go unseen.
 BLOCKS_IGNORING_UNKNOWN_NAMES = frozenset({"resolver", "latency"})
 
@@ -129,25 +131,53 @@ def merge(base: Config, over: Config) -> dict[str, Any]:
     """Lay ``over`` on ``base`` with the meaning that nats-server's names have, and give the result.
 
     Both are made canonical; blocks merge name by name, every other value and every list of ``over`` replaces that of
-    ``base``, and None in ``over`` removes. Nothing is None in the result, and neither input is changed.
+    ``base``, and None in ``over`` removes. Of two options that say the same, such as listen and port, that of ``over``
+    stays. Nothing is None in the result, and neither input is changed.
     """
-    return _merged(canonical(base), canonical(over))
+    return _merged("top", canonical(base), canonical(over))
 
 
-def _merged(base: Config, over: Config) -> dict[str, Any]:
-    result = {key: _without_none(value) for key, value in base.items() if value is not None}
+def _merged(block: str | None, base: Config, over: Config) -> dict[str, Any]:
+    result = {key: _without_none(value) for key, value in _making_way(block, base, over).items() if value is not None}
     for key, value in over.items():
         if value is None:
             result.pop(key, None)
         elif model.is_block(value) and model.is_block(result.get(key)):
-            result[key] = _merged(result[key], value)
+            row = row_of(block, key) if block else None
+            result[key] = _merged(inner_block(row) if row else None, result[key], value)
         else:
             result[key] = _without_none(value)
     return result
 
 
 def _without_none(value: Any) -> Any:
-    return _merged({}, value) if model.is_block(value) else value
+    return _merged(None, {}, value) if model.is_block(value) else value
+
+
+def _making_way(block: str | None, base: Config, over: Config) -> Config:
+    """Give a block without what would stand beside an option that is laid over it and says the same."""
+    given = {key for key, value in over.items() if value is not None}
+    result = dict(base)
+    for rule in table.RULES:
+        whole, *parts = rule.options
+        if rule.block != block or rule.reason != table.LAST_WINS:
+            continue
+        if whole in given:
+            for part in parts:
+                result.pop(part, None)
+        elif whole in result and given & {*parts}:
+            result |= {whole: None, **_parts_of(result[whole], parts)}
+    return result
+
+
+def _parts_of(address: Any, parts: Sequence[str]) -> dict[str, Any]:
+    """Give what an address says as the options host and port, where a block has both; else as it is, to be told."""
+    if len(parts) == 1:
+        return {}
+    match = formats.ADDRESS.fullmatch(address if isinstance(address, str) else f":{address}")
+    if not match:
+        return {"listen": address}
+    return {"host": match["host"].strip("[]") or _ANY_HOST, "port": int(match["port"])}
 
 
 def leaves(config: Config) -> Iterator[tuple[Path, Option, Any]]:

@@ -822,6 +822,8 @@ PLACES: dict[tuple[str, ...], Place] = {
     ),
 }
 
+# Why two options that say the same thing stand in each other's way.
+LAST_WINS = "the last one read wins"
 RULES: tuple[Rule, ...] = (
     Rule("authorization", Relation.EXCLUDES, ("token", "user", "password", "users"), reason="a token, or users"),
     Rule("authorization", Relation.EXCLUDES, ("users", "user"), reason="one user, or a list of them"),
@@ -849,11 +851,11 @@ RULES: tuple[Rule, ...] = (
     Rule("gateway.remote", Relation.NEEDS_ALWAYS, ("name",), Stage.START),
     Rule("gateway.remote", Relation.NEEDS_ONE, ("urls", "url"), Stage.START),
     Rule("leafnodes.remote", Relation.NEEDS_ALWAYS, ("urls",), Stage.RUN),
-    Rule("gateway.remote", Relation.EXCLUDES, ("url", "urls"), Stage.RUN, reason="the last one read wins"),
-    Rule("top", Relation.EXCLUDES, ("http", "http_port"), Stage.RUN, reason="the last one read wins"),
-    Rule("top", Relation.EXCLUDES, ("https", "https_port"), Stage.RUN, reason="the last one read wins"),
+    Rule("gateway.remote", Relation.EXCLUDES, ("url", "urls"), Stage.RUN, reason=LAST_WINS),
+    Rule("top", Relation.EXCLUDES, ("http", "http_port"), Stage.RUN, reason=LAST_WINS),
+    Rule("top", Relation.EXCLUDES, ("https", "https_port"), Stage.RUN, reason=LAST_WINS),
     *(
-        Rule(block, Relation.EXCLUDES, ("listen", "host", "port"), Stage.RUN, reason="the last one read wins")
+        Rule(block, Relation.EXCLUDES, ("listen", "host", "port"), Stage.RUN, reason=LAST_WINS)
         for block in ("top", "cluster", "leafnodes", "websocket", "mqtt", "gateway")
     ),
 )
