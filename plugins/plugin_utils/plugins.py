@@ -133,6 +133,7 @@ KEYS: Mapping[str, _Key] = {
         hidden=True,
     ),
 }
+_OVERRIDES = "bot_plugins_overrides"
 _HEAD = ("name", "enabled", "type")
 SHOWN_KEYS = [*_HEAD, *SUBJECT_KEYS]
 
@@ -240,11 +241,11 @@ def _problems_of_shape(declared: t.Any, overlays: t.Any) -> Iterator[Problem]:
                 yield Problem(where, "", _shown(plugin), "is no mapping", "a plugin", remedy)
     if not isinstance(overlays, dict):
         expected = "what differs in this environment, by the plugin's name"
-        yield Problem("overlays", "", _shown(overlays), "is no mapping", expected, "write {} for none")
+        yield Problem(_OVERRIDES, "", _shown(overlays), "is no mapping", expected, "write {} for none")
         return
     for name, overlay in overlays.items():
         if not isinstance(overlay, dict):
-            where, expected = f"overlay of {_shown(name)}", "the keys of the plugin that differ"
+            where, expected = f"{_OVERRIDES}: {_shown(name)}", "the keys of the plugin that differ"
             yield Problem(where, "", _shown(overlay), "is no mapping", expected, "remove it or give it some")
 
 
@@ -253,8 +254,10 @@ def _problems_of_overlays(declared: list[tuple[str, Plugin]], overlays: Mapping[
     for name in overlays:
         if name not in names:
             nearest = difflib.get_close_matches(str(name), names, 1)
-            remedy = f"the nearest is {nearest[0]}" if nearest else "declare it or remove its overlay"
-            yield Problem("overlays", "", _shown(name), "is no declared plugin", "the name of one", remedy)
+            remedy = f"the nearest is {nearest[0]}" if nearest else f"declare it or remove it from {_OVERRIDES}"
+            yield Problem(
+                _OVERRIDES, "", _shown(name), "is no declared plugin", "the name of one", _quotes(name) or remedy
+            )
 
 
 def _problems_of_plugins(declared: list[tuple[str, Plugin]], overlays: Mapping[t.Any, Plugin]) -> Iterator[Problem]:
@@ -264,7 +267,8 @@ def _problems_of_plugins(declared: list[tuple[str, Plugin]], overlays: Mapping[t
         for key, rule in KEYS.items():
             if not rule.accepts(laid[key]):
                 value = _noun(laid[key]) if rule.hidden else _shown(laid[key])
-                yield Problem(where, key, value, rule.fault, rule.expected, rule.remedy)
+                remedy = (key == "name" and _quotes(laid[key])) or rule.remedy
+                yield Problem(where, key, value, rule.fault, rule.expected, remedy)
         name = laid["name"]
         if not _is_name(name):
             continue
@@ -273,6 +277,14 @@ def _problems_of_plugins(declared: list[tuple[str, Plugin]], overlays: Mapping[t
             expected = "names that differ in more than the case of letters"
             yield Problem(where, "name", _shown(name), fault, expected, "rename or remove one of the two")
         first.setdefault(name.lower(), name)
+
+
+def _quotes(name: t.Any) -> str:
+    """Say how a name is written that YAML reads as something else; empty where it is none in quotes, either."""
+    if isinstance(name, bool):
+        return "put the word in quotes: without, YAML reads yes, no, on and off as true or false"
+    is_text = isinstance(name, str) or name is None
+    return "" if is_text or not _is_name(str(name)) else f'write it in quotes: "{name}"'
 
 
 def _noun(value: t.Any) -> str:

@@ -55,10 +55,9 @@ def check_unit(
     run_command: service.RunCommand,
 ) -> None:
     """Refuse what systemd would not do with the unit that is meant, and what is laid over it."""
-    texts = [entry["content"] for entry in params["entries"] if unit_file.is_unit(entry["path"]) and entry["content"]]
-    if not texts or _goes_back(params):
+    unit = _unit(params)
+    if not unit or _goes_back(params):
         return
-    unit = unit_file.parse(texts[0])
     whole = [*unit, *found.drop_ins]
     is_new = found.unread or any(unit_file.is_unit(change.path) for change in changes)
     problems = [*unit_checks.overridden("nats_server", unit, found.drop_ins, unit_checks.SERVER_SETTINGS)]
@@ -74,6 +73,31 @@ def check_unit(
         problems += filter(None, [unit_checks.not_applied(params["service"], faults)])
     if problems:
         raise ObstacleError("\n".join(problems))
+
+
+def _unit(params: Mapping[str, t.Any]) -> tuple[unit_file.Setting, ...]:
+    """Read the unit that is meant; nothing where there is none."""
+    texts = [entry["content"] for entry in params["entries"] if unit_file.is_unit(entry["path"]) and entry["content"]]
+    return unit_file.parse(texts[0]) if texts else ()
+
+
+def check_addresses(params: Mapping[str, t.Any], config: Mapping[str, t.Any], running: process.Process | None) -> None:
+    """Refuse what the server can't listen on, or not be reached at."""
+    _check_localhost(params, config)
+    _check_ports(config, running)
+
+
+def _check_localhost(params: Mapping[str, t.Any], config: Mapping[str, t.Any]) -> None:
+    """Refuse to listen on localhost where that is no address which the unit lets through."""
+    if not unit_file.value(_unit(params), "IPAddressDeny") or _goes_back(params):
+        return
+    for endpoint in requirements.endpoints(config):
+        for address, _port in sockets.resolve([(endpoint.host, endpoint.port)] if endpoint.host == "localhost" else []):
+            if not address.is_loopback:
+                raise ObstacleError(
+                    f"{endpoint.option}: localhost is {address} on this host, which the unit shuts out; expected "
+                    "127.0.0.1. Correct /etc/hosts, or write 127.0.0.1 in place of localhost."
+                )
 
 
 def _made_anew(changes: Iterable[compare.Change]) -> frozenset[str]:
@@ -100,7 +124,7 @@ def check_access(
         raise ObstacleError("\n".join(fault.refusal for fault in faults))
 
 
-def check_ports(config: Mapping[str, t.Any], running: process.Process | None) -> None:
+def _check_ports(config: Mapping[str, t.Any], running: process.Process | None) -> None:
     """Refuse a port that a process holds, other than the server itself."""
     endpoints = {(endpoint.host, endpoint.port): endpoint.option for endpoint in requirements.endpoints(config)}
     for taken in sockets.taken(endpoints, [running.pid] if running else []):

@@ -151,7 +151,7 @@ def _observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Pl
     server_obstacles.check_unit(params, found, jetstream.paths, changes, run_command)
     if params["runtime"] != "docker":
         server_obstacles.check_access(params, jetstream.paths, changes, found)
-        server_obstacles.check_ports(meant, found.running)
+        server_obstacles.check_addresses(params, meant, found.running)
         server_obstacles.check_own(params, jetstream.paths, found.running)
         server_obstacles.check_room(meant, server)
     data = jetstream.data()

@@ -242,8 +242,7 @@ class _Comparison:
             if entry.state != State.FILE or not system.may_be_moved(entry.path, status):
                 raise StateError(
                     f"{entry.path}: a {_noun(status)}{leads} stands where the description has a "
-                    f"{_NOUNS[FORMATS[entry.state]]}. "
-                    "Move it away, or describe what is there."
+                    f"{_NOUNS[FORMATS[entry.state]]}. {_remedy(entry)}"
                 )
             return self._set_aside(entry, f"{_noun(status)}{leads}")
         differences: list[Difference] = []
@@ -414,6 +413,13 @@ def _turn(entry: Entry) -> tuple[bool, int, int]:
 def _clock(moment: int) -> str:
     """Write a moment, given in nanoseconds."""
     return datetime.datetime.fromtimestamp(moment / 1e9, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _remedy(entry: Entry) -> str:
+    """Say what to do about what stands where something else is described."""
+    if entry.state == State.DIRECTORY and entry.path.is_dir():
+        return f"Write {os.path.realpath(entry.path)} in its place where that is meant, or move the link away."
+    return "Move it away, or describe what is there."
 
 
 def _noun(status: os.stat_result) -> str:

@@ -24,4 +24,4 @@ def test_all_problems_are_in_the_error() -> None:
         bot_plugins([{"name": "../x"}], {"y": {}}, "rosey.dev")
     head, *problems = caught.value.message.splitlines()
     assert head == "bot_plugins: the plugins can't be used:"
-    assert [problem.partition(":")[0] for problem in problems] == ["overlays", "plugin number 1"]
+    assert [problem.partition(":")[0] for problem in problems] == ["bot_plugins_overrides", "plugin number 1"]

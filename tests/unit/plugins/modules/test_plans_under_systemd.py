@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -178,3 +180,16 @@ def test_a_bot_without_a_service_is_told_as_before(host: Host) -> None:
     result = host.run_module("bot_plan", home=str(host.root), runtime="systemd", entries=[])
     assert result["service"]["exists"] is False
     assert result["action"] == "nothing"
+
+
+@pytest.mark.parametrize(("address", "is_refused"), [("10.0.0.5", True), ("127.0.0.1", False), ("::1", False)])
+def test_a_localhost_that_the_unit_shuts_out_is_refused(
+    host: Host, monkeypatch: pytest.MonkeyPatch, address: str, is_refused: bool
+) -> None:
+    host.answers()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_asked, **_more: [(0, 0, 0, "", (address, 0))])
+    monkeypatch.setattr(sys.modules[__name__], "UNIT", f"{UNIT}IPAddressDeny=any\nIPAddressAllow=localhost\n")
+    said = host.plan("host: localhost\n").get("msg", "")
+    assert (f"port: localhost is {address} on this host, which the unit shuts out; expected 127.0.0.1." in said) is (
+        is_refused
+    )

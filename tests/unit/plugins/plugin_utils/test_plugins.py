@@ -300,29 +300,50 @@ def test_a_value_of_another_kind_is_refused(key: str, value: Any, said: str) -> 
         ),
         ({"quotes": {}}, {}, "plugins: a mapping is no list"),
         ([5], {}, "plugin number 1: 5 is no mapping; expected a plugin; describe"),
-        ([], None, "overlays: null is no mapping; expected what differs in this environment"),
-        ([], [], "overlays: a list is no mapping"),
+        ([], None, "bot_plugins_overrides: null is no mapping; expected what differs in this environment"),
+        ([], [], "bot_plugins_overrides: a list is no mapping"),
         (
             [{"name": "a"}],
             {"a": None},
-            'overlay of "a": null is no mapping; expected the keys of the plugin that differ',
+            'bot_plugins_overrides: "a": null is no mapping; expected the keys of the plugin that differ',
         ),
         (
             [{"name": "quotes"}],
             {"quote": {}},
-            'overlays: "quote" is no declared plugin; expected the name of one; the nearest is quotes',
+            'bot_plugins_overrides: "quote" is no declared plugin; expected the name of one; the nearest is quotes',
         ),
         (
             [{"name": "quotes"}],
             {"zzz": {}},
-            'overlays: "zzz" is no declared plugin; expected the name of one; declare it or remove',
+            'bot_plugins_overrides: "zzz" is no declared plugin; expected the name of one; declare it or remove',
         ),
-        ([{"name": "a"}], {5: {}}, "overlays: 5 is no declared plugin"),
+        ([{"name": "a"}], {5: {}}, "bot_plugins_overrides: 5 is no declared plugin"),
     ],
 )
 def test_a_description_of_another_shape_is_refused(declared: Any, overlays: Any, said: str) -> None:
     (problem,) = [str(problem) for problem in plugins.problems(declared, overlays)]
     assert problem.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("declared", "overlays", "remedy"),
+    [
+        ([{"name": 2048}], {}, 'the first one no -; write it in quotes: "2048"'),
+        ([{"name": False}], {}, "put the word in quotes: without, YAML reads yes, no, on and off as true or false"),
+        ([{"name": 1.5}], {}, "choose such a name, for example quotes"),
+        ([{"name": "2048"}], {2048: {}}, 'expected the name of one; write it in quotes: "2048"'),
+        (
+            [{"name": "no"}],
+            {False: {}},
+            "expected the name of one; put the word in quotes: without, YAML reads yes, no",
+        ),
+    ],
+)
+def test_a_name_that_yaml_reads_as_something_else_wants_quotes(
+    declared: list[dict[str, Any]], overlays: dict[Any, Any], remedy: str
+) -> None:
+    (problem,) = problems(declared, overlays)
+    assert remedy in problem
 
 
 def test_all_problems_are_told_together() -> None:
@@ -332,8 +353,8 @@ def test_all_problems_are_told_together() -> None:
     told = [(problem.where, problem.key) for problem in caught.value.problems]
     assert told == [
         ("plugin number 1", ""),
-        ('overlay of "a"', ""),
-        ("overlays", ""),
+        ('bot_plugins_overrides: "a"', ""),
+        ("bot_plugins_overrides", ""),
         ("plugin number 2", "name"),
         ("plugin number 2", "enabled"),
         ("plugin A", "type"),

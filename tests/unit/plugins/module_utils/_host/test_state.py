@@ -304,7 +304,11 @@ def test_no_content_is_in_the_text_of_a_change(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "wanted", "told"),
     [
-        (lambda path: path.symlink_to("/"), directory, "a link to / stands where the description has a directory"),
+        (
+            lambda path: path.symlink_to("/"),
+            directory,
+            "a link to / stands where the description has a directory. Write / in its place where that is meant",
+        ),
         (Path.mkdir, a_link, "a directory stands where the description has a link"),
         (lambda path: path.write_text(""), a_link, "a file stands where the description has a link"),
         (lambda path: path.write_text(""), directory, "a file stands where the description has a directory"),
