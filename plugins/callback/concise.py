@@ -34,7 +34,9 @@ EXAMPLES = r"""
 """
 
 import typing as t
+from textwrap import indent
 
+from ansible import constants
 from ansible.plugins.callback.default import CallbackModule as Default
 
 # What waits for something outside, or moves much.
@@ -55,8 +57,8 @@ _LONG = frozenset(
         "rosey.nats.nats_store_copy",
     }
 )
-# What a failure is told by.
-_TOLD = ("msg", "module_stderr", "module_stdout", "stderr", "stdout", "cmd", "rc", "unreachable")
+# What a program, or a module that broke, has written.
+_WRITTEN = frozenset({"module_stderr", "module_stdout", "stderr", "stdout"})
 
 
 class CallbackModule(Default):
@@ -92,15 +94,18 @@ class CallbackModule(Default):
             super().v2_runner_item_on_ok(result)
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
-        """Show the message alone."""
-        if not self._is_whole and result._result.get("msg") and "results" not in result._result:
-            kept = {name: result._result[name] for name in _TOLD if name in result._result}
-            # what a module that broke has written is all that there is
-            if not kept.keys() & {"module_stderr", "stderr"}:
-                result._result.pop("exception", None)
-            for name in {*result._result} - {*_TOLD, "warnings", "deprecations", "exception"}:
-                result._result.pop(name)
-        super().v2_runner_on_failed(result, ignore_errors)
+        """Show the message alone, line by line as it is; of a program also what it has written."""
+        said = result._result
+        if self._is_whole or not said.get("msg") or "results" in said or said.keys() & _WRITTEN:
+            super().v2_runner_on_failed(result, ignore_errors)
+            return
+        if self._last_task_banner != result._task._uuid:
+            self._print_task_banner(result._task)
+        self._handle_warnings(said)
+        text = f"fatal: [{self.host_label(result)}]: FAILED! =>\n{indent(str(said['msg']), ' ' * 4)}"
+        self._display.display(text, color=constants.COLOR_ERROR, stderr=self.get_option("display_failed_stderr"))
+        if ignore_errors:
+            self._display.display("...ignoring", color=constants.COLOR_SKIP)
 
     def v2_playbook_on_include(self, included_file: t.Any) -> None:
         """Show no names of files."""
