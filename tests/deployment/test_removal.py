@@ -197,6 +197,7 @@ def test_the_same_command_brings_it_to_its_end(deployed: Deployment) -> None:
 
 
 def test_two_on_a_host_leave_each_other_alone(deployed: Deployment) -> None:
+    deploy(deployed)
     root = deployed.directory / "root"
     second = Deployment(deployed.directory, *free_ports(3))
     own = {
@@ -208,7 +209,8 @@ def test_two_on_a_host_leave_each_other_alone(deployed: Deployment) -> None:
     asyncio.run(publish(second, 3))
     said = remove(deployed, *NAMED, "-e", "remove_data=true")
     assert said.startswith("exit 0"), said
-    assert "bin/nats-server: nats-server (process" in told(said)
+    for shared in ("bin/nats-server", "lib/nats-server/2.10.7/nats-server"):
+        assert f"keeps: {root}/usr/local/{shared}: " in told(said), said
     assert asyncio.run(messages(second)) == 3
     assert not (root / "etc/nats").exists()
     assert not (root / "var/lib/rosey-nats").exists()

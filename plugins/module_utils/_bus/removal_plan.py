@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import typing as t
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._bus import remains, removal, removal_guard
@@ -218,4 +218,7 @@ def forget(params: Mapping[str, t.Any]) -> None:
     host = read(Path(params["release_dir"]))
     data = host.known.data
     is_left = any(removal.data_of(data)) or (bool(data.volumes) and not params["data"])
-    removal.forget(host.releases, data if is_left else None)
+    # a directory in which somebody else has something goes when that is gone
+    directories = {*host.known.directories, *data.directories}
+    left = replace(data, directories=tuple(each for each in sorted(directories) if Path(each).is_dir()))
+    removal.forget(host.releases, left if is_left else None)
