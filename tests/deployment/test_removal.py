@@ -115,12 +115,16 @@ def test_it_is_only_said(deployed: Deployment, options: tuple[str, ...]) -> None
     assert bot_says(deployed)["nats"]["connected"]
 
 
-@pytest.mark.parametrize("named", ["there", "here,there", "all", "[here, there]", "here,", ""])
-def test_a_name_that_is_no_host_is_an_error(deployed: Deployment, named: str) -> None:
+@pytest.mark.parametrize(
+    ("named", "stranger"),
+    # the shell's words: of the third, Ansible takes what comes before the blank
+    [("here,there", "there"), ("all", "all"), ("[here, there]", "[here"), ("here,", "")],
+)
+def test_a_name_that_is_no_host_is_an_error(deployed: Deployment, named: str, stranger: str) -> None:
     said = remove(deployed, "-e", f"remove_hosts={named}")
     assert said.startswith("exit 2"), said
     assert "which is no host of this run; expected of here. Nothing was touched." in told(said)
-    assert f'"{named.split(",")[-1 if named[:1] != "[" else 0]}"' in said
+    assert f'remove_hosts names "{stranger}"' in told(said)
     assert bot_says(deployed)["nats"]["connected"]
 
 

@@ -6,20 +6,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 
-from ansible_collections.rosey.nats.tests.integration import conftest as integration
-from ansible_collections.rosey.nats.tests.integration.conftest import Container, run_playbook
+from .conftest import run_playbook
+
+if TYPE_CHECKING:
+    from .conftest import Container
 
 REMOVE = "playbooks/remove.yml"
 NAME = "rosey-test-removal"
-# All that a deployment has a part in.
+# All that a deployment has a part in. The packages of the distribution that it installs stay.
 TRACES = (
-    "find /etc/nats /etc/systemd/system /usr/local /opt /var/lib/nats /var/lib/rosey-nats /var/log/nats 2>&1 | sort;"
+    "find /etc/nats /etc/systemd/system /usr/local/bin /usr/local/lib /opt /var/lib/nats /var/lib/rosey-nats"
+    " /var/log/nats 2>&1 | sort;"
     " getent passwd; getent group; systemctl list-unit-files --no-legend | sort"
 )
-start_container = integration.start_container
 
 
 @pytest.fixture(scope="module")
