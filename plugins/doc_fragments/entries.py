@@ -250,10 +250,40 @@ options:
           - V(absent_bot) accepts that the release has a bot and the host has none. The next release has none either.
           - V(unproven_bot) accepts that what the bot connects by changes for the server alone. The next release has no
             bot until it is proven with that.
+          - V(mixed_runs) is for the hosts of a way back together, and accepts nothing here.
         type: list
         elements: str
-        choices: [other_environment, other_instance, absent_bot, unproven_bot]
+        choices: [other_environment, other_instance, absent_bot, unproven_bot, mixed_runs]
         default: []
+"""
+
+    # Who deploys.
+    ORIGIN = r"""
+options:
+  origin:
+    description:
+      - Who deploys, in which run, and by which commit of the inventory, as the filter
+        P(rosey.nats.release_origin#filter) gives it. It is kept with the release.
+      - What is empty is not known.
+    type: dict
+    default: {}
+    suboptions:
+      run:
+        description: The name of the run. M(rosey.nats.bus_plan) fails where another run of the host has it.
+        type: str
+        default: ""
+      process:
+        description: What names the process of the run for good.
+        type: str
+        default: ""
+      user:
+        description: Who started the run.
+        type: str
+        default: ""
+      commit:
+        description: The commit of the inventory, with a plus behind it where something of it was not committed.
+        type: str
+        default: ""
 """
 
     # What a module that plans for a server is told beside its description.

@@ -28,7 +28,8 @@ attributes:
 options:
   release:
     description:
-      - A release that the host goes to, in place of O(parts). Its id, V(previous) or V(current).
+      - A release that the host goes to, in place of O(parts). Its id, V(previous), V(current), a time or the name of a
+        run, as in the option C(select) of M(rosey.nats.nats_release_info).
     type: str
   names:
     description: The parts of O(release) that are applied. Without it these are all that it has.
@@ -50,6 +51,7 @@ extends_documentation_fragment:
   - rosey.nats.entries.parts
   - rosey.nats.entries.run
   - rosey.nats.entries.planned
+  - rosey.nats.entries.origin
 seealso:
   - module: rosey.nats.nats_plan
   - module: rosey.nats.bot_plan

@@ -140,10 +140,13 @@ options:
     type: str
 extends_documentation_fragment:
   - rosey.nats.entries.parts
+  - rosey.nats.entries.origin
 seealso:
   - module: rosey.nats.nats_release_info
   - module: rosey.nats.config_tree
   - plugin: rosey.nats.lease_claim
+    plugin_type: filter
+  - plugin: rosey.nats.release_origin
     plugin_type: filter
 """
 
@@ -258,7 +261,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._data import asset_record, asset_watch
-from ansible_collections.rosey.nats.plugins.module_utils._deploy import described, entries, lease, release
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import described, entries, history, lease, release
 from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file
 
 
@@ -343,6 +346,7 @@ def record(given: Mapping[str, t.Any], claim: lease.Claim, check_mode: bool) -> 
             keep=given["keep"],
             now=datetime.now(timezone.utc),
             drops=given["drops"],
+            origin=history.origin_of(given["origin"]),
         )
     return {
         "changed": written.changed,
@@ -359,7 +363,9 @@ def point(given: Mapping[str, t.Any], claim: lease.Claim, check_mode: bool) -> d
     if not check_mode:
         lease.check_held(lease.look(store.directory), claim)
     wanted = given["release"] or None
-    changed = store.set_current(wanted, rehearse=check_mode)
+    changed = store.set_current(
+        wanted, rehearse=check_mode, controller=claim.controller, origin=history.origin_of(given["origin"])
+    )
     return {"changed": changed, "release": wanted, **end(given, claim, check_mode)}
 
 
@@ -414,6 +420,7 @@ def main() -> None:
             "keep": {"type": "int", "default": release.KEEP},
             "drops": {"type": "list", "elements": "str", "choices": list(release.PARTS), "default": []},
             "release": {"type": "str"},
+            "origin": history.ARGUMENT,
         },
         required_if=[("state", "recorded", ["parts", "described"], True), ("state", "current", ["release"])],
         supports_check_mode=True,

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import platform
 import typing as t
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
 from ansible_collections.rosey.nats.plugins.module_utils._bus import decisions, part_arguments
 from ansible_collections.rosey.nats.plugins.module_utils._bus.decisions import BOT, OF_BOT, PLUGINS, SERVER
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import history
 from ansible_collections.rosey.nats.plugins.plugin_utils import failure
 
 Result: t.TypeAlias = Mapping[str, t.Any]
@@ -27,7 +29,7 @@ _UNASKED = "without proof, since no gate was asked for"
 class Run:
     """A run on a host. plan: what bus_plan decided last, empty where it did not come to that. came: of the steps.
 
-    build, stored, compared, recorded: what came of four of them that decide nothing.
+    build, stored, compared, recorded: what came of four of them that decide nothing. origin: who deploys.
     """
 
     host: str
@@ -38,6 +40,7 @@ class Run:
     stored: Result = field(default_factory=dict)
     compared: Result = field(default_factory=dict)
     recorded: Result = field(default_factory=dict)
+    origin: Result = field(default_factory=dict)
 
     @property
     def server(self) -> Result:
@@ -71,6 +74,7 @@ def run_of(state: Result) -> Run:
         is_only_predicted=bool(state["is_only_predicted"]),
         plan=state["plan"],
         came=decisions.Outcomes(**{name: result for name, result in came.items() if name in decided}),
+        origin=state.get("origin", {}),
         **rest,
     )
 
@@ -342,8 +346,16 @@ def report(run: Run, described: Result) -> list[str]:
         *_server_report(run, described),
         *bot_report(run),
         *([f"release: {_release_report(run)}"] if run.plan else []),
+        *_origin_report(run),
         *_places(run, described),
     ]
+
+
+def _origin_report(run: Run) -> list[str]:
+    """Give who deployed, by a name that can be gone back to; a run that recorded nothing has none."""
+    if not (run.origin and run.recorded.get("changed") and run.recorded.get("release")):
+        return []
+    return [f"run: {history.told(history.origin_of(run.origin), platform.node())}"]
 
 
 def _server_report(run: Run, described: Result) -> Iterator[str]:
@@ -441,6 +453,7 @@ def rollback_report(run: Run) -> list[str]:
         f"bot: {bot or without}",
         f"store: {_store(run)}",
         *left_behind,
+        *_origin_report(run),
     ]
 
 

@@ -48,7 +48,7 @@ OF_PLAYBOOKS: Mapping[str, frozenset[str]] = {
     "diagnose": frozenset({"diagnose_symptom"}),
     "remove": frozenset({"remove_bot", "remove_data", "remove_hosts"}),
     "rollback": frozenset({"rollback_stop_nats", "rollback_to"}),
-    "rosey": frozenset({"rosey_hosts", "rosey_report", "rosey_serial", "rosey_watch_seconds"}),
+    "rosey": frozenset({"rosey_hosts", "rosey_report", "rosey_run", "rosey_serial", "rosey_watch_seconds"}),
 }
 _ROLES = Path(__file__).parents[2] / "roles"
 _KINDS = {"dict": _Kind("a mapping", "{...}"), "list": _Kind("a list", "[...]")}

@@ -232,6 +232,15 @@ def test_the_releases_of_both_are_listed(host: Host, first: str) -> None:
     assert table[-1][0] == first
 
 
+def test_what_is_recorded_by_now_is_no_damage_to_it(host: Host, first: str) -> None:
+    """A team's second engineer may have the earlier version still."""
+    said = run_playbook("playbooks/rollback.yml", host.inventory, "-e", "rollback_to=list", root=host.earlier)
+    assert said.startswith("exit 0"), said
+    assert "is damaged" not in said
+    assert re.search(rf"{host.current}  current", said)
+    assert first in said
+
+
 def test_what_it_recorded_is_gone_back_to(host: Host, first: str) -> None:
     said = host.rollback(first)
     assert said.startswith("exit 0"), said

@@ -29,7 +29,17 @@ BOT = {"_bot/credentials"}
 PLUGINS = {"plugins", "bot_yaml", "yaml", "_server/subjects"}
 GATE = {"_host/gate", "_host/python"}
 FAILURE = {"failure", "_host/redaction"}
-OUTCOME = {"outcome", *FAILURE, "_bus/decisions", "_bus/part_arguments", "_host/action", "_host/python"}
+ORIGIN = {"_deploy/lease", "_host/atomic_file", "_host/figures", "_host/system", "_host/typed"}
+OUTCOME = {
+    "outcome",
+    *FAILURE,
+    *ORIGIN,
+    "_bus/decisions",
+    "_bus/part_arguments",
+    "_deploy/history",
+    "_host/action",
+    "_host/python",
+}
 # The most that a filter may load: files of plugin_utils, files and packages of module_utils, and what is heavy.
 MOST = {
     "bot_environment": BOT,
@@ -62,6 +72,7 @@ MOST = {
     "release_ending": {*OUTCOME, "_server/subjects"},
     "release_failure": {*OUTCOME, "_server/subjects"},
     "release_gates": {*OUTCOME, "_server/subjects"},
+    "release_origin": {"origin", "controller", *ORIGIN, "_host/process", "yaml"},
     "release_report": {*OUTCOME, "_server/subjects"},
     "release_story": {*OUTCOME, "_server/subjects"},
     "release_unpredicted": {*OUTCOME, "_server/subjects"},
@@ -75,6 +86,7 @@ MOST = {
         "_server/programs",
     },
     "report_problem": {"report_file"},
+    "rollback_verdict": {"rollback"},
     "service_name": {"_host/figures", "_host/system", "_host/unit_file"},
     "service_hardening": {
         "_host/hardening",

@@ -28,6 +28,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._bus.results import Gat
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import (
     described,
     entries,
+    history,
     record_guard,
     release,
     usable,
@@ -44,6 +45,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "bot": {"type": "dict"},
     "release_dir": {"type": "path", "required": True},
     "run": record_guard.ARGUMENT,
+    "origin": history.ARGUMENT,
     "stop_bot_first": {"type": "bool", "default": False},
     **{
         name: server_plan.ARGUMENTS[name]
@@ -94,6 +96,9 @@ def plan(params: Mapping[str, t.Any], run_command: service.RunCommand, hide: Hid
     wanted = _wanted(params)
     hide(entries.secrets_of(wanted.entries(wanted.parts)))
     directory = Path(params["release_dir"])
+    if params["run"] is not None:
+        # a way back that happens by itself goes on as the run that it is of
+        record_guard.check_name(directory, history.origin_of(params["origin"]))
     run = {**params["run"], "parts": list(wanted.parts)} if params["run"] else None
     shared = {"release_dir": params["release_dir"], "run": run}
     server = _server(params, wanted, shared, run_command)

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease, release
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease, release, release_id
 from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file
 
 DIRECTORY = "described"
@@ -25,7 +25,7 @@ def keep(releases: Path, parts: Mapping[str, release.Part], *, now: datetime) ->
     with atomic_file.guard(releases):
         atomic_file.prepare(directory)
         atomic_file.sweep(directory)
-        record = release.Record(release.next_id(now, []), lease.timestamp(now), "", parts)
+        record = release.Record(release_id.next_id(now, []), lease.timestamp(now), "", parts)
         atomic_file.write(directory / f"{record.id}{release.SUFFIX}", asdict(record))
     return record.id
 

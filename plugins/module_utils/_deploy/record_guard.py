@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from ansible_collections.rosey.nats.plugins.module_utils._deploy import release
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import history, release
 from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file
 from ansible_collections.rosey.nats.plugins.module_utils._host.python import StrEnum
 
@@ -32,6 +32,8 @@ class Word(StrEnum):
     OTHER_INSTANCE = "other_instance"
     ABSENT_BOT = "absent_bot"
     UNPROVEN_BOT = "unproven_bot"
+    # of the hosts of a run together, which none of them can know: the filter rollback_problem
+    MIXED_RUNS = "mixed_runs"
 
 
 ARGUMENT: dict[str, t.Any] = {
@@ -93,6 +95,24 @@ def run_of(given: Mapping[str, t.Any] | None) -> Run:
         parts=tuple(given["parts"]),
         accept=frozenset(given["accept"]),
     )
+
+
+def check_name(directory: Path, origin: history.Origin) -> None:
+    """Make sure that a run can have its name, which no other one of this host has; ReleaseError."""
+    if not origin.run:
+        return
+    if problem := history.name_problem(origin.run):
+        raise atomic_file.ReleaseError(problem)
+    turns = release.Store(directory).listing().turns
+    other = next(
+        (each for each in turns if each.origin.run == origin.run and each.origin.process != origin.process), None
+    )
+    if other:
+        raise atomic_file.ReleaseError(
+            f"{history.OPTION}: {origin.run} is the name of another run, which brought this host to "
+            f"{other.release or 'no release'} at {other.time}: {history.told(other.origin, other.controller)}. Nothing "
+            f"was touched; give this run a name of its own, such as {origin.run}-2."
+        )
 
 
 def consult(

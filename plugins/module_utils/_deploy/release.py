@@ -10,15 +10,13 @@ trusted.
 
 from __future__ import annotations
 
-import re
-import secrets
 import typing as t
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease, usable
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import history, lease, release_id, usable
 from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file, system
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree import spec
 
@@ -31,11 +29,6 @@ DIRECTORY = "releases"
 _PREVIOUS = "previous"
 SUFFIX = ".json"
 _LEAST_ROOM = 2**16
-_ID = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]{6}", re.ASCII)
-_ID_TIME = "%Y%m%dT%H%M%SZ"
-_ID_BYTES = 3
-_SECOND = timedelta(seconds=1)
-_LAST = datetime.max.replace(microsecond=0)
 
 
 @dataclass(frozen=True)
@@ -48,7 +41,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Record:
-    """One release. time: when its gate passed, ISO 8601, UTC. previous: the id of the one that was current before."""
+    """One release. time: when its gate passed, ISO 8601, UTC. previous: the id of the one that was current before.
+
+    origin: who deployed it; a version that did not keep that leaves it empty.
+    """
 
     id: str
     time: str
@@ -57,6 +53,7 @@ class Record:
     plan: tuple[str, ...] = ()
     gates: tuple[str, ...] = ()
     previous: str | None = None
+    origin: history.Origin = history.UNKNOWN
 
     @property
     def kept_streams(self) -> bool:
@@ -108,16 +105,34 @@ class Damaged:
 
 @dataclass(frozen=True)
 class Listing:
-    """What was found. records: the whole ones, newest first. pointer: the id that is named current, whole or not."""
+    """What was found. records: the whole ones, newest first. pointer: the id that is named current, whole or not.
+
+    ways_back: to releases, the newest last.
+    """
 
     records: tuple[Record, ...] = ()
     damaged: tuple[Damaged, ...] = ()
     pointer: str | None = None
+    ways_back: tuple[history.Turn, ...] = ()
 
     @property
     def current(self) -> Record | None:
         """The release that the host has."""
         return self.find(self.pointer)
+
+    @property
+    def turns(self) -> list[history.Turn]:
+        """How the host came to each release, in order of time, as far as that is known."""
+        deployed = [
+            history.Turn(each.time, each.id, each.previous, each.controller, each.origin) for each in self.records
+        ]
+        identities = (item.name.removesuffix(SUFFIX) for item in self.damaged)
+        lost = [
+            history.Turn(lease.timestamp(time), identity, "", "")
+            for identity in identities
+            if (time := release_id.time_of(identity))
+        ]
+        return history.in_order([*deployed, *lost, *self.ways_back])
 
     def find(self, release: str | None) -> Record | None:
         """Give the whole record of an id."""
@@ -155,19 +170,6 @@ def digest(part: Part) -> str:
     return atomic_file.sha256(atomic_file.canonical([settings, entries]))
 
 
-def is_id(text: str) -> bool:
-    """Say whether a text can be the id of a release."""
-    return _id_time(text) is not None
-
-
-def next_id(now: datetime, taken: Sequence[str]) -> str:
-    """Give an id that sorts after all that are taken, whatever the clock does, but for one that nothing can follow."""
-    moment = now.astimezone(timezone.utc).replace(microsecond=0, tzinfo=None)
-    followed = [time for time in map(_id_time, taken) if time and time < _LAST]
-    moment = max([moment, *(time + _SECOND for time in followed)])
-    return f"{moment:{_ID_TIME}}-{secrets.token_hex(_ID_BYTES)}"
-
-
 class Store:
     """The releases of one host, in a directory."""
 
@@ -180,7 +182,7 @@ class Store:
         """Make sure, as far as looking tells, that a deployment can be recorded; ReleaseError. files: others' names."""
         atomic_file.check_place(self.directory, is_directory=True)
         atomic_file.check_place(self._records, is_directory=True)
-        for name in (CURRENT, lease.NAME, *files):
+        for name in (CURRENT, lease.NAME, history.NAME, *files):
             atomic_file.check_place(self.directory / name)
 
     def try_out(self) -> None:
@@ -209,7 +211,12 @@ class Store:
         if pointer is not None and not any(pointer == record.id for record in records):
             lost = any(item.name == pointer + SUFFIX for item in damaged)
             damaged += [] if lost else [Damaged(CURRENT, f"names {pointer}, which is not there")]
-        return Listing(tuple(records), tuple(damaged), pointer)
+        ways_back: list[history.Turn] = []
+        try:
+            ways_back = history.ways_back(self.directory)
+        except atomic_file.DamagedError as error:
+            damaged.append(Damaged(history.NAME, str(error)))
+        return Listing(tuple(records), tuple(damaged), pointer, tuple(ways_back))
 
     def find(self, release: str) -> Record | None:
         """Give the whole record of an id, and read no other; None where there is none."""
@@ -255,10 +262,10 @@ class Store:
         return self._find(self.listing(), release, option)
 
     def select(self, wanted: str, *, option: str = "rollback_to") -> Record:
-        """Give a release by its id, or the current or the previous one; ReleaseError."""
+        """Give a release by its id, the current or the previous one, that of a time or of a run; ReleaseError."""
         found = self.listing()
         if wanted not in (CURRENT, _PREVIOUS):
-            return self._find(found, wanted, option)
+            return self._find(found, self._id_of(found, wanted, option), option)
         record = found.current if wanted == CURRENT else found.previous()
         if record is None:
             raise atomic_file.ReleaseError(f"{option}: this host has no {wanted} release; {self._expected(found)}")
@@ -285,6 +292,7 @@ class Store:
         keep: int,
         now: datetime,
         drops: Sequence[str] = (),
+        origin: history.Origin = history.UNKNOWN,
     ) -> Written:
         """Record what the host has now, and let it be the current release.
 
@@ -301,13 +309,14 @@ class Store:
                 return Written(found.current.id, changed=False)
             kept = found.current.parts if found.current else {}
             record = Record(
-                id=next_id(now, [*self._ids(), *([found.pointer] if found.pointer else [])]),
+                id=release_id.next_id(now, [*self._ids(), *([found.pointer] if found.pointer else [])]),
                 time=lease.timestamp(now),
                 controller=controller,
                 parts={**{name: part for name, part in kept.items() if name not in drops}, **parts},
                 plan=tuple(plan),
                 gates=tuple(gates),
                 previous=found.pointer,
+                origin=origin,
             )
             atomic_file.write(self._path(record.id), asdict(record))
             atomic_file.put(self._pointer, f"{record.id}\n")
@@ -322,7 +331,14 @@ class Store:
             return Written(current.id, changed=False)
         return Written(None, changed=True)
 
-    def set_current(self, release: str | None, *, rehearse: bool = False) -> bool:
+    def set_current(
+        self,
+        release: str | None,
+        *,
+        rehearse: bool = False,
+        controller: str = "",
+        origin: history.Origin = history.UNKNOWN,
+    ) -> bool:
         """Let a release that is there be the current one, or none. Says whether that is a change."""
         if release is not None:
             self.read(release)
@@ -331,6 +347,11 @@ class Store:
         with atomic_file.guard(self.directory):
             atomic_file.sweep(self.directory)
             changed = self._differs(release)
+            if changed:
+                # first: where this is cut off, it is found that it did not come to it
+                time = lease.timestamp(history.now())
+                turn = history.Turn(time, release, self._known_pointer(), controller, origin)
+                history.keep_way_back(self.directory, turn)
             if changed and release is None:
                 atomic_file.remove(self._pointer)
             elif changed:
@@ -343,20 +364,26 @@ class Store:
         except atomic_file.DamagedError:
             return True
 
+    def _known_pointer(self) -> str | None:
+        try:
+            return self._read_pointer()
+        except atomic_file.DamagedError:
+            return ""
+
     def _path(self, release: str) -> Path:
         return self._records / f"{release}{SUFFIX}"
 
     def _ids(self) -> list[str]:
         """Name the releases that are there, whole or not, newest first."""
         stems = [name.removesuffix(SUFFIX) for name in atomic_file.names(self._records) if name.endswith(SUFFIX)]
-        return sorted(filter(is_id, stems), reverse=True)
+        return sorted(filter(release_id.is_id, stems), reverse=True)
 
     def _read_pointer(self) -> str | None:
         try:
             text = atomic_file.read_text(self._pointer).removesuffix("\n")
         except FileNotFoundError:
             return None
-        if not is_id(text):
+        if not release_id.is_id(text):
             raise atomic_file.DamagedError("names no release")
         return text
 
@@ -368,9 +395,18 @@ class Store:
         if record is None:
             reasons = {item.name: item.reason for item in found.damaged}
             reason = reasons.get(release + SUFFIX)
-            wrong = f"is damaged ({reason})" if reason and is_id(release) else "is no release of this host"
+            wrong = f"is damaged ({reason})" if reason and release_id.is_id(release) else "is no release of this host"
             raise atomic_file.ReleaseError(f"{option}: {release} {wrong}; {self._expected(found)}")
         return record
+
+    def _id_of(self, found: Listing, wanted: str, option: str) -> str:
+        """Give the id of the release that the host had at a time, or came to have by a run; any other text as it is."""
+        try:
+            if (moment := history.moment_of(wanted)) is not None:
+                return history.had_at(found.turns, found.pointer, moment, history.now())
+            return history.brought_by(found.turns, wanted) if history.is_name(wanted) else wanted
+        except history.PointError as error:
+            raise atomic_file.ReleaseError(f"{option}: {error}.") from None
 
     def _expected(self, found: Listing) -> str:
         if found.records:
@@ -415,19 +451,10 @@ def _check_keep(keep: int) -> None:
         raise atomic_file.ReleaseError(f"keep: {keep}; expected 1 or more releases to be kept.")
 
 
-def _id_time(text: str) -> datetime | None:
-    if not (match := _ID.fullmatch(text)):
-        return None
-    try:
-        return datetime.strptime(match[1], _ID_TIME)
-    except ValueError:
-        return None
-
-
 def read_file(path: Path) -> Record:
     """Read a release that is kept in a file of its name; FileNotFoundError, DamagedError."""
     release = path.name.removesuffix(SUFFIX)
-    if not path.name.endswith(SUFFIX) or not is_id(release):
+    if not path.name.endswith(SUFFIX) or not release_id.is_id(release):
         raise atomic_file.DamagedError("its name is none of a release")
     body = atomic_file.read(path)
     try:
@@ -442,7 +469,7 @@ def read_file(path: Path) -> Record:
 def _record(body: Mapping[str, t.Any]) -> Record:
     """Read a record out of a sealed body; AttributeError, KeyError, TypeError or ValueError where it is none."""
     previous = body["previous"]
-    if previous is not None and not is_id(previous):
+    if previous is not None and not release_id.is_id(previous):
         raise ValueError("previous")
     return Record(
         id=_text(body["id"]),
@@ -452,6 +479,7 @@ def _record(body: Mapping[str, t.Any]) -> Record:
         plan=tuple(map(_text, body["plan"])),
         gates=tuple(map(_text, body["gates"])),
         previous=previous,
+        origin=history.origin_of(body.get("origin")),
     )
 
 

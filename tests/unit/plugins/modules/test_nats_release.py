@@ -85,6 +85,11 @@ def test_a_deployment_begins_is_recorded_and_ends(host: Host, tmp_path: Path) ->
     assert listed == {
         "id": done["release"],
         "controller": CLAIM["controller"],
+        "run": "",
+        "user": "",
+        "commit": "",
+        "deployed": "from ops",
+        "ways_back": [],
         "version": "2.10.7",
         "plan": ["reload"],
         "gates": ["33 of 34"],

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.rosey.nats.plugins.module_utils._deploy import known, lease, release
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import known, lease, release, release_id
 from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -310,14 +310,14 @@ MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(2999, 12, 31), timezones=s
 def test_ids_grow_whatever_the_clock_does(clock: list[datetime]) -> None:
     ids: list[str] = []
     for moment in clock:
-        ids.append(release.next_id(moment, ids))
-    assert all(map(release.is_id, ids))
+        ids.append(release_id.next_id(moment, ids))
+    assert all(map(release_id.is_id, ids))
     assert ids == sorted(set(ids))
 
 
 def test_an_id_is_the_time_where_that_can_be() -> None:
-    assert release.next_id(NOW, ["20260131T115959Z-ffffff"]).startswith("20260131T120000Z-")
-    assert release.next_id(NOW, ["20260131T120000Z-000000"]).startswith("20260131T120001Z-")
+    assert release_id.next_id(NOW, ["20260131T115959Z-ffffff"]).startswith("20260131T120000Z-")
+    assert release_id.next_id(NOW, ["20260131T120000Z-000000"]).startswith("20260131T120001Z-")
 
 
 def test_an_id_is_past_the_damaged_ones_too(host: Host) -> None:
@@ -354,7 +354,7 @@ def test_an_id_that_nothing_can_follow_stops_nobody(host: Host) -> None:
 )
 def test_what_is_no_id_is_never_a_path(host: Host, text: str) -> None:
     newest = host.deploy("a")
-    assert not release.is_id(text)
+    assert not release_id.is_id(text)
     for call in (host.store.read, host.store.select, host.store.set_current):
         with pytest.raises(atomic_file.ReleaseError, match=f"is no release of this host; expected one of {newest}"):
             call(text)

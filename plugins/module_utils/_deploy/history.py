@@ -1,0 +1,226 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who brought a host to which release, and when; and which one it had at a time, or came to have by a run.
+
+A release says that of itself. A way back to one is kept in a file of its own, of which a version that does not know it
+takes no notice: what such a version did to a host is then missing here, and is found out by what does not follow.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime, timezone
+from pathlib import Path
+
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease
+from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file
+
+NAME = "ways_back.json"
+OPTION = "release_run"
+# What rollback_to means by itself.
+_WORDS = ("current", "previous", "list", "legacy")
+_MOST = 100
+_SHOWN = 5
+_COMMIT_DIGITS = 12
+_UNCOMMITTED = "+"
+
+_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+_NO_RUN = re.compile(r"(\d{4}-\d{2}-\d{2}(T.*)?|\d{8}T\d{6}Z-.*)", re.ASCII)
+_LIKE_A_TIME = re.compile(r"\d{4}-\d{2}-\d{2}([T ].*)?", re.ASCII | re.DOTALL)
+_TIME = re.compile(r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2})?)(Z| ?UTC|[+-]\d{2}:\d{2})", re.ASCII)
+_CONTROLLER = re.compile(r"(.+?)(-[0-9a-f]{8}){2}", re.ASCII)
+
+
+class PointError(Exception):
+    """Why there is nothing to go back to there, to follow the name of the host and a colon."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Who deploys, in which run, and by what. Each is empty where it is not known.
+
+    run: its name. process: what names its process for good. user: who started it. commit: that of the inventory, with
+    a plus behind it where something of the inventory was not committed.
+    """
+
+    run: str = ""
+    process: str = ""
+    user: str = ""
+    commit: str = ""
+
+
+UNKNOWN = Origin()
+
+ARGUMENT: dict[str, t.Any] = {
+    "type": "dict",
+    "default": {},
+    "options": {each.name: {"type": "str", "default": ""} for each in fields(Origin)},
+}
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A host came to have a release. time: ISO 8601, UTC.
+
+    release: its id, None for none. before: of the one that it had before, None for none; "" where nobody knows.
+    """
+
+    time: str
+    release: str | None
+    before: str | None
+    controller: str
+    origin: Origin = UNKNOWN
+
+
+def origin_of(raw: t.Any) -> Origin:
+    """Read an origin, of a module's arguments or of a file, where None stands for one that was never kept.
+
+    AttributeError or TypeError where it is none.
+    """
+    given = {} if raw is None else {each.name: raw.get(each.name, "") for each in fields(Origin)}
+    if not all(isinstance(value, str) for value in given.values()):
+        raise TypeError("origin")
+    return Origin(**given)
+
+
+def told(origin: Origin, controller: str) -> str:
+    """Say in a line who deployed, from where and by what."""
+    commit = origin.commit[:_COMMIT_DIGITS]
+    more = " with uncommitted changes" if origin.commit.endswith(_UNCOMMITTED) else ""
+    who = f"by {origin.user}, " if origin.user else ""
+    return ", ".join(
+        [
+            *([origin.run] if origin.run else []),
+            f"{who}from {machine(controller)}",
+            *([f"inventory {commit}{more}"] if commit else []),
+        ]
+    )
+
+
+def machine(controller: str) -> str:
+    """Give the name of a machine that deploys, without what tells it from another one of that name."""
+    found = _CONTROLLER.fullmatch(controller)
+    return found[1] if found else controller
+
+
+def is_name(text: str) -> bool:
+    """Say whether a run can have this name."""
+    return bool(_RUN.fullmatch(text)) and text not in _WORDS and not _NO_RUN.fullmatch(text)
+
+
+def name_problem(name: str) -> str:
+    """Say why a run can't have this name, as a whole sentence; empty where it can."""
+    if is_name(name):
+        return ""
+    return (
+        f"{OPTION}: {name!r}; expected up to 64 letters, digits, full stops, hyphens and underscores, a letter or a "
+        f"digit first, and neither a time, nor the id of a release, nor one of {', '.join(_WORDS)}. "
+        "Nothing was touched; give the run another name, such as deploy-4711."
+    )
+
+
+def moment_of(text: str) -> datetime | None:
+    """Read a time that somebody names; None where it is none. PointError where it can't be told which it is."""
+    if not _LIKE_A_TIME.fullmatch(text):
+        return None
+    found = _TIME.fullmatch(text)
+    zone = found[3].strip() if found else ""
+    try:
+        if found:
+            return datetime.fromisoformat(f"{found[1]}T{found[2]}{'+00:00' if zone in ('Z', 'UTC') else zone}")
+    except ValueError:
+        pass
+    raise PointError(
+        f"{text} is no time that means the same everywhere; expected a date, a time and a zone, such as "
+        "2026-11-29T14:00:00Z or 2026-11-29T15:00:00+01:00"
+    )
+
+
+def had_at(turns: Sequence[Turn], current: str | None, moment: datetime, now: datetime) -> str:
+    """Give the id of the release that a host had at a time; PointError. current: that of the one that it has.
+
+    turns: as `in_order` gives them.
+    """
+    asked = lease.timestamp(moment)
+    if moment > now:
+        raise PointError(f"{asked} is yet to come: the clock of this host says {lease.timestamp(now)}")
+    if not turns:
+        raise PointError("it has no release")
+    passed = [number for number, turn in enumerate(turns) if lease.moment(turn.time) <= moment]
+    if not passed:
+        first = turns[0]
+        why = "releases before that are not kept any more" if first.before else "it was first deployed then"
+        raise PointError(
+            f"it had no release at {asked} that is known: the oldest, {first.release}, is of {first.time}; {why}"
+        )
+    last = turns[passed[-1]]
+    later = turns[passed[-1] + 1] if passed[-1] + 1 < len(turns) else None
+    came = later.before if later else current
+    if came not in (last.release, ""):
+        raise PointError(
+            f"it can't be told which release it had at {asked}: it had {last.release or 'none'} since {last.time}, and "
+            f"{came or 'none'} {f'before {later.time}' if later else 'now'}, but since when nobody has recorded"
+        )
+    if last.release is None:
+        raise PointError(f"it had no release at {asked}")
+    return last.release
+
+
+def brought_by(turns: Sequence[Turn], run: str) -> str:
+    """Give the id of the release that a host came to have by a run, which has a name; PointError."""
+    found = [turn.release for turn in turns if turn.origin.run == run and turn.release]
+    if found:
+        return found[-1]
+    known = list(dict.fromkeys(turn.origin.run for turn in reversed(turns) if turn.origin.run))
+    said = f"its last ones are {', '.join(known[:_SHOWN])}" if known else "no run of it is known by name"
+    raise PointError(f"it has no release of the run {run}; {said}")
+
+
+def in_order(turns: Iterable[Turn]) -> list[Turn]:
+    """Order turns by their times, and leave those out whose time is none."""
+
+    def time_of(turn: Turn) -> datetime | None:
+        try:
+            return lease.moment(turn.time)
+        except ValueError:
+            return None
+
+    dated = [(time, turn) for turn in turns if (time := time_of(turn))]
+    return [turn for _time, turn in sorted(dated, key=lambda each: each[0])]
+
+
+def ways_back(directory: Path) -> list[Turn]:
+    """Read the ways back that a host has gone; DamagedError."""
+    try:
+        body = atomic_file.read(directory / NAME)
+    except FileNotFoundError:
+        return []
+    try:
+        return [_turn(each) for each in body["turns"]]
+    except (AttributeError, KeyError, TypeError):
+        raise atomic_file.DamagedError("wrong type, expected ways back") from None
+
+
+def keep_way_back(directory: Path, turn: Turn) -> None:
+    """Add a way back to the file, of which a damaged one is begun anew."""
+    try:
+        before = ways_back(directory)
+    except atomic_file.DamagedError:
+        before = []
+    atomic_file.write(directory / NAME, {"turns": [asdict(each) for each in [*before, turn][-_MOST:]]})
+
+
+def _turn(raw: Mapping[str, t.Any]) -> Turn:
+    ids = (raw["release"], raw["before"])
+    if not all(isinstance(value, str) for value in (raw["time"], raw["controller"], *(each or "" for each in ids))):
+        raise TypeError("turn")
+    return Turn(raw["time"], *ids, raw["controller"], origin_of(raw["origin"]))
+
+
+def now() -> datetime:
+    """Give the time of this host's clock."""
+    return datetime.now(timezone.utc)
