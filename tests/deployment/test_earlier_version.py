@@ -40,6 +40,8 @@ from ansible_collections.rosey.nats.tests.integration.conftest import (
 
 # 0.1.0, as hosts have it that were deployed before streams were recorded.
 EARLIER = "7996721"
+# What has another name by now.
+OF_EARLIER = {"nats_server_install_method": "go"}
 MESSAGES = [f"message {number}".encode() for number in range(100)]
 # The gate of the bot waits in vain: the plugin can't open its database, and holds no subscription.
 BROKEN_PLUGIN = {"bot_plugins_declared": [{**QUOTES, "config": {"database": "/proc/quotes.db"}}]}
@@ -68,13 +70,15 @@ class Host:
     def is_leased(self) -> bool:
         return json.loads((self.records / "lease.json").read_text())["body"]["holder"] is not None
 
-    def describe(self, changes: Variables) -> None:
+    def describe(self, changes: Variables, root: Path = ROOT) -> None:
+        if root == self.earlier:
+            changes = {**changes, **OF_EARLIER}
         local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
         variables = merged({**self.deployment.variables, "bot_config_round_trip": False}, changes)
         self.inventory.write_text(json.dumps({"rosey": {"hosts": {"here": variables | local}}}))
 
     def deploy(self, changes: Variables, *options: str, root: Path = ROOT) -> str:
-        self.describe(changes)
+        self.describe(changes, root)
         return run_playbook("site.yml", self.inventory, *options, root=root)
 
     def rollback(self, to: str) -> str:
@@ -201,7 +205,7 @@ def test_the_lease_of_a_run_that_was_killed_is_taken_over(
 
 def kill_earlier(host: Host, changes: Variables, task: str) -> None:
     """Deploy with the earlier version, and kill the run as it comes to a task."""
-    host.describe(changes)
+    host.describe(changes, host.earlier)
     # A file, not a pipe: what outlives the run would hold a pipe open.
     said = host.deployment.directory / "said.log"
     with said.open("w") as output:

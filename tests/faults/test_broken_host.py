@@ -163,7 +163,7 @@ def test_a_release_that_can_not_be_gone_back_to_is_told_before_the_change(deploy
     listed = " ".join(run_playbook("playbooks/rollback.yml", inventory, "-e", "rollback_to=list").split())
     assert "can''t be gone back to: it holds what this version" in listed, listed
     refused = " ".join(run_playbook("playbooks/rollback.yml", inventory, "-e", f"rollback_to={current}").split())
-    assert f"rollback_to: {current} can't be gone back to: it holds what" in refused, refused
+    assert f"here: {current} can't be gone back to: it holds what" in refused, refused
     # a deployment that is proven takes its place
     said = deployed.play(given)
     assert said.startswith("exit 0"), said
