@@ -69,8 +69,9 @@ def unit_of(evidence: Evidence) -> Unit | None:
 
 def what_is_left(place: Place) -> str:
     """Say what room a place has."""
-    inodes = "" if place.free_inodes is None else f" and {place.free_inodes} inodes"
-    return f"{figures.size(place.free_bytes)}{inodes} are left"
+    room = "" if place.free_bytes is None else figures.size(place.free_bytes)
+    inodes = "" if place.free_inodes is None else f"{place.free_inodes} inodes"
+    return f"{' and '.join(filter(None, [room, inodes]))} are left"
 
 
 def shown_command(unit: Unit) -> str:
