@@ -34,6 +34,7 @@ SERVER: dict[str, Any] = {
 BOT: dict[str, Any] = {
     "home": "/opt/rosey-bot",
     "environment": "development",
+    "prefix": "rosey.dev",
     "mode": "nats",
     "runtime": "process",
     "service": "cytube-bot",

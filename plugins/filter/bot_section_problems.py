@@ -11,13 +11,24 @@ from collections.abc import Mapping
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.rosey.nats.plugins.module_utils._bot import client_options
+from ansible_collections.rosey.nats.plugins.plugin_utils import environments
 
 
-def bot_section_problems(section: t.Any, environment: str) -> dict[str, list[str]]:
-    """Name everything that is wrong with the bot's nats: section in an environment, a sentence each."""
+def bot_section_problems(
+    section: t.Any, environment: str, further: Mapping[str, t.Any] | None = None
+) -> dict[str, list[str]]:
+    """Name everything that is wrong with the bot's nats: section in an environment, a sentence each.
+
+    further: environments besides the standard ones.
+    """
     if not isinstance(section, Mapping):
         raise AnsibleFilterError(f"bot_section_problems: expected a mapping of options, not {type(section).__name__}")
-    found = client_options.problems(section, environment)
+    try:
+        known = environments.known({} if further is None else further)
+    except environments.EnvironmentsError as error:
+        raise AnsibleFilterError(f"bot_section_problems: {error}") from None
+    prefixes = {name: each.prefix for name, each in known.items()}
+    found = client_options.problems(section, environment, prefixes)
     return {"errors": list(found.errors), "warnings": list(found.warnings)}
 
 

@@ -11,16 +11,23 @@ from collections.abc import Iterable, Mapping
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Severity
-from ansible_collections.rosey.nats.plugins.plugin_utils import contract, plugins
+from ansible_collections.rosey.nats.plugins.plugin_utils import contract, environments, plugins
 
 
 def subject_contract(
-    effective: Iterable[Mapping[str, t.Any]], prefix: str, bot: Mapping[str, t.Any]
+    effective: Iterable[Mapping[str, t.Any]],
+    prefix: str,
+    bot: Mapping[str, t.Any],
+    further: Mapping[str, t.Any] | None = None,
 ) -> dict[str, t.Any]:
-    """Check what the plugins of an environment and its bot publish and listen to, and lay it out."""
+    """Check what the plugins of an environment and its bot publish and listen to, and lay it out.
+
+    further: environments besides the standard ones.
+    """
     try:
-        found = contract.check(effective, prefix, bot)
-    except plugins.PluginsError as error:
+        known = environments.known({} if further is None else further)
+        found = contract.check(effective, prefix, bot, {name: each.prefix for name, each in known.items()})
+    except (plugins.PluginsError, environments.EnvironmentsError) as error:
         raise AnsibleFilterError(f"subject_contract: {error}") from error
     return {
         "errors": found.texts(Severity.ERROR),

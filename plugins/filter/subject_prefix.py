@@ -6,18 +6,22 @@
 from __future__ import annotations
 
 import typing as t
+from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import subjects
+from ansible_collections.rosey.nats.plugins.plugin_utils import environments
 
 
-def subject_prefix(environment: str) -> str:
-    """Give the prefix that all subjects of an environment carry."""
-    if environment not in subjects.PREFIXES:
-        known = ", ".join(subjects.PREFIXES)
-        raise AnsibleFilterError(f"subject_prefix: the environment {environment!r} is unknown; expected one of {known}")
-    return subjects.PREFIXES[environment]
+def subject_prefix(name: str, further: Mapping[str, t.Any] | None = None) -> str:
+    """Give the prefix that all subjects of an environment carry. further: environments besides the standard ones."""
+    try:
+        known = environments.known({} if further is None else further)
+    except environments.EnvironmentsError as error:
+        raise AnsibleFilterError(f"subject_prefix: {error}") from None
+    if fault := environments.unknown(name, known):
+        raise AnsibleFilterError(f"subject_prefix: {fault}")
+    return known[name].prefix
 
 
 class FilterModule:

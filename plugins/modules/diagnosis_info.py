@@ -83,7 +83,10 @@ options:
         description: Which environment it is of.
         type: str
         required: true
-        choices: [development, staging, production]
+      prefix:
+        description: What the subjects of its environment begin with, without a dot at the end.
+        type: str
+        required: true
       home:
         description: The directory of the bot.
         type: path
@@ -226,6 +229,7 @@ EXAMPLES = r"""
       version: 2.10.7
     bot:
       environment: production
+      prefix: rosey.prod
       home: /opt/rosey-bot
       service: cytube-bot
       account: rosey
@@ -288,7 +292,6 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_arguments, bot_expectation, round_trips
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import record_guard, release
 from ansible_collections.rosey.nats.plugins.module_utils._host import service
-from ansible_collections.rosey.nats.plugins.module_utils._server import subjects
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import (
     bot_evidence,
     plugin_evidence,
@@ -316,7 +319,8 @@ _SERVER = {
     "release_dir": {"type": "path"},
 }
 _BOT = {
-    "environment": {"type": "str", "required": True, "choices": list(subjects.PREFIXES)},
+    "environment": {"type": "str", "required": True},
+    "prefix": {"type": "str", "required": True},
     "home": {"type": "path", "required": True},
     "optional": {"type": "bool", "default": False},
     "mode": {"type": "str", "choices": list(bot_expectation.Mode), "default": str(bot_expectation.Mode.NATS)},
@@ -375,6 +379,7 @@ def bot_of(params: Mapping[str, t.Any]) -> bot_evidence.Described | None:
         return None
     return bot_evidence.Described(
         environment=bot["environment"],
+        prefix=bot["prefix"],
         home=Path(bot["home"]),
         service=bot["service"],
         account=bot["account"],

@@ -89,11 +89,17 @@ _Fault = tuple[str, str]
 """What is wrong, as the rest of a sentence about the subject, and the remedy."""
 
 
-def check(described: Iterable[Mapping[str, t.Any]], prefix: str, bot: Mapping[str, t.Any]) -> Contract:
+def check(
+    described: Iterable[Mapping[str, t.Any]],
+    prefix: str,
+    bot: Mapping[str, t.Any],
+    prefixes: Mapping[str, str] = subjects.PREFIXES,
+) -> Contract:
     """Check the effective plugins of an environment against each other and against the traffic of the bot itself.
 
     prefix: that of the environment. bot: its ``subscriptions`` and ``publishes``, written as those of a plugin; it may
     publish a whole family of subjects, written with a wildcard. Raises PluginsError where one of them is no list.
+    prefixes: of all environments, by their names.
     """
     present = [plugin for plugin in described if plugin["enabled"]]
     names = [plugin["name"] for plugin in present]
@@ -102,7 +108,7 @@ def check(described: Iterable[Mapping[str, t.Any]], prefix: str, bot: Mapping[st
         for name, plugin in (*zip(names, present, strict=True), (BOT, _bot(bot, prefix)))
         for use in _uses(name, plugin)
     ]
-    misplaced = {use: fault for use in uses if (fault := _misplacement(use.subject, prefix))}
+    misplaced = {use: fault for use in uses if (fault := _misplacement(use.subject, prefix, prefixes))}
     misused = {use: fault for use in uses if (fault := _misuse(use, prefix))}
     routes = _routes(use for use in uses if use not in misplaced)
     findings = [*_twins(names)]
@@ -142,14 +148,14 @@ def _uses(party: str, plugin: Mapping[str, t.Any]) -> dict[Use, None]:
     return dict.fromkeys(Use(party, *line) for line in itertools.chain(heard, published))
 
 
-def _misplacement(subject: str, prefix: str) -> _Fault | None:
+def _misplacement(subject: str, prefix: str, prefixes: Mapping[str, str]) -> _Fault | None:
     """Say why a subject has no place in the hierarchy of this environment."""
     fault = subjects.fault(subject)
     if fault:
         return f"is no subject, for it {fault}", "write tokens with a dot between them, such as commands.quote"
     path = subjects.relative(subject, prefix)
     if path is None:
-        return _foreign(subject, prefix)
+        return _foreign(subject, prefix, prefixes)
     root = path.partition(subjects.SEPARATOR)[0]
     if root in subjects.ROOTS or subjects.has_wildcard(root):
         return None
@@ -159,8 +165,8 @@ def _misplacement(subject: str, prefix: str) -> _Fault | None:
     return f"has the root {root}, which is none of {roots}", remedy
 
 
-def _foreign(subject: str, prefix: str) -> _Fault:
-    for environment, other in subjects.PREFIXES.items():
+def _foreign(subject: str, prefix: str, prefixes: Mapping[str, str]) -> _Fault:
+    for environment, other in prefixes.items():
         path = subjects.relative(subject, other)
         if path is not None:
             return f"has the prefix of {environment}; expected {prefix}", f"write it without a prefix, as {path}"

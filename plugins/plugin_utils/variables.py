@@ -46,6 +46,7 @@ RENAMED_EXTRA: Mapping[str, str] = {
 OF_PLAYBOOKS: Mapping[str, frozenset[str]] = {
     "contract": frozenset({"contract_picture"}),
     "diagnose": frozenset({"diagnose_symptom"}),
+    "migrate": frozenset({"migrate_stages"}),
     "remove": frozenset({"remove_bot", "remove_data", "remove_hosts"}),
     "rollback": frozenset({"rollback_stop_nats", "rollback_to"}),
     "rosey": frozenset({"rosey_hosts", "rosey_report", "rosey_run", "rosey_serial", "rosey_watch_seconds"}),

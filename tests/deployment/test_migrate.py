@@ -21,8 +21,10 @@ import yaml
 from ansible_collections.rosey.nats.tests.integration.conftest import free_ports, install_bot, local_bot, stop_all
 
 ROOT = Path(__file__).parents[2]
-# Two bots in one environment, as two servers would have them.
-HOSTS = {"development": ["one", "two"], "staging": ["test"], "production": ["live"]}
+# Two bots in one environment, as two servers would have them, and an environment of a user's own in place of staging.
+HOSTS = {"development": ["one", "two"], "qa": ["test"], "production": ["live"]}
+QA = {"qa": {"prefix": "rosey.qa", "after": "staging"}}
+MEANT = "-emigrate_stages=development,qa,production"
 LOGIN = {"user": "rosey", "password": "known to both sides"}
 
 
@@ -46,6 +48,7 @@ class Host:
         return {
             **local_bot(self.home, self.bot_port, self.environment),
             **login,
+            **({"bot_config_environments": QA} if self.environment == "qa" else {}),
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
             "nats_server_runtime": "process",
@@ -118,16 +121,22 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 def test_the_stages_follow_each_other_and_a_second_time_changes_nothing(world: World) -> None:
-    said = world.play("playbooks/migrate.yml", list(HOSTS), "-erosey_soak_seconds=2")
+    # in whatever order their inventories are given
+    said = world.play("playbooks/migrate.yml", [*reversed(HOSTS)], MEANT, "-erosey_watch_seconds=2")
     assert said.startswith("exit 0"), said
     assert world.running() == ["live", "one", "test", "two"]
-    plays = [sorted({name for name in world.hosts if f"[{name}]" in play}) for play in said.split("PLAY [")[2:]]
-    assert plays == [names for stage in HOSTS.values() for names in (sorted(stage), sorted(stage))]
+    titles = ["1 of 3, development", "2 of 3, qa", "3 of 3, production"]
+    assert all(f"{title}: {', '.join(names)}" in said for title, names in zip(titles, HOSTS.values(), strict=True))
+    assert "not migrated: staging, of which no host is given" in said
+    plays = said.split("PLAY [")[2:]
+    assert [play.partition("Begin a stage")[2].partition("msg: '")[2].partition(":")[0] for play in plays] == titles
+    assert [sorted({name for name in world.hosts if f"[{name}]" in play}) for play in plays] == [*HOSTS.values()]
+    assert all("Watch | " in play for play in plays)
     prefixes = {name: (host.section() or {})["prefix"] for name, host in world.hosts.items()}
-    assert prefixes == {"one": "rosey.dev", "two": "rosey.dev", "test": "rosey.staging", "live": "rosey.prod"}
+    assert prefixes == {"one": "rosey.dev", "two": "rosey.dev", "test": "rosey.qa", "live": "rosey.prod"}
 
     ids = {name: host.server_id() for name, host in world.hosts.items()}
-    again = world.play("playbooks/migrate.yml", list(HOSTS), "-erosey_soak_seconds=1")
+    again = world.play("playbooks/migrate.yml", list(HOSTS), MEANT, "-erosey_watch_seconds=1")
     assert again.startswith("exit 0"), again
     assert "changed=0" in again
     assert not [line for line in again.splitlines() if "changed=" in line and "changed=0" not in line]
@@ -138,26 +147,44 @@ def test_the_first_gate_that_does_not_pass_ends_it(world: World) -> None:
     data = world.hosts["test"].home / "data"
     data.rename(data.with_name("away"))
     data.write_text("no directory")
-    options = ("-erosey_soak_seconds=1", "-ebot_config_gate_wait=4")
+    options = (MEANT, "-erosey_watch_seconds=1", "-ebot_config_gate_wait=4")
     said = world.play("playbooks/migrate.yml", list(HOSTS), *options)
     assert said.startswith("exit 2"), said
-    assert "rosey.staging.commands.quote" in said
+    assert "rosey.qa.commands.quote" in said
     assert world.running() == ["one", "test", "two"]
     assert world.hosts["live"].section() is None
 
 
 @pytest.mark.thorough
 def test_check_mode_predicts_every_stage_and_watches_none(world: World) -> None:
-    said = world.play("playbooks/migrate.yml", list(HOSTS), "--check")
+    said = world.play("playbooks/migrate.yml", list(HOSTS), MEANT, "--check")
     assert said.startswith("exit 0"), said
     assert world.running() == []
 
 
-def test_a_stage_without_hosts_is_refused_before_the_first(world: World) -> None:
-    said = world.play("playbooks/migrate.yml", ["development", "staging"])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([], "production comes after staging, of which no host is given"),
+        (["-emigrate_stages=staging,production"], "migrate_stages has staging, of which no host is given"),
+        (["-emigrate_stages=development,prod"], 'migrate_stages has "prod"; expected some of'),
+        (["-emigrate_stage=production"], "migrate_stage is no variable of the playbooks"),
+        (["--tags=nats_server"], "production comes after staging, of which no host is given"),
+    ],
+)
+def test_a_stage_that_would_be_passed_by_is_refused_before_the_first(
+    options: list[str], words: str, tmp_path: Path
+) -> None:
+    # nothing is begun, so there need be no host
+    inventories = tmp_path / "inventories"
+    for environment in ("development", "production"):
+        (inventories / environment).mkdir(parents=True)
+        here = {"ansible_connection": "local", "bot_config_environment": environment}
+        (inventories / environment / "hosts.yml").write_text(json.dumps({"rosey": {"hosts": {environment: here}}}))
+    said = World(tmp_path, {}).play("playbooks/migrate.yml", ["development", "production"], *options)
     assert said.startswith("exit 2"), said
-    assert "The group production has no host" in " ".join(said.split())
-    assert world.running() == []
+    assert words in " ".join(said.split())
+    assert "Observe" not in said
 
 
 @pytest.mark.thorough
@@ -219,5 +246,38 @@ def test_no_variable_brings_staging_on_to_the_prefix_of_production(what: str, tm
     )
     assert done.returncode == 2, done.stdout
     assert "Observe" not in done.stdout
-    assert "rosey.staging" in done.stdout or "in the inventory of staging" in done.stdout
+    assert "rosey.staging" in done.stdout or "in the inventory of staging" in " ".join(done.stdout.split())
     assert not host.root.exists()
+
+
+@pytest.mark.parametrize("playbook", sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml")))
+def test_a_copied_inventory_that_kept_its_environment_is_refused_by_each_playbook(
+    playbook: str, tmp_path: Path
+) -> None:
+    copy = tmp_path / "inventories" / "qa" / "hosts.yml"
+    copy.parent.mkdir(parents=True)
+    host = Host(tmp_path / "live", "production", 4222, 8222, 8000)
+    copy.write_text(json.dumps({"rosey": {"hosts": {"live": host.variables}}}))
+    said = World(tmp_path, {}).play(f"playbooks/{playbook}.yml", ["qa"])
+    assert said.startswith("exit 2"), said
+    said = " ".join(said.split())
+    assert f"the host stands in the inventory {copy.parent}, among those of other environments" in said
+    assert "Nothing was touched." in said
+    assert not host.root.exists()
+
+
+@pytest.mark.parametrize("place", ["ansible", "inventories/production", "inventories/eu"])
+def test_an_inventory_that_is_meant_is_taken(place: str, tmp_path: Path) -> None:
+    file = tmp_path / place / "hosts.yml"
+    file.parent.mkdir(parents=True)
+    meant = {"bot_config_environments": {"production": {"inventories": ["eu"]}}} if place.endswith("eu") else {}
+    variables = {**Host(tmp_path / "live", "production", 4222, 8222, 8000).variables, **meant}
+    file.write_text(json.dumps({"rosey": {"hosts": {"live": variables}}}))
+    done = subprocess.run(
+        ["ansible-playbook", "playbooks/contract.yml", f"-i{file}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout

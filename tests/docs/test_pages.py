@@ -84,6 +84,8 @@ def test_what_a_page_names_is_there(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"(?:``|`|\$ )make ([a-z][a-z-]*)", text)) <= targets
     named = set(re.findall(r"(?<![\w/<])((?:playbooks|inventories|roles|tests|docs|plugins)/[\w./-]*\w)", text))
+    # an environment of the reader's own
+    named = {name for name in named if not name.startswith("inventories/qa")}
     assert {name for name in named if not (ROOT / name).exists()} - {
         "inventories/production/group_vars/production/vault.yml"
     } == set()

@@ -128,6 +128,11 @@ def lose_a_stream(clone: Clone) -> None:
     clone.ask(lambda jetstream: jetstream.delete_stream("QUOTES"))
 
 
+def add_an_environment(clone: Clone) -> None:
+    entry = clone.root / "inventories" / "qa" / "group_vars" / "all" / "environments.yml"
+    entry.write_text("bot_config_environments: {qa: {prefix: rosey.qa, after: staging}}\n")
+
+
 @dataclass(frozen=True)
 class Step:
     """A block by what only its commands have, and what its host has to have been through."""
@@ -158,6 +163,8 @@ STEPS = (
     Step("streams_gone", lose_a_stream),
     Step("contract.yml -i inventories/production\n"),
     Step("contract_picture"),
+    Step("cp -a inventories/staging"),
+    Step("contract.yml -i inventories/qa\n", add_an_environment),
 )
 
 

@@ -285,6 +285,7 @@ def runs(host: Host) -> list[Run]:
                 "settings": {
                     "home": str(host.bot),
                     "environment": "production",
+                    "prefix": "rosey.prod",
                     "mode": "nats",
                     "runtime": "process",
                     "become": False,
@@ -318,6 +319,7 @@ def runs(host: Host) -> list[Run]:
         },
         "bot": {
             "environment": "production",
+            "prefix": "rosey.prod",
             "home": str(host.bot),
             "health_url": f"{url}/api/health",
             "monitoring_url": url,

@@ -84,9 +84,14 @@ OPTIONS: Mapping[str, Kind] = {
 SECRET_OPTIONS = frozenset({*credentials.VARIABLES, "nkeys_seed_str"})
 
 
-def problems(section: Mapping[str, t.Any], environment: str) -> Problems:
-    """Name everything that is wrong with the section of an environment."""
-    errors = [*_environment_errors(section, environment)]
+def problems(
+    section: Mapping[str, t.Any], environment: str, prefixes: Mapping[str, str] = subjects.PREFIXES
+) -> Problems:
+    """Name everything that is wrong with the section of an environment.
+
+    prefixes: of all environments, by their names.
+    """
+    errors = [*_environment_errors(section, environment, prefixes)]
     warnings = []
     for name, value in section.items():
         if name == PREFIX:
@@ -99,30 +104,30 @@ def problems(section: Mapping[str, t.Any], environment: str) -> Problems:
             errors.append(f"{name}: {_shown(value)} is not {OPTIONS[name].expected}; correct it")
         elif name == "servers":
             errors += [f"servers: {fault}" for url in value if (fault := _server_fault(url))]
-        elif name == "inbox_prefix" and environment in subjects.PREFIXES:
-            errors += _inbox_errors(value, environment)
+        elif name == "inbox_prefix" and environment in prefixes:
+            errors += _inbox_errors(value, environment, prefixes)
     return Problems(tuple(errors), tuple(warnings))
 
 
-def _environment_errors(section: Mapping[str, t.Any], environment: str) -> list[str]:
-    if environment not in subjects.PREFIXES:
-        return [f"the environment {_shown(environment)} is unknown; expected one of {', '.join(subjects.PREFIXES)}"]
-    own = subjects.PREFIXES[environment]
+def _environment_errors(section: Mapping[str, t.Any], environment: str, prefixes: Mapping[str, str]) -> list[str]:
+    if environment not in prefixes:
+        return [f"the environment {_shown(environment)} is unknown; expected one of {', '.join(prefixes)}"]
+    own = prefixes[environment]
     prefix = section.get(PREFIX)
     if prefix == own:
         return []
-    owner = next((name for name, other in subjects.PREFIXES.items() if other == prefix), None)
+    owner = next((name for name, other in prefixes.items() if other == prefix), None)
     whose = f"is the prefix of {owner}" if owner else "is no prefix"
     return [f"prefix: {_shown(prefix)} {whose}; expected {own}, the prefix of {environment}; leave prefix out"]
 
 
-def _inbox_errors(inbox: str, environment: str) -> list[str]:
+def _inbox_errors(inbox: str, environment: str, prefixes: Mapping[str, str]) -> list[str]:
     """Name the other environment whose subjects the answers would come on."""
     whole = f"{inbox}{subjects.SEPARATOR}"
     return [
         f"inbox_prefix: {_shown(inbox)} lies on the subjects of {name}; "
-        f"expected one such as _INBOX, or below {subjects.PREFIXES[environment]}"
-        for name, prefix in subjects.PREFIXES.items()
+        f"expected one such as _INBOX, or below {prefixes[environment]}"
+        for name, prefix in prefixes.items()
         if name != environment and subjects.relative(whole, prefix) is not None
     ]
 

@@ -80,7 +80,7 @@ def bot_gate(settings: Settings, plugins: Settings | None) -> dict[str, t.Any]:
     """
     is_connected = settings["mode"] == "nats"
     held = plugins["plugins"] if plugins and is_connected else []
-    subject = settings["round_trip_subject"] or _first_command(held, settings["environment"])
+    subject = settings["round_trip_subject"] or _first_command(held, _prefix(settings))
     trip = {
         "subject": subject,
         "limit_milliseconds": settings["round_trip_limit"],
@@ -109,10 +109,15 @@ def _given(arguments: Settings) -> dict[str, t.Any]:
     return {name: value for name, value in arguments.items() if value is not None}
 
 
-def _first_command(plugins: t.Iterable[Mapping[str, t.Any]], environment: str) -> str:
+def _prefix(settings: Settings) -> str | None:
+    """Give the prefix of a bot's subjects; an earlier version recorded none, and knew the standard environments."""
+    return settings.get("prefix") or subjects.PREFIXES.get(settings["environment"])
+
+
+def _first_command(plugins: t.Iterable[Mapping[str, t.Any]], prefix: str | None) -> str:
     """Give the first command that a plugin listens to, without wildcards; empty where there is none."""
-    if environment not in subjects.PREFIXES:
+    if not prefix:
         return ""
-    command = re.compile(rf"{re.escape(subjects.PREFIXES[environment])}\.commands\.[^*>]+")
+    command = re.compile(rf"{re.escape(prefix)}\.commands\.[^*>]+")
     heard = (subject for plugin in plugins for subject in plugin["subscriptions"])
     return next((subject for subject in heard if command.fullmatch(subject)), "")

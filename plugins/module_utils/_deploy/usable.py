@@ -69,6 +69,7 @@ SETTINGS: dict[str, dict[str, t.Any]] = {
         "options": {
             "home": _NEEDED,
             "environment": _NEEDED,
+            "prefix": _TEXT,
             "mode": {**_NEEDED, "choices": ["nats", "legacy"]},
             "runtime": {**_NEEDED, "choices": ["systemd", "process"]},
             "service": {"type": "str", "default": ""},

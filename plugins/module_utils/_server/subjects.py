@@ -16,7 +16,7 @@ FULL_WILDCARD = ">"
 _WHITESPACE = frozenset("\t\n\f\r ")
 
 PREFIXES = MappingProxyType({"development": "rosey.dev", "staging": "rosey.staging", "production": "rosey.prod"})
-"""The prefix of each environment's subjects."""
+"""The prefix of the subjects of each standard environment, in the order in which a change goes through them."""
 ROOTS = ("cytube", "commands", "plugin", "system")
 """What follows the prefix in a subject of the bus."""
 

@@ -26,7 +26,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import (
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
 from ansible_collections.rosey.nats.plugins.module_utils._host.service import RunCommand
 from ansible_collections.rosey.nats.plugins.module_utils._host.system import PACKAGES, Account
-from ansible_collections.rosey.nats.plugins.module_utils._server import answers, http_reader, monitoring, subjects
+from ansible_collections.rosey.nats.plugins.module_utils._server import answers, http_reader, monitoring
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import evidence, login
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.evidence import Unit
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import NotSeenError, attempt, seen
@@ -46,7 +46,8 @@ SECTION = "nats"
 class Described:
     """What was meant, as the roles describe it.
 
-    service: of the bot; empty where it is a process of its own, with this command and pid_file. account: that it runs
+    prefix: of the environment's subjects. service: of the bot; empty where it is a process of its own, with this
+    command and pid_file. account: that it runs
     as, empty for whoever looks. servers: the URLs that it is given. client_name: of its connection. monitoring_url: of
     the server that it goes to, empty for none, None for that of this host's server. legacy: it is meant to run without
     NATS. optional: it may be missing. version, server_service, container: of the server, the container where it runs
@@ -54,6 +55,7 @@ class Described:
     """
 
     environment: str
+    prefix: str
     home: Path
     service: str
     account: str
@@ -93,11 +95,6 @@ class Described:
     def plugin_log(self, name: str) -> Path:
         """Name the file that a plugin writes to, where its own file names no other."""
         return self.home / "logs" / "plugins" / f"{name}.log"
-
-    @property
-    def prefix(self) -> str:
-        """What the environment's subjects begin with."""
-        return subjects.PREFIXES[self.environment]
 
     @property
     def restart(self) -> str:

@@ -177,10 +177,9 @@ def _subject_causes(one: _One, content: Mapping[str, t.Any], remedy: str) -> Ite
 
 
 def _elsewhere(subject: str, prefix: str, in_file: Iterable[str]) -> str | None:
-    """Give the subject of the file that says the same with another environment's prefix."""
-    path = subjects.relative(subject, prefix)
-    same = {f"{other}{subjects.SEPARATOR}{path}" for other in subjects.PREFIXES.values() if other != prefix}
-    return next((each for each in in_file if each in same), None)
+    """Give the subject of the file that says the same with another prefix."""
+    end = f"{subjects.SEPARATOR}{subjects.relative(subject, prefix)}"
+    return next((each for each in in_file if each.endswith(end)), None)
 
 
 # What the server holds of it

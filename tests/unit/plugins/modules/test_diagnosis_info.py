@@ -114,6 +114,7 @@ def fake_bot(tmp_path: Path) -> Iterator[Callable[[str | None], dict[str, Any]]]
     with fake_monitoring({"/health": {"nats": {"connected": True}}}) as health:
         yield lambda url: {
             "environment": "production",
+            "prefix": "rosey.prod",
             "home": str(tmp_path),
             "health_url": f"{health.url}/health",
             "client_name": "rosey-bot-prod",
@@ -230,7 +231,7 @@ def test_a_program_that_is_none_is_told(server: Server) -> None:
     assert names(broken.diagnose())[0] == "binary_unusable"
 
 
-BOT = {"environment": "production", "service": "cytube-bot", "plugins": [{"name": "quotes"}]}
+BOT = {"environment": "production", "prefix": "rosey.prod", "service": "cytube-bot", "plugins": [{"name": "quotes"}]}
 
 
 @pytest.mark.parametrize(

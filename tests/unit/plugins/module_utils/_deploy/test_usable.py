@@ -54,6 +54,7 @@ def test_what_is_whole_is_given_as_it_is(tmp_path: Path) -> None:
         ("server", "copies", "/releases/stores"),
         ("server", "gate", True),
         ("server", "gate_soak", 3),
+        ("bot", "prefix", None),
         ("bot", "round_trip", False),
         ("bot", "login", {}),
         ("bot", "required", []),

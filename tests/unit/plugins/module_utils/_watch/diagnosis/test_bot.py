@@ -36,6 +36,7 @@ ADDRESSES = ("127.0.0.1", "::1")
 GONE = NotSeenError("it", "it is gone", "bring it back")
 DESCRIBED = Described(
     environment="production",
+    prefix="rosey.prod",
     home=Path("/opt/rosey-bot"),
     service="cytube-bot",
     account="rosey",

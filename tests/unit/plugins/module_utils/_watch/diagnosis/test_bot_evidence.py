@@ -66,6 +66,7 @@ def home() -> Iterator[Path]:
 def described(home: Path, **changes: Any) -> Described:
     given = Described(
         environment="development",
+        prefix="rosey.dev",
         home=home,
         service="",
         account="",
