@@ -55,6 +55,10 @@ options:
         description: What tells that process from a later one with the same number.
         type: str
         required: true
+      user:
+        description: Who runs it, as others are told.
+        type: str
+        default: ""
       gone:
         description: The holder's process, where it was of the same machine and runs no more. Its lease is taken over.
         type: dict
@@ -199,6 +203,10 @@ lease:
       type: int
     started:
       description: What tells that process from a later one.
+      returned: always
+      type: str
+    user:
+      description: Who runs it, empty where that run did not tell.
       returned: always
       type: str
     since:
@@ -396,6 +404,7 @@ def main() -> None:
                     "controller": {"type": "str", "required": True},
                     "pid": {"type": "int", "required": True},
                     "started": {"type": "str", "required": True},
+                    "user": {"type": "str", "default": ""},
                     "gone": {
                         "type": "dict",
                         "options": {

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import multiprocessing
 import os
@@ -61,8 +62,17 @@ def claim(holder: Mapping[str, t.Any] | None) -> dict[str, t.Any]:
         "controller": str(here),
         "pid": pid,
         "started": started(pid),
+        "user": user(),
         "gone": {"pid": holder["pid"], "started": holder["started"]} if holder and is_gone(holder, here) else None,
     }
+
+
+def user() -> str:
+    """Name who runs this: who has called sudo, else the account, by its number where it has no name."""
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 def is_gone(holder: Mapping[str, t.Any], here: Controller) -> bool:

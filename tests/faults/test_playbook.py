@@ -184,7 +184,7 @@ ROWS = [
     ),
     Row(
         "two deployments at once",
-        ("Another deployment is at work on this host", "release_take_over"),
+        ("the lease of another deployment is there, of ", "this run does not wait", "release_take_over"),
         broken=another_deployment,
         story=UNCHANGED,
     ),

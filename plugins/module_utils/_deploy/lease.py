@@ -38,13 +38,14 @@ class Claim:
     """Who asks for the lease: a process on a controller.
 
     controller: the machine, a hyphen, and what names its boot. gone: the holder's process, where the controller has
-    seen that it is one of its own and no longer runs.
+    seen that it is one of its own and no longer runs. user: on that machine, for people.
     """
 
     controller: str
     pid: int
     started: str
     gone: Process | None = None
+    user: str = ""
 
     @property
     def run(self) -> str:
@@ -56,7 +57,7 @@ class Claim:
 class Lease:
     """A lease that is held. started: of the holder's process. since, expires: ISO 8601, UTC.
 
-    sequence: how many leases this host has given, with this one.
+    sequence: how many leases this host has given, with this one. user: empty where the run did not tell.
     """
 
     run: str
@@ -66,6 +67,11 @@ class Lease:
     since: str
     expires: str
     sequence: int
+    user: str = ""
+
+    def __str__(self) -> str:
+        by = f"{self.user}, process" if self.user else "process"
+        return f"{by} {self.pid} of {self.controller}, since {self.since}"
 
 
 class HeldError(atomic_file.ReleaseError):
@@ -73,9 +79,9 @@ class HeldError(atomic_file.ReleaseError):
 
     def __init__(self, holder: Lease) -> None:
         super().__init__(
-            f"Another deployment is at work on this host: process {holder.pid} of {holder.controller}, since "
-            f"{holder.since}, until {holder.expires} at the latest. Nothing was touched; wait, or set "
-            "release_take_over: true if you know that it is dead."
+            f"Another deployment is at work on this host: {holder}, until {holder.expires} at the latest. Nothing was "
+            "touched, and this run does not wait: run again when that one has ended, or set release_take_over: true if "
+            "you know that it is dead."
         )
         self.holder = holder
 
@@ -118,6 +124,7 @@ def claim(raw: Mapping[str, t.Any]) -> Claim:
         pid=raw["pid"],
         started=raw["started"],
         gone=Process(gone["pid"], gone["started"]) if gone else None,
+        user=raw.get("user") or "",
     )
 
 
@@ -167,6 +174,7 @@ def decide(
         since=holder.since if holder and own else timestamp(now),
         expires=timestamp(now + timedelta(seconds=seconds)),
         sequence=sequence,
+        user=claimed.user,
     )
     return Acquired(lease, taken_over, stale=taken_over or seen_sequence not in before)
 
@@ -206,11 +214,7 @@ def check_held(found: Look, claimed: Claim) -> None:
     """Raise ReleaseError where the lease is not, or no longer, held by the claim."""
     if not holds(found, claimed):
         holder = found.holder
-        by = (
-            f"process {holder.pid} of {holder.controller} holds it since {holder.since}"
-            if holder
-            else "nobody holds it"
-        )
+        by = f"it is held by {holder}" if holder else "nobody holds it"
         raise atomic_file.ReleaseError(
             f"The lease of this host is not held by process {claimed.pid} of {claimed.controller}: {by}. Another "
             "deployment may have changed the host. Nothing was written; deploy again."

@@ -36,10 +36,19 @@ def test_a_run_claims_as_itself() -> None:
         "controller": str(controller.this()),
         "pid": os.getpid(),
         "started": controller.started(os.getpid()),
+        "user": controller.user(),
         "gone": None,
     }
     assert controller.started(os.getpid()).isdecimal()
     assert controller.claim(holder(os.getpid()))["gone"] is None
+
+
+def test_a_run_names_who_runs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SUDO_USER", raising=False)
+    monkeypatch.setenv("LOGNAME", "anna")
+    assert controller.user() == "anna"
+    monkeypatch.setenv("SUDO_USER", "ben")
+    assert controller.user() == "ben"
 
 
 def test_a_worker_claims_for_the_run_that_forked_it() -> None:

@@ -34,6 +34,25 @@ def acquire(directory: Path, claim: lease.Claim, **other: Any) -> lease.Acquired
     return lease.acquire(directory, claim, **asked)
 
 
+def test_whoever_is_refused_is_told_for_whom(tmp_path: Path) -> None:
+    acquire(tmp_path, replace(FIRST, user="anna"))
+    for attempt in (
+        lambda: acquire(tmp_path, OTHER),
+        lambda: lease.check_held(lease.look(tmp_path), OTHER),
+    ):
+        with pytest.raises(atomic_file.ReleaseError) as error:
+            attempt()
+        said = "anna, process 4711 of ops-11111111-22222222, since 2026-01-31T12:00:00Z"
+        assert said in str(error.value)
+    # the lease of a version that kept no user
+    body = atomic_file.read(tmp_path / lease.NAME)
+    del body["holder"]["user"]
+    atomic_file.write(tmp_path / lease.NAME, body)
+    found = lease.look(tmp_path)
+    assert not found.damage
+    assert str(found.holder).startswith("process 4711 of ops-")
+
+
 def test_a_free_lease_is_given_and_given_back(tmp_path: Path) -> None:
     directory = tmp_path / "rosey-nats"
     assert lease.look(directory) == lease.Look()
@@ -96,8 +115,8 @@ def test_who_gets_a_held_lease(
             acquire(tmp_path, claim, **asked)
         assert str(error.value) == (
             "Another deployment is at work on this host: process 4711 of ops-11111111-22222222, since "
-            "2026-01-31T12:00:00Z, until 2026-01-31T12:01:00Z at the latest. Nothing was touched; wait, or set "
-            "release_take_over: true if you know that it is dead."
+            "2026-01-31T12:00:00Z, until 2026-01-31T12:01:00Z at the latest. Nothing was touched, and this run does "
+            "not wait: run again when that one has ended, or set release_take_over: true if you know that it is dead."
         )
         assert lease.look(tmp_path).holder == held
         assert not lease.end(tmp_path, claim)
@@ -154,7 +173,7 @@ def test_a_lost_lease_is_known(tmp_path: Path) -> None:
         lease.check_held(lease.look(tmp_path), FIRST)
     acquire(tmp_path, FIRST)
     lease.check_held(lease.look(tmp_path), FIRST)
-    with pytest.raises(atomic_file.ReleaseError, match="process 4711 of ops-11111111-22222222 holds it since 2026-"):
+    with pytest.raises(atomic_file.ReleaseError, match="held by process 4711 of ops-11111111-22222222, since 2026-"):
         lease.check_held(lease.look(tmp_path), OTHER)
 
 
