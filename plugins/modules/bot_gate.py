@@ -169,6 +169,18 @@ options:
         the bot trusts, C(SSL_CERT_FILE).
       - A file that is not there holds none.
     type: path
+  home:
+    description:
+      - The directory of the bot. With O(environment_file), what is found of a plugin names the plugin's file and
+        log, with the last lines of the log, without what looks like a secret.
+    type: path
+  service:
+    description: The name of the bot's service under systemd. Its journal is named with O(home).
+    type: str
+  pid_file:
+    description:
+      - The file that holds the number of its process. The bot's output stands beside it, and is named with O(home).
+    type: path
 extends_documentation_fragment:
   - rosey.nats.monitoring.tls
 requirements:

@@ -262,6 +262,11 @@ causes:
           against it.
       type: str
       sample: certain
+    under:
+      description:
+        - The C(cause) that it is told under, since it may follow from that one or is the same of another plugin. Empty
+          for one of its own.
+      type: str
 healthy:
   description: What was looked at and is well.
   returned: always
@@ -446,7 +451,7 @@ def main() -> None:
     found = symptoms.examine(host, asked)
     module.exit_json(
         changed=False,
-        causes=[cause.as_result() for cause in found.causes],
+        causes=tree.results(found.causes),
         healthy=list(found.healthy),
         symptoms=[str(symptom) for symptom in asked],
         report=tree.report(found),

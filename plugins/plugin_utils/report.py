@@ -286,6 +286,8 @@ def _concerns_of_facts(event: Event) -> Iterator[Concern]:
                 judged, event.host, str(check.get("name")), str(check.get("summary")), str(check.get("remedy") or "")
             )
     for cause in facts.get("causes") or ():
+        if cause.get("under"):
+            continue
         yield Concern(
             tone(cause.get("confidence")),
             event.host,

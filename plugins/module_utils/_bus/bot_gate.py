@@ -17,6 +17,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._bot import (
     bot_expectation,
     bot_health,
     credentials,
+    plugin_files,
     round_trips,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._bus.results import GateError, Proof
@@ -42,6 +43,9 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "python": {"type": "path"},
     "user": {"type": "str"},
     "environment_file": {"type": "path"},
+    "home": {"type": "path"},
+    "service": {"type": "str"},
+    "pid_file": {"type": "path"},
     # As a whole it would be no secret, but the user's name, blotted out of every subject.
     "credentials": {
         "type": "dict",
@@ -93,6 +97,8 @@ def prove(params: Mapping[str, t.Any], hide: Callable[[Iterable[str]], None]) ->
         )
         judgement = bot_health.with_trips(judgement, trip, trips)
         result["round_trip"] = round_trips.trips_result(trips)
+    if not judgement.passed:
+        judgement = replace(judgement, findings=tuple(_explained(params, judgement.findings, expectation)))
     if judgement.held is not None:
         result["subscriptions"] = {"declared": expectation.declared, "held": judgement.held}
     result |= {
@@ -105,6 +111,27 @@ def prove(params: Mapping[str, t.Any], hide: Callable[[Iterable[str]], None]) ->
         return Proof(result, "", tuple(map(str, judgement.findings)))
     who = f"the bot at {params['health_url']}"
     return Proof(result, gate.failure(who, params["wait"], judgement.summary, judgement.findings, lost=lost))
+
+
+def _explained(
+    params: Mapping[str, t.Any], findings: Iterable[gate.Finding], expectation: bot_expectation.Expectation
+) -> Iterable[gate.Finding]:
+    """Say of plugins where their files and logs are, where that is known."""
+    if not params["home"] or not params["environment_file"]:
+        return findings
+    file = Path(params["environment_file"])
+    try:
+        given = credentials.given_by(variables_of(file))
+    except GateError:
+        given = {}
+    places = plugin_files.Places(
+        Path(params["home"]),
+        file.parent,
+        params["service"] or "",
+        Path(params["pid_file"]) if params["pid_file"] else None,
+    )
+    secrets = [value for name, value in given.items() if name != "user"]
+    return plugin_files.explained(findings, expectation.plugins, places, secrets)
 
 
 def variables_of(path: Path) -> Mapping[str, str]:

@@ -99,6 +99,9 @@ def bot_gate(settings: Settings, plugins: Settings | None) -> dict[str, t.Any]:
             "python": settings["python"] or None,
             "user": settings["owner"] or None,
             "environment_file": settings["environment_file"],
+            "home": settings["home"],
+            "service": settings["service"] if settings["runtime"] == _SYSTEMD else None,
+            "pid_file": settings["pid_file"] if settings["runtime"] == _PROCESS else None,
             "wait": settings["gate_wait"],
         }
     )

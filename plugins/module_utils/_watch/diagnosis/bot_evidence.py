@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_expectation, credentials
+from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_expectation, credentials, plugin_files
 from ansible_collections.rosey.nats.plugins.module_utils._host import (
     access,
     background,
@@ -90,11 +90,15 @@ class Described:
 
     def plugin_file(self, name: str) -> Path:
         """Name the file of a plugin."""
-        return self.directory / "plugins" / f"{name}.yaml"
+        return self._places.file(name)
 
     def plugin_log(self, name: str) -> Path:
         """Name the file that a plugin writes to, where its own file names no other."""
-        return self.home / "logs" / "plugins" / f"{name}.log"
+        return self._places.log(name)
+
+    @property
+    def _places(self) -> plugin_files.Places:
+        return plugin_files.Places(self.home, self.directory)
 
     @property
     def restart(self) -> str:

@@ -159,14 +159,48 @@ def ranked(causes: Iterable[Cause]) -> tuple[Cause, ...]:
     return tuple(sorted(first.values(), key=lambda each: (-each.confidence, order.index(each.symptom))))
 
 
+def grouped(causes: Iterable[Cause]) -> tuple[tuple[Cause, tuple[Cause, ...]], ...]:
+    """Put under each cause what may follow from it, and what is the same of another part. causes: as ranked() has them.
+
+    A symptom leads to those after it: what is found there, and is no surer, goes under the first cause before it.
+    """
+    heads: list[tuple[Cause, list[Cause]]] = []
+    for cause in causes:
+        under = next((below for head, below in heads if _leads_to(head, cause)), None)
+        if under is None:
+            heads.append((cause, []))
+        else:
+            under.append(cause)
+    return tuple((head, tuple(below)) for head, below in heads)
+
+
+def _leads_to(head: Cause, cause: Cause) -> bool:
+    order = list(Symptom)
+    if head.symptom == cause.symptom:
+        return head.name == cause.name
+    return head.confidence > Confidence.POSSIBLE and order.index(head.symptom) < order.index(cause.symptom)
+
+
+def results(causes: Iterable[Cause]) -> list[dict[str, t.Any]]:
+    """Give causes as a module returns them. under: the cause that each is told under, empty for one of its own."""
+    under = {id(cause): head.cause for head, below in grouped(causes) for cause in below}
+    return [{**cause.as_result(), "under": under.get(id(cause), "")} for cause in causes]
+
+
 def report(diagnosis: Diagnosis) -> list[str]:
-    """Tell it to a person: the causes first, then the healthy parts in one line."""
+    """Tell it to a person: the causes first, with what may follow from each, then the healthy parts in one line."""
     lines: list[str] = []
-    for number, cause in enumerate(diagnosis.causes, start=1):
-        lines.append(f"{number}. {cause.cause} [{cause.name}, {cause.symptom}, {cause.confidence.name.lower()}]")
-        lines += (f"   seen: {evidence}" for evidence in cause.evidence)
-        lines.append(f"   remedy: {cause.remedy}")
+    for number, (head, below) in enumerate(grouped(diagnosis.causes), start=1):
+        lines += _told(head, f"{number}. ", "   ")
+        for cause in below:
+            lines += _told(cause, "   with it: ", "      ")
     return [*lines, f"healthy: {', '.join(diagnosis.healthy) or 'nothing that was looked at'}"]
+
+
+def _told(cause: Cause, begin: str, indent: str) -> Iterator[str]:
+    yield f"{begin}{cause.cause} [{cause.name}, {cause.symptom}, {cause.confidence.name.lower()}]"
+    yield from (f"{indent}seen: {evidence}" for evidence in cause.evidence)
+    yield f"{indent}remedy: {cause.remedy}"
 
 
 def _ask(symptom: Symptom, question: Question[Evidence], evidence: Evidence) -> Iterator[Cause | str]:

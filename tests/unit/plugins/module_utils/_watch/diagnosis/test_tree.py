@@ -93,6 +93,37 @@ def test_the_report_has_the_causes_first_and_what_is_healthy_in_one_line() -> No
     assert tree.report(Diagnosis()) == ["healthy: nothing that was looked at"]
 
 
+DIES = cause("plugin_dies", Confidence.LIKELY, Symptom.PLUGIN)
+ALIKE = Cause(Symptom.PLUGIN, "plugin_dies", "another dies", ("it ended",), "mend it", Confidence.LIKELY)
+SLOW = cause("slow", Confidence.LIKELY, Symptom.LATENCY)
+UNSEEN = cause("not_seen", Confidence.POSSIBLE, Symptom.LATENCY)
+
+
+@pytest.mark.parametrize(
+    ("causes", "heads"),
+    [
+        ((DIES, ALIKE, SLOW, UNSEEN), ["it is plugin_dies"]),
+        # of the same symptom these explain it in different ways
+        ((cause("a"), cause("b", Confidence.LIKELY)), ["it is a", "it is b"]),
+        # nothing is sure enough to be followed from
+        ((cause("a", Confidence.POSSIBLE), UNSEEN), ["it is a", "it is not_seen"]),
+        # a surer one of a later symptom comes first
+        ((cause("x", symptom=Symptom.BOT), cause("b", Confidence.LIKELY)), ["it is x", "it is b"]),
+    ],
+)
+def test_what_follows_from_a_cause_is_told_under_it(causes: tuple[Cause, ...], heads: list[str]) -> None:
+    results = tree.results(causes)
+    assert [each["cause"] for each in results] == [each.cause for each in causes]
+    assert [each["cause"] for each in results if not each["under"]] == heads
+    told = tree.report(Diagnosis(causes))
+    assert [line.split(". ")[0] for line in told if line[0].isdigit()] == [str(n + 1) for n in range(len(heads))]
+    # nothing is lost
+    for each in causes:
+        assert any(each.cause in line for line in told)
+        assert any(each.evidence[0] in line for line in told)
+        assert any(each.remedy in line for line in told)
+
+
 def test_a_result_has_all_of_it() -> None:
     assert cause("a").as_result() == {
         "symptom": "server",
