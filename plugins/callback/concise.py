@@ -39,6 +39,8 @@ from textwrap import indent
 from ansible import constants
 from ansible.plugins.callback.default import CallbackModule as Default
 
+from ansible_collections.rosey.nats.plugins.plugin_utils import failure
+
 # What waits for something outside, or moves much.
 _LONG = frozenset(
     {
@@ -95,7 +97,7 @@ class CallbackModule(Default):
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
         """Show the message alone, line by line as it is; of a program also what it has written."""
-        said = result._result
+        said = _with_reason(result)
         if self._is_whole or not said.get("msg") or "results" in said or said.keys() & _WRITTEN:
             super().v2_runner_on_failed(result, ignore_errors)
             return
@@ -107,6 +109,11 @@ class CallbackModule(Default):
         if ignore_errors:
             self._display.display("...ignoring", color=constants.COLOR_SKIP)
 
+    def v2_runner_item_on_failed(self, result: t.Any) -> None:
+        """Show why."""
+        _with_reason(result)
+        super().v2_runner_item_on_failed(result)
+
     def v2_playbook_on_include(self, included_file: t.Any) -> None:
         """Show no names of files."""
         if self._is_whole:
@@ -115,6 +122,14 @@ class CallbackModule(Default):
     @property
     def _is_whole(self) -> bool:
         return bool(self._display.verbosity)
+
+
+def _with_reason(result: t.Any) -> dict[str, t.Any]:
+    """Give a result whose message is the reason, also where no module answered: Ansible's own tells of JSON alone."""
+    said: dict[str, t.Any] = result._result
+    if {"module_stderr", "module_stdout"} & said.keys():
+        said["msg"] = failure.reason(said)
+    return said
 
 
 def _action(task: t.Any) -> str:

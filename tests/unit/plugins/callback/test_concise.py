@@ -51,8 +51,8 @@ MORE = """
 """
 
 
-def run(directory: Path, *options: str) -> str:
-    (directory / "play.yml").write_text(PLAYBOOK)
+def run(directory: Path, *options: str, playbook: str = PLAYBOOK) -> str:
+    (directory / "play.yml").write_text(playbook)
     (directory / "more.yml").write_text(MORE)
     environment = {
         **os.environ,
@@ -99,3 +99,16 @@ def test_it_is_what_a_clone_shows() -> None:
     )
     (found,) = [each for each in json.loads(dumped.stdout) if each.get("name") == "DEFAULT_STDOUT_CALLBACK"]
     assert found["value"] == "rosey.nats.concise"
+
+
+@pytest.mark.parametrize("loop", ["", "      loop: [1, 2]\n"])
+def test_where_no_module_answered_the_reason_is_shown(tmp_path: Path, loop: str) -> None:
+    """Such as sudo that is missing, or a container that is paused: Ansible's own message tells of JSON alone."""
+    python = tmp_path / "python"
+    # a module comes by standard input
+    python.write_text(f'#!/bin/sh\n[ $# -eq 0 ] || exec {sys.executable} "$@"\necho "the host is paused" >&2\nexit 1\n')
+    python.chmod(0o755)
+    playbook = f"{PLAYBOOK.partition('    - name')[0]}    - ansible.builtin.command: 'true'\n{loop}"
+    said = run(tmp_path, "-e", f"ansible_python_interpreter={python}", playbook=playbook)
+    assert "no module answered on the host (exit status 1), which says: the host" in said
+    assert "msg: 'Module result deserialization failed" not in said

@@ -96,3 +96,11 @@ def test_a_host_without_an_answer_is_told_as_ansible_has_it(tmp_path: Path) -> N
     assert "said no module answered on the host (exit status 127), which says: sudo: not found" in " ".join(
         done.stdout.split()
     )
+
+
+def test_whoever_tells_of_a_failure_gives_its_reason() -> None:
+    """The message of a failure is Ansible's own where no module answered, and is not there at all for some."""
+    root = Path(__file__).parents[4]
+    files = [*root.glob("roles/*/tasks/**/*.yml"), *root.glob("roles/*/vars/*.yml"), *root.glob("playbooks/**/*.yml")]
+    assert files
+    assert [str(path) for path in files if "ansible_failed_result.msg" in path.read_text()] == []
