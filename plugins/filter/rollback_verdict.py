@@ -11,13 +11,10 @@ from collections.abc import Mapping
 from ansible_collections.rosey.nats.plugins.plugin_utils import rollback
 
 
-def rollback_verdict(
-    chosen: Mapping[str, t.Any], wanted: t.Any, accept: str | t.Sequence[str] = ()
-) -> dict[str, t.Any]:
+def rollback_verdict(chosen: Mapping[str, t.Any], wanted: t.Any, accept: t.Sequence[str] = ()) -> dict[str, t.Any]:
     """Say whether the hosts of a way back go to the same point."""
-    words = accept.replace(",", " ").split() if isinstance(accept, str) else accept
     return {
-        "problem": rollback.problem(str(wanted), chosen, words),
+        "problem": rollback.problem(str(wanted), chosen, accept),
         "notes": rollback.notes(str(wanted), chosen),
     }
 

@@ -169,7 +169,7 @@ def test_previous_does_not_mix_what_runs_deployed(fleet: Fleet) -> None:
     assert f"web1: {fleet.records('web1')[1]['id']} of deploy-2" in said
     assert f"web2: {fleet.records('web2')[0]['id']} of deploy-1" in said
     assert "Name the run, such as -e rollback_to=deploy-2, " in told(said)
-    accepted = fleet.play(ROLLBACK, "--check", "-e", "release_accept=mixed_runs")
+    accepted = fleet.play(ROLLBACK, "--check", "-e", '{"release_accept": ["mixed_runs"]}')
     assert accepted.startswith("exit 0"), accepted
     alone = fleet.play(ROLLBACK, "--check", "--limit", "web1")
     assert alone.startswith("exit 0"), alone

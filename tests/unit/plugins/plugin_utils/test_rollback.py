@@ -32,7 +32,7 @@ OLD = choice("r0", "", "2026-01-31T11:00:00Z")
         ("previous", {"a": ONE, "b": ONE}, []),
         ("previous", {"a": ONE, "b": OLD}, []),
         ("previous", {"a": ONE, "b": TWO}, ["mixed_runs"]),
-        ("previous", {"a": ONE, "b": TWO}, "absent_bot,mixed_runs"),
+        ("previous", {"a": ONE, "b": TWO}, ["absent_bot", "mixed_runs"]),
         # what hosts had at one time may be of different runs
         ("2026-01-31T13:30:00Z", {"a": ONE, "b": TWO}, []),
         ("current", {"a": ONE, "b": TWO}, []),
