@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -179,6 +180,11 @@ def test_a_release_without_a_part_says_what_it_left(second: Host) -> None:
     assert said.startswith("exit 0"), said
     only_server = second.release
     said = second.deploy(BROKEN)
+    # the gate says where to look
+    home = second.deployment.home
+    assert f"its file is {home}/environments/development/plugins/quotes.yaml" in said
+    assert f"its log {home}/logs/plugins/quotes.log" in said
+    assert re.search(r"its log ends with: .*unable to open database file", said)
     assert f"here could NOT go back; release {only_server} has nothing of" not in said
     assert f"is back at release {only_server}" in said
     assert f"; release {only_server} has nothing of bot_config and bot_plugins, left as deployed" in said
