@@ -206,7 +206,9 @@ def _strangers(run: Run, directory: Path, record: release.Record) -> Iterator[tu
         yield (
             Word.OTHER_ENVIRONMENT,
             f"The release of this host, {record.id}, is of {others[0]}, and this run is of {run.environment}. Take the "
-            f"inventory of {others[0]}; where the host is to change from one to the other",
+            f"inventory of {others[0]}; where both are to be on the host, set release_dir: "
+            f"{directory}-{run.environment}, and what else each needs of its own; where the host is to change from one "
+            "to the other",
         )
     server = record.parts.get("server")
     owner = instance(server.settings) if server else None

@@ -88,7 +88,9 @@ def test_a_refusal_says_what_to_do() -> None:
     refusals = record_guard.judge(Run("staging", OF_TWO, WHOLE), DIRECTORY, kept, kept, no_bot="/opt/x is not there")
     assert refusals.refusals == (
         f"The release of this host, {ID}, is of production, and this run is of staging. Take the inventory of "
-        "production; where the host is to change from one to the other, set release_accept: [other_environment]. "
+        "production; where both are to be on the host, set release_dir: /var/lib/rosey-nats-staging, and what else "
+        "each needs of its own; where the host is to change from one to the other, set release_accept: "
+        "[other_environment]. "
         "Nothing was touched.",
         "The releases in /var/lib/rosey-nats are of the service nats, and this run is of the service nats-two, so that "
         "each would go back to what the other had. Set release_dir: /var/lib/rosey-nats-nats-two, and a "
