@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import multiprocessing
 import os
 import platform
+import pwd
+import re
 import subprocess
 import typing as t
 from collections.abc import Mapping
@@ -24,6 +25,10 @@ _NAMESPACE = Path("/proc/self/ns/pid")
 # The kernel gives the first namespace of processes always the same number.
 _FIRST_NAMESPACE = "pid:[4026531836]"
 _DIGITS = 8
+# Who is behind the account that the run has: of a sudo, of GitHub, GitLab, Jenkins and CircleCI.
+_BEHIND = ("SUDO_USER", "GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILD_USER_ID", "CIRCLE_USERNAME")
+_NO_PART_OF_A_USER = re.compile(r"[^\w.@+-]")
+_LONGEST_USER = 64
 
 
 @dataclass(frozen=True)
@@ -68,11 +73,26 @@ def claim(holder: Mapping[str, t.Any] | None) -> dict[str, t.Any]:
 
 
 def user() -> str:
-    """Name who runs this: who has called sudo, else the account, by its number where it has no name."""
+    """Name who runs this: the account, by its number where it has no name, and who is behind it."""
+    return user_of(account_name(os.geteuid()), os.environ)
+
+
+def user_of(account: str, environment: Mapping[str, str]) -> str:
+    """Name who is behind an account, as the environment has it, and the account."""
+    behind = next((found for name in _BEHIND if (found := _plain(environment.get(name, "")))), "")
+    return f"{behind} (as {_plain(account)})" if behind and behind != account else _plain(account)
+
+
+def account_name(uid: int) -> str:
+    """Give the name of an account, or its number where it has none."""
     try:
-        return os.environ.get("SUDO_USER") or getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _plain(text: str) -> str:
+    return _NO_PART_OF_A_USER.sub("_", text.strip())[:_LONGEST_USER]
 
 
 def is_gone(holder: Mapping[str, t.Any], here: Controller) -> bool:

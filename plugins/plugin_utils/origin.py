@@ -9,11 +9,10 @@ import fcntl
 import hashlib
 import json
 import os
-import pwd
 import re
 import subprocess
 import typing as t
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,10 +21,6 @@ from ansible import constants
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease
 from ansible_collections.rosey.nats.plugins.plugin_utils import controller
 
-# Who is behind the account that the run has: of a sudo, of GitHub, GitLab, Jenkins and CircleCI.
-_BEHIND = ("SUDO_USER", "GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILD_USER_ID", "CIRCLE_USERNAME")
-_NO_PART_OF_A_USER = re.compile(r"[^\w.@+-]")
-_LONGEST_USER = 64
 # With these, as in a hook, git would look at another repository than that of the directory.
 _OF_ANOTHER_REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR")
 # It writes nothing, and starts nothing that the repository names.
@@ -41,7 +36,7 @@ def of_this_run(name: str, inventory_dir: str) -> dict[str, str]:
     return {
         "run": name or _once("run", lambda: made_name(datetime.now(UTC), claim.run)),
         "process": claim.run,
-        "user": user(pwd_name(os.geteuid()), os.environ),
+        "user": claim.user,
         "commit": _once(f"commit of {inventory_dir}", lambda: commit(Path(inventory_dir))) if inventory_dir else "",
     }
 
@@ -49,24 +44,6 @@ def of_this_run(name: str, inventory_dir: str) -> dict[str, str]:
 def made_name(now: datetime, process: str) -> str:
     """Name a run that nobody gave a name, so that names sort by time."""
     return f"run-{now:%Y%m%dT%H%M%SZ}-{process[:_PROCESS_DIGITS]}"
-
-
-def user(account: str, environment: Mapping[str, str]) -> str:
-    """Say who deploys. account: that the run has."""
-    behind = next((found for name in _BEHIND if (found := _plain(environment.get(name, "")))), "")
-    return f"{behind} (as {_plain(account)})" if behind and behind != account else _plain(account)
-
-
-def pwd_name(uid: int) -> str:
-    """Give the name of an account, or its number where it has none."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
-def _plain(text: str) -> str:
-    return _NO_PART_OF_A_USER.sub("_", text.strip())[:_LONGEST_USER]
 
 
 def commit(directory: Path) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from ansible_collections.rosey.nats.plugins.module_utils._bus import remains
 from ansible_collections.rosey.nats.plugins.module_utils._bus.remains import Account, Remains
 from ansible_collections.rosey.nats.plugins.module_utils._data import asset_record
-from ansible_collections.rosey.nats.plugins.module_utils._deploy import described, lease, release
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import described, history, lease, release, release_id
 from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file, process, system, unit_file
 from ansible_collections.rosey.nats.plugins.module_utils._server import server_files
 
@@ -204,11 +204,19 @@ def records(releases: Path) -> list[Path]:
     waiting = releases / described.DIRECTORY
     ids = [path for directory in (own, waiting) for path in _ids(directory)]
     lists = [releases / asset_record.PROVEN, *sorted(releases.glob(f"{asset_record.DAMAGED}*"))]
-    names = (release.CURRENT, *asset_record.WRITTEN, remains.KEPT, lease.NAME, lease.LOCK, atomic_file.GUARD)
+    names = (
+        release.CURRENT,
+        history.NAME,
+        *asset_record.WRITTEN,
+        remains.KEPT,
+        lease.NAME,
+        lease.LOCK,
+        atomic_file.GUARD,
+    )
     found = [*ids, own, waiting, *lists, *(releases / name for name in names)]
     return [path for path in found if os.path.lexists(path)]
 
 
 def _ids(directory: Path) -> list[Path]:
-    names = (name for name in atomic_file.names(directory) if release.is_id(name.removesuffix(release.SUFFIX)))
+    names = (name for name in atomic_file.names(directory) if release_id.is_id(name.removesuffix(release.SUFFIX)))
     return [directory / name for name in names]

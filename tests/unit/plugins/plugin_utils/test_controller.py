@@ -44,11 +44,11 @@ def test_a_run_claims_as_itself() -> None:
 
 
 def test_a_run_names_who_runs_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SUDO_USER", raising=False)
+    account = controller.account_name(os.geteuid())
+    # the account is the system's word, not that of the environment
     monkeypatch.setenv("LOGNAME", "anna")
-    assert controller.user() == "anna"
     monkeypatch.setenv("SUDO_USER", "ben")
-    assert controller.user() == "ben"
+    assert controller.user() == f"ben (as {account})"
 
 
 def test_a_worker_claims_for_the_run_that_forked_it() -> None:
@@ -120,3 +120,24 @@ def test_a_node_may_have_hyphens() -> None:
     here = controller.name("ops-1-eu", "machine", "boot", FIRST)
     held = {"controller": str(controller.name("ops-1-eu", "machine", "earlier", FIRST)), "pid": 1, "started": "1"}
     assert controller.is_gone(held, here)
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, "root"),
+        ({"SUDO_USER": "alice"}, "alice (as root)"),
+        ({"SUDO_USER": "root"}, "root"),
+        ({"GITHUB_ACTOR": "octocat"}, "octocat (as root)"),
+        ({"GITLAB_USER_LOGIN": "bob"}, "bob (as root)"),
+        ({"SUDO_USER": " "}, "root"),
+        ({"SUDO_USER": "a\nb {{ c }}"}, "a_b____c___ (as root)"),
+        ({"GITHUB_ACTOR": "x" * 100}, f"{'x' * 64} (as root)"),
+    ],
+)
+def test_who_deploys(environment: dict[str, str], expected: str) -> None:
+    assert controller.user_of("root", environment) == expected
+
+
+def test_an_account_without_a_name_is_its_number() -> None:
+    assert controller.account_name(2**31 - 5) == str(2**31 - 5)

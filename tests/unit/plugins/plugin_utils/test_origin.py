@@ -151,27 +151,6 @@ def test_a_hook_does_not_lead_git_to_another_repository(inventory: Path, monkeyp
     assert origin.commit(inventory) == expected != ""
 
 
-@pytest.mark.parametrize(
-    ("environment", "expected"),
-    [
-        ({}, "root"),
-        ({"SUDO_USER": "alice"}, "alice (as root)"),
-        ({"SUDO_USER": "root"}, "root"),
-        ({"GITHUB_ACTOR": "octocat"}, "octocat (as root)"),
-        ({"GITLAB_USER_LOGIN": "bob"}, "bob (as root)"),
-        ({"SUDO_USER": " "}, "root"),
-        ({"SUDO_USER": "a\nb {{ c }}"}, "a_b____c___ (as root)"),
-        ({"GITHUB_ACTOR": "x" * 100}, f"{'x' * 64} (as root)"),
-    ],
-)
-def test_who_deploys(environment: dict[str, str], expected: str) -> None:
-    assert origin.user("root", environment) == expected
-
-
-def test_an_account_without_a_name_is_its_number() -> None:
-    assert origin.pwd_name(2**31 - 5) == str(2**31 - 5)
-
-
 def test_a_run_is_one_for_all_its_processes(inventory: Path, run_directory: Path) -> None:
     context = multiprocessing.get_context("fork")
     queue = context.SimpleQueue()

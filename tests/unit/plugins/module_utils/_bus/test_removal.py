@@ -16,6 +16,7 @@ import pytest
 
 from ansible_collections.rosey.nats.plugins.module_utils._bus import remains, removal, removal_guard
 from ansible_collections.rosey.nats.plugins.module_utils._data import assets
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import history
 from ansible_collections.rosey.nats.plugins.module_utils._deploy.release import Part, Record
 from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file
 
@@ -228,6 +229,7 @@ def test_a_stream_in_memory_is_lost_in_any_case() -> None:
 def test_the_releases_go_last_and_what_was_kept_is_noted(host: Host) -> None:
     put(host.releases / "notes")
     put(host.releases / "lease.json")
+    put(host.releases / history.NAME)
     put(host.releases / ".rosey-0a1b2c3d")
     removal.forget(host.releases, host.known.data)
     assert {each.name for each in host.releases.iterdir()} == {"notes", "kept.json"}

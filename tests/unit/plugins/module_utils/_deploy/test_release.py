@@ -515,6 +515,7 @@ def test_an_observation_tells_what_a_deployment_has_to_know(host: Host) -> None:
         "since": "2026-01-31T12:00:00Z",
         "expires": "2026-01-31T12:01:00Z",
         "sequence": 1,
+        "user": "",
     }
     for name, settings, entries in (
         ("server", None, part.entries),
