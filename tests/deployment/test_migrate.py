@@ -131,7 +131,7 @@ def test_the_stages_follow_each_other_and_a_second_time_changes_nothing(world: W
     plays = said.split("PLAY [")[2:]
     assert [play.partition("Begin a stage")[2].partition("msg: '")[2].partition(":")[0] for play in plays] == titles
     assert [sorted({name for name in world.hosts if f"[{name}]" in play}) for play in plays] == [*HOSTS.values()]
-    assert all("Watch | " in play for play in plays)
+    assert all("watched for 2 seconds; all proofs held" in play for play in plays)
     prefixes = {name: (host.section() or {})["prefix"] for name, host in world.hosts.items()}
     assert prefixes == {"one": "rosey.dev", "two": "rosey.dev", "test": "rosey.qa", "live": "rosey.prod"}
 
