@@ -11,7 +11,8 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 dev: .venv ## Run a proven nats-server with a bot on this machine, with the development settings, without root
-	@.venv/bin/ansible-playbook tests/bot/install.yml site.yml tests/bot/chat.yml -i inventories/development
+	@.venv/bin/ansible-playbook tests/bot/install.yml -i inventories/development
+	@.venv/bin/ansible-playbook site.yml tests/bot/chat.yml -i inventories/development
 
 dev-down: .venv ## Stop both
 	@.venv/bin/ansible-playbook playbooks/stop.yml -i inventories/development

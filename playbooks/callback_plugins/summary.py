@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import typing as t
+from pathlib import Path
+
 from ansible_collections.rosey.nats.plugins.callback import summary
 
 
@@ -12,3 +15,10 @@ class CallbackModule(summary.CallbackModule):
     """Need not be enabled."""
 
     CALLBACK_NEEDS_ENABLED = False
+
+    def v2_playbook_on_start(self, playbook: t.Any) -> None:
+        """Leave alone what ends with words of its own."""
+        if Path(playbook._file_name).name == "remove.yml":
+            self.disabled = True
+        else:
+            super().v2_playbook_on_start(playbook)

@@ -55,6 +55,8 @@ _ROLES = Path(__file__).parents[2] / "roles"
 _KINDS = {"dict": _Kind("a mapping", "{...}"), "list": _Kind("a list", "[...]")}
 # A variable of a user's own may begin with the name of a role, and is then like none of the role's.
 _ALIKE = 0.8
+# An extra variable that does not even begin like one of ours.
+_VERY_MUCH_ALIKE = 0.9
 
 
 @cache
@@ -105,7 +107,7 @@ def _not_structured(value: t.Any) -> str:
 def unknown(names: Iterable[str], extra: Iterable[str] = ()) -> list[str]:
     """Say which names are of no variable that counts, but were of one once, or are much like one.
 
-    extra: the names of the extra variables of the run.
+    extra: the names of the extra variables of the run, of which also the first letters may be wrong.
     """
     renamed = {**{name: RENAMED[name] for name in names if name in RENAMED}}
     renamed |= {name: RENAMED_EXTRA[name] for name in extra if name in RENAMED_EXTRA}
@@ -121,7 +123,20 @@ def unknown(names: Iterable[str], extra: Iterable[str] = ()) -> list[str]:
             for whose, prefix, known in _takers()
             if name.startswith(prefix) and name not in known and (nearest := _nearest(name, prefix, known))
         ),
+        *(
+            f"{name} is no variable of the playbooks or their roles, so that it would not count; nothing was touched. "
+            f"Write {nearest[0]}, or give a variable of your own another name."
+            for name in sorted({*extra} - {*renamed})
+            if not any(name.startswith(prefix) for _whose, prefix, _known in _takers())
+            and (nearest := difflib.get_close_matches(name, _all_names(), n=1, cutoff=_VERY_MUCH_ALIKE))
+        ),
     ]
+
+
+@cache
+def _all_names() -> tuple[str, ...]:
+    """Name every variable that anybody takes."""
+    return tuple(sorted({name for _whose, prefix, known in _takers() for name in known if name.startswith(prefix)}))
 
 
 def _takers() -> Iterable[tuple[str, str, frozenset[str]]]:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sysconfig
 from pathlib import Path
@@ -75,12 +74,9 @@ def test_the_changelog_is_what_its_releases_say(tree: Path) -> None:
     assert (tree / "CHANGELOG.rst").read_text() == (run.ROOT / "CHANGELOG.rst").read_text()
 
 
-def test_the_next_release_names_each_public_name_that_changed(tree: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "nats"
-    shutil.copytree(tree, copy, symlinks=True)
-    said(copy, "antsibull-changelog", "release")
-    written = (copy / "CHANGELOG.rst").read_text()
-    routing = yaml.safe_load((copy / "meta" / "runtime.yml").read_text())["plugin_routing"]
+def test_the_changelog_names_each_public_name_that_changed() -> None:
+    written = (run.ROOT / "CHANGELOG.rst").read_text()
+    routing = yaml.safe_load((run.ROOT / "meta" / "runtime.yml").read_text())["plugin_routing"]
     moved = {
         old: entry["tombstone"]["warning_text"].split("rosey.nats.")[1].split()[0]
         for kind in routing.values()

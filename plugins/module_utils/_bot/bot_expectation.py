@@ -20,7 +20,7 @@ URL = "http://localhost:8000/api/health"
 BOT = http_reader.Advice(
     form=f"write it as {URL}",
     address="check that url is that of the bot's health endpoint",
-    start="check that the bot runs and that url has the port of its health endpoint",
+    start="check that the bot runs and that the address has the port of its health endpoint",
     path="check the path of url: the bot's health endpoint has to be there",
     log="look at the log of the bot",
 )

@@ -55,8 +55,8 @@ class Advice:
 
 NATS_SERVER = Advice(
     form="write it as http://127.0.0.1:8222, with the server's http_base_path at the end where it has one",
-    address="check that url has the port of http_port or https_port of the server's configuration",
-    start="check that nats-server runs and that url has the port of its http_port or https_port",
+    address="check that the address has the port of http_port or https_port of the server's configuration",
+    start="check that nats-server runs and that the address has the port of its http_port or https_port",
     path="check the path of url: it has to be the server's http_base_path, and nothing where the server has none",
     log="look at the log of the server",
 )

@@ -142,7 +142,7 @@ KINDS: dict[str, Kind] = {
     "bot_errors": Kind(
         "the errors of the bot, of its requests",
         Unit.PERCENT,
-        "look at the logs of the bot and its plugins",
+        "look at the logs of the bot and its plugins; where all is well by now, a restart of the bot counts anew",
     ),
     "plugins": Kind(
         "the subscriptions that plugins declare and nobody holds",

@@ -70,6 +70,22 @@ def test_a_name_that_anybody_may_have_is_told_of_an_extra_variable_alone() -> No
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("rolback_to", "rollback_to"),
+        ("nat_server_version", "nats_server_version"),
+        ("bot_confg_mode", "bot_config_mode"),
+        ("mine", None),
+        ("server_version", None),
+    ],
+)
+def test_the_first_letters_of_an_extra_variable_may_be_wrong(name: str, meant: str | None) -> None:
+    said = variables.unknown([], extra=[name])
+    assert len(said) == (meant is not None)
+    assert all(f"Write {meant}, or" in each for each in said)
+
+
 def test_no_name_of_the_collection_is_told() -> None:
     texts = [
         path.read_text() for place in ("roles", "playbooks", "inventories") for path in (ROOT / place).rglob("*.yml")
@@ -98,6 +114,7 @@ def test_what_is_known_of_a_role_is_what_it_has(role: str) -> None:
         ("playbooks/diagnose.yml", {"symptom": "server"}, "Write diagnose_symptom."),
         ("playbooks/contract.yml", {"picture": "bus.svg"}, "Write contract_picture."),
         ("playbooks/rollback.yml", {"rollback_too": "list"}, "Write rollback_to,"),
+        ("playbooks/rollback.yml", {"rolback_to": "list"}, "Write rollback_to,"),
         ("playbooks/rollback.yml", {"release_directory": "/srv", "rollback_to": "list"}, "Write release_dir."),
         ("playbooks/metrics.yml", {"rosey_host": "here"}, "Write rosey_hosts,"),
         ("playbooks/watch.yml", {"rosey_soak_seconds": 1}, "Write rosey_watch_seconds."),

@@ -164,7 +164,7 @@ def test_something_else_at_the_port_is_a_finding(
 
 def test_a_bot_that_does_not_run_is_told_as_such(run_module: RunModule, free_port: Callable[[], int]) -> None:
     result = run_module("bot_gate", health_url=f"http://127.0.0.1:{free_port()}/api/health", wait=0)
-    assert "connection refused, nothing listens there; check that the bot runs and that url has" in result["msg"]
+    assert "connection refused, nothing listens there; check that the bot runs and that the address" in result["msg"]
 
 
 @pytest.mark.parametrize("listed", [5, "rosey.>", [5], {}])

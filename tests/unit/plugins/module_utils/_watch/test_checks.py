@@ -462,13 +462,14 @@ def test_the_worst_value_of_every_check_is_not_well_by_default() -> None:
     without = {name for name in limited if limits[name] == Limits()}
     assert without == WITHOUT_DEFAULT_LIMIT
     for name, kind in limited.items():
-        if kind.unit is Unit.PERCENT:
+        # errors that are counted since a start don't go away when all is well again
+        if kind.unit is Unit.PERCENT and name != "bot_errors":
             assert limits[name].critical is not None, name
 
 
 @pytest.mark.parametrize(
     ("requests", "errors", "percent", "expected"),
-    [(1, 1, 10, {}), (3, 3, 30, {"bot_errors": "warning"}), (100, 100, 100, {"bot_errors": "critical"})],
+    [(1, 1, 10, {}), (3, 3, 30, {"bot_errors": "warning"}), (100, 100, 100, {"bot_errors": "warning"})],
 )
 def test_errors_of_the_bot_have_limits_and_one_of_one_is_not_many(
     requests: int, errors: int, percent: float, expected: dict[str, str]
