@@ -95,7 +95,7 @@ options:
         description: What may speak against it.
         type: list
         elements: str
-        choices: [other_environment, other_instance, absent_bot, unproven_bot]
+        choices: [other_environment, other_instance, absent_bot, unproven_bot, mixed_runs]
         default: []
 seealso:
   - module: rosey.nats.nats_release

@@ -13,7 +13,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import redaction
 
 _LINES = 3
 # What Python's urllib and the module get_url put around the reason.
-_AROUND = re.compile(r"Request failed:? ?|<urlopen error (?:\[(?!SSL)[^]]*\] )?|>$|HTTP Error \d+: ")
+_AROUND = re.compile(r"Request failed:? ?|<url[o]pen error (?:\[(?!SSL)[^]]*\] )?|>$|HTTP Error \d+: ")
 
 
 def reason(result: Mapping[str, t.Any]) -> str:

@@ -125,10 +125,10 @@ def unknown(names: Iterable[str], extra: Iterable[str] = ()) -> list[str]:
         ),
         *(
             f"{name} is no variable of the playbooks or their roles, so that it would not count; nothing was touched. "
-            f"Write {nearest[0]}, or give a variable of your own another name."
+            f"Write {alike[0]}, or give a variable of your own another name."
             for name in sorted({*extra} - {*renamed})
             if not any(name.startswith(prefix) for _whose, prefix, _known in _takers())
-            and (nearest := difflib.get_close_matches(name, _all_names(), n=1, cutoff=_VERY_MUCH_ALIKE))
+            and (alike := difflib.get_close_matches(name, _all_names(), n=1, cutoff=_VERY_MUCH_ALIKE))
         ),
     ]
 

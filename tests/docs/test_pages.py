@@ -63,7 +63,7 @@ def test_each_link_of_markdown_leads_somewhere(name: str) -> None:
     for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
         if link.startswith("https://"):
             continue
-        place, _, anchor = link.partition("#")
+        place, _separator, anchor = link.partition("#")
         target = (page.parent / place).resolve() if place else page
         if not target.exists() or (anchor and anchor not in anchors(target.read_text())):
             broken.append(link)

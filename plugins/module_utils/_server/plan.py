@@ -155,7 +155,8 @@ def _text(option: model.Option | None, value: t.Any, *, secret: bool) -> str:
         return "unset"
     if secret or conf_reader.has_credentials(value):
         return redaction.HIDDEN
-    kinds = {form.kind for form in option.forms} if option and type(value) is int else set[model.Kind]()
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    kinds = {form.kind for form in option.forms} if option and is_number else set[model.Kind]()
     if kinds & {model.Kind.SIZE, model.Kind.STORAGE_SIZE}:
         return units.size_text(value)
     if option and option.unit is not model.Unit.SECONDS and model.Kind.DURATION in kinds:

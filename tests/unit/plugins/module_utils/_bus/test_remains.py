@@ -58,8 +58,8 @@ def record(**parts: Part) -> Record:
     return Record(id="20260131T120000Z-3f2a9c", time="2026-01-31T12:00:00Z", controller="here-1", parts=parts)
 
 
-def server(entries: list[dict[str, Any]] = ENTRIES, **changes: Any) -> Part:
-    return Part({**SERVER, **changes}, entries)
+def server(entries: list[dict[str, Any]] | None = None, **changes: Any) -> Part:
+    return Part({**SERVER, **changes}, ENTRIES if entries is None else entries)
 
 
 def test_a_release_tells_what_was_put_there() -> None:
