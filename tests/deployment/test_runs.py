@@ -210,7 +210,7 @@ def test_a_name_is_that_of_one_run(fleet: Fleet) -> None:
     for run, expected in (("deploy-1", "is the name of another run"), ("a/b", "expected up to 64 letters")):
         said = fleet.deploy({"web1": 59, "web2": 59}, run, "--check")
         assert said.startswith("exit 2"), said
-        assert f"release_run: {run if run == 'deploy-1' else repr(run)}" in told(said)
+        assert f"rosey_run: {run if run == 'deploy-1' else repr(run)}" in told(said)
         assert expected in told(said)
     assert fleet.state() == before
 

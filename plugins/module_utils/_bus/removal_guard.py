@@ -203,7 +203,8 @@ def records(releases: Path) -> list[Path]:
     own = releases / release.DIRECTORY
     waiting = releases / described.DIRECTORY
     ids = [path for directory in (own, waiting) for path in _ids(directory)]
-    lists = [releases / asset_record.PROVEN, *sorted(releases.glob(f"{asset_record.DAMAGED}*"))]
+    aside = (path for kept in (asset_record.DAMAGED, history.DAMAGED) for path in sorted(releases.glob(f"{kept}*")))
+    lists = [releases / asset_record.PROVEN, *aside]
     names = (
         release.CURRENT,
         history.NAME,

@@ -9,6 +9,7 @@ takes no notice: what such a version did to a host is then missing here, and is 
 
 from __future__ import annotations
 
+import difflib
 import re
 import typing as t
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +21,10 @@ from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease
 from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file
 
 NAME = "ways_back.json"
-OPTION = "release_run"
+# What was damaged is kept under this name, with the time behind it.
+DAMAGED = f"{NAME}.damaged-"
+_DAMAGED_TIME = "%Y%m%dT%H%M%SZ"
+OPTION = "rosey_run"
 # What rollback_to means by itself.
 _WORDS = ("current", "previous", "list", "legacy")
 _MOST = 100
@@ -170,14 +174,35 @@ def had_at(turns: Sequence[Turn], current: str | None, moment: datetime, now: da
     return last.release
 
 
-def brought_by(turns: Sequence[Turn], run: str) -> str:
-    """Give the id of the release that a host came to have by a run, which has a name; PointError."""
-    found = [turn.release for turn in turns if turn.origin.run == run and turn.release]
-    if found:
-        return found[-1]
+def brought_by(turns: Sequence[Turn], gone_back: Sequence[Turn], run: str) -> str:
+    """Give the id of the release that a host came to have by a run, which has a name; PointError.
+
+    turns: as `in_order` gives them. gone_back: those of them that are ways back.
+
+    It is the last one that the run recorded, also where it went back afterwards; where it recorded none, the last one
+    that it went back to. A way back that happens by itself is no turn: it ends before anything is recorded.
+    """
+    deployed = [turn for turn in turns if turn not in gone_back]
+    for some in (deployed, gone_back):
+        found = [turn.release for turn in some if turn.origin.run == run and turn.release]
+        if found:
+            return found[-1]
     known = list(dict.fromkeys(turn.origin.run for turn in reversed(turns) if turn.origin.run))
     said = f"its last ones are {', '.join(known[:_SHOWN])}" if known else "no run of it is known by name"
-    raise PointError(f"it has no release of the run {run}; {said}")
+    meant = difflib.get_close_matches(run.lower(), _WORDS, n=1)
+    hint = f". Write {meant[0]}, if that is meant" if meant else ""
+    raise PointError(f"it has no release of the run {run}; {said}{hint}")
+
+
+def check_known(damaged: Mapping[str, str], moment: datetime) -> None:
+    """Make sure that no file which is damaged tells of a time; PointError. damaged: the reasons, by their names."""
+    for name, reason in damaged.items():
+        aside = _aside(name)
+        if name == NAME or (aside and moment < aside):
+            raise PointError(
+                f"it can't be told which release it had at {lease.timestamp(moment)}: {name} is damaged ({reason}); "
+                "expected the id of a release, which rollback_to=list shows"
+            )
 
 
 def in_order(turns: Iterable[Turn]) -> list[Turn]:
@@ -205,11 +230,34 @@ def ways_back(directory: Path) -> list[Turn]:
         raise atomic_file.DamagedError("wrong type, expected ways back") from None
 
 
+def look(directory: Path) -> tuple[list[Turn], dict[str, str]]:
+    """Read the ways back, and give the reasons of the files that are damaged, also of those kept aside, by names."""
+    damaged = {
+        name: f"the ways back until {lease.timestamp(aside)}, which can't be read"
+        for name in atomic_file.names(directory)
+        if (aside := _aside(name))
+    }
+    try:
+        return ways_back(directory), damaged
+    except atomic_file.DamagedError as error:
+        return [], {NAME: str(error), **damaged}
+
+
+def _aside(name: str) -> datetime | None:
+    if not name.startswith(DAMAGED):
+        return None
+    try:
+        return datetime.strptime(name[len(DAMAGED) :], _DAMAGED_TIME).replace(tzinfo=timezone.utc)
+    except ValueError:
+        return None
+
+
 def keep_way_back(directory: Path, turn: Turn) -> None:
-    """Add a way back to the file, of which a damaged one is begun anew."""
+    """Add a way back to the file. One that is damaged is kept beside it: what it told of is not known any more."""
     try:
         before = ways_back(directory)
     except atomic_file.DamagedError:
+        atomic_file.set_aside(directory / NAME, f"{DAMAGED}{lease.moment(turn.time):{_DAMAGED_TIME}}")
         before = []
     atomic_file.write(directory / NAME, {"turns": [asdict(each) for each in [*before, turn][-_MOST:]]})
 

@@ -211,11 +211,8 @@ class Store:
         if pointer is not None and not any(pointer == record.id for record in records):
             lost = any(item.name == pointer + SUFFIX for item in damaged)
             damaged += [] if lost else [Damaged(CURRENT, f"names {pointer}, which is not there")]
-        ways_back: list[history.Turn] = []
-        try:
-            ways_back = history.ways_back(self.directory)
-        except atomic_file.DamagedError as error:
-            damaged.append(Damaged(history.NAME, str(error)))
+        ways_back, unread = history.look(self.directory)
+        damaged += [Damaged(*each) for each in unread.items()]
         return Listing(tuple(records), tuple(damaged), pointer, tuple(ways_back))
 
     def find(self, release: str) -> Record | None:
@@ -403,8 +400,9 @@ class Store:
         """Give the id of the release that the host had at a time, or came to have by a run; any other text as it is."""
         try:
             if (moment := history.moment_of(wanted)) is not None:
+                history.check_known({item.name: item.reason for item in found.damaged}, moment)
                 return history.had_at(found.turns, found.pointer, moment, history.now())
-            return history.brought_by(found.turns, wanted) if history.is_name(wanted) else wanted
+            return history.brought_by(found.turns, found.ways_back, wanted) if history.is_name(wanted) else wanted
         except history.PointError as error:
             raise atomic_file.ReleaseError(f"{option}: {error}.") from None
 

@@ -230,6 +230,7 @@ def test_the_releases_go_last_and_what_was_kept_is_noted(host: Host) -> None:
     put(host.releases / "notes")
     put(host.releases / "lease.json")
     put(host.releases / history.NAME)
+    put(host.releases / f"{history.DAMAGED}20260131T120000Z")
     put(host.releases / ".rosey-0a1b2c3d")
     removal.forget(host.releases, host.known.data)
     assert {each.name for each in host.releases.iterdir()} == {"notes", "kept.json"}

@@ -82,7 +82,7 @@ def test_a_run_has_such_a_name(name: str) -> None:
 )
 def test_a_run_has_no_name_that_means_something_else(name: str) -> None:
     found = history.name_problem(name)
-    assert found.startswith(f"release_run: {name!r}; expected up to 64 letters, ")
+    assert found.startswith(f"rosey_run: {name!r}; expected up to 64 letters, ")
     assert found.endswith("Nothing was touched; give the run another name, such as deploy-4711.")
 
 
@@ -182,13 +182,33 @@ def test_what_a_host_had_at_a_time_may_not_be_known(
 
 
 def test_what_a_run_brought(tmp_path: Path) -> None:
-    assert [history.brought_by(BACK, run) for run in ("one", "two", "back", "three")] == ["a", "b", "a", "c"]
+    gone_back = [BACK[2]]
+    found = [history.brought_by(BACK, gone_back, run) for run in ("one", "two", "back", "three")]
+    assert found == ["a", "b", "a", "c"]
     # a run may have several stages
-    assert history.brought_by([*DEPLOYED, turn(5, "d", "c", "three")], "three") == "d"
+    assert history.brought_by([*DEPLOYED, turn(5, "d", "c", "three")], [], "three") == "d"
+    # what it recorded counts, and not where it went back to afterwards
+    again = turn(5, "b", "c", "three")
+    assert history.brought_by([*DEPLOYED, again], [again], "three") == "c"
     with pytest.raises(history.PointError, match="no release of the run four; its last ones are three, back, two, one"):
-        history.brought_by(BACK, "four")
-    with pytest.raises(history.PointError, match="no release of the run four; no run of it is known by name"):
-        history.brought_by([turn(1, "a", None)], "four")
+        history.brought_by(BACK, gone_back, "four")
+    with pytest.raises(history.PointError, match=r"no release of the run four; no run of it is known by name$"):
+        history.brought_by([turn(1, "a", None)], [], "four")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [("prevous", "previous"), ("Current", "current"), ("lst", "list"), ("legcy", "legacy")]
+)
+def test_a_word_that_is_misspelled_is_no_run(written: str, meant: str) -> None:
+    with pytest.raises(history.PointError, match=rf"{written}; .*\. Write {meant}, if that is meant$"):
+        history.brought_by(DEPLOYED, [], written)
+
+
+def test_a_way_back_that_happens_by_itself_records_nothing() -> None:
+    """What a run brought would be another release, were it a turn of that run."""
+    tasks = Path(__file__).parents[5] / "roles/release/tasks"
+    asking = {path.name for path in tasks.rglob("*.yml") if "record.yml" in path.read_text(encoding="utf-8")}
+    assert asking == {"main.yml"}
 
 
 def test_a_time_that_is_none_is_left_out() -> None:
@@ -264,15 +284,36 @@ def test_a_release_that_was_pruned_is_named_by_a_time(store: release.Store) -> N
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"format": 1}\n'])
-def test_damaged_ways_back_are_named_and_begun_anew(store: release.Store, text: str) -> None:
-    first, second = write(store, "a", 1), write(store, "b", 2)
+def test_damaged_ways_back_are_named_and_kept_aside(
+    store: release.Store, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = write(store, "a", 1, "one"), write(store, "b", 2)
+
+    def go_back(to: str, number: float) -> None:
+        monkeypatch.setattr(history, "now", lambda: NOON + timedelta(hours=number))
+        store.set_current(to)
+
+    go_back(first, 3)
+    go_back(second, 4)
+    assert store.select(hour(3.5)).id == first
     (store.directory / history.NAME).write_text(text)
     assert [item.name for item in store.listing().damaged] == [history.NAME]
-    assert store.select(hour(1)).id == first
-    store.set_current(first)
-    assert (store.listing().damaged, len(store.listing().ways_back)) == ((), 1)
+    # as though the host had had the second one all the time
+    with pytest.raises(atomic_file.ReleaseError, match=r"had at 2026-01-31T15:30:00Z: ways_back\.json is damaged"):
+        store.select(hour(3.5))
+    assert store.select("one").id == first
+    go_back(first, 5)
+    (kept,) = store.directory.glob("ways_back.json.damaged-*")
+    assert (kept.read_text(), len(store.listing().ways_back)) == (text, 1)
+    assert [item.name for item in store.listing().damaged] == [kept.name]
+    monkeypatch.setattr(history, "now", lambda: NOON + timedelta(hours=6))
+    with pytest.raises(atomic_file.ReleaseError, match=rf"had at 2026-01-31T15:30:00Z: {kept.name} is damaged"):
+        store.select(hour(3.5))
+    assert store.select(hour(5.5)).id == first
+    (store.directory / f"{history.DAMAGED}mine").touch()
+    assert [item.name for item in store.listing().damaged] == [kept.name]
     atomic_file.write(store.directory / history.NAME, {"turns": [{"release": second}]})
-    assert [item.name for item in store.listing().damaged] == [history.NAME]
+    assert [item.name for item in store.listing().damaged] == [history.NAME, kept.name]
 
 
 def test_no_more_ways_back_are_kept_than_anybody_reads(store: release.Store) -> None:
@@ -309,6 +350,6 @@ def test_a_name_is_that_of_one_run(store: release.Store, run: str, process: str,
     if not refused:
         record_guard.check_name(store.directory, origin)
         return
-    with pytest.raises(atomic_file.ReleaseError, match=f"^release_run: {refused}") as caught:
+    with pytest.raises(atomic_file.ReleaseError, match=f"^rosey_run: {refused}") as caught:
         record_guard.check_name(store.directory, origin)
     assert "Nothing was touched; give th" in str(caught.value)
