@@ -23,7 +23,8 @@ from ansible_collections.rosey.nats.plugins.plugin_utils import controller
 
 # With these, as in a hook, git would look at another repository than that of the directory.
 _OF_ANOTHER_REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR")
-# It writes nothing, and starts nothing that the repository names.
+# It writes nothing, and starts no monitor of files. The filters that its user has configured are run, as by any look:
+# without those of git-crypt, say, each file that was touched would count as changed.
 _GIT = ("git", "--no-optional-locks", "-c", "core.fsmonitor=false")
 _GIT_SECONDS = 10.0
 _COMMIT = re.compile(r"# branch\.oid ([0-9a-f]{40,64})", re.ASCII)

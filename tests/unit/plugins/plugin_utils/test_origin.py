@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import re
 import subprocess
 from collections.abc import Callable
@@ -78,7 +79,19 @@ def test_the_commit_is_that_of_the_inventory(inventory: Path, change: Callable[[
     assert origin.commit(inventory) == git(inventory, "rev-parse", "HEAD") + mark
 
 
-def test_nothing_is_started_that_a_repository_names(inventory: Path, tmp_path: Path) -> None:
+def test_a_file_that_a_filter_encrypts_is_no_change(inventory: Path) -> None:
+    git(inventory, "config", "filter.crypt.clean", "tr a-z n-za-m")
+    git(inventory, "config", "filter.crypt.smudge", "tr a-z n-za-m")
+    (inventory / ".gitattributes").write_text("secret.yml filter=crypt\n")
+    (inventory / "secret.yml").write_text("password: x\n")
+    save(inventory)
+    assert git(inventory, "show", "HEAD:./secret.yml") == "cnffjbeq: k"
+    # as by a copy: its contents are looked at
+    os.utime(inventory / "secret.yml", (1, 1))
+    assert origin.commit(inventory) == git(inventory, "rev-parse", "HEAD")
+
+
+def test_no_monitor_of_files_is_started(inventory: Path, tmp_path: Path) -> None:
     traces = tmp_path / "traces"
     git(inventory, "config", "core.fsmonitor", f"touch {traces}; false")
     assert origin.commit(inventory)
