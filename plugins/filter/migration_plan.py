@@ -21,9 +21,9 @@ def migration_plan(
     try:
         known = environments.known(environments.merged(host["further"] for host in hosts.values()))
         plan = stages.plan({name: host["environment"] for name, host in hosts.items()}, known, meant)
+        batches = {host: number for number, batch in enumerate(plan.batches(serial), 1) for host in batch}
     except (environments.EnvironmentsError, stages.StagesError) as error:
         return {"problem": str(error), "lines": [], "titles": {}, "batches": {}}
-    batches = {host: number for number, batch in enumerate(plan.batches(serial), 1) for host in batch}
     return {"problem": "", "lines": plan.lines, "titles": plan.titles, "batches": batches}
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from ansible_collections.rosey.nats.plugins.plugin_utils.environments import Environment
 
 OPTION = "migrate_stages"
+_SIZE = re.compile(r"\d+|\d+(\.\d+)?%", re.ASCII)
 
 
 class StagesError(ValueError):
@@ -42,7 +44,10 @@ class Migration:
         return [f"{number} of {len(self.stages)}, {name}" for number, name in enumerate(self.stages, 1)]
 
     def batches(self, serial: t.Any) -> Iterator[tuple[str, ...]]:
-        """Give the hosts that are deployed together. serial: how many of a stage, a number or a share such as 25%."""
+        """Give the hosts that are deployed together; StagesError.
+
+        serial: how many of a stage, a number or a share such as 25%.
+        """
         for hosts in self.stages.values():
             size = _size(serial, len(hosts))
             yield from (hosts[start : start + size] for start in range(0, len(hosts), size))
@@ -88,6 +93,11 @@ def plan(hosts: Mapping[str, str], environments: Mapping[str, Environment], mean
 def _size(serial: t.Any, hosts: int) -> int:
     """Give the size of a batch as Ansible's serial has it."""
     text = str(serial)
+    if not _SIZE.fullmatch(text):
+        raise StagesError(
+            f"rosey_serial is {text}; expected so many hosts of a stage at a time, a number such as 1 or a share such "
+            "as 25%. Correct it."
+        )
     if text.endswith("%"):
         return max(1, int(float(text[:-1]) / 100 * hosts))
     return max(1, int(text))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.rosey.nats.plugins.filter.migration_plan import migration_plan
 from ansible_collections.rosey.nats.plugins.plugin_utils import environments, stages
 
 KNOWN = environments.known({"qa": {"prefix": "rosey.qa", "after": "staging"}})
@@ -70,3 +71,9 @@ def test_a_change_passes_no_stage_by_unless_that_is_meant(given: list[str], mean
     with pytest.raises(stages.StagesError) as caught:
         stages.plan(only(*given), KNOWN, meant)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("serial", ["abc", "", "%", "-1", "1.5", "x%", "nan%", [1, 5]])
+def test_a_size_of_batches_that_is_none_is_told_with_what_was_expected(serial: object) -> None:
+    said = migration_plan({"one": {"environment": "development", "further": {}}}, [], serial)["problem"]
+    assert said.startswith(f"rosey_serial is {serial}; expected so many hosts of a stage at a time, a number such as 1")
