@@ -62,7 +62,9 @@ def merged(given: Iterable[Mapping[str, t.Any]]) -> dict[str, t.Any]:
     """Put together what the inventories of several hosts say in bot_config_environments; EnvironmentsError."""
     found: dict[str, t.Any] = {}
     for each in given:
-        for name, entry in each.items():
+        for name, given_entry in each.items():
+            # where the hosts of an environment stand, each of its inventories says for itself
+            entry = {key: value for key, value in given_entry.items() if key != "inventories"}
             if found.setdefault(name, entry) != entry:
                 raise EnvironmentsError(
                     f"{OPTION}: {name} is {_shown(found[name])} in one inventory and {_shown(entry)} in another; "
@@ -78,7 +80,7 @@ def unknown(name: t.Any, environments: Mapping[str, Environment]) -> str:
     added = name if isinstance(name, str) and _NAME.fullmatch(name) else "qa"
     return (
         f"the environment {_shown(name)} is unknown; expected one of {', '.join(environments)}. Take one of these, or "
-        f"add it to {OPTION} in group_vars/all of its inventory: {_example(added)}."
+        f"add it to {OPTION} in the group_vars of its own group, such as group_vars/{added}: {_example(added)}."
     )
 
 
@@ -102,6 +104,7 @@ def problem(name: t.Any, given: t.Any, inventory: str | None) -> str:
 def _misplacement(name: str, environments: Mapping[str, Environment], inventory: Path) -> str:
     """Say that the directory of an inventory is not one of this environment; empty where it may be.
 
+    A file counts like a directory where it is called after an environment.
     Where it has no name of an environment, it may be called anything, but among inventories that are told apart by
     their directories: a copy of one may have kept the environment of what it was copied from.
     """
@@ -111,10 +114,13 @@ def _misplacement(name: str, environments: Mapping[str, Environment], inventory:
     if is_one_of_several:
         below = directory.parts[len(above) - above[::-1].index(INVENTORIES) :]
     names = {owner: {owner, *each.inventories} for owner, each in environments.items()}
+    place = directory
+    if any(inventory.stem in own for own in names.values()):
+        below, place = (*below, inventory.stem), inventory
     others = [other for other, own in names.items() if other != name and own & {*below}]
     if others:
         return (
-            f"the host stands in the inventory of {others[0]}, {directory}; expected {others[0]}. A bot that took "
+            f"the host stands in the inventory of {others[0]}, {place}; expected {others[0]}. A bot that took "
             "another environment's prefix would hear and send its messages. Remove the setting, or take the inventory "
             "that is meant."
         )
@@ -126,7 +132,8 @@ def _misplacement(name: str, environments: Mapping[str, Environment], inventory:
     return (
         f"the host stands in the inventory {directory}, among those of other environments; expected a directory called "
         f"{name}. Where {below[-1]} is an environment of its own, set bot_config_environment to it, and add it to "
-        f"{OPTION}; where it is {name} as well, say so in group_vars/all of this inventory: {OPTION}: "
+        f"{OPTION}; where it is {name} as well, say so in the group_vars of a group that its hosts alone are in, since "
+        f"those of all count for the hosts of each inventory that is given: {OPTION}: "
         f"{json.dumps({name: {'inventories': [below[-1]]}})}."
     )
 

@@ -129,7 +129,7 @@ def lose_a_stream(clone: Clone) -> None:
 
 
 def add_an_environment(clone: Clone) -> None:
-    entry = clone.root / "inventories" / "qa" / "group_vars" / "all" / "environments.yml"
+    entry = clone.root / "inventories" / "qa" / "group_vars" / "qa" / "environments.yml"
     entry.write_text("bot_config_environments: {qa: {prefix: rosey.qa, after: staging}}\n")
 
 

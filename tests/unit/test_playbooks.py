@@ -111,6 +111,33 @@ def test_a_playbook_with_a_tag_that_it_has_not_fails(name: str, tmp_path: Path) 
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize(("group", "status"), [("own", 0), ("all", 2)])
+def test_two_inventories_of_one_environment_each_say_so(group: str, status: int, tmp_path: Path) -> None:
+    """In the variables of a group of its own: of those of all, the last inventory's count for the hosts of each."""
+    words = []
+    for name in ("eu", "us"):
+        own = name if group == "own" else group
+        place = tmp_path / "inventories" / name
+        (place / "group_vars").mkdir(parents=True)
+        hosts = {"hosts": {f"{name}1": {"ansible_connection": "local", "bot_config_environment": "production"}}}
+        (place / "hosts.yml").write_text(yaml.safe_dump({name: hosts, "rosey": {"children": {name: {}}}}))
+        said = {"bot_config_environments": {"production": {"inventories": [name]}}}
+        (place / "group_vars" / f"{own}.yml").write_text(yaml.safe_dump(said))
+        words += ["-i", str(place)]
+    done = run(tmp_path, "playbooks/contract.yml", *words)
+    assert done.returncode == status, done.stdout
+    assert ("expected a directory called production" in done.stdout + done.stderr) is bool(status)
+
+
+def test_no_stage_follows_another_by_a_part_of_it(tmp_path: Path) -> None:
+    """What watches a stage has no tag, so that the next one followed unwatched."""
+    done = run(tmp_path, "playbooks/migrate.yml", "-i", INVENTORY, "--tags", "nats_server")
+    assert done.returncode == 2, done.stderr
+    said = f"{done.stdout}{done.stderr}"
+    assert "--tags nats_server: a part of a change, which was not watched, would go to the next stage." in said
+    assert "is a placeholder" not in said
+
+
 UNKNOWN_TAG = "--tags nats_server: health.yml has no tags. Nothing was done. Run it without --tags."
 
 

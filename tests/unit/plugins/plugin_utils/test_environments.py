@@ -78,7 +78,8 @@ def test_an_entry_that_would_not_keep_environments_apart_is_refused(name: str) -
 def test_an_unknown_one_is_told_with_the_known_and_with_where_to_add_it() -> None:
     assert environments.problem("qa", {}, None) == (
         'bot_config_environment: the environment "qa" is unknown; expected one of development, staging, production. '
-        "Take one of these, or add it to bot_config_environments in group_vars/all of its inventory: "
+        "Take one of these, or add it to bot_config_environments in the group_vars of its own group, such as "
+        "group_vars/qa: "
         'bot_config_environments: {"qa": {"prefix": "rosey.qa", "after": "staging"}}. Nothing was touched.'
     )
     assert "expected one of development, staging, qa, production" in environments.problem("uat", QA, None)
@@ -112,6 +113,36 @@ PLACES: list[tuple[str, dict[str, Any], str, str]] = [
 ]
 
 
+# The environment, the file, and a word of the refusal.
+FILES: list[tuple[str, str, str]] = [
+    ("production", "inventories/production.yml", ""),
+    ("staging", "inventories/staging", ""),
+    ("staging", "inventories/production.yml", "in the inventory of production, {file}; expected production"),
+    ("production", "anywhere/staging.ini", "in the inventory of staging, {file}; expected staging"),
+    ("production", "inventories/staging/production.yml", "in the inventory of staging"),
+    ("production", "inventories/production/hosts.yml", ""),
+    ("production", "inventories/production/eu.yml", ""),
+    ("production", "inventories/eu.yml", ""),
+]
+
+
+@pytest.mark.parametrize(("name", "file", "words"), FILES)
+def test_a_file_that_is_called_after_an_environment_is_its_inventory(
+    name: str, file: str, words: str, tmp_path: Path
+) -> None:
+    said = environments.problem(name, {}, str(tmp_path / file))
+    assert words.format(file=tmp_path / file) in said
+    assert bool(said) is bool(words)
+
+
+def test_directories_anywhere_may_be_called_after_environments(tmp_path: Path) -> None:
+    for name in ("prod", "staging"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "hosts.yml").touch()
+    said = environments.problem("staging", {}, str(tmp_path / "prod/hosts.yml"))
+    assert "expected a directory called staging" in said
+
+
 @pytest.mark.parametrize(("name", "given", "place", "words"), PLACES)
 def test_an_inventory_is_one_of_the_environment_that_its_directory_is_called_after(
     name: str, given: dict[str, Any], place: str, words: str, tmp_path: Path
@@ -134,5 +165,8 @@ def test_a_copy_beside_the_inventory_of_an_environment_needs_a_name_of_its_own(t
 
 def test_inventories_that_contradict_each_other_are_told() -> None:
     assert environments.merged([{}, QA, QA]) == QA
+    # each says for itself where its hosts stand
+    us = {"production": {"inventories": ["us"]}}
+    assert [*environments.known(environments.merged([EU, us]))] == ["development", "staging", "production"]
     with pytest.raises(environments.EnvironmentsError, match="expected the same in all that are given"):
         environments.merged([QA, {"qa": {"prefix": "rosey.qa", "after": "development"}}])
