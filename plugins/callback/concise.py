@@ -86,13 +86,12 @@ class CallbackModule(Default):
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
         """Show what changed or says something."""
-        says = result._result.get("_ansible_verbose_always") or result._result.get("warnings")
-        if self._is_whole or says or result._result.get("changed") or self._last_task_banner == result._task._uuid:
+        if self._is_whole or _says(result) or self._last_task_banner == result._task._uuid:
             super().v2_runner_on_ok(result)
 
     def v2_runner_item_on_ok(self, result: t.Any) -> None:
         """Show what changed or says something; likewise."""
-        if self._is_whole or result._result.get("changed") or result._result.get("_ansible_verbose_always"):
+        if self._is_whole or _says(result):
             super().v2_runner_item_on_ok(result)
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
@@ -130,6 +129,10 @@ def _with_reason(result: t.Any) -> dict[str, t.Any]:
     if {"module_stderr", "module_stdout"} & said.keys():
         said["msg"] = failure.reason(said)
     return said
+
+
+def _says(result: t.Any) -> bool:
+    return any(result._result.get(name) for name in ("changed", "_ansible_verbose_always", "warnings", "deprecations"))
 
 
 def _action(task: t.Any) -> str:

@@ -86,7 +86,7 @@ def roles() -> tuple[str, ...]:
 def wrong_kinds(role: str, given: Mapping[str, t.Any]) -> list[str]:
     """Say which variables of a role are text, or nothing, where it takes a list or a mapping.
 
-    given: variables as they are written. What is a template as a whole may give anything, and is let be.
+    given: variables as they are written. What has a template in it may give anything, and is let be.
     """
     return [
         f"{name} is {found}; expected {_KINDS[kind].name}, and nothing was touched. Write it into a YAML file of the "
@@ -100,7 +100,7 @@ def _not_structured(value: t.Any) -> str:
     """Say what a value is that is no list and no mapping; empty for what may be one."""
     if value is None:
         return "null"
-    is_template = isinstance(value, str) and value.strip().startswith("{{") and value.strip().endswith("}}")
+    is_template = isinstance(value, str) and any(mark in value for mark in ("{{", "{%", "{#"))
     return "text" if isinstance(value, str) and not is_template else ""
 
 

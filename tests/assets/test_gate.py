@@ -66,7 +66,7 @@ class Host:
         result = self._run_module(
             "nats_process",
             binary=str(self._binary),
-            config=str(self.server.config_file),
+            config_file=str(self.server.config_file),
             pid_file=str(self.server.directory / "nats-server.pid"),
             release_dir=str(self.releases),
             monitoring_monitoring_url=self.url,
@@ -258,7 +258,7 @@ def test_a_directory_that_can_not_be_written_stops_nothing(host: Host) -> None:
     refused = host._run_module(
         "nats_process",
         binary=str(host._binary),
-        config=str(host.server.config_file),
+        config_file=str(host.server.config_file),
         pid_file=str(host.server.directory / "nats-server.pid"),
         release_dir=str(host.releases),
         state="restarted",

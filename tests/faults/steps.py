@@ -236,7 +236,7 @@ class Host:
             self.module(
                 "nats_process",
                 binary=str(self.link),
-                config=str(self.config_file),
+                config_file=str(self.config_file),
                 pid_file=str(self.pid_file),
                 release_dir=str(self.releases),
                 state=STATES[plan["action"]],

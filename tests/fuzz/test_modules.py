@@ -229,7 +229,7 @@ def runs(host: Host) -> list[Run]:
     asset_watch = {"monitoring_url": url, "log_file": str(host.root / "nats.log"), "data": str(host.root / "store")}
     server = {
         "binary": str(host.root / "nats-server"),
-        "config": config,
+        "config_file": config,
         "pid_file": str(host.root / "pid"),
         "release_dir": releases,
         **asset_watch,

@@ -78,14 +78,16 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
 }
 _PLACES = {name: (section, place) for section, names in SECTIONS.items() for place, name in enumerate(names)}
 _HEADINGS = tuple(SECTIONS)
+# More than any configuration that can be written.
+_DEEPEST = 200
 
 
 def arranged(config: Mapping[str, t.Any]) -> Iterator[tuple[str, dict[str, t.Any]]]:
-    """Give the settings section by section, each with its heading; as they are, without one, where files are included.
+    """Give the settings section by section, each with its heading; as they are, without one, where their order counts.
 
-    What an included file sets counts by where it stands.
+    What an included file sets counts by where it stands, and a reference finds only what stands before it.
     """
-    if model.INCLUDE in config:
+    if model.INCLUDE in config or _has_reference(config):
         yield "", dict(config)
         return
     found: dict[str, list[tuple[int, str]]] = {}
@@ -97,3 +99,14 @@ def arranged(config: Mapping[str, t.Any]) -> Iterator[tuple[str, dict[str, t.Any
         names = [name for _place, name in sorted(found.get(section, ()), key=lambda each: each[0])]
         if names:
             yield section, {name: config[name] for name in names}
+
+
+def _has_reference(value: t.Any, depth: int = 0) -> bool:
+    """Tell whether a variable is named anywhere, which may be the name of an option as well.
+
+    What is nested too deep to be written is let be as it is; whoever writes it says so.
+    """
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
+    if depth > _DEEPEST or (isinstance(value, Mapping) and model.VARIABLE in value):
+        return True
+    return any(_has_reference(each, depth + 1) for each in inner)

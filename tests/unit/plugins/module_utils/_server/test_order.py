@@ -35,5 +35,10 @@ def test_where_a_file_is_included_the_order_counts() -> None:
     assert conf.render(config) == 'port: 4222\ninclude "site.conf"\nserver_name: rosey\n'
 
 
+def test_where_a_variable_is_named_the_order_counts() -> None:
+    config = {"port": 4222, "cluster": {"routes": [{"$variable": "ROUTE"}]}, "server_name": "rosey"}
+    assert [*order.arranged(config)] == [("", config)]
+
+
 def test_what_the_server_does_not_know_comes_first() -> None:
     assert [*order.arranged({"port": 1, "mine": 2})] == [("", {"mine": 2}), ("Listening", {"port": 1})]
