@@ -103,7 +103,7 @@ def test_the_guides_options_are_proven(server: Server, run_module: RunModule) ->
     result = run_module("nats_gate", version="2.10.7", **server.asked)
     assert result.get("msg") is None
     # nobody has talked yet, so nothing tells whether the server traces
-    assert result["summary"] == "17 of 19 proven, 2 taken on trust: trace, log_max_num"
+    assert result["summary"] == "17 of 19 proven, 2 taken on trust: log_max_num, trace"
 
 
 def test_tracing_is_proven_once_a_client_has_talked(server: Server, run_module: RunModule) -> None:
@@ -170,7 +170,7 @@ def test_files_and_ports_that_the_server_makes_are_looked_at(
         file.unlink()
     server.write(prof_port=free_port(), log_file=str(server.directory / "log"))
     result = run_module("nats_gate", **{**server.asked, "wait": 0})
-    assert findings(result) == ["pid_file", "ports_file_dir", "prof_port"]
+    assert findings(result) == ["prof_port", "pid_file", "ports_file_dir"]
 
 
 def test_a_jetstream_that_is_not_there_is_found_although_the_server_calls_itself_healthy(
