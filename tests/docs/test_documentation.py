@@ -161,3 +161,29 @@ def test_what_means_the_same_has_one_type_and_one_description(documented: dict[s
     # the first words, whatever a module adds: under which condition it counts, and what it does with it
     beginnings = {" ".join(re.sub(r"^With O\(\S+\), t", "T", each).split()[:5]) for each in said}
     assert len(beginnings) == 1, said
+
+
+def calls(value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give what a module of the collection is given, wherever tasks stand."""
+    for key, inner in value.items() if isinstance(value, dict) else ():
+        if str(key).startswith(f"{COLLECTION}.") and isinstance(inner, dict):
+            yield key, inner
+        yield from calls(inner)
+    for inner in value if isinstance(value, list) else ():
+        yield from calls(inner)
+
+
+def test_each_task_gives_a_module_what_it_takes(documented: dict[str, dict[str, Any]]) -> None:
+    found = [
+        (path, module, given)
+        for place in ("roles", "playbooks", "molecule", "bench", "tests/bot")
+        for path in sorted((ROOT / place).rglob("*.yml"))
+        for module, given in calls(yaml.safe_load(path.read_text()))
+        if module in documented["module"]
+    ]
+    assert len(found) > 30
+    for path, module, given in found:
+        options = documented["module"][module]["doc"]["options"]
+        required = {name for name, option in options.items() if option.get("required")}
+        assert given.keys() <= options.keys(), (path, module)
+        assert required <= given.keys(), (path, module)
