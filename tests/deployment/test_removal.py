@@ -176,8 +176,16 @@ CUT_OFF = ("Remove | Keep deployments away", "Stop | Process of this user", "Rem
 def cut_off(host: Deployment, task: str) -> None:
     """Take away until a task begins, and kill the run then, with whatever it has started on the host."""
     words = ["ansible-playbook", REMOVE, "-i", str(host.directory / "hosts.yml"), *NAMED]
+    # which names a task as it begins, also one that changes nothing
+    environment = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default"}
     run = subprocess.Popen(
-        words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        words,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
     )
     with run:
         assert run.stdout is not None
