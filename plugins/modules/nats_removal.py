@@ -13,11 +13,13 @@ author: Rosey-Robot Team (@rosey-robot)
 description:
   - Says what deployments have put on a host, as its releases tell, what of it can be taken away and what stays, and
     takes it away.
-  - A file that was deployed goes, also one that only an older release had. A directory goes when nothing is left in it.
+  - A file that was deployed goes, also one that only an older release had, as long as it is what some release has. A
+    directory goes when nothing is left in it.
     The section and the variables that were put into files of others are taken out of these.
   - What another server, service or deployment on the host uses stays, and so does what a link or a mount leads to.
-  - JetStream's store, the copies of it and the log stay, unless O(data) is set. The host keeps where they are, so that
-    they can go later.
+  - JetStream's store, the copies of it and the log stay, unless O(data) is set. The host keeps where they are, and
+    whose, so that they can go later. A container takes its log with it.
+  - It fails, and takes nothing away, while what tells of it is damaged, of this deployment or of another on the host.
 attributes:
   check_mode:
     description: Predicts the same and changes nothing.
@@ -52,16 +54,18 @@ options:
     type: dict
     suboptions:
       unit:
-        description: The unit of the exporter. One that watches another server stays.
+        description: The unit of the exporter. One that is not known to watch this server alone stays.
         type: str
       directory:
         description: The directory of the exporter's binaries.
         type: str
       textfile:
-        description: The file with metrics for node_exporter.
+        description: The file with metrics for node_exporter. One that is not of this server alone stays.
         type: str
   run:
-    description: Whose run this is. The releases of the host say what speaks against it. Without it, nothing does.
+    description:
+      - Whose run this is. The releases of the host say what speaks against it, and what an earlier removal has kept.
+        Without it, only damage does.
     type: dict
     suboptions:
       environment:
@@ -122,7 +126,7 @@ found:
   returned: with O(state=planned)
   type: bool
 refusals:
-  description: What the releases have against O(run), whole sentences.
+  description: What speaks against taking it away, whole sentences.
   returned: with O(state=planned)
   type: list
   elements: str
@@ -139,7 +143,8 @@ keeps:
   elements: str
   sample: ["/etc/nats: it holds ca.pem"]
 loses:
-  description: The streams that would be lost, with their messages.
+  description: The streams that would be lost, with their messages; the log of a container; the bots of others that use
+    the server.
   returned: with O(state=planned)
   type: list
   elements: str
@@ -155,12 +160,13 @@ unrecorded:
   type: list
   elements: str
 servers:
-  description: The settings of each server that is to be stopped and kept from starting with the host.
+  description: The settings of the newest release's server, where it is to be stopped and kept from starting with the
+    host.
   returned: with O(state=planned)
   type: list
   elements: dict
 containers:
-  description: The settings of each server in a container, which is to be removed.
+  description: The settings of the newest release's server, where its container is to be removed.
   returned: with O(state=planned)
   type: list
   elements: dict

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import posixpath
 import typing as t
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._bus.decisions import BOT, PLUGINS, SERVER
@@ -25,7 +25,10 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import conf, co
 KEPT = "kept.json"
 _DOCKER = "docker"
 _LOG = "log_file"
+_CLIENT_PORT = 4222
 _PID_FILE = "pid_file"
+# By which it is told whose what was kept is, as the settings of a server have it.
+_OWNER = ("runtime", "service", "container", "config_file")
 
 Entry: t.TypeAlias = "Mapping[str, t.Any]"
 
@@ -72,7 +75,8 @@ class Remains:
     the name of the list of what was put there. parts_of_files: entries that take sections and variables out of files
     of others. links, programs: what leads to a binary, and the directories of versions. pid_files: and what a process
     wrote to its standard output. servers: the settings of each instance, the newest first. bot: the newest part, and
-    plugins that of its plugins.
+    plugins that of its plugins. current: the files of the newest part of the server. server_name, port: what its
+    configuration says, empty and None where it does not. old_containers: those that only an older release had.
     """
 
     files: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False)
@@ -85,6 +89,10 @@ class Remains:
     servers: tuple[Mapping[str, t.Any], ...] = ()
     bot: release.Part | None = None
     plugins: release.Part | None = None
+    current: frozenset[str] = frozenset()
+    server_name: str = ""
+    port: int | None = None
+    old_containers: tuple[str, ...] = ()
     data: Data = field(default_factory=Data)
 
     @property
@@ -112,8 +120,12 @@ def of(records: Sequence[release.Record], releases: Path, kept: Mapping[str, t.A
     data = Data()
     pid_files: list[str] = []
     for part in of_server:
-        data = data.with_also(_data(part, releases))
+        found = _data(part, releases)
+        # a volume is known by its name alone, so that nothing is taken for it that an older release had
+        is_current = record_guard.instance(part.settings) == record_guard.instance(servers[0]) if servers else True
+        data = data.with_also(found if is_current else replace(found, volumes=()))
         pid_files += _pid_files(part)
+    config = _config(of_server[0]) if of_server else {}
     return Remains(
         files=_files(entries),
         directories=frozenset(
@@ -128,6 +140,10 @@ def of(records: Sequence[release.Record], releases: Path, kept: Mapping[str, t.A
         servers=servers,
         bot=next((record.parts[BOT] for record in records if BOT in record.parts), None),
         plugins=next((record.parts[PLUGINS] for record in records if PLUGINS in record.parts), None),
+        current=frozenset(_files(of_server[0].entries)) if of_server else frozenset(),
+        server_name=str(config.get("server_name") or ""),
+        port=_port(config) if of_server else None,
+        old_containers=tuple(each["container"] for each in servers[1:] if each.get("runtime") == _DOCKER),
         data=data.with_also(read_kept(kept)) if kept else data,
     )
 
@@ -138,15 +154,35 @@ def read_kept(body: Mapping[str, t.Any]) -> Data:
     return typed.make(Data, **{name: accounts if name == "accounts" else tuple(body[name]) for name in asdict(Data())})
 
 
-def without_nats(remains: Remains) -> list[dict[str, t.Any]]:
-    """Describe the bot as it is to be: without its section, what it logs in with, and the plugins of the bus."""
+def owners(record: release.Record | None, kept: Mapping[str, t.Any] | None = None) -> list[dict[str, str]]:
+    """Tell whose that is which a release, and an earlier removal, tell of; TypeError or ValueError.
+
+    One without anything stands for what was kept by a version that did not note that.
+    """
+    noted = [] if kept is None else kept.get("owners", [{}])
+    found = [{str(name): str(value) for name, value in dict(each).items()} for each in noted]
+    if record is not None:
+        settings = record.parts[SERVER].settings if SERVER in record.parts else {}
+        server = {name: str(settings[name]) for name in _OWNER if settings.get(name)}
+        found += [{**server, "environment": each} for each in record_guard.environments(record) or ("",)]
+    return [each for number, each in enumerate(found) if each not in found[:number]]
+
+
+def without_nats(remains: Remains, stay: Collection[str] = ()) -> list[dict[str, t.Any]]:
+    """Describe the bot as it is to be: without its section, what it logs in with, and the plugins of the bus.
+
+    stay: the paths of what is not as it was deployed.
+    """
     if remains.bot is None:
         return []
     bot = {**remains.bot.settings, "mode": "legacy"}
     described = [{"name": BOT, "settings": bot, "entries": [_without(each) for each in remains.bot.entries]}]
     if remains.plugins:
-        stay = [dict(each) for each in remains.plugins.entries if each["state"] in (State.DIRECTORY, State.ABSENT)]
-        described.append({"name": PLUGINS, "settings": {"plugins": []}, "entries": stay})
+        entries = [dict(each) for each in remains.plugins.entries if each["state"] in (State.DIRECTORY, State.ABSENT)]
+        # what is described as there is not taken away with the rest of the list of its directory
+        listed = [each for each in stay if posixpath.dirname(each) in remains.manifests]
+        entries += [{"path": each, "state": str(State.OWNED)} for each in listed]
+        described.append({"name": PLUGINS, "settings": {"plugins": []}, "entries": entries})
     return described
 
 
@@ -229,12 +265,25 @@ def _directories_of_data(part: release.Part, named: Mapping[str, Sequence[str]])
             yield entry["path"]
 
 
+def _config(part: release.Part) -> dict[str, t.Any]:
+    """Read a recorded configuration; nothing where it can't be read."""
+    text = next((_content(each) for each in part.entries if each["path"] == part.settings.get("config_file")), "")
+    with suppress(conf_lexer.ConfError, OSError, TypeError, ValueError):
+        return conf.parse(text)
+    return {}
+
+
+def _port(config: Mapping[str, t.Any]) -> int | None:
+    """Give the port of clients; None where the configuration says it in a way that is not read here."""
+    named = str(config.get("port") or config.get("listen") or _CLIENT_PORT).rpartition(":")[2]
+    return int(named) if named.isdecimal() else None
+
+
 def _written(part: release.Part) -> dict[str, list[str]]:
     """Name what a recorded configuration lets the server write to, by option; nothing where it can't be read."""
     found: dict[str, list[str]] = {}
-    text = next((_content(each) for each in part.entries if each["path"] == part.settings.get("config_file")), "")
-    with suppress(conf_lexer.ConfError, OSError, TypeError, ValueError):
-        for path in requirements.written(requirements.paths(conf.parse(text))):
+    with suppress(TypeError, ValueError):
+        for path in requirements.written(requirements.paths(_config(part))):
             whole = posixpath.join("/", path.path)
             if ".." not in whole.split("/"):
                 found.setdefault(path.option, []).append(posixpath.normpath(whole))

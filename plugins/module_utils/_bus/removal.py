@@ -13,7 +13,8 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Collection, Iterator
+import typing as t
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import archive,
 
 _NAMED = 5
 TELL_DATA = "data; -e remove_data=true takes it too"
+CHANGED = "it is not as it was deployed"
 # a log that was rotated has its moment behind the name (server/log.go)
 _ROTATED = re.compile(r"(\.\d+)+")
 
@@ -42,10 +44,9 @@ class Taken:
 
     path: str
     what: str
-    note: str = ""
 
     def __str__(self) -> str:
-        return f"{self.what} {self.path}{self.note and f' ({self.note})'}"
+        return f"{self.what} {self.path}"
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,8 @@ class _Looking:
         self._known, self._others, self._data = known, others, data
         self._takes: dict[str, Taken] = {}
         self._keeps: dict[str, Kept] = {}
+        # by directory, the link that leads into it and stays
+        self._led: dict[str, str] = {}
         self._places = removal_guard.Places([*known.directories, *known.data.directories, *known.data.copies])
 
     def result(self) -> Look:
@@ -94,8 +97,9 @@ class _Looking:
         for link in self._known.links:
             self._link(link)
         for directory in self._known.programs:
+            user = self._led.get(directory) or self._others.use_of_program(Path(directory), self._known.links)
             for name in (programs.EXECUTABLE, archive.VERIFIED):
-                self._whole(Path(directory, name), "file")
+                self._whole(Path(directory, name), "file", user)
         for path in self._known.pid_files:
             self._whole(Path(path), "file")
         self._of_data()
@@ -126,12 +130,13 @@ class _Looking:
         return found
 
     def _file(self, path: str) -> None:
-        contents = self._known.files.get(path)
-        note = ""
-        if contents is not None and Path(path).is_file():
+        contents = self._known.files.get(path, frozenset())
+        reason = self._others.active_units.get(path, "")
+        is_list = any(path == str(Path(*each)) for each in self._known.manifests.items())
+        if Path(path).is_file() and not is_list and not reason:
             is_known = system.read(Path(path)).decode("utf-8", "surrogateescape") in contents
-            note = "" if is_known else "changed since it was deployed"
-        self._whole(Path(path), "unit" if unit_file.is_unit(path) else "file", note)
+            reason = "" if is_known else CHANGED
+        self._whole(Path(path), "unit" if unit_file.is_unit(path) else "file", reason)
 
     def _link(self, path: str) -> None:
         place = Path(path)
@@ -139,22 +144,23 @@ class _Looking:
             if os.path.lexists(path):
                 self._keeps[path] = Kept(path, "it is no link, as a deployment makes it")
             return
-        target = place.parent / place.readlink()
+        target = Path(os.path.normpath(place.parent / place.readlink()))
         if not any(Path(each) == target.parent for each in self._known.programs):
             self._keeps[path] = Kept(path, f"it leads to {target}, which was not deployed here")
         elif user := self._others.use(place) or self._others.use(target):
             self._keeps[path] = Kept(path, user)
+            self._led[str(target.parent)] = f"{path} leads to it, and stays, since {user}"
         else:
             self._takes[path] = Taken(path, "link")
 
-    def _whole(self, path: Path, what: str, note: str = "") -> None:
-        """Note a file, which goes unless something else stands there or somebody else needs it."""
+    def _whole(self, path: Path, what: str, reason: str = "") -> None:
+        """Note a file, which goes unless something else stands there or somebody else needs it, or for a reason."""
         try:
             status = path.lstat()
         except (FileNotFoundError, NotADirectoryError):
             return
-        reason = "" if stat.S_ISREG(status.st_mode) else "it is no file, as a deployment makes it"
-        self._note(path, what, reason, note)
+        strange = "" if stat.S_ISREG(status.st_mode) else "it is no file, as a deployment makes it"
+        self._note(path, what, strange or reason)
 
     def _tree(self, path: Path, what: str) -> None:
         """Note a directory, which goes with all that is in it."""
@@ -163,12 +169,12 @@ class _Looking:
         reason = "it is a link" if path.is_symlink() else self._places.strange_below(path)
         self._note(path, what, reason)
 
-    def _note(self, path: Path, what: str, reason: str, note: str = "") -> None:
+    def _note(self, path: Path, what: str, reason: str) -> None:
         reason = reason or self._places.obstacle(path) or self._others.use(path)
         if reason:
             self._keeps[str(path)] = Kept(str(path), reason)
         else:
-            self._takes[str(path)] = Taken(str(path), what, note)
+            self._takes[str(path)] = Taken(str(path), what)
 
     def _of_data(self) -> None:
         for path, what in data_of(self._known.data):
@@ -282,13 +288,13 @@ def flush(directories: Collection[Path]) -> None:
 # What a host keeps of its deployments
 
 
-def forget(releases: Path, kept: Data | None) -> None:
+def forget(releases: Path, kept: Mapping[str, t.Any] | None) -> None:
     """Take away what the host keeps of its deployments, the lease last; ReleaseError, RemovalError.
 
-    kept: what stays on the host and is to be known of later; None for nothing.
+    kept: of what stays on the host and is to be known of later, with its owners; None for nothing.
     """
     if kept:
-        atomic_file.write(releases / remains.KEPT, kept.as_body())
+        atomic_file.write(releases / remains.KEPT, kept)
     places = [each for each in removal_guard.records(releases) if kept is None or each.name != remains.KEPT]
     try:
         atomic_file.sweep(releases)

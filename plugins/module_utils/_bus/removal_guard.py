@@ -9,9 +9,11 @@ import grp
 import os
 import pwd
 import re
+import socket
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from ansible_collections.rosey.nats.plugins.module_utils._bus import remains
 from ansible_collections.rosey.nats.plugins.module_utils._bus.remains import Account, Remains
@@ -25,6 +27,12 @@ _FIELD_OF_PLACE = 4
 _ESCAPED = re.compile(r"\\([0-7]{3})")
 _FIRST_OF_PEOPLE = 1000
 _NO_LOGIN = ("nologin", "false")
+_CLIENT_PORT = 4222
+_PLACES_OF_RELEASES = (Path("/var/lib"), Path("/srv"), Path("/opt"))
+_PLACES_OF_PROGRAMS = (Path("/usr/local/bin"), Path("/usr/local/sbin"), Path("/usr/bin"))
+_PATH = re.compile(r"/[^\s\"';,:]+")
+# what a file says that is whole, and not what was written there
+_WRONG = (AttributeError, KeyError, TypeError, ValueError)
 
 
 def mounts(text: str) -> frozenset[str]:
@@ -69,30 +77,78 @@ class Places:
 class Others:
     """Who else is on the host: servers that run, services, and deployments of their own.
 
-    own: the servers that run with a configuration that goes.
+    own: the servers that run with the configuration of the newest release. active_units: of units that only an older
+    one had, and whose service is enabled or runs, why each stays. unreadable: what of other deployments is damaged, a
+    sentence for the directory of the releases of each; nobody knows what these need.
     """
 
     def __init__(self, known: Remains, releases: Path) -> None:
-        configs = [Path(each["config_file"]) for each in known.servers if each.get("config_file")]
+        configs = [Path(each["config_file"]) for each in known.servers[:1] if each.get("config_file")]
         running = [*server_files.servers()]
         self.own = [each for each in running if _is_of(each, configs)]
         self._servers = [each for each in running if each not in self.own]
-        self._units = dict(_units(frozenset(known.units)))
-        self._deployed = dict(_deployed(releases))
+        old = [each for each in known.units if each not in known.current]
+        self.active_units = {each: why for each in old if (why := _activity(each))}
+        self._units = dict(_units(frozenset({*known.units} - self.active_units.keys())))
+        self._deployed: dict[str, Remains] = {}
+        self.unreadable: dict[str, str] = {}
+        for directory in _directories_of_others(releases):
+            try:
+                self._deployed[str(directory)] = _read(directory)
+            except (atomic_file.ReleaseError, atomic_file.DamagedError, OSError, *_WRONG) as error:
+                self.unreadable[str(directory)] = str(error)
 
     def use(self, path: Path) -> str:
         """Say who else uses a path, or something in it; empty where nobody is known to."""
-        for server in self._servers:
-            if found := server_files.has(server, path):
-                return f"{server} has it as {found}"
-        names = re.compile(rf"(?<![^\s=\"':]){re.escape(str(path))}(?![^\s/\"':;,])")
-        for unit, text in self._units.items():
-            if names.search(text):
-                return f"{unit} names it"
+        if found := self._use_besides(path):
+            return found
         for directory, known in self._deployed.items():
             if any(path == each or path in each.parents or each in path.parents for each in map(Path, _whole(known))):
                 return f"the deployment whose releases are in {directory} has it"
+        return next((f"what the deployment with {each} needs can't be known" for each in self.unreadable), "")
+
+    def use_of_program(self, directory: Path, links: Collection[str]) -> str:
+        """Say who else may need the version in a directory; empty where nobody is known to.
+
+        A service or a server that has another version beside it may go back to this one. links: those that may lead
+        there.
+        """
+        for each in {directory.parent, Path(os.path.realpath(directory.parent))}:
+            if found := self._use_besides(each):
+                return found
+        for text in self._units.values():
+            for named in _PATH.findall(text):
+                with suppress(OSError, ValueError):
+                    if Path(named).is_symlink() and _is_in(named, directory):
+                        return f"{named} leads to it"
+        for place in dict.fromkeys([*(Path(each).parent for each in links), *_PLACES_OF_PROGRAMS]):
+            for each in sorted(place.iterdir()) if place.is_dir() else ():
+                if each.is_symlink() and str(each) not in links and _is_in(str(each), directory):
+                    return f"{each} leads to it"
         return ""
+
+    def user_of_unit(self, path: Path, own: str) -> str:
+        """Name the unit, but for one's own, that names a path; empty for none."""
+        return next(
+            (f"{unit} names it" for unit, text in self._units.items() if unit != own and _names(text, path)), ""
+        )
+
+    def bots(self, port: int | None) -> list[str]:
+        """Name the bots of other deployments that connect to a port of this host, which may be unknown."""
+        found = []
+        for directory, known in self._deployed.items():
+            settings = known.bot.settings if known.bot else {}
+            urls = settings.get("servers", ()) if settings.get("mode") == "nats" else ()
+            if any(_may_be_here(each, port, is_alone=not known.servers) for each in urls):
+                found.append(f"the bot in {settings.get('home')}, whose releases are in {directory}")
+        return found
+
+    def _use_besides(self, path: Path) -> str:
+        """Say which server or unit uses a path."""
+        for server in self._servers:
+            if found := server_files.has(server, path):
+                return f"{server} has it as {found}"
+        return self.user_of_unit(path, "")
 
     def account(self, setting: str, name: str) -> str:
         """Say which other service or deployment has an account. setting: User or Group."""
@@ -121,21 +177,76 @@ def _units(own: Collection[str]) -> Iterator[tuple[str, str]]:
     """Give the units of the host's services, but for those that go, each with its text."""
     names = {Path(each).name for each in own}
     for directory in unit_file.directories():
-        for path in sorted(directory.glob("*.service")):
+        for path in sorted([*directory.glob("*.service"), *directory.glob("*.service.d/*.conf")]):
             # what is enabled is a link to what is there anyway, and what lies below an own unit makes way with it
-            if path.name not in names and path.is_file():
+            if not {path.name, path.parent.name.removesuffix(".d")} & names and path.is_file():
                 with suppress(OSError):
-                    yield str(path), system.read_text(path, "replace")
+                    yield str(path), re.sub("/{2,}", "/", system.read_text(path, "replace"))
 
 
-def _deployed(releases: Path) -> Iterator[tuple[str, Remains]]:
-    """Give what other deployments beside this one have, by the directory of their releases."""
-    for directory in sorted(releases.parent.glob("*")) if releases.parent.is_dir() else ():
-        if directory != releases and (directory / release.DIRECTORY).is_dir():
-            with suppress(atomic_file.ReleaseError, OSError):
-                current = release.Store(directory).listing().current
-                if current:
-                    yield str(directory), remains.of([current], directory)
+def _names(text: str, path: Path) -> bool:
+    """Tell whether a unit names a path; whatever stands before it, such as the - of ExecStart=-, hides nothing."""
+    return re.search(rf"(?<!\w){re.escape(str(path))}(?![\w-]|\.\w)", text) is not None
+
+
+def _activity(unit: str) -> str:
+    """Say what shows that the service of a unit is enabled or runs; empty for nothing."""
+    path = Path(unit)
+    for each in path.parent.glob(f"*.*/{path.name}"):
+        return f"only an older release had it, and its service is enabled: {each}"
+    for pid in process.pids():
+        with suppress(OSError):
+            if f"/{path.name}" in (process.PROC / str(pid) / "cgroup").read_text():
+                return f"only an older release had it, and its service runs: process {pid}"
+    return ""
+
+
+def _is_in(path: str, directory: Path) -> bool:
+    return Path(os.path.realpath(directory)) in Path(os.path.realpath(path)).parents
+
+
+def _may_be_here(named: str, port: int | None, *, is_alone: bool) -> bool:
+    """Tell whether a bot's URL may lead to a port of this host. is_alone: the bot's deployment has no server."""
+    try:
+        url = urlsplit(named)
+        its_port = url.port or _CLIENT_PORT
+    except ValueError:
+        return is_alone
+    host = url.hostname or ""
+    is_here = host in ("localhost", "::1", socket.gethostname(), socket.getfqdn()) or host.startswith("127.")
+    return port in (None, its_port) and (is_here or is_alone)
+
+
+def _directories_of_others(releases: Path) -> Iterator[Path]:
+    """Give where other deployments of this host have their releases: beside these, or where such are by default."""
+    own = Path(os.path.realpath(releases))
+    for parent in dict.fromkeys([releases.parent, *_PLACES_OF_RELEASES]):
+        for directory in sorted(parent.glob("*")):
+            # of one that can't be looked into, only the name tells
+            try:
+                names = [each.name for each in (directory / release.DIRECTORY).iterdir()]
+            except PermissionError:
+                is_ours = directory.name.startswith(releases.name)
+            except OSError:
+                is_ours = (directory / remains.KEPT).is_file()
+            else:
+                is_ours = any(release_id.is_id(each.removesuffix(release.SUFFIX)) for each in names)
+            if is_ours and Path(os.path.realpath(directory)) != own:
+                yield directory
+
+
+def _read(directory: Path) -> Remains:
+    """Read all that another deployment has, or may go back to; ReleaseError, DamagedError, OSError, one of _WRONG."""
+    listing = release.Store(directory).listing()
+    for damaged in listing.damaged:
+        # which of its releases it has does not matter, all of them count
+        if damaged.name != release.CURRENT and not damaged.name.startswith(history.NAME):
+            raise atomic_file.DamagedError(f"{damaged.name}: {damaged.reason}")
+    kept = None
+    with suppress(FileNotFoundError):
+        kept = atomic_file.read(directory / remains.KEPT)
+    current = [listing.current] if listing.current else []
+    return remains.of([*current, *(each for each in listing.records if each not in current)], directory, kept)
 
 
 def _whole(known: Remains) -> set[str]:
@@ -202,7 +313,11 @@ def records(releases: Path) -> list[Path]:
     """Name what a host keeps of its deployments, of which others' files are none, in the order in which it goes."""
     own = releases / release.DIRECTORY
     waiting = releases / described.DIRECTORY
-    ids = [path for directory in (own, waiting) for path in _ids(directory)]
+    # the current one after all others, and then what names it: cut off, it is known whose the rest is
+    pointer = system.read_text(releases / release.CURRENT, "replace") if (releases / release.CURRENT).is_file() else ""
+    last = f"{pointer.strip()}{release.SUFFIX}"
+    ids = sorted(_ids(own), key=lambda each: each.name == last)
+    ids = [*_ids(waiting), *ids]
     aside = (path for kept in (asset_record.DAMAGED, history.DAMAGED) for path in sorted(releases.glob(f"{kept}*")))
     lists = [releases / asset_record.PROVEN, *aside]
     names = (

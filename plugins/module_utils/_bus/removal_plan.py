@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import typing as t
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -16,11 +17,15 @@ from ansible_collections.rosey.nats.plugins.module_utils._bus.decisions import B
 from ansible_collections.rosey.nats.plugins.module_utils._bus.remains import Remains
 from ansible_collections.rosey.nats.plugins.module_utils._bus.removal import Kept, RemovalError
 from ansible_collections.rosey.nats.plugins.module_utils._data import asset_record, asset_watch, store_tree
-from ansible_collections.rosey.nats.plugins.module_utils._deploy import lease, record_guard, release, usable
-from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file, service, system
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import history, lease, record_guard, release, usable
+from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file, service, system, yaml_section
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree import apply, spec
 
 _SYSTEMD, _DOCKER, _PROCESS = "systemd", "docker", "process"
+# The label that the metrics of a server have its name in, and what stands for the id of a release in what is said.
+_SERVER_LABEL = re.compile(r'server_id="([^"]*)"')
+_UNTOUCHED = "Nothing was touched."
+_OF_KEPT = f"which {remains.KEPT} tells of"
 # What is lost, or can't be known, of a host that can't be looked at: whole sentences.
 ERRORS: tuple[type[Exception], ...] = (
     RemovalError,
@@ -33,12 +38,21 @@ ERRORS: tuple[type[Exception], ...] = (
 
 @dataclass(frozen=True)
 class Host:
-    """What a host keeps of its deployments, and what they have put there. damage: of its files, a sentence each."""
+    """What a host keeps of its deployments, and what they have put there.
+
+    damage: of its files, a sentence each. owners: whose all that is, as remains.owners() has it.
+    """
 
     releases: Path
     listing: release.Listing
     known: Remains
     damage: tuple[str, ...]
+    owners: Sequence[Mapping[str, str]] = ()
+
+    @property
+    def latest(self) -> release.Record | None:
+        """The release that the host has or, where that can't be told, the newest that is whole."""
+        return self.listing.current or next(iter(self.listing.records), None)
 
     @property
     def leftovers(self) -> list[Path]:
@@ -54,19 +68,56 @@ class Host:
 def read(releases: Path) -> Host:
     """Read what a host keeps; ReleaseError."""
     listing = release.Store(releases).listing()
-    damage = [f"{each.name} is damaged ({each.reason}): what it alone tells of stays" for each in listing.damaged]
-    kept = None
+    kept, owners, damage = None, [], list(_damage(releases, listing))
+    current = [listing.current] if listing.current else []
     try:
         kept = atomic_file.read(releases / remains.KEPT)
         remains.read_kept(kept)
+        owners = remains.owners(None, kept)
     except (FileNotFoundError, NotADirectoryError):
         pass
-    except (atomic_file.DamagedError, KeyError, TypeError, ValueError) as error:
+    except (atomic_file.DamagedError, AttributeError, KeyError, TypeError, ValueError) as error:
         kept = None
-        damage.append(f"{releases / remains.KEPT} is damaged ({error}): the data that it tells of stays")
-    current = [listing.current] if listing.current else []
+        damage.append(_told_of_damage(releases / remains.KEPT, str(error), releases))
     others = [each for each in listing.records if each not in current]
-    return Host(releases, listing, remains.of([*current, *others], releases, kept), tuple(damage))
+    return Host(releases, listing, remains.of([*current, *others], releases, kept), tuple(damage), owners)
+
+
+def _damage(releases: Path, listing: release.Listing) -> Iterator[str]:
+    """Say what of the releases can't be trusted. Without it nobody knows whose the rest is, or all that is there."""
+    # what was kept aside tells no more than how the host came to its releases
+    damaged = [each for each in listing.damaged if not each.name.startswith(history.DAMAGED)]
+    of_records = [each for each in damaged if each.name not in (release.CURRENT, history.NAME)]
+    for each in damaged:
+        if each in of_records:
+            yield _told_of_damage(releases / release.DIRECTORY / each.name, each.reason, releases)
+        elif each.name == history.NAME:
+            yield _told_of_damage(releases / each.name, each.reason, releases)
+        elif listing.records or of_records or listing.pointer is None:
+            # one that names the last of releases that are gone is left by a removal that was cut off
+            yield _told_of_pointer(releases, each.reason)
+    if listing.records and listing.pointer is None and all(each.name != release.CURRENT for each in damaged):
+        yield _told_of_pointer(releases, "it is missing, beside releases")
+    try:
+        asset_record.Book(releases).proven()
+    except atomic_file.DamagedError as error:
+        yield _told_of_damage(releases / asset_record.PROVEN, str(error), releases)
+
+
+def _told_of_damage(path: Path, reason: str, releases: Path) -> str:
+    return (
+        f"{path} is damaged: {reason}; expected it whole, so that it is known what was deployed, and whose it is. "
+        f"Put it back from a backup; or look for what it tells of yourself, and move it out of {releases}. "
+        "Nothing was touched."
+    )
+
+
+def _told_of_pointer(releases: Path, reason: str) -> str:
+    return (
+        f"{releases / release.CURRENT} is damaged: {reason}; expected the release that the host has, so that it is "
+        "known whose all of it is. Deploy again, or go back to the release that it has, and run again. Nothing was "
+        "touched."
+    )
 
 
 def plan(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dict[str, t.Any]:
@@ -78,38 +129,43 @@ def plan(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dict[s
     found = removal.look(known, others, data=params["data"])
     users, groups, stay = removal.accounts(known, found, others)
     servers = [_with_defaults(each, host.releases) for each in known.servers]
-    to_stop = [each for each in servers if _is_to_be_stopped(each, others, run_command)]
+    to_stop = [each for each in servers[:1] if _is_to_be_stopped(each, others, run_command)]
     goes_on = bool(home and home.is_dir()) and (known.bot.settings.get("mode") == "nats" if known.bot else False)
     lost, streams_kept = _streams(servers, known, host.releases, data=params["data"])
-    containers = [each["container"] for each in servers if each["runtime"] == _DOCKER]
+    # what only an older release had may be somebody else's by now, under the same name
+    current = servers[:1]
+    containers = [each for each in current if each["runtime"] == _DOCKER]
+    lost += [f"the log of the container {each['container']}" for each in containers]
+    if current:
+        lost += [f"the server of {each}" for each in others.bots(known.port)]
     volumes = known.data.volumes if params["data"] else ()
-    watching = _watching(params["watching"], servers)
+    watching, watching_kept = _watching(params["watching"], known, others)
     is_any = bool(host.leftovers or found.takes or found.changes or users or groups or volumes)
     looked = lease.look(host.releases)
     return {
         "found": host.is_there,
-        "refusals": _refusals(params, host, home),
+        "refusals": [*_obstacles(host, others), *_refusals(params, host, home)],
         "takes": [
             *(f"what watches the server: {name}" for name, goes in watching.items() if goes),
             *(str(record_guard.instance(each)) for each in to_stop),
-            *(f"the container {each}" for each in containers),
+            *(f"the container {each['container']}" for each in containers),
             *found.said,
             *(f"volume {each}" for each in volumes),
             *(f"user {each}" for each in users),
             *(f"group {each}" for each in groups),
             *_of_releases(host),
         ],
-        "keeps": [str(each) for each in [*found.keeps, *stay, *_kept_besides(params, host)]] + list(host.damage),
+        "keeps": [str(each) for each in [*found.keeps, *watching_kept, *stay, *_kept_besides(params, host)]],
         "loses": lost,
         "streams": streams_kept,
         "unrecorded": [] if host.is_there else [each for each in params["expected"] if os.path.lexists(each)],
         "servers": to_stop,
-        "containers": [each for each in servers if each["runtime"] == _DOCKER],
+        "containers": containers,
         "volumes": list(volumes),
         "users": users,
         "groups": groups,
         "bot": {
-            "parts": remains.without_nats(known),
+            "parts": remains.without_nats(known, [each.path for each in found.keeps if each.why == removal.CHANGED]),
             "settings": usable.settings({BOT: _plain(known.bot)}, host.releases).get(BOT, {}) if known.bot else {},
         },
         "watching": watching,
@@ -128,24 +184,78 @@ def _refusals(params: Mapping[str, t.Any], host: Host, home: Path | None) -> lis
     """Say what the releases have against a run: of another environment or server, or without the bot's home."""
     if params["run"] is None:
         return []
-    current = host.listing.current
+    latest = host.latest
     no_bot = f"{home} is not there" if home and not home.is_dir() else ""
     run = record_guard.run_of(params["run"])
-    return [*record_guard.judge(run, host.releases, current, current, no_bot=no_bot).refusals]
+    found = [*record_guard.judge(run, host.releases, latest, latest, no_bot=no_bot).refusals]
+    for owner in host.owners:
+        found += _refusals_of_kept(run, host.releases, owner)
+    return list(dict.fromkeys(found))
 
 
-def _watching(given: Mapping[str, t.Any] | None, servers: Sequence[Mapping[str, t.Any]]) -> dict[str, bool]:
-    """Tell what of that which watches a server goes with it. given: where it is, empty where it is unmanaged.
+def _refusals_of_kept(run: record_guard.Run, releases: Path, owner: Mapping[str, str]) -> Sequence[str]:
+    """Say what speaks against taking away what an earlier removal has kept of an owner."""
+    if owner:
+        kept = release.Record(_OF_KEPT, "", "", {SERVER: release.Part(owner, [])})
+        return record_guard.judge(run, releases, kept, kept).refusals
+    word = record_guard.Word.OTHER_ENVIRONMENT
+    if word in run.accept:
+        return ()
+    return [
+        f"{releases / remains.KEPT} does not tell whose the data is that it names, since an earlier version wrote it. "
+        f"Look at it; where it is of this inventory, set {record_guard.OPTION}: [{word}]. Nothing was touched."
+    ]
 
-    An exporter that watches another server stays.
+
+def _obstacles(host: Host, others: removal_guard.Others) -> Iterator[str]:
+    """Say what makes it unknown what may be taken away, whole sentences: whoever runs it."""
+    yield from host.damage
+    for directory, reason in others.unreadable.items():
+        yield (
+            f"{directory} has the releases of another deployment, which can't be read: {reason}; expected them to be "
+            "whole, so that nothing is taken away that it needs. Repair them, or move them away where they are of no "
+            "use any more. Nothing was touched."
+        )
+    sections = [each for each in host.known.parts_of_files if each["state"] == spec.State.SECTION]
+    if not yaml_section.HAS_YAML:
+        for each in sections:
+            if os.path.lexists(each["path"]):
+                yield (
+                    f"{each['path']}: its section {each['key']}: can't be taken out without {system.PACKAGES['yaml']}. "
+                    "Install that package, and run again. Nothing was touched."
+                )
+
+
+def _watching(
+    given: Mapping[str, t.Any] | None, known: Remains, others: removal_guard.Others
+) -> tuple[dict[str, bool], list[Kept]]:
+    """Tell what of that which watches a server goes with it, and what of it stays.
+
+    given: where it is, empty where it is unmanaged. Only an exporter goes whose unit names the newest server, and whose
+    directory no other unit names, and only a file with metrics of that server.
     """
     unit, directory, textfile = ((given or {}).get(name) or "" for name in ("unit", "directory", "textfile"))
-    text = ""
-    if unit and Path(unit).is_file():
+    keeps: list[Kept] = []
+    urls = [each["monitoring_url"] for each in known.servers[:1] if each.get("monitoring_url")]
+    exporter = bool(unit) and Path(unit).is_file()
+    if exporter:
         text = system.read_text(Path(unit), "replace")
-    is_own = not text or any(each["monitoring_url"] and each["monitoring_url"] in text for each in servers)
-    is_there = bool(unit) and any(os.path.lexists(each) for each in (unit, directory) if each)
-    return {"exporter": is_there and is_own, "textfile": bool(textfile) and os.path.lexists(textfile)}
+        reason = "" if any(_has(text, each) for each in urls) else "it watches no server of these releases"
+        reason = reason or (others.user_of_unit(Path(directory), unit) if directory else "")
+        keeps += [Kept(unit, reason)] if reason else []
+        exporter = not reason
+    elif unit and directory and os.path.lexists(directory):
+        keeps.append(Kept(directory, f"{unit} is not there, by which it is known whose it is"))
+    metrics = bool(textfile) and Path(textfile).is_file()
+    if metrics:
+        labels = {*_SERVER_LABEL.findall(system.read_text(Path(textfile), "replace"))}
+        metrics = bool(known.server_name) and labels == {known.server_name}
+        keeps += [] if metrics else [Kept(textfile, "it is not known to be of the server of these releases alone")]
+    return {"exporter": exporter, "textfile": metrics}, keeps
+
+
+def _has(text: str, url: str) -> bool:
+    return re.search(rf"(?<![\w./]){re.escape(url.rstrip('/'))}(?![\w.-])", text) is not None
 
 
 def _plain(part: release.Part) -> dict[str, t.Any]:
@@ -177,6 +287,8 @@ def _kept_besides(params: Mapping[str, t.Any], host: Host) -> Iterator[Kept]:
     if not params["data"]:
         for each in host.known.data.volumes:
             yield Kept(f"volume {each}", removal.TELL_DATA)
+    for each in host.known.old_containers:
+        yield Kept(f"container and volume {each}", "only an older release had it; look whose it is by now")
     if host.releases.is_dir():
         own = {*removal_guard.records(host.releases), *map(Path, host.known.data.copies)}
         names = [each for each in atomic_file.names(host.releases) if host.releases / each not in own]
@@ -208,6 +320,8 @@ def take(params: Mapping[str, t.Any], label: apply.Label) -> list[str]:
     """Take the files away, once nothing runs any more, and name what stayed all the same; one of ERRORS."""
     host = read(Path(params["release_dir"]))
     others = removal_guard.Others(host.known, host.releases)
+    if obstacles := [*_obstacles(host, others)]:
+        raise RemovalError("\n".join(obstacles).replace(_UNTOUCHED, "No file was taken away."))
     removal.check_at_rest(host.known, others, data=params["data"])
     found = removal.look(host.known, others, data=params["data"])
     return [str(each) for each in removal.take(found, label)]
@@ -216,9 +330,12 @@ def take(params: Mapping[str, t.Any], label: apply.Label) -> list[str]:
 def forget(params: Mapping[str, t.Any]) -> None:
     """Take away what the host keeps of its deployments, but for what tells where data is; one of ERRORS."""
     host = read(Path(params["release_dir"]))
+    if host.damage:
+        raise RemovalError("\n".join(host.damage).replace(_UNTOUCHED, "The releases were left as they are."))
     data = host.known.data
     is_left = any(removal.data_of(data)) or (bool(data.volumes) and not params["data"])
+    owners = [*host.owners, *(each for each in remains.owners(host.latest) if each not in host.owners)]
     # a directory in which somebody else has something goes when that is gone
     directories = {*host.known.directories, *data.directories}
     left = replace(data, directories=tuple(each for each in sorted(directories) if Path(each).is_dir()))
-    removal.forget(host.releases, left if is_left else None)
+    removal.forget(host.releases, {**left.as_body(), "owners": owners} if is_left else None)

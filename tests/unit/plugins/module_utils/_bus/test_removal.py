@@ -147,7 +147,36 @@ def deploy_beside(host: Host) -> None:
     host.record(host.releases.with_name("rosey-nats-second"), record(host.root, "-second"))
 
 
+def damage_beside(host: Host) -> None:
+    deploy_beside(host)
+    put(host.releases.with_name("rosey-nats-second") / "releases" / f"{ID}.json", "{}")
+
+
+def go_back_beside(host: Host) -> None:
+    """Let another deployment have a version of its own, and this one in a release that it may go back to."""
+    newest = record(host.root, "-second")
+    newest.parts["server"].settings["version"] = "2.10.8"  # type: ignore[index]
+    beside = host.releases.with_name("rosey-nats-second")
+    host.record(beside, record(host.root, "-second"))
+    later = ID.replace("2026", "2027")
+    atomic_file.write(beside / "releases" / f"{later}.json", asdict(replace(newest, id=later)))
+    (beside / "current").write_text(f"{later}\n")
+
+
+def link_beside(host: Host) -> None:
+    (host.root / "bin/nats").symlink_to(host.root / "lib/2.10.7/nats-server")
+
+
+def change(host: Host) -> None:
+    put(host.root / "etc/nats/nats-server.conf", "port: 4223\n")
+
+
+CHANGED_FILE = "it is not as it was deployed"
 STRANGE = [
+    (change, {"etc/nats/nats-server.conf": CHANGED_FILE}, {"etc/nats/nats-server.conf"}),
+    (link_beside, {"lib/2.10.7/nats-server": "bin/nats leads to it"}, {"lib/2.10.7/nats-server"}),
+    (go_back_beside, {"lib/2.10.7/nats-server": "the deployment whose releases are in"}, {"lib/2.10.7/nats-server"}),
+    (damage_beside, {"lib/2.10.7/nats-server": "can't be known", "etc/nats/nats-server.conf": ""}, None),
     (write("etc/nats/ca.pem"), {"etc/nats": "it holds ca.pem"}, {"etc/nats/ca.pem"}),
     (write("var/lib/nats/notes.txt"), {"var/lib/nats": "it holds notes.txt"}, {"var/lib/nats/notes.txt"}),
     # no rotated one
@@ -187,6 +216,62 @@ def test_what_is_not_known_stays_and_is_named(
     assert host.look().takes == ()
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ExecStart={link} -c /etc/mine.conf",
+        # what systemd takes off before the path
+        *(f"ExecStart={prefix}{{link}}" for prefix in ("-", "+", "!!", "@", ":", "-/bin/true --server=")),
+        "ExecStart={root}//bin/nats-server",
+        # another version may be beside it
+        "ExecStart={root}/lib/2.11.0/nats-server",
+        "EnvironmentFile=-{root}/lib/2.10.7/verified.json",
+    ],
+)
+@pytest.mark.parametrize("name", ["mine.service", "mine.service.d/override.conf"])
+def test_what_a_unit_names_stays_with_what_it_leads_to(
+    host: Host, monkeypatch: pytest.MonkeyPatch, line: str, name: str
+) -> None:
+    units = host.root / "units"
+    put(units / name, f"[Service]\n{line.format(root=host.root, link=host.root / 'bin/nats-server')}\n")
+    monkeypatch.setattr(removal_guard.unit_file, "directories", lambda: (units,))
+    found = host.look()
+    assert {"lib/2.10.7/nats-server", "lib/2.10.7/verified.json"} <= host.kept(found).keys()
+    removal.take(found, lambda _new, _place: None)
+    assert (host.root / "lib/2.10.7/nats-server").is_file()
+
+
+@pytest.mark.parametrize(("is_enabled", "is_kept"), [(True, True), (False, False)])
+def test_a_unit_that_only_an_older_release_had_stays_with_its_service(
+    host: Host, is_enabled: bool, is_kept: bool
+) -> None:
+    unit = host.root / "units/old.service"
+    put(unit, "[Service]\n")
+    if is_enabled:
+        (host.root / "units/multi-user.target.wants").mkdir()
+        (host.root / "units/multi-user.target.wants/old.service").symlink_to(unit)
+    entry = {"path": str(unit), "state": "file", "content": "[Service]\n"}
+    old = Record(ID, "2026-01-31T12:00:00Z", "here-1", {"server": Part({"runtime": "systemd"}, [entry])})
+    host.known = remains.of([record(host.root), old], host.releases)
+    assert ("units/old.service" in host.kept(host.look())) == is_kept
+
+
+def test_what_no_release_tells_of_stays_though_a_list_has_it(host: Host) -> None:
+    plugins = host.root / "opt/plugins"
+    put(plugins / "mine.yaml", "name: mine\n")
+    put(plugins / ".rosey-nats", '["mine.yaml"]\n')
+    entries = [{"path": str(plugins), "state": "directory", "manifest": ".rosey-nats"}]
+    part = Part({"plugins": []}, entries)
+    host.known = remains.of([replace(record(host.root), parts={"plugins": part})], host.releases)
+    found = host.look()
+    assert host.kept(found)["opt/plugins/mine.yaml"] == CHANGED_FILE
+    kept = [each.path for each in found.keeps]
+    assert remains.without_nats(replace(host.known, bot=Part({}, [])), kept)[1]["entries"] == [
+        entries[0],
+        {"path": str(plugins / "mine.yaml"), "state": "owned"},
+    ]
+
+
 def test_a_mount_is_left_alone(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     line = f"36 35 98:0 /x {host.root}/var/lib/nats rw,noatime master:1 - ext3 /dev/root rw\n"
     monkeypatch.setattr(removal_guard.system, "read_text", lambda path, _errors: line if "proc" in str(path) else "")
@@ -204,11 +289,6 @@ def test_a_mount_is_left_alone(host: Host, monkeypatch: pytest.MonkeyPatch) -> N
 )
 def test_mounts_are_read(text: str, expected: set[str]) -> None:
     assert removal_guard.mounts(text) == expected
-
-
-def test_a_file_that_was_changed_is_named_as_such(host: Host) -> None:
-    put(host.root / "etc/nats/nats-server.conf", "port: 4223\n")
-    assert f"file {host.root}/etc/nats/nats-server.conf (changed since it was deployed)" in host.look().said
 
 
 def test_copies_of_the_store_are_data(host: Host) -> None:
@@ -232,7 +312,7 @@ def test_the_releases_go_last_and_what_was_kept_is_noted(host: Host) -> None:
     put(host.releases / history.NAME)
     put(host.releases / f"{history.DAMAGED}20260131T120000Z")
     put(host.releases / ".rosey-0a1b2c3d")
-    removal.forget(host.releases, host.known.data)
+    removal.forget(host.releases, host.known.data.as_body())
     assert {each.name for each in host.releases.iterdir()} == {"notes", "kept.json"}
     assert remains.read_kept(atomic_file.read(host.releases / "kept.json")) == host.known.data
     (host.releases / "notes").unlink()
@@ -240,6 +320,13 @@ def test_the_releases_go_last_and_what_was_kept_is_noted(host: Host) -> None:
     assert not host.releases.exists()
     # and again
     removal.forget(host.releases, None)
+
+
+def test_the_current_release_goes_after_the_others_and_before_what_names_it(host: Host) -> None:
+    later = ID.replace("2026", "2027")
+    atomic_file.write(host.releases / "releases" / f"{later}.json", asdict(replace(record(host.root), id=later)))
+    names = [each.name for each in removal_guard.records(host.releases)]
+    assert names == [f"{later}.json", f"{ID}.json", "releases", "current"]
 
 
 def test_an_account_goes_only_when_nothing_of_it_is_left(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
