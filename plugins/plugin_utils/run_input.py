@@ -18,6 +18,7 @@ _GROUPS_OF_ANSIBLE = frozenset({"all", "ungrouped"})
 _DEFAULT_INVENTORY = "/etc/ansible/hosts"
 _NOTHING_DONE = "Nothing was done."
 _ALIKE = 0.5
+_VERY_MUCH_ALIKE = 0.8
 _MOST_NAMES = 20
 
 
@@ -45,7 +46,10 @@ def tags_problem(given: Iterable[str], skipped: Iterable[str], known: Collection
     """
     own = sorted({*known} - _TAGS_OF_ANSIBLE)
     wrong = [("--tags", tag) for tag in given if tag not in (*own, _ALL, *([_TAGGED] if own else []))]
-    wrong += [("--skip-tags", tag) for tag in skipped if tag not in own]
+    # one that skips nothing does no harm, and Molecule always gives some, but where another was meant
+    wrong += [
+        ("--skip-tags", tag) for tag in skipped if tag not in own and (tag in _TAGS_OF_ANSIBLE or _is_like(tag, own))
+    ]
     if not wrong:
         return ""
     option, tag = wrong[0]
@@ -86,6 +90,10 @@ def tasks_problem(playbook: str) -> str:
 def _advice(given: str, known: Iterable[str]) -> str:
     nearest = difflib.get_close_matches(given, known, n=1, cutoff=_ALIKE)
     return f"Write {nearest[0]}, if that is meant. " if nearest else ""
+
+
+def _is_like(given: str, known: Iterable[str]) -> bool:
+    return bool(difflib.get_close_matches(given, known, n=1, cutoff=_VERY_MUCH_ALIKE))
 
 
 def _listed(names: Sequence[str]) -> str:
