@@ -45,7 +45,8 @@ class Clone:
         """Run a command as its user would, with the tools of the tests in place of those of `make dev`."""
         if words[0] == "make":
             planned = subprocess.check_output(["make", "--dry-run", *words[1:]], cwd=self.root, text=True)
-            words = tuple(planned.splitlines()[-1].replace(".venv/bin/", "").split())
+            tools = [line.removeprefix(".venv/bin/") for line in planned.splitlines() if line.startswith(".venv/bin/")]
+            words = ("sh", "-c", " && ".join(tools))
         names = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
         return subprocess.run(
             words, cwd=self.root, env={**names, "ANSIBLE_NOCOLOR": "1"}, capture_output=True, text=True, check=False

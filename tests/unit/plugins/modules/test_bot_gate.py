@@ -172,7 +172,7 @@ def test_malformed_connections_are_a_finding(run_module: RunModule, listed: Any)
     broken = connz([{"cid": 7, "subscriptions_list": listed or {"a": 1}}])
     with fake_monitoring({**ANSWERS, "/connz": broken}) as server:
         result = run_module("bot_gate", **asked(server.url))
-    assert "connection 7 has no list of subjects; check that monitoring_url has the port" in result["msg"]
+    assert "connection 7 has no list of subjects; check that the address has the port" in result["msg"]
 
 
 def test_absent_keys_are_warnings_unless_required(run_module: RunModule, monkeypatch: pytest.MonkeyPatch) -> None:
