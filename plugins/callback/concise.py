@@ -45,7 +45,6 @@ from ansible_collections.rosey.nats.plugins.plugin_utils import failure
 _LONG = frozenset(
     {
         "ansible.builtin.apt",
-        "ansible.builtin.copy",
         "ansible.builtin.get_url",
         "community.docker.docker_container",
         "rosey.nats.bot_gate",

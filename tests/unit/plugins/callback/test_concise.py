@@ -44,10 +44,9 @@ PLAYBOOK = """
 """
 MORE = """
 - name: A copy takes its time
-  ansible.builtin.copy:
-    content: text
-    dest: "{{ playbook_dir }}/copied"
-    mode: "0644"
+  rosey.nats.nats_store_copy:
+    copies: "{{ playbook_dir }}/stores"
+    state: reported
 """
 
 
