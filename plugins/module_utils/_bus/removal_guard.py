@@ -113,7 +113,7 @@ class Others:
         A service or a server that has another version beside it may go back to this one. links: those that may lead
         there.
         """
-        for each in {directory.parent, Path(os.path.realpath(directory.parent))}:
+        for each in (directory.parent, Path(os.path.realpath(directory.parent))):
             if found := self._use_besides(each):
                 return found
         for text in self._units.values():
