@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -25,16 +24,16 @@ _MOST_NAMES = 20
 def inventory_problem(sources: Iterable[str], read: Collection[str]) -> str:
     """Say which inventory is not there or can't be read; empty where there is none such.
 
-    sources: as they were given. read: the paths of the files that Ansible has read.
+    sources: as Ansible has them, with whole paths. read: the paths of the files that it has read.
     """
     for source in sources:
         # a list of hosts has a comma, and a source of another kind its own mark
         if "," in source or source.startswith("@") or source == _DEFAULT_INVENTORY:
             continue
-        path = Path(source).expanduser()
+        path = Path(source)
         if not path.exists():
             return f"The inventory {source} does not exist. {_NOTHING_DONE} Give one that does with -i."
-        if path.is_file() and os.path.abspath(path) not in read:  # noqa: PTH100 - Ansible follows no link, either
+        if path.is_file() and source not in read:
             return f"The inventory {source} can't be read; Ansible's warnings say why. {_NOTHING_DONE} Correct it."
     return ""
 

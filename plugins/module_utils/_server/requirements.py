@@ -72,7 +72,7 @@ def endpoints(config: Mapping[str, t.Any]) -> tuple[Endpoint, ...]:
         _known(listener.option, listener.port, int)
         _known(listener.host_option, listener.host, str)
     return tuple(
-        Endpoint(each.purpose, each.option, each.host or lookup.ALL_ADDRESSES, each.port)
+        Endpoint(each.purpose, each.option, each.host or model.ALL_ADDRESSES, each.port)
         for each in listeners
         if each.port > 0
     )

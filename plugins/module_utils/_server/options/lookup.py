@@ -104,8 +104,7 @@ class Listener:
 _LISTENING = ("", "cluster", "gateway", "leafnodes", "websocket", "mqtt")
 _CLIENTS = "clients"
 _CLIENTS_PORT = 4222
-ALL_ADDRESSES = "0.0.0.0"  # noqa: S104  # not bound here: the server's own default (server/const.go, DEFAULT_HOST)
-_WILDCARDS = ("", ALL_ADDRESSES, "::")
+_WILDCARDS = ("", model.ALL_ADDRESSES, "::")
 
 
 def listeners(config: Config) -> Iterator[Listener]:

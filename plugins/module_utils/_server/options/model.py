@@ -19,6 +19,8 @@ Config = Mapping[str, t.Any]
 
 VARIABLE = "$variable"
 INCLUDE = "$include"
+# Where the server listens that is given no host; nothing is bound here (server/const.go, DEFAULT_HOST).
+ALL_ADDRESSES = "0.0.0.0"  # noqa: S104
 ANY_NAME = "*"
 # Go's unicode.IsSpace; Python's str.strip and str.split take four control characters more for spaces.
 SPACES = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"

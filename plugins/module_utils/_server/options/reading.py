@@ -31,8 +31,6 @@ def _rows_by_name() -> dict[str, dict[str, Option]]:
 
 
 ROWS = _rows_by_name()
-# Where the server listens that is given no host.
-_ANY_HOST = "0.0.0.0"  # noqa: S104 - as the server reads it
 # server/opts.go reads these with a look-up instead of a switch: names that it does not look for go unseen.
 BLOCKS_IGNORING_UNKNOWN_NAMES = frozenset({"resolver", "latency"})
 
@@ -177,7 +175,7 @@ def _parts_of(address: Any, parts: Sequence[str]) -> dict[str, Any]:
     match = formats.ADDRESS.fullmatch(address if isinstance(address, str) else f":{address}")
     if not match:
         return {"listen": address}
-    return {"host": match["host"].strip("[]") or _ANY_HOST, "port": int(match["port"])}
+    return {"host": match["host"].strip("[]") or model.ALL_ADDRESSES, "port": int(match["port"])}
 
 
 def leaves(config: Config) -> Iterator[tuple[Path, Option, Any]]:

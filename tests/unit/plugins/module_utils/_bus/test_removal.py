@@ -155,7 +155,9 @@ def damage_beside(host: Host) -> None:
 def go_back_beside(host: Host) -> None:
     """Let another deployment have a version of its own, and this one in a release that it may go back to."""
     newest = record(host.root, "-second")
-    newest.parts["server"].settings["version"] = "2.10.8"  # type: ignore[index]
+    server = newest.parts["server"]
+    server = replace(server, settings={**server.settings, "version": "2.10.8"})
+    newest = replace(newest, parts={**newest.parts, "server": server})
     beside = host.releases.with_name("rosey-nats-second")
     host.record(beside, record(host.root, "-second"))
     later = ID.replace("2026", "2027")
