@@ -19,10 +19,6 @@ description:
   - In legacy mode it proves that the bot runs without NATS.
   - It shows no user and no password, neither of a URL nor of O(credentials).
 options:
-  health_url:
-    description: The health endpoint of the bot. It takes no user or password.
-    type: str
-    default: http://localhost:8000/api/health
   wait:
     description: The seconds after which the module gives up. With V(0) it looks once. O(round_trip) comes after it.
     type: float
@@ -62,40 +58,6 @@ options:
       - Without it these are as many as O(plugins) declare. Fewer of them are then a warning where O(monitoring_url)
         proves that each is held, since one with wildcards may stand for several.
     type: int
-  required:
-    description:
-      - What the bot has to tell at its health endpoint. What else it does not tell is a warning.
-      - Those of C(nats) are not asked for in legacy mode.
-    type: list
-    elements: str
-    choices:
-      - status
-      - connected
-      - channel
-      - uptime
-      - version
-      - user_count
-      - requests
-      - errors
-      - nats.connected
-      - nats.server
-      - nats.subjects
-    default: []
-  plugins:
-    description: The plugins that are enabled.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      name:
-        description: The name of the plugin.
-        type: str
-        required: true
-      subscriptions:
-        description: The subjects that it declares, with the prefix of the environment.
-        type: list
-        elements: str
-        default: []
   client_name:
     description:
       - The C(name) of the bot's connection to NATS.
@@ -182,6 +144,7 @@ options:
       - The file that holds the number of its process. The bot's output stands beside it, and is named with O(home).
     type: path
 extends_documentation_fragment:
+  - rosey.nats.bot
   - rosey.nats.monitoring.tls
 requirements:
   - requests (a Python library) on the host where the module runs

@@ -18,6 +18,7 @@ description:
     server that was stopped in good order and does not start with the host. What only a server tells has no check then.
   - The names of the checks are those of C(nats server check) and of its performance data, where it has the check.
 extends_documentation_fragment:
+  - rosey.nats.bot.health
   - rosey.nats.monitoring
   - rosey.nats.monitoring.tls
 options:
@@ -70,94 +71,6 @@ options:
         description: The file that holds the number of its process.
         type: path
         required: true
-  bot:
-    description: The bot that was meant to be there. Without it no bot is looked at.
-    type: dict
-    suboptions:
-      health_url:
-        description: The health endpoint of the bot. It takes no user or password.
-        type: str
-        default: http://localhost:8000/api/health
-      home:
-        description: The directory of the bot.
-        type: path
-        required: true
-      optional:
-        description: Whether a bot that is not installed, or has no service, is left out instead of being critical.
-        type: bool
-        default: false
-      mode:
-        description: V(nats) for a bot that has to be connected to NATS, V(legacy) for one that has to run without it.
-        type: str
-        choices: [nats, legacy]
-        default: nats
-      servers:
-        description:
-          - The NATS URLs that the bot is configured with. What it is connected to has to be one of them.
-          - They take no user or password.
-        type: list
-        elements: str
-        default: []
-      required:
-        description: What the bot has to tell at its health endpoint, as for M(rosey.nats.bot_gate).
-        type: list
-        elements: str
-        choices:
-          - status
-          - connected
-          - channel
-          - uptime
-          - version
-          - user_count
-          - requests
-          - errors
-          - nats.connected
-          - nats.server
-          - nats.subjects
-        default: []
-      plugins:
-        description: The plugins that are enabled.
-        type: list
-        elements: dict
-        default: []
-        suboptions:
-          name:
-            description: The name of the plugin.
-            type: str
-            required: true
-          subscriptions:
-            description: The subjects that it declares, with the prefix of the environment.
-            type: list
-            elements: str
-            default: []
-      monitoring_url:
-        description:
-          - The monitoring endpoint of the server that the bot is connected to, which may be O(monitoring_url).
-          - Without it what plugins hold is not looked at.
-        type: str
-      plugins_fault:
-        description: Why it can't be told which plugins were meant. They are not judged then, which is a warning.
-        type: str
-        default: ""
-      client_name:
-        description: The C(name) of the bot's connection to NATS, as for M(rosey.nats.bot_gate).
-        type: str
-      service:
-        description: The name of the bot's service under systemd, with or without C(.service).
-        type: str
-      process:
-        description: The bot that runs as a process of this user, in place of its C(service).
-        type: dict
-        suboptions:
-          command:
-            description: The program as an absolute path, and its arguments.
-            type: list
-            elements: str
-            required: true
-          pid_file:
-            description: The file that holds the number of its process.
-            type: path
-            required: true
   thresholds:
     description:
       - The limits of values, by the name of the check, each with C(warning) and C(critical) or one of them. A value

@@ -75,114 +75,6 @@ options:
             as V(streams_gone) otherwise.
           - Without it, and where the server does not run, streams are not compared.
         type: path
-  bot:
-    description: The bot, as it was meant. Without it there is nothing to see for V(bot), V(plugin) and V(latency).
-    type: dict
-    suboptions:
-      environment:
-        description: Which environment it is of.
-        type: str
-        required: true
-      prefix:
-        description: What the subjects of its environment begin with, without a dot at the end.
-        type: str
-        required: true
-      home:
-        description: The directory of the bot.
-        type: path
-        required: true
-      optional:
-        description: >-
-          Whether a bot that is not installed, or has no service, is left out. There is nothing to see then.
-        type: bool
-        default: false
-      mode:
-        description: V(nats) for a bot that has to be connected to NATS, V(legacy) for one that has to run without it.
-        type: str
-        choices: [nats, legacy]
-        default: nats
-      service:
-        description:
-          - The name of its service, with or without C(.service).
-          - Without one it is a process, with a O(bot.command) and a O(bot.pid_file).
-        type: str
-        default: ""
-      command:
-        description: What it is started with, where it is a process.
-        type: list
-        elements: str
-        default: []
-      pid_file:
-        description: The file that holds the number of its process.
-        type: path
-      account:
-        description: Who runs it. Without one it is whoever runs the module.
-        type: str
-        default: ""
-      servers:
-        description: The NATS URLs that the bot is configured with. They take no user or password.
-        type: list
-        elements: str
-        default: []
-      client_name:
-        description: The C(name) of the bot's connection to NATS.
-        type: str
-        default: ""
-      health_url:
-        description: The health endpoint of the bot. It takes no user or password.
-        type: str
-        default: http://localhost:8000/api/health
-      monitoring_url:
-        description:
-          - The monitoring endpoint of the server that it is connected to. Without it it is that of O(server).
-          - With an empty one what plugins hold is not looked at.
-        type: str
-      plugins:
-        description: The plugins that are enabled.
-        type: list
-        elements: dict
-        default: []
-        suboptions:
-          name:
-            description: The name of the plugin.
-            type: str
-            required: true
-          subscriptions:
-            description: The subjects that it declares, with the prefix of the environment.
-            type: list
-            elements: str
-            default: []
-      published:
-        description: All subjects that somebody publishes. Without it nobody is missed.
-        type: list
-        elements: str
-      python:
-        description: The Python of its virtual environment, which sends the requests.
-        type: path
-      round_trip:
-        description:
-          - The request that is sent, to see whether a plugin answers and how soon. Without it O(bot.python) is not
-            used, and nothing is known of latency.
-        type: dict
-        suboptions:
-          subject:
-            description:
-              - The command's subject, with the prefix of the environment. Without one no plugin is asked, and the time
-                to the server and back is measured alone.
-            type: str
-            default: ""
-          payload:
-            description: What each request carries.
-            type: json
-            default: '{"user": "test", "message": "!quote"}'
-          limit_milliseconds:
-            description: What 99 of 100 requests may take at most.
-            type: float
-            default: 100.0
-          options:
-            description: Further options of C(connect()) of nats-py, such as C(inbox_prefix).
-            type: dict
-            default: {}
   faults:
     description: What is wrong with the description itself, by the symptom that it matters to. Each becomes a cause.
     type: dict
@@ -194,6 +86,8 @@ attributes:
   diff_mode:
     description: It changes nothing.
     support: none
+extends_documentation_fragment:
+  - rosey.nats.bot.diagnosis
 seealso:
   - module: rosey.nats.nats_gate
   - module: rosey.nats.bot_gate
