@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.rosey.nats.plugins.doc_fragments import bot as bot_fragment
 from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_expectation, round_trips
 from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader
-from ansible_collections.rosey.nats.plugins.modules import bot_gate
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import BOT, IDENTITY, Reply, fake_monitoring, raw_server
 
 RunModule = Callable[..., dict[str, Any]]
@@ -281,6 +281,6 @@ def test_a_host_without_requests_is_told_so(run_module: RunModule, monkeypatch: 
 
 
 def test_the_keys_are_documented() -> None:
-    options = yaml.safe_load(bot_gate.DOCUMENTATION)["options"]
+    options = yaml.safe_load(bot_fragment.ModuleDocFragment.DOCUMENTATION)["options"]
     assert options["required"]["choices"] == list(bot_expectation.KEYS)
     assert options["health_url"]["default"] == bot_expectation.URL
