@@ -10,9 +10,9 @@ import typing as t
 from ansible_collections.rosey.nats.plugins.plugin_utils import outcome
 
 
-def release_story(state: t.Any, left: t.Any, stands: t.Any, stuck: t.Any) -> str:
+def release_story(state: t.Any, left: t.Any, left_behind: t.Any, stuck: t.Any) -> str:
     """Tell where a host is whose deployment failed."""
-    return outcome.story(outcome.run_of(state), left, stands, stuck)
+    return outcome.story(outcome.run_of(state), left, left_behind, stuck)
 
 
 class FilterModule:

@@ -181,11 +181,11 @@ def _made(run: Run) -> Iterator[str]:
 # What is told
 
 
-def story(run: Run, left: Result, stands: Result, stuck: Result) -> str:
+def story(run: Run, left: Result, left_behind: Result, stuck: Result) -> str:
     """Tell where a host is whose run failed.
 
-    left: as `failed` gave it. run: as it is now, after the way back, if there was one. stands: what nats_release_info
-    found of the release and beside it. stuck: the task and the result that ended the way back.
+    left: as `failed` gave it. run: as it is now, after the way back, if there was one. left_behind: what
+    nats_release_info found of the release and beside it. stuck: the task and the result that ended the way back.
     """
     if stuck:
         why = str(failure.reason(stuck["result"]) or stuck["result"] or "").removesuffix(".")
@@ -194,7 +194,7 @@ def story(run: Run, left: Result, stands: Result, stuck: Result) -> str:
             f"Look at the host, mend that step, then run playbooks/rollback.yml -e rollback_to={left['release']}."
         )
     if left["goes_back"]:
-        return f"{run.host} {way_back(_way_back(run, left, stands))}."
+        return f"{run.host} {way_back(_way_back(run, left, left_behind))}."
     if left["switched"]:
         return (
             f"{run.host} was changed, and has no release to go back to{_damaged(run)}{_obstacle(run)}; it is left as "
@@ -214,8 +214,8 @@ def _obstacle(run: Run) -> str:
     return f" ({why})" if why and run.releases["current"] else ""
 
 
-def _way_back(run: Run, left: Result, stands: Result) -> dict[str, t.Any]:
-    settings = stands["selected"]["settings"]
+def _way_back(run: Run, left: Result, left_behind: Result) -> dict[str, t.Any]:
+    settings = left_behind["selected"]["settings"]
     back = list(run.plan["parts"])
     bot = settings.get(BOT, {"home": "", "service": ""})
     touched = run.came.copied.get("copy") or run.came.brought_back.get("changed")
@@ -232,7 +232,7 @@ def _way_back(run: Run, left: Result, stands: Result) -> dict[str, t.Any]:
             "service": bot["service"],
         },
         "left": sorted(ROLES[name] for name in left["applied"] if name not in back),
-        "left_behind": stands["left_behind"],
+        "left_behind": left_behind["left_behind"],
         "store": _store(run) if touched else "",
     }
 

@@ -109,7 +109,7 @@ def unknown(names: Iterable[str], extra: Iterable[str] = ()) -> list[str]:
 
     extra: the names of the extra variables of the run, of which also the first letters may be wrong.
     """
-    renamed = {**{name: RENAMED[name] for name in names if name in RENAMED}}
+    renamed = {name: RENAMED[name] for name in names if name in RENAMED}
     renamed |= {name: RENAMED_EXTRA[name] for name in extra if name in RENAMED_EXTRA}
     return [
         *(

@@ -20,12 +20,12 @@ from ansible_collections.rosey.nats.plugins.module_utils._deploy import record_g
 from ansible_collections.rosey.nats.plugins.module_utils._host import background, typed
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree.spec import State
 from ansible_collections.rosey.nats.plugins.module_utils._server import conf, conf_lexer, requirements
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import lookup
 
 # In the directory of the releases: what was kept when all else was taken away.
 KEPT = "kept.json"
 _DOCKER = "docker"
 _LOG = "log_file"
-_CLIENT_PORT = 4222
 _PID_FILE = "pid_file"
 # By which it is told whose what was kept is, as the settings of a server have it.
 _OWNER = ("runtime", "service", "container", "config_file")
@@ -105,6 +105,12 @@ class Remains:
         """Name all that another deployment must not take away."""
         of_data = {*self.data.stores, *self.data.logs, *self.data.copies, *self.data.directories}
         return {*self.files, *self.directories, *self.links, *self.programs, *self.pid_files, *of_data}
+
+
+def of_listing(found: release.Listing, releases: Path, kept: Mapping[str, t.Any] | None) -> Remains:
+    """Tell of all releases that a host keeps, the one that it has before the others."""
+    current = [found.current] if found.current else []
+    return of([*current, *(each for each in found.records if each not in current)], releases, kept)
 
 
 def of(records: Sequence[release.Record], releases: Path, kept: Mapping[str, t.Any] | None = None) -> Remains:
@@ -274,9 +280,10 @@ def _config(part: release.Part) -> dict[str, t.Any]:
 
 
 def _port(config: Mapping[str, t.Any]) -> int | None:
-    """Give the port of clients; None where the configuration says it in a way that is not read here."""
-    named = str(config.get("port") or config.get("listen") or _CLIENT_PORT).rpartition(":")[2]
-    return int(named) if named.isdecimal() else None
+    """Give the port of clients; None where the configuration does not say it by itself."""
+    with suppress(requirements.UnknownError, TypeError, ValueError):
+        return next((each.port for each in requirements.endpoints(config) if each.purpose == lookup.CLIENTS), None)
+    return None
 
 
 def _written(part: release.Part) -> dict[str, list[str]]:

@@ -23,7 +23,13 @@ from ansible_collections.rosey.nats.plugins.module_utils._bus import remains, re
 from ansible_collections.rosey.nats.plugins.module_utils._bus.remains import Data, Remains
 from ansible_collections.rosey.nats.plugins.module_utils._data import store, store_tree, store_users
 from ansible_collections.rosey.nats.plugins.module_utils._data.assets import Assets
-from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file, system, unit_file, yaml_section
+from ansible_collections.rosey.nats.plugins.module_utils._host import (
+    atomic_file,
+    figures,
+    system,
+    unit_file,
+    yaml_section,
+)
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree import apply, compare, spec
 from ansible_collections.rosey.nats.plugins.module_utils._server import archive, programs
 
@@ -321,7 +327,7 @@ def streams(assets: Assets, *, data: bool) -> tuple[list[str], list[str]]:
     for each in assets.in_order():
         in_memory = each.storage == "memory"
         (lost if data or in_memory else stays).append(
-            f"stream {each}: {_number(each.messages)} messages, {_number(each.bytes)} bytes"
+            f"stream {each}: {_number(each.messages)} messages, {_size(each.bytes)}"
             f"{', kept in memory alone' if in_memory else ''}"
         )
     return lost, stays
@@ -329,6 +335,10 @@ def streams(assets: Assets, *, data: bool) -> tuple[list[str], list[str]]:
 
 def _number(count: int | None) -> str:
     return "an unknown number of" if count is None else str(count)
+
+
+def _size(count: int | None) -> str:
+    return "of an unknown size" if count is None else figures.size(count)
 
 
 # The accounts

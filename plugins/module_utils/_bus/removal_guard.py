@@ -21,13 +21,13 @@ from ansible_collections.rosey.nats.plugins.module_utils._data import asset_reco
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import described, history, lease, release, release_id
 from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file, process, system, unit_file
 from ansible_collections.rosey.nats.plugins.module_utils._server import server_files
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import lookup
 
 _MOUNTS = Path("/proc/self/mountinfo")
 _FIELD_OF_PLACE = 4
 _ESCAPED = re.compile(r"\\([0-7]{3})")
 _FIRST_OF_PEOPLE = 1000
 _NO_LOGIN = ("nologin", "false")
-_CLIENT_PORT = 4222
 _PLACES_OF_RELEASES = (Path("/var/lib"), Path("/srv"), Path("/opt"))
 _PLACES_OF_PROGRAMS = (Path("/usr/local/bin"), Path("/usr/local/sbin"), Path("/usr/bin"))
 _PATH = re.compile(r"/[^\s\"';,:]+")
@@ -209,7 +209,7 @@ def _may_be_here(named: str, port: int | None, *, is_alone: bool) -> bool:
     """Tell whether a bot's URL may lead to a port of this host. is_alone: the bot's deployment has no server."""
     try:
         url = urlsplit(named)
-        its_port = url.port or _CLIENT_PORT
+        its_port = url.port or lookup.CLIENTS_PORT
     except ValueError:
         return is_alone
     host = url.hostname or ""
@@ -245,8 +245,7 @@ def _read(directory: Path) -> Remains:
     kept = None
     with suppress(FileNotFoundError):
         kept = atomic_file.read(directory / remains.KEPT)
-    current = [listing.current] if listing.current else []
-    return remains.of([*current, *(each for each in listing.records if each not in current)], directory, kept)
+    return remains.of_listing(listing, directory, kept)
 
 
 def _whole(known: Remains) -> set[str]:

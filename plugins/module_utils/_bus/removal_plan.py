@@ -50,11 +50,6 @@ class Host:
     owners: Sequence[Mapping[str, str]] = ()
 
     @property
-    def latest(self) -> release.Record | None:
-        """The release that the host has or, where that can't be told, the newest that is whole."""
-        return self.listing.current or next(iter(self.listing.records), None)
-
-    @property
     def leftovers(self) -> list[Path]:
         """Name what is kept, but for what tells of data."""
         return [each for each in removal_guard.records(self.releases) if each.name != remains.KEPT]
@@ -69,7 +64,6 @@ def read(releases: Path) -> Host:
     """Read what a host keeps; ReleaseError."""
     listing = release.Store(releases).listing()
     kept, owners, damage = None, [], list(_damage(releases, listing))
-    current = [listing.current] if listing.current else []
     try:
         kept = atomic_file.read(releases / remains.KEPT)
         remains.read_kept(kept)
@@ -79,8 +73,7 @@ def read(releases: Path) -> Host:
     except (atomic_file.DamagedError, AttributeError, KeyError, TypeError, ValueError) as error:
         kept = None
         damage.append(_told_of_damage(releases / remains.KEPT, str(error), releases))
-    others = [each for each in listing.records if each not in current]
-    return Host(releases, listing, remains.of([*current, *others], releases, kept), tuple(damage), owners)
+    return Host(releases, listing, remains.of_listing(listing, releases, kept), tuple(damage), owners)
 
 
 def _damage(releases: Path, listing: release.Listing) -> Iterator[str]:
@@ -89,10 +82,9 @@ def _damage(releases: Path, listing: release.Listing) -> Iterator[str]:
     damaged = [each for each in listing.damaged if not each.name.startswith(history.DAMAGED)]
     of_records = [each for each in damaged if each.name not in (release.CURRENT, history.NAME)]
     for each in damaged:
-        if each in of_records:
-            yield _told_of_damage(releases / release.DIRECTORY / each.name, each.reason, releases)
-        elif each.name == history.NAME:
-            yield _told_of_damage(releases / each.name, each.reason, releases)
+        if each.name != release.CURRENT:
+            place = releases / release.DIRECTORY if each in of_records else releases
+            yield _told_of_damage(place / each.name, each.reason, releases)
         elif listing.records or of_records or listing.pointer is None:
             # one that names the last of releases that are gone is left by a removal that was cut off
             yield _told_of_pointer(releases, each.reason)
@@ -184,7 +176,7 @@ def _refusals(params: Mapping[str, t.Any], host: Host, home: Path | None) -> lis
     """Say what the releases have against a run: of another environment or server, or without the bot's home."""
     if params["run"] is None:
         return []
-    latest = host.latest
+    latest = host.listing.latest
     no_bot = f"{home} is not there" if home and not home.is_dir() else ""
     run = record_guard.run_of(params["run"])
     found = [*record_guard.judge(run, host.releases, latest, latest, no_bot=no_bot).refusals]
@@ -334,7 +326,7 @@ def forget(params: Mapping[str, t.Any]) -> None:
         raise RemovalError("\n".join(host.damage).replace(_UNTOUCHED, "The releases were left as they are."))
     data = host.known.data
     is_left = any(removal.data_of(data)) or (bool(data.volumes) and not params["data"])
-    owners = [*host.owners, *(each for each in remains.owners(host.latest) if each not in host.owners)]
+    owners = [*host.owners, *(each for each in remains.owners(host.listing.latest) if each not in host.owners)]
     # a directory in which somebody else has something goes when that is gone
     directories = {*host.known.directories, *data.directories}
     left = replace(data, directories=tuple(each for each in sorted(directories) if Path(each).is_dir()))

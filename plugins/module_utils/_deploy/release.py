@@ -121,6 +121,11 @@ class Listing:
         return self.find(self.pointer)
 
     @property
+    def latest(self) -> Record | None:
+        """The release that the host has or, where that can't be told, the newest that is whole."""
+        return self.current or next(iter(self.records), None)
+
+    @property
     def turns(self) -> list[history.Turn]:
         """How the host came to each release, in order of time, as far as that is known."""
         deployed = [
@@ -224,15 +229,12 @@ class Store:
 
     def current(self) -> Record | None:
         """Give the release that the host has, and read no other; None where there is none that is whole."""
-        try:
-            pointer = self._read_pointer()
-        except atomic_file.DamagedError:
-            return None
+        pointer = self._known_pointer()
         return self.find(pointer) if pointer else None
 
     def latest(self) -> Record | None:
         """Give the release that the host has or, where that can't be told, the newest that is whole."""
-        return self.current() or next(iter(self.listing().records), None)
+        return self.current() or self.listing().latest
 
     def kept_streams(self) -> bool:
         """Say whether the streams that were proven were ever kept, as far as the records go back."""
@@ -340,14 +342,15 @@ class Store:
         if release is not None:
             self.read(release)
         if rehearse:
-            return self._differs(release)
+            return self._known_pointer() != release
         with atomic_file.guard(self.directory):
             atomic_file.sweep(self.directory)
-            changed = self._differs(release)
+            before = self._known_pointer()
+            changed = before != release
             if changed:
                 # first: where this is cut off, it is found that it did not come to it
                 time = lease.timestamp(history.now())
-                turn = history.Turn(time, release, self._known_pointer(), controller, origin)
+                turn = history.Turn(time, release, before, controller, origin)
                 history.keep_way_back(self.directory, turn)
             if changed and release is None:
                 atomic_file.remove(self._pointer)
@@ -355,13 +358,8 @@ class Store:
                 atomic_file.put(self._pointer, f"{release}\n")
             return changed
 
-    def _differs(self, release: str | None) -> bool:
-        try:
-            return self._read_pointer() != release
-        except atomic_file.DamagedError:
-            return True
-
     def _known_pointer(self) -> str | None:
+        """Give what is named current; "" where nobody can tell."""
         try:
             return self._read_pointer()
         except atomic_file.DamagedError:

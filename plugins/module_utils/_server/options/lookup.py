@@ -102,8 +102,8 @@ class Listener:
 
 
 _LISTENING = ("", "cluster", "gateway", "leafnodes", "websocket", "mqtt")
-_CLIENTS = "clients"
-_CLIENTS_PORT = 4222
+CLIENTS = "clients"
+CLIENTS_PORT = 4222
 _WILDCARDS = ("", model.ALL_ADDRESSES, "::")
 
 
@@ -115,7 +115,7 @@ def listeners(config: Config) -> Iterator[Listener]:
     clients = None
     for block in _LISTENING:
         values = value_at(config, *filter(None, (block,)))
-        for found in _listening(block or _CLIENTS, block, values, "listen", "port"):
+        for found in _listening(block or CLIENTS, block, values, "listen", "port"):
             clients = clients or found
             yield found
     for scheme in ("http", "https"):
@@ -138,8 +138,8 @@ def _listening(purpose: str, block: str, values: Any, listen: str, port: str) ->
     address = formats.ADDRESS.fullmatch(value) if option == listen and isinstance(value, str) else None
     if address:
         host, value = address["host"].strip("[]"), int(address["port"])
-    if not value and purpose == _CLIENTS:
-        value = _CLIENTS_PORT
+    if not value and purpose == CLIENTS:
+        value = CLIENTS_PORT
     if value:
         yield Listener(purpose, f"{block}.{option}".lstrip("."), f"{block}.{host_option}".lstrip("."), host, value)
 
