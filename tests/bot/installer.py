@@ -95,6 +95,8 @@ def main() -> None:
     parser.add_argument("--owner", default="", help="account that the bot runs as; made when it is missing")
     parser.add_argument("--systemd", action="store_true")
     given = parser.parse_args()
+    if given.systemd and not Path("/run/systemd/system").is_dir():
+        raise SystemExit("systemd does not run here, and nothing was touched. Set bot_config_runtime: process.")
     os.umask(0o022)
     values = {"home": given.home, "environment": given.environment, "port": given.port, "owner": given.owner}
     with zipfile.ZipFile(sys.argv[0]) as pack:

@@ -112,6 +112,7 @@ def test_what_is_known_of_a_role_is_what_it_has(role: str) -> None:
         ("playbooks/health.yml", {"health_tresholds": {}}, "Write health_thresholds,"),
         ("playbooks/health.yml", {"release_directory": "/srv"}, "Write release_dir."),
         ("playbooks/diagnose.yml", {"symptom": "server"}, "Write diagnose_symptom."),
+        ("playbooks/diagnose.yml", {"diagnose_symptom": "plugins"}, "expected one of server, bot, plugin, latency."),
         ("playbooks/contract.yml", {"picture": "bus.svg"}, "Write contract_picture."),
         ("playbooks/rollback.yml", {"rollback_too": "list"}, "Write rollback_to,"),
         ("playbooks/rollback.yml", {"rolback_to": "list"}, "Write rollback_to,"),
