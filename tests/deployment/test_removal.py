@@ -12,6 +12,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import nats
@@ -60,6 +61,11 @@ def everything(host: Deployment) -> dict[str, bytes]:
     root = host.directory / "root"
     found = [path for path in root.rglob("*") if path.is_file() and "venv" not in path.parts]
     return {str(path.relative_to(root)): path.read_bytes() for path in found}
+
+
+def own_file(host: Deployment) -> Path:
+    """Give where the bot's user has a plugin that no deployment put there."""
+    return host.home / "environments/development/plugins/dice.yaml"
 
 
 def bot_says(host: Deployment) -> dict[str, Any]:
@@ -129,7 +135,7 @@ def test_a_name_that_is_no_host_is_an_error(deployed: Deployment, named: str, st
 
 
 def test_all_but_the_data_goes(deployed: Deployment) -> None:
-    by_hand = deployed.home / "environments/development/plugins/dice.yaml"
+    by_hand = own_file(deployed)
     by_hand.write_text("# mine\nname: dice\nenabled: false\n")
     said = remove(deployed, *NAMED)
     assert said.startswith("exit 0"), said
@@ -143,15 +149,23 @@ def test_all_but_the_data_goes(deployed: Deployment) -> None:
     assert by_hand.is_file()
     assert [path.name for path in (environment / "plugins").iterdir()] == ["dice.yaml"]
     assert "NATS" not in (environment / "secrets.env").read_text()
-    by_hand.unlink()
 
 
 def test_the_second_run_changes_nothing(deployed: Deployment) -> None:
     before = everything(deployed)
     said = remove(deployed, *NAMED)
     assert said.startswith("exit 0"), said
-    assert "changed=0" in said
+    assert "changed=0" in said, said
     assert everything(deployed) == before
+
+
+def test_a_directory_goes_when_somebody_else_has_emptied_it(deployed: Deployment) -> None:
+    by_hand = own_file(deployed)
+    by_hand.unlink()
+    said = remove(deployed, *NAMED)
+    assert said.startswith("exit 0"), said
+    assert f"takes away: directory {by_hand.parent}" in told(said)
+    assert not by_hand.parent.exists()
 
 
 def test_another_deployment_finds_the_messages(deployed: Deployment) -> None:
@@ -174,7 +188,7 @@ CUT_OFF = ("Remove | Keep deployments away", "Stop | Process of this user", "Rem
 
 
 def cut_off(host: Deployment, task: str) -> None:
-    """Take away until a task begins, and kill the run then, with whatever it has started on the host."""
+    """Take away until a task begins, and kill the run then."""
     words = ["ansible-playbook", REMOVE, "-i", str(host.directory / "hosts.yml"), *NAMED]
     # which names a task as it begins, also one that changes nothing
     environment = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default"}
@@ -189,9 +203,12 @@ def cut_off(host: Deployment, task: str) -> None:
     )
     with run:
         assert run.stdout is not None
-        assert any(task in line for line in run.stdout), task
-        # some of it is done, or not
-        time.sleep(random.uniform(0, 0.3))
+        said: list[str] = []
+        while not said or task not in said[-1]:
+            said.append(run.stdout.readline())
+            assert said[-1], f"{task} never began: {''.join(said)}"
+        # the module has begun or not, and comes to its end by itself; the next task is never reached
+        time.sleep(random.uniform(0, 0.1))
         os.killpg(run.pid, signal.SIGKILL)
 
 

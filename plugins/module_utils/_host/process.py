@@ -23,8 +23,9 @@ ENDED = frozenset("ZXx")
 
 PROC = Path("/proc")
 _DELETED = " (deleted)"
-# Field 22 of stat, counted from the one after the name.
+# Fields of stat, counted from the one after the name: 22, and 26 to 28, where the program and its stack lie.
 _STARTED_FIELD = 19
+_PLACE_FIELDS = slice(23, 26)
 _OPTION = re.compile(r"--?(?P<name>[^-=][^=]*)(?:=(?P<value>.*))?", re.DOTALL)
 # The kernel counts the start of a process in ticks of a hundredth of a second.
 _TICK = 0.05
@@ -123,13 +124,14 @@ def read(pid: int, *, by_command: bool = False) -> Process | None:
 def _read(pid: int, by_command: bool) -> Process | None:
     directory = PROC / str(pid)
     try:
-        state, started = parse_stat((directory / "stat").read_text(errors="replace"))
+        stat = (directory / "stat").read_text(errors="replace")
+        state, started = parse_stat(stat)
         if state in ENDED:
             return None
         executable = _executable(directory, by_command)
-        # exec changes the command line last: where the executable is the same before and after, both are of one program
         words = (directory / "cmdline").read_bytes()
-        if _executable(directory, by_command) != executable:
+        # exec puts each program elsewhere, also one that it ran before: in one place both were of one program
+        if _place(stat) != _place((directory / "stat").read_text(errors="replace")):
             words = b""
         uid = directory.stat().st_uid
     except (OSError, ValueError):
@@ -137,6 +139,11 @@ def _read(pid: int, by_command: bool) -> Process | None:
     command = tuple(map(os.fsdecode, words.removesuffix(b"\0").split(b"\0"))) if words else _NOT_YET
     seen = executable or (os.path.realpath(command[0]) if command else "")
     return Process(pid, uid, Path(seen), command, started)
+
+
+def _place(stat: str) -> list[str]:
+    """Give where the program of a process lies in its memory, which is another for each that it runs."""
+    return stat.rpartition(")")[2].split()[_PLACE_FIELDS]
 
 
 def _executable(directory: Path, may_be_hidden: bool) -> str:
