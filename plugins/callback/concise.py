@@ -14,7 +14,8 @@ author: Rosey-Robot Team (@rosey-robot)
 description:
   - Ansible's own output without what is as it shall be. A task whose result is well, changes nothing and says nothing
     is not shown, nor are the files that tasks come from.
-  - A step that may take its time, such as a download or a gate, is shown as it begins, with what it waits for.
+  - A step that may take its time, such as a download or a gate, is shown while it is at work, and not where its
+    condition lets it be skipped.
   - Of a failure the message is shown, once, and what the module wrote where there is none.
   - With C(-v) everything is shown as C(ansible.builtin.default) does.
 extends_documentation_fragment:
@@ -33,6 +34,7 @@ EXAMPLES = r"""
 # stdout_callback = rosey.nats.concise
 """
 
+import threading
 import typing as t
 from textwrap import indent
 
@@ -58,6 +60,9 @@ _LONG = frozenset(
         "rosey.nats.nats_store_copy",
     }
 )
+# Ansible tells that a task begins before it looks at its condition, and of nothing until it ends. What is skipped has
+# ended by then, in seconds.
+_SKIPPED_BY = 0.5
 # What a program, or a module that broke, has written.
 _WRITTEN = frozenset({"module_stderr", "module_stdout", "stderr", "stdout"})
 
@@ -69,6 +74,12 @@ class CallbackModule(Default):
     CALLBACK_TYPE = "stdout"
     CALLBACK_NAME = "rosey.nats.concise"
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._at_work: dict[tuple[str, str], threading.Timer] = {}
+        # of a result and a timer at once, only one shows the banner
+        self._lock = threading.RLock()
+
     def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:
         """Remember the task; its name is shown with the first result that is."""
         if self._is_whole:
@@ -78,15 +89,30 @@ class CallbackModule(Default):
         self._last_task_name = task.get_name().strip()
 
     def v2_runner_on_start(self, host: t.Any, task: t.Any) -> None:
-        """Show a step that may take its time, as its first host begins."""
+        """Show a step that may take its time, as soon as its first host is at work."""
         super().v2_runner_on_start(host, task)
-        if not self._is_whole and _action(task) in _LONG and self._last_task_banner != task._uuid:
-            self._print_task_banner(task)
+        if not self._is_whole and _action(task) in _LONG:
+            key = (host.get_name(), task._uuid)
+            timer = self._at_work[key] = threading.Timer(_SKIPPED_BY, self._show_at_work, (key, task))
+            timer.daemon = True
+            timer.start()
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
-        """Show what changed or says something."""
-        if self._is_whole or _says(result) or self._last_task_banner == result._task._uuid:
+        """Show what changed or says something, and how a step ended that may take its time."""
+        self._end(result)
+        shown = self._last_task_banner == result._task._uuid or _action(result._task) in _LONG
+        if self._is_whole or shown or _says(result):
             super().v2_runner_on_ok(result)
+
+    def v2_runner_on_skipped(self, result: t.Any) -> None:
+        """Show no banner of what has not run."""
+        self._end(result)
+        super().v2_runner_on_skipped(result)
+
+    def v2_runner_on_unreachable(self, result: t.Any) -> None:
+        """Show why."""
+        self._end(result)
+        super().v2_runner_on_unreachable(result)
 
     def v2_runner_item_on_ok(self, result: t.Any) -> None:
         """Show what changed or says something; likewise."""
@@ -95,12 +121,12 @@ class CallbackModule(Default):
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
         """Show the message alone, line by line as it is; of a program also what it has written."""
+        self._end(result)
         said = _with_reason(result)
         if self._is_whole or not said.get("msg") or "results" in said or said.keys() & _WRITTEN:
             super().v2_runner_on_failed(result, ignore_errors)
             return
-        if self._last_task_banner != result._task._uuid:
-            self._print_task_banner(result._task)
+        self._print_task_banner(result._task)
         self._handle_warnings(said)
         text = f"fatal: [{self.host_label(result)}]: FAILED! =>\n{indent(str(said['msg']), ' ' * 4)}"
         self._display.display(text, color=constants.COLOR_ERROR, stderr=self.get_option("display_failed_stderr"))
@@ -116,6 +142,21 @@ class CallbackModule(Default):
         """Show no names of files."""
         if self._is_whole:
             super().v2_playbook_on_include(included_file)
+
+    def _show_at_work(self, key: tuple[str, str], task: t.Any) -> None:
+        with self._lock:
+            if key in self._at_work:
+                self._print_task_banner(task)
+
+    def _end(self, result: t.Any) -> None:
+        with self._lock:
+            if timer := self._at_work.pop((result._host.get_name(), result._task._uuid), None):
+                timer.cancel()
+
+    def _print_task_banner(self, task: t.Any) -> None:
+        with self._lock:
+            if self._last_task_banner != task._uuid:
+                super()._print_task_banner(task)
 
     @property
     def _is_whole(self) -> bool:

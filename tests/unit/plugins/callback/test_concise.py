@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,11 @@ PLAYBOOK = """
       loop: [1, 2]
     - name: Not seen
       ansible.builtin.include_tasks: more.yml
+    - name: A copy that is not needed
+      rosey.nats.nats_store_copy:
+        copies: "{{ playbook_dir }}/stores"
+        state: reported
+      when: false
     - name: Failed
       ansible.builtin.command: "false"
       ignore_errors: true
@@ -50,7 +56,7 @@ MORE = """
 """
 
 
-def run(directory: Path, *options: str, playbook: str = PLAYBOOK) -> str:
+def start(directory: Path, *options: str, playbook: str = PLAYBOOK) -> subprocess.Popen[str]:
     (directory / "play.yml").write_text(playbook)
     (directory / "more.yml").write_text(MORE)
     environment = {
@@ -60,7 +66,12 @@ def run(directory: Path, *options: str, playbook: str = PLAYBOOK) -> str:
     }
     words = ["ansible-playbook", str(directory / "play.yml"), "-i", "localhost,", "-c", "local"]
     words += ["-e", f"ansible_python_interpreter={sys.executable}", *options]
-    return subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False).stdout
+    pipe = subprocess.PIPE
+    return subprocess.Popen(words, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True)
+
+
+def run(directory: Path, *options: str, playbook: str = PLAYBOOK) -> str:
+    return start(directory, *options, playbook=playbook).communicate()[0]
 
 
 def test_what_is_as_it_shall_be_is_not_shown(tmp_path: Path) -> None:
@@ -78,6 +89,23 @@ def test_what_is_as_it_shall_be_is_not_shown(tmp_path: Path) -> None:
     assert "rc: 1" in said
     again = run(tmp_path)
     assert "ok: [localhost]" in again.partition("A copy takes its time")[2].partition("TASK")[0]
+
+
+def test_what_takes_its_time_is_shown_while_it_is_at_work(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(20)
+        download = {"url": f"http://127.0.0.1:{server.getsockname()[1]}/", "dest": str(tmp_path / "got"), "timeout": 20}
+        task = f"    - name: Slow\n      ansible.builtin.get_url: {json.dumps(download)}\n"
+        with start(tmp_path, playbook=f"{PLAYBOOK.partition('    - name')[0]}{task}") as running:
+            assert running.stdout is not None
+            while not (line := running.stdout.readline()).startswith("TASK [Slow]"):
+                assert line, "it was never shown"
+            # nothing is answered before it was seen
+            with server.accept()[0] as connection:
+                connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n.")
+            ended = running.stdout.read()
+    assert "TASK" not in ended
+    assert "changed: [localhost]" in ended
 
 
 def test_all_is_shown_where_it_is_asked_for(tmp_path: Path) -> None:
