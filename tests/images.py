@@ -25,7 +25,10 @@ from typing import IO
 
 REPOSITORY = "rosey-nats-test"
 # What a small Debian server has anyway. What the roles need besides, they have to install themselves.
-PACKAGES = ("systemd", "systemd-sysv", "dbus", "python3", "iproute2")
+SERVER_PACKAGES = ("systemd", "systemd-sysv", "dbus", "python3", "iproute2")
+# What a user's bot brings: the one of the tests logs in with a key by it.
+BOT_PACKAGES = ("python3-nacl",)
+PACKAGES = (*SERVER_PACKAGES, *BOT_PACKAGES)
 # What apt says of a release that a mirror doesn't have, or no longer.
 NOT_CARRIED = "does not have a Release file"
 BOOT = ('CMD ["/lib/systemd/systemd"]', "ENV container=docker")

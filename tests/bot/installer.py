@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import compileall
+import importlib.util
 import os
 import pwd
 import shutil
@@ -19,6 +20,9 @@ from pathlib import Path
 
 SERVICE = "cytube-bot"
 UNIT = Path(f"/etc/systemd/system/{SERVICE}.service")
+SEES_SYSTEM = "include-system-site-packages = true"
+# Of PyNaCl, which is compiled, and therefore not in the pack.
+COMPILED = "nacl"
 
 
 def say(change: str) -> None:
@@ -59,11 +63,17 @@ def install_packages(pack: zipfile.ZipFile, home: Path) -> bool:
     """Make the virtual environment with the bot and its libraries."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     packages = home / "venv" / "lib" / version / "site-packages"
-    if not packages.is_dir():
-        venv.create(home / "venv", symlinks=True, with_pip=False)
+    described = home / "venv" / "pyvenv.cfg"
+    if not (packages.is_dir() and described.is_file() and SEES_SYSTEM in described.read_text()):
+        venv.create(home / "venv", symlinks=True, with_pip=False, system_site_packages=True)
         say(str(home / "venv"))
     names = [name for name in pack.namelist() if name.startswith("packages/")]
     written = [write(packages / name.removeprefix("packages/"), pack.read(name)) for name in names]
+    compiled = importlib.util.find_spec(COMPILED)
+    if sys.prefix != sys.base_prefix and compiled and compiled.origin:
+        # The system's packages are those of the Python that this environment was made from, not the environment's own.
+        place = f"{Path(compiled.origin).parent.parent}\n"
+        written.append(write(packages / f"{COMPILED}.pth", place.encode()))
     if any(written):
         # The bot's account can't write there: without this, every start would compile all anew.
         compileall.compile_dir(packages, quiet=1)

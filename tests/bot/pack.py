@@ -5,7 +5,8 @@
 
     python tests/bot/pack.py DESTINATION
 
-The host needs no network and nothing but Python: nats-py and PyYAML, without its compiled part, come from here.
+The host needs no network and nothing but Python: nats-py and PyYAML, without its compiled part, come from here. So
+does nkeys, where this Python has it; PyNaCl, which nkeys needs, is compiled, and comes from the host's distribution.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from pathlib import Path
 
 BOT = Path(__file__).resolve().parent
 LIBRARIES = ("nats-py", "PyYAML")
+# For a login with a key alone; without it, the bot says so when it needs it.
+OPTIONAL_LIBRARIES = ("nkeys",)
 
 
 def find_files() -> Iterator[tuple[str, Path]]:
@@ -28,11 +31,13 @@ def find_files() -> Iterator[tuple[str, Path]]:
         yield f"files/{path.name}", path
     for path in sorted((BOT / "rosey_bot").rglob("*.py")):
         yield f"packages/{path.relative_to(BOT)}", path
-    for library in LIBRARIES:
+    for library in (*LIBRARIES, *OPTIONAL_LIBRARIES):
         try:
             files = importlib.metadata.files(library)
         except importlib.metadata.PackageNotFoundError:
             files = None
+        if not files and library in OPTIONAL_LIBRARIES:
+            continue
         if not files:
             sys.exit(f"{library} is missing for {sys.executable}: install it there, the bot is packed with it.")
         for file in files:
