@@ -13,7 +13,8 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,12 @@ class Bot:
     def set_password(self, password: str) -> None:
         (self.directory / "secrets.env").write_text(f"NATS_USER=rosey\nNATS_PASSWORD='{password}'\n")
 
+    def set_logins(self, logins: Mapping[str, Mapping[str, str]]) -> None:
+        """Give the bot and its plugins a login each, by their names; the variables of each."""
+        for name, variables in logins.items():
+            file = "secrets.env" if name == "bot" else f"plugins/{name}.env"
+            (self.directory / file).write_text("".join(f"{key}='{value}'\n" for key, value in variables.items()))
+
     def declare(self, name: str, subjects: list[str], **config: Any) -> None:
         declared = {
             "name": name,
@@ -140,23 +147,30 @@ class Bot:
         until(lambda: self.logs().count(text) >= times, f"{text!r} in the logs")
 
 
+@contextmanager
+def serve(directory: Path, config: str) -> Iterator[dict[str, int]]:
+    """Run a server; give its ports by what they are for."""
+    ports = directory / "ports"
+    ports.mkdir()
+    file = directory / "nats.conf"
+    file.write_text(f"host: 127.0.0.1\nport: -1\n{config}\n")
+    with subprocess.Popen(
+        [os.environ["NATS_SERVER_BINARY"], "-c", file, "--ports_file_dir", ports], stderr=subprocess.DEVNULL
+    ) as server:
+        try:
+            (told,) = until(lambda: list(ports.glob("*.ports")), "the server's ports")
+            found = until(lambda: json.loads(told.read_text() or "{}"), "the server's ports")
+            yield {purpose: int(urls[0].rpartition(":")[2]) for purpose, urls in found.items()}
+        finally:
+            server.terminate()
+
+
 @pytest.fixture(scope="module")
 def nats_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """Give the port of a server that wants a login."""
-    directory = tmp_path_factory.mktemp("server")
-    ports = directory / "ports"
-    ports.mkdir()
-    config = directory / "nats.conf"
-    config.write_text(f"host: 127.0.0.1\nport: -1\nauthorization {{ user: rosey, password: '{PASSWORD}' }}\n")
-    with subprocess.Popen(
-        [os.environ["NATS_SERVER_BINARY"], "-c", config, "--ports_file_dir", ports], stderr=subprocess.DEVNULL
-    ) as server:
-        try:
-            (file,) = until(lambda: list(ports.glob("*.ports")), "the server's port")
-            (url,) = until(lambda: json.loads(file.read_text() or "{}"), "the server's port")["nats"]
-            yield int(url.rpartition(":")[2])
-        finally:
-            server.terminate()
+    login = f"authorization {{ user: rosey, password: '{PASSWORD}' }}"
+    with serve(tmp_path_factory.mktemp("server"), login) as ports:
+        yield ports["nats"]
 
 
 @pytest.fixture
@@ -354,5 +368,13 @@ def test_the_pack_installs_it_once_and_keeps_what_is_there(bot: Bot, tmp_path: P
     assert install() == [f"changed: {code}"]
     assert before == {path: path.read_bytes() for path in before}
     assert not list((bot.home / "venv").rglob("*.so"))
+    # A login with a key finds its libraries: one in the pack, one in the environment of the Python that installed it.
+    python = bot.home / "venv" / "bin" / "python"
+    found = subprocess.check_output([python, "-c", "import nkeys, nacl; print(nkeys.__file__)"], text=True)
+    assert found.startswith(str(bot.home / "venv"))
+    described = bot.home / "venv" / "pyvenv.cfg"
+    described.write_text(described.read_text().replace("= true", "= false"))
+    assert install() == [f"changed: {bot.home / 'venv'}"]
+    assert "include-system-site-packages = true" in described.read_text()
     bot.start(str(bot.home / "venv" / "bin" / "python"))
     bot.until_health(status="connected", subjects=5)

@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
+import re
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,13 +22,31 @@ from .settings import without_login
 
 Handler = Callable[[Msg], Coroutine[Any, Any, None]]
 PAUSE = 1
+# Where an import fails that a login with a key needs.
+NKEY_LIBRARIES = ("nkeys", "nacl", "_cffi_backend")
+# What the server says of a subject that the login may not use, as nats-py gives it: in small letters.
+FORBIDDEN = re.compile(r'permissions violation for (publish|subscription) to "([^"]+)"')
+# A seed that was given as the path of its file.
+SEED = re.compile(r"S[A-Z2-7]{57}")
 
 log = logging.getLogger("rosey.bus")
 
 
 def describe(error: Exception) -> str:
     """Name an error; its own words only where they can't hold a secret."""
-    return f"{type(error).__name__}: {error}" if isinstance(error, (OSError, TypeError)) else type(error).__name__
+    if isinstance(error, ImportError) and (error.name or "").partition(".")[0] in NKEY_LIBRARIES:
+        return (
+            f"{error}: NATS_NKEY needs the libraries nkeys and PyNaCl (Debian's python3-nacl) for {sys.executable}; "
+            "once both are there the bot connects, without a restart."
+        )
+    forbidden = FORBIDDEN.search(str(error))
+    if forbidden:
+        return f"the permissions of this login do not allow: {forbidden[1]} to {forbidden[2]}"
+    if "authorization violation" in str(error).lower():
+        return "the server does not take this login"
+    if isinstance(error, (OSError, TypeError)):
+        return f"{type(error).__name__}: {SEED.sub('********', str(error))}"
+    return type(error).__name__
 
 
 def parse_chat(data: bytes) -> tuple[str, str] | None:
@@ -57,6 +78,8 @@ class Bus:
         self.errors = 0
         self.client = Client()
         self.subscribed = False
+        # The subjects, in small letters, that this connection may not subscribe to.
+        self.refused: set[str] = set()
 
     @property
     def connected(self) -> bool:
@@ -66,7 +89,7 @@ class Bus:
     @property
     def subjects(self) -> int:
         """Count the subscriptions that are live now."""
-        return len(self.handlers) if self.connected else 0
+        return sum(subject.lower() not in self.refused for subject in self.handlers) if self.connected else 0
 
     @property
     def server(self) -> str:
@@ -102,11 +125,20 @@ class Bus:
         async def on_error(error: Exception) -> None:
             self.errors += 1
             log.error("NATS: %s", describe(error))
+            forbidden = FORBIDDEN.search(str(error))
+            if forbidden and forbidden[1] == "subscription":
+                self.refused.add(forbidden[2])
+                await self.on_change()
+
+        async def on_disconnected() -> None:
+            self.refused.clear()
+            await self.on_change()
 
         self.subscribed = False
+        self.refused.clear()
         self.client = Client()
         callbacks: dict[str, Any] = {
-            "disconnected_cb": self.on_change,
+            "disconnected_cb": on_disconnected,
             "reconnected_cb": self.on_change,
             "closed_cb": on_closed,
             "error_cb": on_error,
@@ -119,7 +151,9 @@ class Bus:
         except Exception as error:
             self.errors += 1
             log.error("Failed to connect to NATS: %s", describe(error))
-            await self.client.close()
+            # What failed before it opened anything, as a login without its file, can't be closed.
+            with contextlib.suppress(AssertionError):
+                await self.client.close()
             return
         self.subscribed = True
         log.info("Connected to NATS at %s", self.server)

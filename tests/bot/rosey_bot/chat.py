@@ -1,20 +1,24 @@
 # Copyright (c) Rosey-Robot Team
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Say something in the chat, over the bus, and print what the bot's plugins answer: python -m rosey_bot.chat !quote"""
+"""Say something in the chat, over the bus, and print what the bot's plugins answer: python -m rosey_bot.chat !quote
+
+It logs in as the bot does, and needs what the bot is allowed: the subject of the chat, in both directions.
+"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import os
+import sys
 from pathlib import Path
 
 import nats
 from nats.aio.msg import Msg
 
-from .bus import make_chat, parse_chat
-from .settings import Settings, read_settings
+from .bus import describe, make_chat, parse_chat
+from .settings import Settings, SettingsError, read_settings
 
 SECONDS = 5
 # Another guest each time: to the same one a plugin says nothing for some seconds.
@@ -30,12 +34,25 @@ async def converse(settings: Settings, text: str) -> str:
         if chat and chat[0] != USER and not answer.done():
             answer.set_result(f"{chat[0]}: {chat[1]}")
 
-    client = await nats.connect(**{**(settings.nats or {}), "name": "chat"})
+    trouble: list[Exception] = []
+
+    async def on_error(error: Exception) -> None:
+        trouble.append(error)
+
+    # Once to each server: who asks sits before it.
+    own = {"name": "chat", "error_cb": on_error, "max_reconnect_attempts": 1, "reconnect_time_wait": 0}
+    try:
+        client = await nats.connect(**{**(settings.nats or {}), **own})
+    except Exception as error:
+        reasons = dict.fromkeys(describe(each) for each in trouble or [error])
+        sys.exit(f"Failed to connect to NATS: {', '.join(reasons)}")
     try:
         subject = f"{settings.prefix}.cytube.chat.message"
         await client.subscribe(subject, cb=listen)
         await client.publish(subject, make_chat(USER, text))
         return await asyncio.wait_for(answer, SECONDS)
+    except asyncio.TimeoutError:  # another one before Python 3.11
+        sys.exit(f"Nobody answered within {SECONDS} s. {describe(trouble[-1]) if trouble else ''}".strip())
     finally:
         await client.close()
 
@@ -47,7 +64,10 @@ def main() -> None:
     parser.add_argument("--environment", required=True)
     parser.add_argument("text")
     given = parser.parse_args()
-    settings = read_settings(given.home.resolve(), given.environment)
+    try:
+        settings = read_settings(given.home.resolve(), given.environment)
+    except SettingsError as error:
+        sys.exit(str(error))
     answer = asyncio.run(converse(settings, given.text))
     print(f"you: {given.text}\n{answer}")
 

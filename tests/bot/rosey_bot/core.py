@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import re
 import signal
 import socket
@@ -19,7 +20,7 @@ from nats.aio.msg import Msg
 
 from . import VERSION
 from .bus import Bus, make_chat, parse_chat
-from .settings import Declaration, Settings, read_declarations
+from .settings import Declaration, Settings, plugin_environment, read_declarations
 
 COMMAND = re.compile(r"!([\w-]+)")
 PAUSE = 1
@@ -119,6 +120,7 @@ class Bot:
                 process = await asyncio.create_subprocess_exec(
                     *(sys.executable, "-m", "rosey_bot.plugin", *where),
                     cwd=settings.home,
+                    env=plugin_environment(os.environ, plugin),
                     stdin=asyncio.subprocess.PIPE,
                     stdout=asyncio.subprocess.PIPE,
                     stderr=output,

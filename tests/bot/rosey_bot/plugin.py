@@ -20,7 +20,7 @@ from nats.aio.msg import Msg
 
 from .bus import Bus, make_chat, parse_chat
 from .plugins import KINDS
-from .settings import Declaration, Settings, read_declaration, read_settings
+from .settings import Declaration, Settings, plugin_options, read_declaration, read_settings
 
 log = logging.getLogger("rosey.plugin")
 
@@ -35,7 +35,7 @@ class Runner:
         self.tasks: set[asyncio.Task[None]] = set()
         kind = KINDS.get(declaration.name)
         self.plugin = kind(declaration.config, self.say) if kind else None
-        options = {**settings.nats, "name": f"{settings.nats['name']}-{declaration.name}"}
+        options = plugin_options(settings.nats, declaration)
         self.bus = Bus(options, dict.fromkeys(declaration.subscriptions, self.on_message), self.report)
 
     async def report(self) -> None:

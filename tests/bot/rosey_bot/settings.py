@@ -15,8 +15,17 @@ from typing import Any
 
 import yaml
 
-# The variables and the options of nats.connect() that they become.
-SECRETS = {"NATS_SERVER": "servers", "NATS_USER": "user", "NATS_PASSWORD": "password", "NATS_TOKEN": "token"}
+# The variables that are a login, and the options of nats.connect() that they become.
+LOGIN = {
+    "NATS_USER": "user",
+    "NATS_PASSWORD": "password",
+    "NATS_TOKEN": "token",
+    "NATS_NKEY": "nkeys_seed",
+    "NATS_INBOX_PREFIX": "inbox_prefix",
+}
+SECRETS = {"NATS_SERVER": "servers", **LOGIN}
+# All that a login may stand in, the last two only in the section `nats`.
+LOGIN_OPTIONS = {*LOGIN.values(), "nkeys_seed_str", "user_credentials"}
 ASSIGNMENT = re.compile(r"\s*(?:export\s+)?(\w+)=(.*)")
 # Single quotes, double quotes, an escaped character, plain characters: as a shell and systemd read them alike.
 QUOTED = re.compile(r"""'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)|([^'"\\]+)""")
@@ -54,6 +63,11 @@ class Declaration:
     publishes: list[str]
     config: dict[str, Any]
 
+    @property
+    def credential(self) -> Path:
+        """Give the file of the login that is the plugin's own, where it has one."""
+        return self.path.parent / f"{self.name}.env"
+
 
 def unquote(value: str) -> str:
     """Give what a shell makes of the right side of an assignment."""
@@ -81,18 +95,47 @@ def read_mapping(path: Path) -> dict[str, Any]:
     return content
 
 
-def read_secrets(path: Path, environment: Mapping[str, str]) -> dict[str, Any]:
-    """Give the secret options of nats.connect(), of the file when the environment has none of them."""
-    variables = environment
-    if not SECRETS.keys() & environment.keys() and path.exists():
-        try:
-            variables = parse_environment(path.read_text())
-        except OSError as error:
-            log.warning("%s can't be read: %s", path, error.strerror)
+def read_environment_file(path: Path) -> dict[str, str]:
+    """Read an environment file; one that can't be read is named, and has nothing."""
+    try:
+        return parse_environment(path.read_text())
+    except OSError as error:
+        log.warning("%s can't be read: %s", path, error.strerror)
+        return {}
+
+
+def secret_options(variables: Mapping[str, str]) -> dict[str, Any]:
+    """Give the options of nats.connect() that these variables become."""
     found: dict[str, Any] = {SECRETS[name]: variables[name] for name in SECRETS if variables.get(name)}
     if "servers" in found:
         found["servers"] = [server.strip() for server in found["servers"].split(",")]
     return found
+
+
+def read_secrets(path: Path, environment: Mapping[str, str]) -> dict[str, Any]:
+    """Give the secret options of nats.connect(), of the file when the environment has none of them."""
+    if not SECRETS.keys() & environment.keys() and path.exists():
+        return secret_options(read_environment_file(path))
+    return secret_options(environment)
+
+
+def plugin_options(options: Mapping[str, Any], declaration: Declaration) -> dict[str, Any]:
+    """Give the options of nats.connect() for a plugin. options: those of the bot, whose login is only for one without.
+
+    A file that can't be read leaves the plugin without any login: with the bot's, it would have the bot's permissions.
+    """
+    mine = {**options, "name": f"{options['name']}-{declaration.name}"}
+    if not declaration.credential.exists():
+        return mine
+    kept = {name: value for name, value in mine.items() if name not in LOGIN_OPTIONS}
+    kept["servers"] = [without_login(server) for server in kept["servers"]]
+    return kept | secret_options(read_environment_file(declaration.credential))
+
+
+def plugin_environment(environment: Mapping[str, str], declaration: Declaration) -> dict[str, str]:
+    """Give the process environment of a plugin: without the bot's login where the plugin has its own."""
+    hidden = LOGIN if declaration.credential.exists() else {}
+    return {name: value for name, value in environment.items() if name not in hidden}
 
 
 def read_settings(home: Path, environment: str, variables: Mapping[str, str] | None = None) -> Settings:
