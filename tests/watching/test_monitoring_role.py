@@ -355,3 +355,21 @@ def test_the_playbook_writes_only_where_it_is_wanted(written: Container, state: 
     shown = " ".join(said.split())
     assert f"no metrics were written, since nats_monitoring_textfile is {state}; expected present" in shown
     assert written.attempt(f"ls {TEXTFILE}").returncode != 0
+
+
+def test_a_removal_takes_both_away(host: Container, wanted: dict[str, Any]) -> None:
+    host.run(f"mkdir -p {Path(TEXTFILE).parent}")
+    said = host.play({**wanted, "nats_monitoring_textfile": "present"}, *ONLY)
+    assert said.startswith("exit 0"), said
+    named = ("playbooks/remove.yml", host.inventory, "-e", f"remove_hosts={host.name}")
+    said = " ".join(conftest.run_playbook(*named).replace("'", " ").split())
+    assert said.startswith("exit 0"), said
+    for name in ("exporter", "textfile"):
+        assert f"takes away: what watches the server: {name}" in said
+    assert host.attempt(f"ls -d {UNIT} /usr/local/lib/{SERVICE} {TEXTFILE}").stdout == ""
+    assert host.run(f"systemctl show --property=LoadState,ActiveState {SERVICE}").split() == [
+        "LoadState=not-found",
+        "ActiveState=inactive",
+    ]
+    assert host.attempt(f"pgrep -f {SERVICE}").returncode
+    assert "changed=0 " in conftest.run_playbook(*named)
