@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from ansible_collections.rosey.nats.plugins.module_utils._bus import decisions, part_arguments
 from ansible_collections.rosey.nats.plugins.module_utils._bus.decisions import BOT, OF_BOT, PLUGINS, SERVER
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import history
+from ansible_collections.rosey.nats.plugins.module_utils._host import command_line
 from ansible_collections.rosey.nats.plugins.plugin_utils import failure
 
 Result: t.TypeAlias = Mapping[str, t.Any]
@@ -189,9 +190,10 @@ def story(run: Run, left: Result, left_behind: Result, stuck: Result) -> str:
     """
     if stuck:
         why = str(failure.reason(stuck["result"]) or stuck["result"] or "").removesuffix(".")
+        back = command_line.run("playbooks/rollback.yml", f"-e rollback_to={left['release']}", f"--limit {run.host}")
         return (
             f"{run.host} could NOT go back to release {left['release']}. The step that failed: {stuck['task']}: {why}. "
-            f"Look at the host, mend that step, then run playbooks/rollback.yml -e rollback_to={left['release']}."
+            f"Look at the host, mend that step, then: {back}"
         )
     if left["goes_back"]:
         return f"{run.host} {way_back(_way_back(run, left, left_behind))}."

@@ -38,6 +38,7 @@ OUTCOME = {
     "_bus/part_arguments",
     "_deploy/history",
     "_host/action",
+    "_host/command_line",
     "_host/python",
 }
 # The most that a filter may load: files of plugin_utils, files and packages of module_utils, and what is heavy.

@@ -354,7 +354,8 @@ def test_a_rule_says_how_bad_it_is_and_what_to_do(name: str) -> None:
     assert rule["labels"]["severity"] in ("warning", "critical")
     assert rule["annotations"].keys() == {"summary", "description"}
     named = re.search(
-        r"ansible-playbook (?:playbooks/)?(\w+)\.yml(?: -e diagnose_symptom=(\w+))?", rule["annotations"]["description"]
+        r"ansible-playbook (?:playbooks/)?(\w+)\.yml -i <inventory>(?: -e diagnose_symptom=(\w+))?",
+        rule["annotations"]["description"],
     )
     assert named is not None
     assert named[2] is None or named[2] in list(Symptom)

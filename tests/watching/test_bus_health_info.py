@@ -234,7 +234,10 @@ def test_a_stream_deleted_by_hand_since_the_last_deployment_is_named_first(
             "there; stream HISTORY: expected with 1 message, found none; its files are gone from /" in first["summary"]
         )
         assert f"or from a copy in {bot_deployment.directory}/root/var/lib/rosey-nats/stores; where" in first["remedy"]
-        assert """site.yml -e '{"nats_server_accept": ["gone_streams"]}'""" in first["remedy"]
+        assert (
+            """ansible-playbook site.yml -i <inventory> -e '{"nats_server_accept": ["gone_streams"]}'"""
+            in first["remedy"]
+        )
         table = look(hosts, "table")
         rows = [line.strip() for line in table.out.splitlines() if line.strip().startswith("here | ")]
         assert rows[0].startswith("here | streams ")

@@ -18,7 +18,7 @@ from pathlib import Path
 from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_expectation, round_trips, subscriptions
 from ansible_collections.rosey.nats.plugins.module_utils._bot.bot_expectation import Expectation, Mode
 from ansible_collections.rosey.nats.plugins.module_utils._bot.round_trips import RoundTrip, Trips
-from ansible_collections.rosey.nats.plugins.module_utils._host import gate, service
+from ansible_collections.rosey.nats.plugins.module_utils._host import command_line, gate, service
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding, Severity
 from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader, monitoring
 from ansible_collections.rosey.nats.plugins.module_utils._server.answers import Answer
@@ -70,8 +70,8 @@ class Judgement:
 
 
 MISSED_REMEDY = (
-    "bring it back, such as by mounting what is missing; where it is gone for good: site.yml -e "
-    '\'{"release_accept": ["absent_bot"]}\''
+    "bring it back, such as by mounting what is missing; where it is gone for good: "
+    f"{command_line.deploy(release_accept=['absent_bot'])}"
 )
 
 

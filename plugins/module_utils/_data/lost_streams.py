@@ -23,7 +23,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._data import (
 from ansible_collections.rosey.nats.plugins.module_utils._data.asset_changes import Doing, Loss
 from ansible_collections.rosey.nats.plugins.module_utils._data.asset_record import Proven
 from ansible_collections.rosey.nats.plugins.module_utils._data.assets import Assets, Stream
-from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file, system
+from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file, command_line, system
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding, Severity
 from ansible_collections.rosey.nats.plugins.module_utils._server import conditions
 from ansible_collections.rosey.nats.plugins.module_utils._server.answers import Answer
@@ -31,7 +31,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader imp
 from ansible_collections.rosey.nats.plugins.module_utils._server.monitoring import Monitor
 
 RECREATING = "Error recreating stream"
-_ACCEPTING = 'site.yml -e \'{"nats_server_accept": ["gone_streams"]}\''
+_ACCEPTING = command_line.deploy(nats_server_accept=["gone_streams"])
 MEANT = f"where that was meant: {_ACCEPTING}"
 LOOK = "bring it back from a backup of the host, or see for yourself that no stream is missing"
 WHOLE = f"where all are there: {_ACCEPTING} keeps the damaged file aside and writes it anew"

@@ -14,7 +14,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._bot import (
     subscriptions,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._data import lost_streams
-from ansible_collections.rosey.nats.plugins.module_utils._host import figures, unit_checks, unit_file
+from ansible_collections.rosey.nats.plugins.module_utils._host import command_line, figures, unit_checks, unit_file
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding, Severity
 from ansible_collections.rosey.nats.plugins.module_utils._host.service import Service
 from ansible_collections.rosey.nats.plugins.module_utils._server import (
@@ -109,7 +109,7 @@ def is_off_on_purpose(snapshot: Snapshot, expectation: Expectation) -> bool:
 def _service(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
     if expectation.service and is_off_on_purpose(snapshot, expectation):
         off = f"that it was stopped on purpose, as release {expectation.released_legacy} has the bot without NATS"
-        remedy = "deploy again to start it: site.yml"
+        remedy = f"deploy again to start it: {command_line.deploy()}"
         return _read("", [Finding(expectation.service, "a process", off, remedy, Severity.WARNING)])
     return _take_service(snapshot.service, expectation.service, unit_checks.SERVER_SETTINGS)
 
@@ -288,7 +288,8 @@ def _bot(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
     # what the server holds of the plugins has a check of its own; what the gate takes on trust is nothing that is wrong
     if _is_sent_to_legacy(snapshot, expectation):
         sent = f"that it runs without, as release {expectation.released_legacy} has it"
-        remedy = "deploy again to connect it: site.yml; or set bot_config_mode: legacy where it is to stay so"
+        again = command_line.deploy()
+        remedy = f"deploy again to connect it: {again}; or set bot_config_mode: legacy where it is to stay so"
         return _read("", [Finding("bot", "a connection to NATS", sent, remedy, Severity.WARNING)])
     is_unknown = snapshot.held is None or isinstance(snapshot.held, MonitoringError)
     meant = expectation.bot if is_unknown else replace(expectation.bot, subjects=0)

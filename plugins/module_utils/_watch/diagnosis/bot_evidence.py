@@ -17,6 +17,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_expecta
 from ansible_collections.rosey.nats.plugins.module_utils._host import (
     access,
     background,
+    command_line,
     environment_file,
     process,
     redaction,
@@ -108,7 +109,7 @@ class Described:
     @property
     def start_server(self) -> str:
         """What makes the server start."""
-        return f"systemctl start {self.server_service}" if self.server_service else "ansible-playbook site.yml"
+        return f"systemctl start {self.server_service}" if self.server_service else command_line.deploy()
 
     @property
     def log(self) -> str:

@@ -20,6 +20,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import (
     access,
     architecture,
     background,
+    command_line,
     process,
     redaction,
     sockets,
@@ -149,7 +150,7 @@ class Evidence:
     def start(self) -> str:
         """What a person types to start it."""
         service = self.described.service
-        return f"systemctl start {service}" if service else "ansible-playbook site.yml"
+        return f"systemctl start {service}" if service else command_line.deploy()
 
 
 _SETTLE_SECONDS = 4.0

@@ -117,7 +117,10 @@ def test_a_damaged_record_is_not_taken_for_none(tmp_path: Path) -> None:
     atomic_file.write(path, {"time": TIME})
     with pytest.raises(lost_streams.NotComparedError, match="it is damaged: it has no streams") as caught:
         lost_streams.read(tmp_path)
-    assert "see for yourself that no stream is missing; where all are there: site.yml -e" in caught.value.remedy
+    assert (
+        "see for yourself that no stream is missing; where all are there: ansible-playbook site.yml -i <inventory> -e"
+        in caught.value.remedy
+    )
 
 
 def test_a_record_of_another_user_says_who_may_read_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -436,7 +436,7 @@ def test_a_bot_that_was_sent_to_legacy_and_a_server_that_was_stopped_for_it_are_
     for check in found.values():
         if check.status is Status.WARNING:
             assert "20260131T120000Z-3f2a9c" in check.summary
-            assert "site.yml" in check.remedy
+            assert "ansible-playbook site.yml -i <inventory>" in check.remedy
     assert ("plugins" in found) == (snapshot is WELL or expectation is MEANT or expected == {"bot": "critical"})
 
 
@@ -492,7 +492,9 @@ def test_what_the_bot_need_not_tell_is_nothing_wrong() -> None:
     assert found["bot_errors"].value is None
 
 
-MEANT_SO = 'where that was meant: site.yml -e \'{"nats_server_accept": ["gone_streams"]}\''
+MEANT_SO = (
+    'where that was meant: ansible-playbook site.yml -i <inventory> -e \'{"nats_server_accept": ["gone_streams"]}\''
+)
 ANEW = replace(KEPT, created="2026-11-27T00:00:00Z", messages=3, last_seq=3)
 
 

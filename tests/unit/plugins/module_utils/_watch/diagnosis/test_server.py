@@ -426,7 +426,10 @@ def test_lost_streams_are_named_first_whatever_else_is_wrong(tmp_path: Path) -> 
         f"stream KEPT: with 12 messages then, now none; its files stand in {tmp_path}/$G/streams/KEPT",
         f"2026/11/26 [WRN] {RECREATED}",
     )
-    assert "restart it (systemctl restart nats); where that was meant: site.yml -e " in hidden.remedy
+    assert (
+        "restart it (systemctl restart nats); where that was meant: ansible-playbook site.yml -i <inventory> -e "
+        in hidden.remedy
+    )
     assert gone.cause == "gone since 2026-11-26T11:43:13Z, 1 stream"
     assert "restore them from a backup, or from a copy in /releases/stores; where that was meant" in gone.remedy
 
