@@ -19,7 +19,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 
 from ansible_collections.rosey.nats.plugins.module_utils._server import subjects
-from ansible_collections.rosey.nats.plugins.plugin_utils import bot_yaml
+from ansible_collections.rosey.nats.plugins.plugin_utils import bot_yaml, jetstream_rights
 
 Plugin = dict[str, t.Any]
 
@@ -62,7 +62,8 @@ class PluginsError(Exception):
 class _Key:
     """What a key of a plugin may be, in the words of an error.
 
-    default: its value where it is not declared. hidden: whether an error has to keep the value to itself.
+    default: its value where it is not declared. hidden: whether an error has to keep the value to itself. written:
+    whether the plugin's file has it; what is for the deployment alone stays on the controller.
     """
 
     accepts: Callable[[t.Any], bool]
@@ -71,6 +72,7 @@ class _Key:
     remedy: str
     default: t.Any = None
     hidden: bool = False
+    written: bool = True
 
 
 def _is_name(value: t.Any) -> bool:
@@ -100,7 +102,7 @@ _SUBJECTS = _Key(
     remedy="write one subject a line, each after a dash, or [] for none",
     default=[],
 )
-# In the guide's order.
+# In the guide's order, and then what it has not.
 KEYS: Mapping[str, _Key] = {
     "name": _Key(
         accepts=_is_name,
@@ -132,7 +134,16 @@ KEYS: Mapping[str, _Key] = {
         default={},
         hidden=True,
     ),
+    "uses": _Key(
+        accepts=_is_mapping,
+        fault="is no mapping",
+        expected="rights to buckets, streams, consumers and objects, by their names",
+        remedy="write for example buckets: {quotes: write}, or {} for none",
+        default={},
+        written=False,
+    ),
 }
+_WRITTEN = [key for key, rule in KEYS.items() if rule.written]
 _OVERRIDES = "bot_plugins_overrides"
 _HEAD = ("name", "enabled", "type")
 SHOWN_KEYS = [*_HEAD, *SUBJECT_KEYS]
@@ -163,8 +174,8 @@ def effective(declared: t.Any, overlays: t.Any, prefix: str) -> list[Plugin]:
 
 def render(plugin: Mapping[str, t.Any]) -> str:
     """Write the YAML file of an effective plugin, with an empty line before each part, as the guide has them."""
-    text = bot_yaml.dump({key: plugin[key] for key in KEYS}, plain=_HEAD)
-    for key in KEYS.keys() - set(_HEAD):
+    text = bot_yaml.dump({key: plugin[key] for key in _WRITTEN}, plain=_HEAD)
+    for key in set(_WRITTEN) - set(_HEAD):
         text = text.replace(f"\n{key}:", f"\n\n{key}:")
     further = {key: value for key, value in plugin.items() if key not in KEYS}
     return f"{text}\n{bot_yaml.dump(further)}" if further else text
@@ -269,6 +280,10 @@ def _problems_of_plugins(declared: list[tuple[str, Plugin]], overlays: Mapping[t
                 value = _noun(laid[key]) if rule.hidden else _shown(laid[key])
                 remedy = (key == "name" and _quotes(laid[key])) or rule.remedy
                 yield Problem(where, key, value, rule.fault, rule.expected, remedy)
+        if _is_mapping(laid["uses"]):
+            for found in jetstream_rights.problems(laid["uses"]):
+                key = ".".join(filter(None, ("uses", found.key)))
+                yield Problem(where, key, _shown(found.value), found.fault, found.expected, found.remedy)
         name = laid["name"]
         if not _is_name(name):
             continue

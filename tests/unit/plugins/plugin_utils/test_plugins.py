@@ -84,6 +84,7 @@ QUOTE: plugins.Plugin = {
     "name": "quotes",
     "subscriptions": ["commands.quote"],
     "config": {"a": 1, "b": {"c": 2, "d": 3}},
+    "uses": {"buckets": {"quotes": "read"}},
 }
 
 
@@ -119,6 +120,7 @@ described = st.builds(
             "subscriptions": st.lists(texts, max_size=3),
             "publishes": st.lists(texts, max_size=3),
             "config": st.dictionaries(texts, data, max_size=4),
+            "uses": st.just({}) | st.just({"buckets": {"quotes": "read"}}),
         }
     ),
     st.dictionaries(texts, data, max_size=2),
@@ -152,10 +154,12 @@ def test_a_plugin_with_nothing_but_other_keys() -> None:
 
 @given(described)
 def test_the_file_has_exactly_the_data(plugin: plugins.Plugin) -> None:
+    """But for what is for the deployment alone."""
     loaded = yaml.safe_load(plugins.render(plugin))
-    assert loaded == plugin
-    assert exact(loaded) == exact(plugin)
-    assert list(loaded)[: len(plugins.KEYS)] == list(plugins.KEYS)
+    written = {key: value for key, value in plugin.items() if key != "uses"}
+    assert loaded == written
+    assert exact(loaded) == exact(written)
+    assert list(loaded)[:6] == ["name", "enabled", "type", "subscriptions", "publishes", "config"]
 
 
 def test_a_setting_that_stands_twice_is_written_twice() -> None:
@@ -167,6 +171,7 @@ def test_a_setting_that_stands_twice_is_written_twice() -> None:
 def test_what_is_not_declared_has_its_default() -> None:
     assert plugins.effective([{"name": "roll"}], {}, "rosey.dev") == [
         {"name": "roll", "enabled": True, "type": "isolated", "subscriptions": [], "publishes": [], "config": {}}
+        | {"uses": {}}
     ]
 
 
@@ -183,6 +188,8 @@ def test_what_is_not_declared_has_its_default() -> None:
         ({"config": {"b": [1]}}, {"config": {"a": 1, "b": [1]}}),
         ({"config": {"b": None}}, {"config": {"a": 1, "b": None}}),
         ({"owner": {"a": 1}}, {"owner": {"a": 1}}),
+        ({"uses": {"streams": {"a": "read"}}}, {"uses": {"streams": {"a": "read"}}}),
+        ({"uses": {}}, {"uses": {}}),
     ],
 )
 def test_an_overlay_changes_what_it_names(overlay: dict[str, Any], changed: dict[str, Any]) -> None:
@@ -276,6 +283,12 @@ def test_a_name_that_is_there_already_is_refused(other: str, first: str) -> None
         ("config", [1], "a list is no mapping; expected the plugin's own settings by their names; write one setting"),
         ("config", None, "a single value is no mapping"),
         ("config", "hunter2", "a text is no mapping"),
+        (
+            "uses",
+            None,
+            "null is no mapping; expected rights to buckets, streams, consumers and objects, by their names",
+        ),
+        ("uses", ["a"], "a list is no mapping; expected rights"),
     ],
 )
 def test_a_value_of_another_kind_is_refused(key: str, value: Any, said: str) -> None:
@@ -288,6 +301,26 @@ def test_a_value_of_another_kind_is_refused(key: str, value: Any, said: str) -> 
         (problem,) = problems(declared, overlays)
         assert problem.startswith(f"plugin a: {key}: {said}")
         assert "hunter2" not in problem
+
+
+@pytest.mark.parametrize(
+    ("uses", "said"),
+    [
+        (
+            {"bucket": {}},
+            'uses: "bucket" is no kind of asset; '
+            "expected buckets, streams, consumers or objects; the nearest is buckets",
+        ),
+        (
+            {"buckets": {"quotes": "wirte"}},
+            'uses.buckets.quotes: "wirte" is no right to a bucket; expected read, write or watch; the nearest is write',
+        ),
+    ],
+)
+def test_a_right_that_there_is_none_of_is_refused(uses: dict[str, Any], said: str) -> None:
+    for declared, overlays in (([{"name": "a", "uses": uses}], {}), ([{"name": "a"}], {"a": {"uses": uses}})):
+        assert problems(declared, overlays) == [f"plugin a: {said}"]
+    assert problems([{"name": "a", "uses": uses}], {"a": {"uses": {}}}) == []
 
 
 @pytest.mark.parametrize(
