@@ -36,41 +36,41 @@ class EnvironmentsError(ValueError):
     """What is wrong with bot_config_environments, as a whole sentence."""
 
 
-def known(given: t.Any) -> dict[str, Environment]:
+def known(declared: t.Any) -> dict[str, Environment]:
     """Give all environments in the order in which a change goes through them, by their names; EnvironmentsError.
 
-    given: the value of bot_config_environments, a mapping of names to entries.
+    declared: the value of bot_config_environments, a mapping of names to entries.
     """
-    if not isinstance(given, Mapping):
+    if not isinstance(declared, Mapping):
         raise EnvironmentsError(
-            f"{OPTION} is {_shown(given)}; expected a mapping of names to entries. Write, say, {_example('qa')}."
+            f"{OPTION} is {_shown(declared)}; expected a mapping of names to entries. Write, say, {_example('qa')}."
         )
-    found = {name: Environment(prefix) for name, prefix in subjects.PREFIXES.items()}
+    environments = {name: Environment(prefix) for name, prefix in subjects.PREFIXES.items()}
     followers: dict[str, str] = {}
-    for name, entry in given.items():
+    for name, entry in declared.items():
         _check_entry(name, entry)
-        if name in found:
-            found[name] = _laid_over(found[name], name, entry)
+        if name in environments:
+            environments[name] = _laid_over(environments[name], name, entry)
         else:
-            found = _with(found, followers, name, entry)
-    for fault in _clashes(found):
+            environments = _with(environments, followers, name, entry)
+    for fault in _clashes(environments):
         raise EnvironmentsError(f"{OPTION}: {fault}")
-    return found
+    return environments
 
 
-def merged(given: Iterable[Mapping[str, t.Any]]) -> dict[str, t.Any]:
+def merged(values: Iterable[Mapping[str, t.Any]]) -> dict[str, t.Any]:
     """Put together what the inventories of several hosts say in bot_config_environments; EnvironmentsError."""
-    found: dict[str, t.Any] = {}
-    for each in given:
+    entries: dict[str, t.Any] = {}
+    for each in values:
         for name, given_entry in each.items():
             # where the hosts of an environment stand, each of its inventories says for itself
             entry = {key: value for key, value in given_entry.items() if key != "inventories"}
-            if found.setdefault(name, entry) != entry:
+            if entries.setdefault(name, entry) != entry:
                 raise EnvironmentsError(
-                    f"{OPTION}: {name} is {_shown(found[name])} in one inventory and {_shown(entry)} in another; "
+                    f"{OPTION}: {name} is {_shown(entries[name])} in one inventory and {_shown(entry)} in another; "
                     "expected the same in all that are given. Correct one of them."
                 )
-    return found
+    return entries
 
 
 def unknown(name: t.Any, environments: Mapping[str, Environment]) -> str:
@@ -84,14 +84,14 @@ def unknown(name: t.Any, environments: Mapping[str, Environment]) -> str:
     )
 
 
-def problem(name: t.Any, given: t.Any, inventory: str | None) -> str:
+def problem(name: t.Any, declared: t.Any, inventory: str | None) -> str:
     """Say what keeps a host from being one of an environment, as a sentence; empty where nothing does.
 
-    name, given: the values of bot_config_environment and bot_config_environments. inventory: the file that the host
+    name, declared: the values of bot_config_environment and bot_config_environments. inventory: the file that the host
     stands in, None where it is in none.
     """
     try:
-        environments = known(given)
+        environments = known(declared)
     except EnvironmentsError as error:
         return f"{error} Nothing was touched."
     fault = unknown(name, environments)
@@ -114,13 +114,13 @@ def _misplacement(name: str, environments: Mapping[str, Environment], inventory:
     if is_one_of_several:
         below = directory.parts[len(above) - above[::-1].index(INVENTORIES) :]
     names = {owner: {owner, *each.inventories} for owner, each in environments.items()}
-    place = directory
+    nearest = directory
     if any(inventory.stem in own for own in names.values()):
-        below, place = (*below, inventory.stem), inventory
+        below, nearest = (*below, inventory.stem), inventory
     others = [other for other, own in names.items() if other != name and own & {*below}]
     if others:
         return (
-            f"the host stands in the inventory of {others[0]}, {place}; expected {others[0]}. A bot that took "
+            f"the host stands in the inventory of {others[0]}, {nearest}; expected {others[0]}. A bot that took "
             "another environment's prefix would hear and send its messages. Remove the setting, or take the inventory "
             "that is meant."
         )
@@ -168,14 +168,14 @@ def _laid_over(environment: Environment, name: str, entry: Mapping[str, t.Any]) 
 
 
 def _with(
-    found: Mapping[str, Environment], followers: dict[str, str], name: str, entry: Mapping[str, t.Any]
+    environments: Mapping[str, Environment], followers: dict[str, str], name: str, entry: Mapping[str, t.Any]
 ) -> dict[str, Environment]:
     """Add an environment behind the one that it comes after."""
     after = entry.get("after")
-    if not isinstance(after, str) or after not in found:
+    if not isinstance(after, str) or after not in environments:
         raise EnvironmentsError(
             f"{OPTION}: {name}: after is {_shown(after)}; expected the environment whose changes it takes next, one of "
-            f"{', '.join(found)}. Correct it."
+            f"{', '.join(environments)}. Correct it."
         )
     if after in followers:
         raise EnvironmentsError(
@@ -185,9 +185,9 @@ def _with(
     followers[after] = name
     environment = Environment(_prefix(name, entry.get("prefix")), tuple(entry.get("inventories", [])))
     ordered: dict[str, Environment] = {}
-    for each, value in found.items():
-        ordered[each] = value
-        if each == after:
+    for other, value in environments.items():
+        ordered[other] = value
+        if other == after:
             ordered[name] = environment
     return ordered
 

@@ -91,14 +91,14 @@ def exit_status(results: Mapping[str, Mapping[str, t.Any]], form: str) -> int:
 def _host(name: str, result: Mapping[str, t.Any]) -> Host:
     if "checks" in result:
         return Host(name, tuple(result["checks"]))
-    said = " ".join(failure.reason(result).split())
+    reason = " ".join(failure.reason(result).split())
     if result.get("unreachable"):
-        return Host(name, problem=f"can't be reached: {said}")
-    return Host(name, problem=said or "was not looked at, since a step before failed")
+        return Host(name, problem=f"can't be reached: {reason}")
+    return Host(name, problem=reason or "was not looked at, since a step before failed")
 
 
-def _worst(found: Iterable[Host]) -> Status:
-    return worst(host.status for host in found)
+def _worst(all_hosts: Iterable[Host]) -> Status:
+    return worst(host.status for host in all_hosts)
 
 
 # A table for people
@@ -106,18 +106,18 @@ def _worst(found: Iterable[Host]) -> Status:
 _HEADINGS = ("HOST", "CHECK", "STATUS", "VALUE", "WARNING", "CRITICAL", "FOUND")
 
 
-def _table(found: tuple[Host, ...], problem: str) -> str:
-    rows = [_HEADINGS, *(row for host in found for row in _rows(host))]
+def _table(all_hosts: tuple[Host, ...], problem: str) -> str:
+    rows = [_HEADINGS, *(row for host in all_hosts for row in _rows(host))]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rows.insert(1, tuple("-" * width for width in (*widths[:-1], len(_HEADINGS[-1]))))
     lines = [" | ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     remedies = [
         f"- {host.name}: {check['name']} is {check['status']}: {check['remedy']}."
-        for host in found
+        for host in all_hosts
         for check in host.told
         if check["remedy"]
     ]
-    total = f"{_worst(found)}: {problem or _counted(found)}"
+    total = f"{_worst(all_hosts)}: {problem or _counted(all_hosts)}"
     return "\n".join([*lines, "", *remedies, *([""] if remedies else []), total])
 
 
@@ -141,22 +141,22 @@ def _number(value: float) -> str:
     return f"{round(value, 4):.15g}"
 
 
-def _counted(found: Iterable[Host]) -> str:
+def _counted(all_hosts: Iterable[Host]) -> str:
     """Say how many hosts and checks of each status there are."""
-    statuses = [Status(check["status"]) for host in found for check in host.checks]
-    statuses += [host.status for host in found if host.problem]
+    statuses = [Status(check["status"]) for host in all_hosts for check in host.checks]
+    statuses += [host.status for host in all_hosts if host.problem]
     parts = [f"{count} {status}" for status in reversed(Status) if (count := statuses.count(status))]
-    size = len(tuple(found))
+    size = len(tuple(all_hosts))
     return f"{size} {'host' if size == 1 else 'hosts'}, {', '.join(parts) or 'nothing was looked at'}"
 
 
 # JSON
 
 
-def _json(found: tuple[Host, ...], problem: str) -> str:
+def _json(all_hosts: tuple[Host, ...], problem: str) -> str:
     return json.dumps(
         {
-            "status": _worst(found),
+            "status": _worst(all_hosts),
             "problem": problem or None,
             "hosts": [
                 {
@@ -165,7 +165,7 @@ def _json(found: tuple[Host, ...], problem: str) -> str:
                     "problem": host.problem or None,
                     "checks": [dict(check) for check in host.checks],
                 }
-                for host in found
+                for host in all_hosts
             ],
         },
         indent=2,
@@ -179,17 +179,17 @@ _SUFFIXES = {Unit.COUNT: "", Unit.SECONDS: "_seconds", Unit.PERCENT: "_percent",
 _MEANING = "0 ok, 1 warning, 2 critical, 3 unknown"
 
 
-def _prometheus(found: tuple[Host, ...], _problem: str) -> str:
-    return exposition.render(_metrics(found))
+def _prometheus(all_hosts: tuple[Host, ...], _problem: str) -> str:
+    return exposition.render(_metrics(all_hosts))
 
 
-def _metrics(found: tuple[Host, ...]) -> Iterator[exposition.Metric]:
+def _metrics(all_hosts: tuple[Host, ...]) -> Iterator[exposition.Metric]:
     gauge = exposition.Kind.GAUGE
     yield exposition.Metric(
         f"{_NAMESPACE}_health_status_code",
         gauge,
         f"The worst status of a check of the host: {_MEANING}.",
-        tuple(exposition.Sample(_CODES[host.status], {"host": host.name}) for host in found),
+        tuple(exposition.Sample(_CODES[host.status], {"host": host.name}) for host in all_hosts),
     )
     yield exposition.Metric(
         f"{_NAMESPACE}_check_status_code",
@@ -197,14 +197,14 @@ def _metrics(found: tuple[Host, ...]) -> Iterator[exposition.Metric]:
         f"The status of a check: {_MEANING}.",
         tuple(
             exposition.Sample(_CODES[Status(check["status"])], {"host": host.name, "check": check["name"]})
-            for host in found
+            for host in all_hosts
             for check in host.checks
         ),
     )
     for name, kind in KINDS.items():
         samples = tuple(
             exposition.Sample(check["value"], {"host": host.name})
-            for host in found
+            for host in all_hosts
             for check in host.checks
             if check["name"] == name and check["value"] is not None
         )
@@ -215,17 +215,17 @@ def _metrics(found: tuple[Host, ...]) -> Iterator[exposition.Metric]:
 # Nagios: https://nagios-plugins.org/doc/guidelines.html
 
 
-def _nagios(found: tuple[Host, ...], problem: str) -> str:
-    status = _worst(found)
-    problems = [each for level in reversed(Status) if level is not Status.OK for each in _problems(found, level)]
-    data = [_performance(host, check) for host in found for check in host.checks if check["value"] is not None]
-    first = f"{problems[0]} ({_counted(found)})" if problems else _plain(problem) or _counted(found)
+def _nagios(all_hosts: tuple[Host, ...], problem: str) -> str:
+    status = _worst(all_hosts)
+    problems = [each for level in reversed(Status) if level is not Status.OK for each in _problems(all_hosts, level)]
+    data = [_performance(host, check) for host in all_hosts for check in host.checks if check["value"] is not None]
+    first = f"{problems[0]} ({_counted(all_hosts)})" if problems else _plain(problem) or _counted(all_hosts)
     performance = f" | {' '.join(data)}" if data else ""
     return "\n".join([f"NATS {status.upper()} - {first}{performance}", *problems[1:]])
 
 
-def _problems(found: Iterable[Host], level: Status) -> Iterator[str]:
-    for host in found:
+def _problems(all_hosts: Iterable[Host], level: Status) -> Iterator[str]:
+    for host in all_hosts:
         if host.problem and level is host.status:
             yield _plain(f"{host.name}: {host.problem}")
         for check in host.told:

@@ -126,7 +126,7 @@ def failed(run: Run, task: str, result: Result | None) -> dict[str, t.Any]:
     switched = decisions.has_switched(run.came, run.server.get("action", ""), stops_bot=bool(run.plan.get("stops_bot")))
     release = "" if run.releases.get("no_way_back") else run.releases["current"] or ""
     changes = [*run.server.get("changes", ()), *run.bot.get("changes", ())]
-    found: dict[str, t.Any] = {
+    left: dict[str, t.Any] = {
         "failure": _failure(task, result),
         "switched": switched,
         "goes_back": switched and bool(release),
@@ -140,15 +140,15 @@ def failed(run: Run, task: str, result: Result | None) -> dict[str, t.Any]:
     }
     if run.server and not decisions.was_run(run.came, run.server["action"]):
         # of a server that was not started since, it is known what ran on its store
-        found["ran_last"] = run.server["store"]["before"] or None
-    return found
+        left["ran_last"] = run.server["store"]["before"] or None
+    return left
 
 
 def _failure(task: str, result: Result | None) -> str:
     if result is None:
         return "another host of this batch failed"
-    said = f"{task}: {failure.reason(result) or result}"
-    return f"{said.removesuffix('.')}. {_WAYS_TO_A_SERVER}" if failure.is_of_download(result) else said
+    summary = f"{task}: {failure.reason(result) or result}"
+    return f"{summary.removesuffix('.')}. {_WAYS_TO_A_SERVER}" if failure.is_of_download(result) else summary
 
 
 _WAYS_TO_A_SERVER = (
@@ -159,11 +159,11 @@ _WAYS_TO_A_SERVER = (
 
 
 def _kept(run: Run, *, was_recording: bool) -> str:
-    said = f"{run.host} runs what was asked for, {proof(run.parts, decisions.proven_parts(run.parts, run.came))}"
+    summary = f"{run.host} runs what was asked for, {proof(run.parts, decisions.proven_parts(run.parts, run.came))}"
     if not was_recording:
-        return f"{said}."
+        return f"{summary}."
     return (
-        f"{said}, and goes on with it; only the record of it is missing, so that going back would lead to "
+        f"{summary}, and goes on with it; only the record of it is missing, so that going back would lead to "
         f"{run.releases['current'] or 'nothing'}. Mend the cause and run again."
     )
 
@@ -239,22 +239,22 @@ def _way_back(run: Run, left: Result, left_behind: Result) -> dict[str, t.Any]:
     }
 
 
-def way_back(found: Result) -> str:
+def way_back(outcome: Result) -> str:
     """Tell of a host that has taken the steps back to its release, to follow its name.
 
-    found: release, its id; has, its parts; back, those of them that went back; server and bot, each with its gate as
+    outcome: release, its id; has, its parts; back, those of them that went back; server and bot, each with its gate as
     the release has it, and whether it passed; of the bot also installed, serves, home and service as they were found
     last; left, the names of the roles whose part the release does not have; left_behind, the paths that were deployed
     and are none of the release; store, what became of the store, empty for nothing.
     """
-    said = _parts_back(found) if found["back"] else "could NOT go back"
-    if found["left"]:
-        said += f"; release {found['release']} has nothing of {' and '.join(found['left'])}, left as deployed"
-    if found["back"] and BOT in found["has"] and not {BOT, PLUGINS} & {*found["back"]}:
-        said += "; its bot was left out of this run, and was not asked"
-    if found["left_behind"]:
-        said += f"; {_left_behind(found['left_behind'])}"
-    return said + (f"; store: {found['store']}" if found["store"] else "")
+    summary = _parts_back(outcome) if outcome["back"] else "could NOT go back"
+    if outcome["left"]:
+        summary += f"; release {outcome['release']} has nothing of {' and '.join(outcome['left'])}, left as deployed"
+    if outcome["back"] and BOT in outcome["has"] and not {BOT, PLUGINS} & {*outcome["back"]}:
+        summary += "; its bot was left out of this run, and was not asked"
+    if outcome["left_behind"]:
+        summary += f"; {_left_behind(outcome['left_behind'])}"
+    return summary + (f"; store: {outcome['store']}" if outcome["store"] else "")
 
 
 def _left_behind(paths: Sequence[str]) -> str:
@@ -263,23 +263,23 @@ def _left_behind(paths: Sequence[str]) -> str:
     return f"left behind, and not of that release: {', '.join(shown)}"
 
 
-def _parts_back(found: Result) -> str:
-    parts = dict(_proofs(found))
-    said = f"is back at release {found['release']}"
+def _parts_back(outcome: Result) -> str:
+    parts = dict(_proofs(outcome))
+    summary = f"is back at release {outcome['release']}"
     if all(proof == _PROVEN for proof in parts.values()):
-        return f"{said}, {_PROVEN}"
+        return f"{summary}, {_PROVEN}"
     if len(set(parts.values())) == 1 and _UNASKED in parts.values():
-        return f"{said}, {_UNASKED}"
-    each = "; ".join(f"the {name}, {proof}" for name, proof in parts.items())
-    return f"{said}{'' if {*parts.values()} <= {_PROVEN, _UNASKED} else ' ONLY IN PART'}: {each}"
+        return f"{summary}, {_UNASKED}"
+    proofs = "; ".join(f"the {name}, {proof}" for name, proof in parts.items())
+    return f"{summary}{'' if {*parts.values()} <= {_PROVEN, _UNASKED} else ' ONLY IN PART'}: {proofs}"
 
 
-def _proofs(found: Result) -> Iterator[tuple[str, str]]:
+def _proofs(outcome: Result) -> Iterator[tuple[str, str]]:
     """Give what is known of each part that went back; a gate that did not pass has ended the way back before."""
-    if SERVER in found["back"]:
-        yield SERVER, _PROVEN if found[SERVER]["passed"] else _UNASKED
-    if {BOT, PLUGINS} & {*found["back"]}:
-        bot = found[BOT]
+    if SERVER in outcome["back"]:
+        yield SERVER, _PROVEN if outcome[SERVER]["passed"] else _UNASKED
+    if {BOT, PLUGINS} & {*outcome["back"]}:
+        bot = outcome[BOT]
         if bot["passed"]:
             proof = _PROVEN
         elif not bot["installed"]:
@@ -306,34 +306,34 @@ def proof(applied: Sequence[str], proven: Sequence[str]) -> str:
 def _store(run: Run) -> str:
     """Say what became of JetStream's store."""
     copied, back = run.came.copied.get("copy"), run.came.brought_back
-    said = []
+    sentences = []
     if copied:
         since = run.stored.get("since")
         more = f"; written since the copy at {since['path']}: {'; '.join(since['lines']) or 'nothing'}" if since else ""
-        said.append(f"copied to {copied['path']}{more}")
+        sentences.append(f"copied to {copied['path']}{more}")
     if back.get("changed"):
         missed = ", ".join(each["found"] for each in run.compared["missed"])
         aside = f"; what stood in their place is in {back['aside']}" if back["aside"] else ""
         lines = "; ".join((back["since"] or {"lines": []})["lines"]) or "nothing"
-        said.append(
+        sentences.append(
             f"brought back from {run.server['store']['back']}: {missed}{aside}; written since the copy: {lines}"
         )
-    return "; ".join(said) or "as it was; nothing had to be copied or brought back"
+    return "; ".join(sentences) or "as it was; nothing had to be copied or brought back"
 
 
 def unpredicted(run: Run, archive_url: str) -> list[str]:
     """Say what only a deployment can find out, a line each. archive_url: of what it would fetch, empty for nothing."""
-    found = list(run.plan["unpredicted"])
+    lines = list(run.plan["unpredicted"])
     if archive_url:
-        found.append(f"the archive: {archive_url} is fetched and verified by the deployment alone")
+        lines.append(f"the archive: {archive_url} is fetched and verified by the deployment alone")
     if run.build.get("built"):
-        found.append("the archive: the Go module of nats-server is fetched, verified and built by the deployment alone")
-    found += [
+        lines.append("the archive: the Go module of nats-server is fetched, verified and built by the deployment alone")
+    lines += [
         f"{change['path']}: nats-server has not tried it: {change['not_validated_because']}"
         for change in run.came.tree.get("changes", ())
         if change.get("not_validated_because") is not None
     ]
-    return found
+    return lines
 
 
 # What a run ends with

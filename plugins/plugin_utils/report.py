@@ -62,9 +62,9 @@ def tone(word: t.Any) -> Tone:
     return _TONES.get(str(word), Tone.QUIET)
 
 
-def write(run: Run, place: Path) -> None:
+def write(run: Run, path: Path) -> None:
     """Write the report of a run, for this user alone; ReleaseError where that can't be done."""
-    atomic_file.put(place, render(run))
+    atomic_file.put(path, render(run))
 
 
 @dataclass(frozen=True)
@@ -186,9 +186,9 @@ def lines(message: t.Any) -> list[str]:
 
 def rows(message: t.Any) -> list[tuple[str, str]]:
     """Give several such lines as names and what stands for them, none where one of them has no name."""
-    found = [line.partition(": ") for line in lines(message)]
-    named = len(found) > 1 and all(colon and len(name) <= _LONGEST_NAME for name, colon, _value in found)
-    return [(name, value) for name, _colon, value in found] if named else []
+    pairs = [line.partition(": ") for line in lines(message)]
+    named = len(pairs) > 1 and all(colon and len(name) <= _LONGEST_NAME for name, colon, _value in pairs)
+    return [(name, value) for name, _colon, value in pairs] if named else []
 
 
 def steps(phases: Iterable[Phase]) -> list[Step]:
@@ -259,15 +259,15 @@ def concerns(run: Run, drawn: Iterable[Bus]) -> list[Concern]:
 
 
 def _concerns_of_events(events: Iterable[Event]) -> Iterator[Concern]:
-    told = set()
+    critical_hosts = set()
     for event in events:
-        found = list(_concerns_of_facts(event))
+        of_event = list(_concerns_of_facts(event))
         # The last step of a host repeats what is wrong with it.
-        repeats = event.action in _REPEATING and event.host in told
-        if event.message and not repeats and not any(concern.tone is Tone.BAD for concern in found):
-            found.append(Concern(tone(event.status), event.host, heading(event.task), event.message))
-        yield from found
-        told |= {event.host for concern in found if concern.tone is Tone.BAD}
+        repeats = event.action in _REPEATING and event.host in critical_hosts
+        if event.message and not repeats and not any(concern.tone is Tone.BAD for concern in of_event):
+            of_event.append(Concern(tone(event.status), event.host, heading(event.task), event.message))
+        yield from of_event
+        critical_hosts |= {event.host for concern in of_event if concern.tone is Tone.BAD}
 
 
 def _concerns_of_facts(event: Event) -> Iterator[Concern]:
@@ -309,7 +309,7 @@ def tiles(run: Run, trips: Sequence[Trips]) -> list[Tile]:
     last = {(event.host, event.kind, event.part): event for event in run.events}
     facts = [event.facts for event in last.values()]
     well = sum(run.outcome(host).value.tone is Tone.GOOD for host in run.hosts)
-    found = [
+    drawn_tiles = [
         Tile("Hosts", str(len(run.hosts)), f"{well} well") if len(run.hosts) > 1 else None,
         _servers_tile([each["server"] for each in facts if each.get("server")]),
         _proof_tile(facts),
@@ -319,7 +319,7 @@ def tiles(run: Run, trips: Sequence[Trips]) -> list[Tile]:
         _release_tile(run, facts),
         Tile("Took", duration(run.seconds)),
     ]
-    return [tile for tile in found if tile]
+    return [tile for tile in drawn_tiles if tile]
 
 
 def _servers_tile(servers: Sequence[Mapping[str, t.Any]]) -> Tile | None:
@@ -335,9 +335,9 @@ def _proof_tile(facts: Iterable[Mapping[str, t.Any]]) -> Tile | None:
     return Tile("Options proven", figure, f"{trusted} taken on trust" if trusted else "") if proofs else None
 
 
-def _subscriptions_tile(found: Sequence[Mapping[str, t.Any]]) -> Tile | None:
-    figure = " of ".join(str(sum(each[key] for each in found)) for key in ("held", "declared"))
-    return Tile("Subscriptions held", figure) if found else None
+def _subscriptions_tile(subscriptions: Sequence[Mapping[str, t.Any]]) -> Tile | None:
+    figure = " of ".join(str(sum(each[key] for each in subscriptions)) for key in ("held", "declared"))
+    return Tile("Subscriptions held", figure) if subscriptions else None
 
 
 def _trips_tile(trips: Sequence[Trips]) -> Tile | None:
@@ -355,9 +355,9 @@ def _checks_tile(checks: Sequence[Mapping[str, t.Any]]) -> Tile | None:
 def _release_tile(run: Run, facts: Sequence[Mapping[str, t.Any]]) -> Tile | None:
     """Give the release that all hosts have by now: one that they went back to, or that was recorded, or was there."""
     returned = [release for host in run.hosts if (release := run.back_to(host))]
-    told = [each["release"] for each in facts if each.get("release")]
-    recorded = [release for release in told if isinstance(release, str)]
-    present = [release.get("current") for release in told if isinstance(release, Mapping)]
+    of_hosts = [each["release"] for each in facts if each.get("release")]
+    recorded = [release for release in of_hosts if isinstance(release, str)]
+    present = [release.get("current") for release in of_hosts if isinstance(release, Mapping)]
     releases = {str(release) for release in returned + recorded or present if release}
     note = "gone back to" if returned else "" if recorded else "as it was"
     return Tile("Release", releases.pop(), note) if len(releases) == 1 else None

@@ -54,34 +54,40 @@ def plan(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Planne
 
     params: with entries, which EntriesModule has read of a release.
     """
-    found = _observe(params, run_command)
+    plan_now = _observe(params, run_command)
     if not params["release_dir"]:
-        return Planned(found)
-    drops = record_guard.consult(params, no_bot=_why_no_bot(params, found))
+        return Planned(plan_now)
+    drops = record_guard.consult(params, no_bot=_why_no_bot(params, plan_now))
     releases = known.observe(Path(params["release_dir"]), params["described"], params["settings"], params["entries"])
-    return Planned({**found, "release": {**releases, "drops": list(drops)}}, entries.no_way_back(releases))
+    return Planned({**plan_now, "release": {**releases, "drops": list(drops)}}, entries.no_way_back(releases))
 
 
 def _observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dict[str, t.Any]:
     """Look at the host and give the module's result; StateError, ServiceError."""
     installed = Path(params["home"]).is_dir()
     bot = background.Bot(tuple(params["command"]), Path(params["pid_file"])) if params["runtime"] == "process" else None
-    found = _service(params, bot, run_command)
-    problems = _unit_problems(params, found) if installed and bot is None else []
+    service_now = _service(params, bot, run_command)
+    problems = _unit_problems(params, service_now) if installed and bot is None else []
     if problems:
         raise service.ServiceError("\n".join(problems))
     described = [each for each in params["entries"] if installed and _is_comparable(each)]
     seen = compare.look(described)
-    reasons = [*_command_reasons(bot, found), *_reasons(seen.changes), *_stale_reasons(described, found.running)]
+    reasons = [
+        *_command_reasons(bot, service_now),
+        *_reasons(seen.changes),
+        *_stale_reasons(described, service_now.running),
+    ]
     return {
         "installed": installed,
         "packages": system.missing_packages(system.PACKAGES) if installed else [],
         "changes": [change.as_result() for change in seen.changes],
         "unmanaged": seen.unmanaged,
-        "service": found.as_result(),
-        "drop_ins": unit_checks.told(found.drop_ins),
-        "action": str(_action(installed, found, reasons)),
-        "reasons": [str(each) for each in (*(reasons if found.running else ()), *ownership.repairs(seen.changes))],
+        "service": service_now.as_result(),
+        "drop_ins": unit_checks.told(service_now.drop_ins),
+        "action": str(_action(installed, service_now, reasons)),
+        "reasons": [
+            str(each) for each in (*(reasons if service_now.running else ()), *ownership.repairs(seen.changes))
+        ],
     }
 
 
@@ -97,18 +103,18 @@ def _service(
     return service.Service(exists=bool(bot.command), enabled=True, running=background.find(bot))
 
 
-def _unit_problems(params: Mapping[str, t.Any], found: service.Service) -> list[str]:
+def _unit_problems(params: Mapping[str, t.Any], service_now: service.Service) -> list[str]:
     """Say why the bot's service can't be started as it is meant. Its unit comes with the bot, its account is known."""
-    not_startable = unit_checks.not_startable(params["service"], found)
-    sets_account = any(each.name in unit_checks.BOT_SETTINGS for each in found.drop_ins)
-    meant = [unit_file.Setting("Service", "User", params["owner"])] if params["owner"] else found.unit
-    overridden = unit_checks.overridden("bot_config", meant, found.drop_ins, unit_checks.BOT_SETTINGS)
+    not_startable = unit_checks.not_startable(params["service"], service_now)
+    sets_account = any(each.name in unit_checks.BOT_SETTINGS for each in service_now.drop_ins)
+    meant = [unit_file.Setting("Service", "User", params["owner"])] if params["owner"] else service_now.unit
+    overridden = unit_checks.overridden("bot_config", meant, service_now.drop_ins, unit_checks.BOT_SETTINGS)
     return [*filter(None, [not_startable]), *(overridden if sets_account else [])]
 
 
-def _command_reasons(bot: background.Bot | None, found: service.Service) -> Iterator[Reason]:
+def _command_reasons(bot: background.Bot | None, service_now: service.Service) -> Iterator[Reason]:
     """Name a command that the running bot was not started with; neither is shown, arguments may be secret."""
-    if bot and found.exists and found.running and found.running.command != bot.command:
+    if bot and service_now.exists and service_now.running and service_now.running.command != bot.command:
         yield Reason("command", "as it was started", "as described", Action.RESTART)
 
 
@@ -131,14 +137,14 @@ def _stale_reasons(described: Sequence[Mapping[str, t.Any]], running: process.Pr
             yield Reason("file", str(path), "written since the bot was started", Action.RESTART)
 
 
-def _action(installed: bool, found: service.Service, reasons: Sequence[Reason]) -> Action:
-    if not installed or not found.exists:
+def _action(installed: bool, service_now: service.Service, reasons: Sequence[Reason]) -> Action:
+    if not installed or not service_now.exists:
         return Action.NOTHING
-    return least(reasons) if found.running else Action.START
+    return least(reasons) if service_now.running else Action.START
 
 
-def _why_no_bot(params: Mapping[str, t.Any], found: Mapping[str, t.Any]) -> str:
+def _why_no_bot(params: Mapping[str, t.Any], plan_now: Mapping[str, t.Any]) -> str:
     """Say why the host has no bot; empty where it has one."""
-    if not found["installed"]:
+    if not plan_now["installed"]:
         return f"{params['home']} is not there"
-    return "" if found["service"]["exists"] else f"{params['service']}.service is not there"
+    return "" if plan_now["service"]["exists"] else f"{params['service']}.service is not there"

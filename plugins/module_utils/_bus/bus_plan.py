@@ -183,7 +183,7 @@ def _server(
     if SERVER not in wanted.parts:
         return None
     own = wanted.entries([SERVER])
-    given = {
+    arguments = {
         **part_arguments.server(wanted.settings[SERVER]),
         "settings": wanted.parts[SERVER].settings,
         **shared,
@@ -191,7 +191,7 @@ def _server(
         "entries": own,
         "release": _origin(params, wanted, [SERVER]),
     }
-    planned = server_plan.plan(_with_defaults(server_plan.ARGUMENTS, given), run_command)
+    planned = server_plan.plan(_with_defaults(server_plan.ARGUMENTS, arguments), run_command)
     return _without(planned, own)
 
 
@@ -200,7 +200,7 @@ def _bot(wanted: Wanted, shared: Mapping[str, t.Any], run_command: service.RunCo
         return None
     own = wanted.entries(wanted.of_bot)
     settings = {key: value for name in wanted.of_bot for key, value in wanted.parts[name].settings.items()}
-    given = {
+    arguments = {
         **part_arguments.bot(wanted.settings[BOT]),
         **shared,
         "entries": own,
@@ -208,7 +208,7 @@ def _bot(wanted: Wanted, shared: Mapping[str, t.Any], run_command: service.RunCo
         "settings": settings,
         "described": wanted.of_bot,
     }
-    planned = bot_plan.plan(_with_defaults(bot_plan.ARGUMENTS, given), run_command)
+    planned = bot_plan.plan(_with_defaults(bot_plan.ARGUMENTS, arguments), run_command)
     uncompared = (
         [] if yaml_section.HAS_YAML else [entry["path"] for entry in own if entry["state"] == spec.State.SECTION]
     )
@@ -225,17 +225,17 @@ def _origin(params: Mapping[str, t.Any], wanted: Wanted, names: Sequence[str]) -
 
 def _gates(seen: decisions.Observed, releases: str) -> dict[str, dict[str, t.Any]]:
     """Give what the gates are to be asked."""
-    found: dict[str, dict[str, t.Any]] = {SERVER: {}, BOT: {}}
+    gates: dict[str, dict[str, t.Any]] = {SERVER: {}, BOT: {}}
     if seen.server and seen.settings[SERVER]["gate"]:
-        found[SERVER] = {
+        gates[SERVER] = {
             **part_arguments.server_gate(seen.settings[SERVER], seen.server),
             "release_dir": releases,
         }
     if seen.is_bot_asked:
-        found[BOT] = part_arguments.bot_gate(
+        gates[BOT] = part_arguments.bot_gate(
             seen.settings[BOT], seen.settings[PLUGINS] if PLUGINS in seen.parts else None
         )
-    return found
+    return gates
 
 
 def _prove(
@@ -247,30 +247,30 @@ def _prove(
     check_mode: bool,
 ) -> dict[str, Proof]:
     """Ask the gates, as they are asked after a change, but without waiting. What can't be asked now is asked then."""
-    found = {}
-    for name, given in asked.items():
-        if not given:
+    proofs = {}
+    for name, gate_arguments in asked.items():
+        if not gate_arguments:
             continue
         arguments = ArgumentSpecValidator(_GATES[name]).validate(
-            {key: value for key, value in {**given, "wait": _AT_ONCE}.items() if value is not None}
+            {key: value for key, value in {**gate_arguments, "wait": _AT_ONCE}.items() if value is not None}
         )
         try:
-            found[name] = (
+            proofs[name] = (
                 server_gate.prove(arguments.validated_parameters, run_command, check_mode=check_mode)
                 if name == SERVER
                 else bot_gate.prove(arguments.validated_parameters, hide)
             )
         except GateError:
             break
-        if found[name].failure:
+        if proofs[name].failure:
             break
-    return found
+    return proofs
 
 
-def _with_defaults(spec_of: Mapping[str, Mapping[str, t.Any]], given: Mapping[str, t.Any]) -> dict[str, t.Any]:
+def _with_defaults(spec_of: Mapping[str, Mapping[str, t.Any]], params: Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Give all arguments of a module, as AnsibleModule would."""
     defaults = {name: option.get("default") for name, option in spec_of.items()}
-    return {**defaults, **{name: value for name, value in given.items() if value is not None}}
+    return {**defaults, **{name: value for name, value in params.items() if value is not None}}
 
 
 # What is said of a part. The rest is what the steps go by: a secret that is a word of it would change that.
@@ -280,6 +280,6 @@ _SAID = ("reasons", "drop_ins", "dangers")
 def _without(planned: Planned, own: Iterable[Mapping[str, t.Any]]) -> Planned:
     """Give a plan without what is secret of the entries that it is of, in what it says."""
     secret = entries.secrets_of(own)
-    said = {name: remove_values(planned.result[name], secret) for name in _SAID if name in planned.result}
+    cleaned = {name: remove_values(planned.result[name], secret) for name in _SAID if name in planned.result}
     changes = [{**each, "what": remove_values(each["what"], secret)} for each in planned.result["changes"]]
-    return replace(planned, result={**planned.result, **said, "changes": changes})
+    return replace(planned, result={**planned.result, **cleaned, "changes": changes})

@@ -107,10 +107,10 @@ class Remains:
         return {*self.files, *self.directories, *self.links, *self.programs, *self.pid_files, *of_data}
 
 
-def of_listing(found: release.Listing, releases: Path, kept: Mapping[str, t.Any] | None) -> Remains:
+def of_listing(listing: release.Listing, releases: Path, kept: Mapping[str, t.Any] | None) -> Remains:
     """Tell of all releases that a host keeps, the one that it has before the others."""
-    current = [found.current] if found.current else []
-    return of([*current, *(each for each in found.records if each not in current)], releases, kept)
+    current = [listing.current] if listing.current else []
+    return of([*current, *(each for each in listing.records if each not in current)], releases, kept)
 
 
 def of(records: Sequence[release.Record], releases: Path, kept: Mapping[str, t.Any] | None = None) -> Remains:
@@ -166,12 +166,12 @@ def owners(record: release.Record | None, kept: Mapping[str, t.Any] | None = Non
     One without anything stands for what was kept by a version that did not note that.
     """
     noted = [] if kept is None else kept.get("owners", [{}])
-    found = [{str(name): str(value) for name, value in dict(each).items()} for each in noted]
+    noted_owners = [{str(name): str(value) for name, value in dict(each).items()} for each in noted]
     if record is not None:
         settings = record.parts[SERVER].settings if SERVER in record.parts else {}
         server = {name: str(settings[name]) for name in _OWNER if settings.get(name)}
-        found += [{**server, "environment": each} for each in record_guard.environments(record) or ("",)]
-    return [each for number, each in enumerate(found) if each not in found[:number]]
+        noted_owners += [{**server, "environment": each} for each in record_guard.environments(record) or ("",)]
+    return [each for number, each in enumerate(noted_owners) if each not in noted_owners[:number]]
 
 
 def without_nats(remains: Remains, stay: Collection[str] = ()) -> list[dict[str, t.Any]]:

@@ -118,22 +118,22 @@ class _Looking:
     def _changes(self) -> list[compare.Change]:
         """Find what of the deployments stands in files of others."""
         there = [
-            each
-            for each in self._known.parts_of_files
-            if Path(each["path"]).is_file() and (each["state"] != spec.State.SECTION or yaml_section.HAS_YAML)
+            part
+            for part in self._known.parts_of_files
+            if Path(part["path"]).is_file() and (part["state"] != spec.State.SECTION or yaml_section.HAS_YAML)
         ]
         return compare.compare(there)
 
     def _listed(self) -> set[str]:
         """Name what the list of a directory says was put there, and the list itself."""
-        found: set[str] = set()
+        names: set[str] = set()
         for directory, name in self._known.manifests.items():
             if Path(directory, name).is_file():
                 entry = {"path": directory, "state": str(spec.State.DIRECTORY), "manifest": name}
                 changes = compare.compare([entry])
-                found |= {each.path for each in changes if each.entry.state is spec.State.ABSENT}
-                found.add(f"{directory}/{name}")
-        return found
+                names |= {each.path for each in changes if each.entry.state is spec.State.ABSENT}
+                names.add(f"{directory}/{name}")
+        return names
 
     def _file(self, path: str) -> None:
         contents = self._known.files.get(path, frozenset())
@@ -145,15 +145,15 @@ class _Looking:
         self._whole(Path(path), "unit" if unit_file.is_unit(path) else "file", reason)
 
     def _link(self, path: str) -> None:
-        place = Path(path)
-        if not place.is_symlink():
+        link = Path(path)
+        if not link.is_symlink():
             if os.path.lexists(path):
                 self._keeps[path] = Kept(path, "it is no link, as a deployment makes it")
             return
-        target = Path(os.path.normpath(place.parent / place.readlink()))
+        target = Path(os.path.normpath(link.parent / link.readlink()))
         if not any(Path(each) == target.parent for each in self._known.programs):
             self._keeps[path] = Kept(path, f"it leads to {target}, which was not deployed here")
-        elif user := self._others.use(place) or self._others.use(target):
+        elif user := self._others.use(link) or self._others.use(target):
             self._keeps[path] = Kept(path, user)
             self._led[str(target.parent)] = f"{path} leads to it, and stays, since {user}"
         else:
@@ -248,29 +248,29 @@ def check_at_rest(known: Remains, others: removal_guard.Others, *, data: bool) -
             f"{others.own[0]} still runs; expected it to be stopped, before its files go. Nothing was taken away. "
             "Stop it, and run again."
         )
-    for each in known.data.stores if data else ():
-        if users := store_users.users(Path(each)):
+    for directory in known.data.stores if data else ():
+        if users := store_users.users(Path(directory)):
             raise RemovalError(
-                f"{each}/{store_tree.DATA}: {', '.join(users[: store_users.SHOWN_USERS])} has it in use; expected "
+                f"{directory}/{store_tree.DATA}: {', '.join(users[: store_users.SHOWN_USERS])} has it in use; expected "
                 "nobody. Nothing was taken away. End that, and run again."
             )
 
 
-def take(found: Look, label: apply.Label) -> list[Kept]:
+def take(going: Look, label: apply.Label) -> list[Kept]:
     """Take away what was found to go, and give what stayed all the same; RemovalError, StateError."""
-    apply.apply(found.changes, label=label)
+    apply.apply(going.changes, label=label)
     stayed = []
-    for each in found.takes:
-        path = Path(each.path)
+    for taken in going.takes:
+        path = Path(taken.path)
         try:
-            _take(path, each.what)
+            _take(path, taken.what)
         except FileNotFoundError:
             continue
         except OSError as error:
-            if each.what != "directory":
+            if taken.what != "directory":
                 raise RemovalError(system.failure(path, "taking it away", error)) from error
-            stayed.append(Kept(each.path, f"it could not be taken away: {error.strerror}"))
-    flush({Path(each.path).parent for each in found.takes})
+            stayed.append(Kept(taken.path, f"it could not be taken away: {error.strerror}"))
+    flush({Path(taken.path).parent for taken in going.takes})
     return stayed
 
 
@@ -286,9 +286,9 @@ def _take(path: Path, what: str) -> None:
 
 def flush(directories: Collection[Path]) -> None:
     """See on the disk that what was in directories is gone: what knows of it goes after that."""
-    for each in directories:
+    for directory in directories:
         with suppress(FileNotFoundError):
-            system.flush(each)
+            system.flush(directory)
 
 
 # What a host keeps of its deployments
@@ -324,10 +324,10 @@ def streams(assets: Assets, *, data: bool) -> tuple[list[str], list[str]]:
     """Tell which streams are lost, and which stay, a line each; one in memory ends with its server."""
     lost: list[str] = []
     stays: list[str] = []
-    for each in assets.in_order():
-        in_memory = each.storage == "memory"
+    for stream in assets.in_order():
+        in_memory = stream.storage == "memory"
         (lost if data or in_memory else stays).append(
-            f"stream {each}: {_number(each.messages)} messages, {_size(each.bytes)}"
+            f"stream {stream}: {_number(stream.messages)} messages, {_size(stream.bytes)}"
             f"{', kept in memory alone' if in_memory else ''}"
         )
     return lost, stays
@@ -344,7 +344,7 @@ def _size(count: int | None) -> str:
 # The accounts
 
 
-def accounts(known: Remains, found: Look, others: removal_guard.Others) -> tuple[list[str], list[str], list[Kept]]:
+def accounts(known: Remains, going: Look, others: removal_guard.Others) -> tuple[list[str], list[str], list[Kept]]:
     """Name the users and groups that go, and those that stay, with the reason.
 
     One goes when nothing is left of it, and only as a deployment makes it.
@@ -352,9 +352,9 @@ def accounts(known: Remains, found: Look, others: removal_guard.Others) -> tuple
     users: list[str] = []
     groups: list[str] = []
     keeps: list[Kept] = []
-    left = [Path(each.path) for each in found.keeps if each.path.startswith("/")]
-    for each in known.data.accounts:
-        for kind, name, reason in removal_guard.reasons_to_stay(each, left, others, users):
+    left = [Path(account.path) for account in going.keeps if account.path.startswith("/")]
+    for account in known.data.accounts:
+        for kind, name, reason in removal_guard.reasons_to_stay(account, left, others, users):
             if reason:
                 keeps.append(Kept(f"{kind} {name}", reason))
             else:

@@ -51,23 +51,23 @@ class Places:
 
     def obstacle(self, path: Path) -> str:
         """Say which link or mount is between a deployed directory and what is in it; empty for none."""
-        for each in (path, *path.parents):
-            if each != path and self._tops.isdisjoint((each, *each.parents)):
+        for above in (path, *path.parents):
+            if above != path and self._tops.isdisjoint((above, *above.parents)):
                 return ""
-            if each != path and each.is_symlink():
-                return f"{each} is a link, to {each.readlink()}"
-            if self._is_mount(each):
-                return f"{each} is a mount of its own"
+            if above != path and above.is_symlink():
+                return f"{above} is a link, to {above.readlink()}"
+            if self._is_mount(above):
+                return f"{above} is a mount of its own"
         return ""
 
     def strange_below(self, tree: Path) -> str:
         """Say which link or mount is in a directory; empty for none."""
         for above, directories, files in os.walk(tree):
-            for each in (Path(above, name) for name in (*directories, *files)):
-                if each.is_symlink():
-                    return f"{each} is a link, to {each.readlink()}"
-                if self._is_mount(each):
-                    return f"{each} is a mount of its own"
+            for entry in (Path(above, name) for name in (*directories, *files)):
+                if entry.is_symlink():
+                    return f"{entry} is a link, to {entry.readlink()}"
+                if self._is_mount(entry):
+                    return f"{entry} is a mount of its own"
         return ""
 
     def _is_mount(self, path: Path) -> bool:
@@ -113,18 +113,18 @@ class Others:
         A service or a server that has another version beside it may go back to this one. links: those that may lead
         there.
         """
-        for each in (directory.parent, Path(os.path.realpath(directory.parent))):
-            if found := self._use_besides(each):
+        for parent in (directory.parent, Path(os.path.realpath(directory.parent))):
+            if found := self._use_besides(parent):
                 return found
         for text in self._units.values():
             for named in _PATH.findall(text):
                 with suppress(OSError, ValueError):
                     if Path(named).is_symlink() and _is_in(named, directory):
                         return f"{named} leads to it"
-        for place in dict.fromkeys([*(Path(each).parent for each in links), *_PLACES_OF_PROGRAMS]):
-            for each in sorted(place.iterdir()) if place.is_dir() else ():
-                if each.is_symlink() and str(each) not in links and _is_in(str(each), directory):
-                    return f"{each} leads to it"
+        for directory_of_links in dict.fromkeys([*(Path(link).parent for link in links), *_PLACES_OF_PROGRAMS]):
+            for link in sorted(directory_of_links.iterdir()) if directory_of_links.is_dir() else ():
+                if link.is_symlink() and str(link) not in links and _is_in(str(link), directory):
+                    return f"{link} leads to it"
         return ""
 
     def user_of_unit(self, path: Path, own: str) -> str:
@@ -135,13 +135,13 @@ class Others:
 
     def bots(self, port: int | None) -> list[str]:
         """Name the bots of other deployments that connect to a port of this host, which may be unknown."""
-        found = []
+        bots = []
         for directory, known in self._deployed.items():
             settings = known.bot.settings if known.bot else {}
             urls = settings.get("servers", ()) if settings.get("mode") == "nats" else ()
             if any(_may_be_here(each, port, is_alone=not known.servers) for each in urls):
-                found.append(f"the bot in {settings.get('home')}, whose releases are in {directory}")
-        return found
+                bots.append(f"the bot in {settings.get('home')}, whose releases are in {directory}")
+        return bots
 
     def _use_besides(self, path: Path) -> str:
         """Say which server or unit uses a path."""

@@ -79,16 +79,16 @@ def read(releases: Path) -> Host:
 def _damage(releases: Path, listing: release.Listing) -> Iterator[str]:
     """Say what of the releases can't be trusted. Without it nobody knows whose the rest is, or all that is there."""
     # what was kept aside tells no more than how the host came to its releases
-    damaged = [each for each in listing.damaged if not each.name.startswith(history.DAMAGED)]
-    of_records = [each for each in damaged if each.name not in (release.CURRENT, history.NAME)]
-    for each in damaged:
-        if each.name != release.CURRENT:
-            place = releases / release.DIRECTORY if each in of_records else releases
-            yield _told_of_damage(place / each.name, each.reason, releases)
+    damaged = [file for file in listing.damaged if not file.name.startswith(history.DAMAGED)]
+    of_records = [file for file in damaged if file.name not in (release.CURRENT, history.NAME)]
+    for file in damaged:
+        if file.name != release.CURRENT:
+            directory = releases / release.DIRECTORY if file in of_records else releases
+            yield _told_of_damage(directory / file.name, file.reason, releases)
         elif listing.records or of_records or listing.pointer is None:
             # one that names the last of releases that are gone is left by a removal that was cut off
-            yield _told_of_pointer(releases, each.reason)
-    if listing.records and listing.pointer is None and all(each.name != release.CURRENT for each in damaged):
+            yield _told_of_pointer(releases, file.reason)
+    if listing.records and listing.pointer is None and all(file.name != release.CURRENT for file in damaged):
         yield _told_of_pointer(releases, "it is missing, beside releases")
     try:
         asset_record.Book(releases).proven()
@@ -118,8 +118,8 @@ def plan(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dict[s
     known = host.known
     home = Path(known.bot.settings["home"]) if known.bot else None
     others = removal_guard.Others(known, host.releases)
-    found = removal.look(known, others, data=params["data"])
-    users, groups, stay = removal.accounts(known, found, others)
+    look = removal.look(known, others, data=params["data"])
+    users, groups, stay = removal.accounts(known, look, others)
     servers = [_with_defaults(each, host.releases) for each in known.servers]
     to_stop = [each for each in servers[:1] if _is_to_be_stopped(each, others, run_command)]
     goes_on = bool(home and home.is_dir()) and (known.bot.settings.get("mode") == "nats" if known.bot else False)
@@ -132,7 +132,7 @@ def plan(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dict[s
         lost += [f"the server of {each}" for each in others.bots(known.port)]
     volumes = known.data.volumes if params["data"] else ()
     watching, watching_kept = _watching(params["watching"], known, others)
-    is_any = bool(host.leftovers or found.takes or found.changes or users or groups or volumes)
+    is_any = bool(host.leftovers or look.takes or look.changes or users or groups or volumes)
     looked = lease.look(host.releases)
     return {
         "found": host.is_there,
@@ -141,13 +141,13 @@ def plan(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dict[s
             *(f"what watches the server: {name}" for name, goes in watching.items() if goes),
             *(str(record_guard.instance(each)) for each in to_stop),
             *(f"the container {each['container']}" for each in containers),
-            *found.said,
+            *look.said,
             *(f"volume {each}" for each in volumes),
             *(f"user {each}" for each in users),
             *(f"group {each}" for each in groups),
             *_of_releases(host),
         ],
-        "keeps": [str(each) for each in [*found.keeps, *watching_kept, *stay, *_kept_besides(params, host)]],
+        "keeps": [str(each) for each in [*look.keeps, *watching_kept, *stay, *_kept_besides(params, host)]],
         "loses": lost,
         "streams": streams_kept,
         "unrecorded": [] if host.is_there else [each for each in params["expected"] if os.path.lexists(each)],
@@ -157,7 +157,7 @@ def plan(params: Mapping[str, t.Any], run_command: service.RunCommand) -> dict[s
         "users": users,
         "groups": groups,
         "bot": {
-            "parts": remains.without_nats(known, [each.path for each in found.keeps if each.why == removal.CHANGED]),
+            "parts": remains.without_nats(known, [each.path for each in look.keeps if each.why == removal.CHANGED]),
             "settings": usable.settings({BOT: _plain(known.bot)}, host.releases).get(BOT, {}) if known.bot else {},
         },
         "watching": watching,
@@ -179,10 +179,10 @@ def _refusals(params: Mapping[str, t.Any], host: Host, home: Path | None) -> lis
     latest = host.listing.latest
     no_bot = f"{home} is not there" if home and not home.is_dir() else ""
     run = record_guard.run_of(params["run"])
-    found = [*record_guard.judge(run, host.releases, latest, latest, no_bot=no_bot).refusals]
+    refusals = [*record_guard.judge(run, host.releases, latest, latest, no_bot=no_bot).refusals]
     for owner in host.owners:
-        found += _refusals_of_kept(run, host.releases, owner)
-    return list(dict.fromkeys(found))
+        refusals += _refusals_of_kept(run, host.releases, owner)
+    return list(dict.fromkeys(refusals))
 
 
 def _refusals_of_kept(run: record_guard.Run, releases: Path, owner: Mapping[str, str]) -> Sequence[str]:
@@ -208,25 +208,25 @@ def _obstacles(host: Host, others: removal_guard.Others) -> Iterator[str]:
             "whole, so that nothing is taken away that it needs. Repair them, or move them away where they are of no "
             "use any more. Nothing was touched."
         )
-    sections = [each for each in host.known.parts_of_files if each["state"] == spec.State.SECTION]
+    sections = [section for section in host.known.parts_of_files if section["state"] == spec.State.SECTION]
     if not yaml_section.HAS_YAML:
-        for each in sections:
-            if os.path.lexists(each["path"]):
+        for section in sections:
+            if os.path.lexists(section["path"]):
                 yield (
-                    f"{each['path']}: its section {each['key']}: can't be taken out without {system.PACKAGES['yaml']}. "
-                    "Install that package, and run again. Nothing was touched."
+                    f"{section['path']}: its section {section['key']}: can't be taken out without "
+                    f"{system.PACKAGES['yaml']}. Install that package, and run again. Nothing was touched."
                 )
 
 
 def _watching(
-    given: Mapping[str, t.Any] | None, known: Remains, others: removal_guard.Others
+    watching: Mapping[str, t.Any] | None, known: Remains, others: removal_guard.Others
 ) -> tuple[dict[str, bool], list[Kept]]:
     """Tell what of that which watches a server goes with it, and what of it stays.
 
-    given: where it is, empty where it is unmanaged. Only an exporter goes whose unit names the newest server, and whose
-    directory no other unit names, and only a file with metrics of that server.
+    watching: where it is, empty where it is unmanaged. Only an exporter goes whose unit names the newest server, and
+    whose directory no other unit names, and only a file with metrics of that server.
     """
-    unit, directory, textfile = ((given or {}).get(name) or "" for name in ("unit", "directory", "textfile"))
+    unit, directory, textfile = ((watching or {}).get(name) or "" for name in ("unit", "directory", "textfile"))
     keeps: list[Kept] = []
     urls = [each["monitoring_url"] for each in known.servers[:1] if each.get("monitoring_url")]
     exporter = bool(unit) and Path(unit).is_file()
@@ -263,8 +263,8 @@ def _is_to_be_stopped(
     settings: Mapping[str, t.Any], others: removal_guard.Others, run_command: service.RunCommand
 ) -> bool:
     if settings["runtime"] == _SYSTEMD:
-        found = service.look_up(settings["service"], run_command)
-        return bool(found.exists and (found.enabled or found.running or found.failing))
+        service_now = service.look_up(settings["service"], run_command)
+        return bool(service_now.exists and (service_now.enabled or service_now.running or service_now.failing))
     return settings["runtime"] == _PROCESS and (bool(others.own) or os.path.lexists(settings["pid_file"]))
 
 
@@ -277,10 +277,10 @@ def _of_releases(host: Host) -> Iterator[str]:
 def _kept_besides(params: Mapping[str, t.Any], host: Host) -> Iterator[Kept]:
     """Name what stays of what no entry tells of: volumes, and what others have put into the directory of releases."""
     if not params["data"]:
-        for each in host.known.data.volumes:
-            yield Kept(f"volume {each}", removal.TELL_DATA)
-    for each in host.known.old_containers:
-        yield Kept(f"container and volume {each}", "only an older release had it; look whose it is by now")
+        for volume in host.known.data.volumes:
+            yield Kept(f"volume {volume}", removal.TELL_DATA)
+    for container in host.known.old_containers:
+        yield Kept(f"container and volume {container}", "only an older release had it; look whose it is by now")
     if host.releases.is_dir():
         own = {*removal_guard.records(host.releases), *map(Path, host.known.data.copies)}
         names = [each for each in atomic_file.names(host.releases) if host.releases / each not in own]
@@ -315,8 +315,8 @@ def take(params: Mapping[str, t.Any], label: apply.Label) -> list[str]:
     if obstacles := [*_obstacles(host, others)]:
         raise RemovalError("\n".join(obstacles).replace(_UNTOUCHED, "No file was taken away."))
     removal.check_at_rest(host.known, others, data=params["data"])
-    found = removal.look(host.known, others, data=params["data"])
-    return [str(each) for each in removal.take(found, label)]
+    look = removal.look(host.known, others, data=params["data"])
+    return [str(each) for each in removal.take(look, label)]
 
 
 def forget(params: Mapping[str, t.Any]) -> None:

@@ -41,15 +41,15 @@ def _goes_back(params: Mapping[str, t.Any]) -> bool:
     return bool(params["release"]) and dangers.ALL in params["accept"]
 
 
-def check_startable(params: Mapping[str, t.Any], found: service.Service) -> None:
+def check_startable(params: Mapping[str, t.Any], service_now: service.Service) -> None:
     """Refuse a service that nothing can start; a unit that is broken is written anew."""
-    if found.masked and not _goes_back(params):
-        raise ObstacleError(unit_checks.not_startable(params["service"], found))
+    if service_now.masked and not _goes_back(params):
+        raise ObstacleError(unit_checks.not_startable(params["service"], service_now))
 
 
 def check_unit(
     params: Mapping[str, t.Any],
-    found: service.Service,
+    service_now: service.Service,
     paths: Iterable[NeededPath],
     changes: Sequence[compare.Change],
     run_command: service.RunCommand,
@@ -58,16 +58,16 @@ def check_unit(
     unit = _unit(params)
     if not unit or _goes_back(params):
         return
-    whole = [*unit, *found.drop_ins]
-    is_new = found.unread or any(unit_file.is_unit(change.path) for change in changes)
-    problems = [*unit_checks.overridden("nats_server", unit, found.drop_ins, unit_checks.SERVER_SETTINGS)]
-    if found.broken and not is_new and not problems:
-        problems.append(str(unit_checks.not_startable(params["service"], found)))
+    whole = [*unit, *service_now.drop_ins]
+    is_new = service_now.unread or any(unit_file.is_unit(change.path) for change in changes)
+    problems = [*unit_checks.overridden("nats_server", unit, service_now.drop_ins, unit_checks.SERVER_SETTINGS)]
+    if service_now.broken and not is_new and not problems:
+        problems.append(str(unit_checks.not_startable(params["service"], service_now)))
     needed = [NeededPath("link", params["link"], Need.FILE), *paths]
     anew = _made_anew(changes)
     problems += unit_checks.out_of_reach(whole, needed, lambda path: path if path in anew else os.path.realpath(path))
     # what runs has shown that it can be run
-    if not problems and (is_new or not found.running):
+    if not problems and (is_new or not service_now.running):
         trial = service.Trial(params["service"], run_command)
         faults = hardening.faults(hardening.to_try(whole), trial)
         problems += filter(None, [unit_checks.not_applied(params["service"], faults)])
@@ -109,10 +109,10 @@ def check_access(
     params: Mapping[str, t.Any],
     paths: Iterable[NeededPath],
     changes: Sequence[compare.Change],
-    found: service.Service,
+    service_now: service.Service,
 ) -> None:
     """Refuse what the account that runs the server can't read or write, as the host will be by then."""
-    account = system.account_to_be(params["user"] or "", params["group"] or "", found.groups)
+    account = system.account_to_be(params["user"] or "", params["group"] or "", service_now.groups)
     try:
         # a file with the owner and mode that are described
         anew = _made_anew(changes)

@@ -108,8 +108,8 @@ def _observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Pl
     """Look at the host and give what a deployment means for it; ObstacleError where it can't be done."""
     architecture = programs.find_architecture(platform.machine())
     checksum = _checksum(params, architecture)
-    found = _service(params, run_command)
-    server_obstacles.check_startable(params, found)
+    service_now = _service(params, run_command)
+    server_obstacles.check_startable(params, service_now)
     changes = compare.compare(params["entries"])
     binary = archive.installed(Path(params["directory"]), params["version"], checksum)
     if binary.status is not archive.Status.VERIFIED:
@@ -133,26 +133,28 @@ def _observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Pl
     own = [path for path in (now.included if now and now.is_known else ()) if path in {**texts_recorded, **texts_meant}]
     unread = server_reasons.unread([params["config_file"], *own], found_there, known_loaded, server, recorded)
     reasons = [
-        *server_reasons.of_process(found, binary, changes, params["entries"], recorded),
-        *server_reasons.of_server(params, found, binary, server),
+        *server_reasons.of_process(service_now, binary, changes, params["entries"], recorded),
+        *server_reasons.of_server(params, service_now, binary, server),
         *server_reasons.of_configuration(unread, found_there, known_loaded, then.config, server),
-        *server_reasons.of_files(params, changes, (now or Whole({}), then), Read(found.running, server, recorded)),
+        *server_reasons.of_files(
+            params, changes, (now or Whole({}), then), Read(service_now.running, server, recorded)
+        ),
     ]
     # Whether a container runs is for Docker's own module to find out.
-    started = found.running or (params["runtime"] == "docker" and present is not None)
-    told = [server.varz["version"]] if server and programs.is_version(server.varz["version"]) else []
-    before = told or server_store.versions_before(params, recorded)
+    started = service_now.running or (params["runtime"] == "docker" and present is not None)
+    running_versions = [server.varz["version"]] if server and programs.is_version(server.varz["version"]) else []
+    before = running_versions or server_store.versions_before(params, recorded)
     # what is in a file that the server has not read yet is nothing that it runs with
     is_unknown = loaded is None and unread is not None
     ran = None if is_unknown else loaded if loaded is not None else present
     texts_ran = included_files.HOST if loaded is None else texts_recorded
-    jetstream = Known(params, found.running, server, ran, texts_ran, meant, texts_meant, before)
+    jetstream = Known(params, service_now.running, server, ran, texts_ran, meant, texts_meant, before)
     # what the sandbox hides can't be mended by giving it to the account
-    server_obstacles.check_unit(params, found, jetstream.paths, changes, run_command)
+    server_obstacles.check_unit(params, service_now, jetstream.paths, changes, run_command)
     if params["runtime"] != "docker":
-        server_obstacles.check_access(params, jetstream.paths, changes, found)
-        server_obstacles.check_addresses(params, meant, found.running)
-        server_obstacles.check_own(params, jetstream.paths, found.running)
+        server_obstacles.check_access(params, jetstream.paths, changes, service_now)
+        server_obstacles.check_addresses(params, meant, service_now.running)
+        server_obstacles.check_own(params, jetstream.paths, service_now.running)
         server_obstacles.check_room(meant, server)
     data = jetstream.data()
     held = jetstream.held(data)
@@ -185,9 +187,9 @@ def _observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Pl
             "reason": binary.reason,
         },
         "changes": [change.as_result() for change in changes],
-        "unit_changed": found.unread or any(unit_file.is_unit(change.path) for change in changes),
-        "service": found.as_result(),
-        "drop_ins": unit_checks.told(found.drop_ins),
+        "unit_changed": service_now.unread or any(unit_file.is_unit(change.path) for change in changes),
+        "service": service_now.as_result(),
+        "drop_ins": unit_checks.told(service_now.drop_ins),
         "mark": asdict(server.mark) if server else None,
         "monitoring_url": server.url if server else None,
         "action": str(asked.situation.action),
@@ -227,9 +229,9 @@ def _meant(params: Mapping[str, t.Any]) -> dict[str, t.Any]:
     for entry in params["entries"]:
         if entry["path"] == params["config_file"]:
             config = conf.parse(entry["content"] or entry["secret_content"])
-            found = check.problems(config)
-            if found:
-                raise ObstacleError("\n".join(["nats-server would not accept this:", *map(str, found)]))
+            problems = check.problems(config)
+            if problems:
+                raise ObstacleError("\n".join(["nats-server would not accept this:", *map(str, problems)]))
             if unknown := requirements.unknown(config):
                 raise ObstacleError("\n".join(map(str, unknown)))
             return config

@@ -27,21 +27,21 @@ from ansible_collections.rosey.nats.plugins.module_utils._server.included_files 
 
 
 def of_process(
-    found: service.Service,
+    service_now: service.Service,
     binary: archive.Installation,
     changes: Iterable[compare.Change],
     entries: Iterable[Mapping[str, t.Any]],
     recorded: release.Proven | None,
 ) -> Iterator[Reason]:
     """Name what a running server only takes up with a new process."""
-    if found.running and not _runs(found.running, binary):
-        yield Reason("binary", str(found.running.executable), str(binary.binary), Action.RESTART)
+    if service_now.running and not _runs(service_now.running, binary):
+        yield Reason("binary", str(service_now.running.executable), str(binary.binary), Action.RESTART)
     changed = {change.path: change for change in changes}
     for entry in (entry for entry in entries if unit_file.is_unit(entry["path"])):
         path, change = entry["path"], changed.get(entry["path"])
         if change and _is_another_unit(change):
             yield Reason("unit", path, _what_differs(change), Action.RESTART)
-        elif found.running and (found.unread or not _has_taken_up(found.running, entry, recorded)):
+        elif service_now.running and (service_now.unread or not _has_taken_up(service_now.running, entry, recorded)):
             yield Reason("unit", path, "not in effect yet", Action.RESTART)
 
 
@@ -83,16 +83,16 @@ def _runs(running: process.Process, binary: archive.Installation) -> bool:
 
 
 def of_server(
-    params: Mapping[str, t.Any], found: service.Service, binary: archive.Installation, server: Answering | None
+    params: Mapping[str, t.Any], service_now: service.Service, binary: archive.Installation, server: Answering | None
 ) -> Iterator[Reason]:
     """Name what a running server was started with instead of what is meant."""
     version = params["version"]
-    runs_it = found.running is None or _runs(found.running, binary)
+    runs_it = service_now.running is None or _runs(service_now.running, binary)
     if server and runs_it and server.varz["version"] != version:
         yield Reason("version", server.varz["version"], version, Action.RESTART)
     config_file = Path(params["config_file"])
-    if found.running:
-        started_with = process.config_file(found.running)
+    if service_now.running:
+        started_with = process.config_file(service_now.running)
         if started_with is None or system.real(started_with) != system.real(config_file):
             yield Reason("configuration file", str(started_with), str(config_file), Action.RESTART)
 
@@ -113,10 +113,10 @@ def of_configuration(
     before = present if known is None else known
     if not isinstance(before, dict):
         return
-    found = plan.reasons(before, meant, server.varz if server and known is not None else None)
-    if found and not unread and loaded is not None and plan.reasons(loaded, before):
+    reasons = plan.reasons(before, meant, server.varz if server and known is not None else None)
+    if reasons and not unread and loaded is not None and plan.reasons(loaded, before):
         yield Reason("configuration file", "as last proven", "changed and read since", Action.NOTHING)
-    yield from found
+    yield from reasons
 
 
 def unread(

@@ -78,11 +78,11 @@ class Risks:
     @property
     def accepted(self) -> list[str]:
         """Give the words for what is going to happen, with ALL where that was given."""
-        found = [danger.name for danger in self.found if danger.kind is not dangers.Kind.STOPS_WRITES]
+        words = [danger.name for danger in self.found if danger.kind is not dangers.Kind.STOPS_WRITES]
         if "gone_streams" not in self.accept:
             # what is gone keeps nobody from going back, and is not forgotten by that
-            found = [name for name in found if name != "gone_streams"]
-        return [*found, *({dangers.ALL} & self.accept)]
+            words = [name for name in words if name != "gone_streams"]
+        return [*words, *({dangers.ALL} & self.accept)]
 
     @property
     def copied_for(self) -> list[str]:
@@ -90,10 +90,12 @@ class Risks:
         if dangers.ALL in self.accept or self.situation.action is Action.NOTHING:
             return []
         # what came since the copy that is brought back may be hidden on the way as well
-        found = [each.what for each in self.found if each.copied and (self.back or each.name in self.accept)]
+        sentences = [each.what for each in self.found if each.copied and (self.back or each.name in self.accept)]
         if dangers.converts(self.situation):
-            found.append("jetstream: the server encrypts its store anew, and could not read it with the present key")
-        return found
+            sentences.append(
+                "jetstream: the server encrypts its store anew, and could not read it with the present key"
+            )
+        return sentences
 
 
 @dataclass(frozen=True)
@@ -169,12 +171,12 @@ class Known:
             return None, ""
         book = asset_record.Book(Path(self.params["release_dir"]))
         try:
-            found = book.proven()
+            proven = book.proven()
         except atomic_file.DamagedError as error:
             return None, f"{book.path}: it is damaged ({error})"
         # a server's gate writes it before its release is recorded
-        was_written = found is None and release.Store(Path(self.params["release_dir"])).kept_streams()
-        return found, f"{book.path}: it is gone" if was_written else ""
+        was_written = proven is None and release.Store(Path(self.params["release_dir"])).kept_streams()
+        return proven, f"{book.path}: it is gone" if was_written else ""
 
     def _stored(self, action: Action, held: assets.Assets | None, data: Path | None) -> assets.Assets | None:
         """Read what stands where the server to come looks for its streams, where that is asked for."""
@@ -237,7 +239,7 @@ def result_of(
     version, config = params["version"], risks.situation.after
     other = next((each for each in versions if version_line.needs_copy(each, version)), None)
     before = other or next(iter(versions), None)
-    found = {
+    result = {
         "directory": str(data.parent) if data else None,
         "next": _next_directory(params, risks.situation.after),
         "data": str(data) if data else None,
@@ -246,20 +248,20 @@ def result_of(
         "back": risks.back,
     }
     if not (risks.copied_for or (other and health.meant_jetstream(config))):
-        return found
+        return result
     why = risks.copied_for or [f"nats_server_version is {version}, and {before} ran here"]
     if params["runtime"] == "docker":
         what = f"{'; '.join(why)}; the store of a container can't be copied"
         danger = dangers.Danger(UNCOPIED_STORE, dangers.Kind.CUTS_OFF, what, copied=False)
         if not {danger.name, dangers.ALL} & risks.accept:
             raise ObstacleError(danger.refusal)
-        return found
+        return result
     if not params["store_copy"]:
-        return found
+        return result
     if data is None:
         # on the way back there is nothing better
         if dangers.ALL in risks.accept:
-            return found
+            return result
         raise ObstacleError(
             f"jetstream.store_dir: a variable gives it, so the store of {before} can't be found to be copied before "
             f"{version} starts on it. Give the path itself, or set nats_server_store_copy to false."
@@ -267,7 +269,7 @@ def result_of(
     if params["copies"]:
         copies = Path(params["copies"])
         store.check(store.plan(data.parent, copies, before or version), copies)
-    return {**found, "before": before or version, "needs_copy": True}
+    return {**result, "before": before or version, "needs_copy": True}
 
 
 def _next_directory(params: Mapping[str, t.Any], config: Mapping[str, t.Any]) -> str | None:

@@ -138,18 +138,18 @@ def _content(path: str, offset: int = 0, size: int = -1) -> tuple[bytes, int]:
         return file.read(size) or b"", status.st_mtime_ns
 
 
-def _stream(account: str, name: str, place: str) -> assets.Stream:
-    blocks = _known(_blocks, f"{place}/msgs")
-    found: dict[str, t.Any] = {} if blocks is None else {"bytes": _size(blocks), "blocks": len(blocks)}
-    consumers = sorted(_known(_directories, f"{place}/obs") or [])
+def _stream(account: str, name: str, directory: str) -> assets.Stream:
+    blocks = _known(_blocks, f"{directory}/msgs")
+    known_fields: dict[str, t.Any] = {} if blocks is None else {"bytes": _size(blocks), "blocks": len(blocks)}
+    consumers = sorted(_known(_directories, f"{directory}/obs") or [])
     # JetStreamMetaFileKey of server/filestore.go stands beside what is encrypted.
-    if os.path.lexists(f"{place}/meta.key"):
+    if os.path.lexists(f"{directory}/meta.key"):
         names = tuple(assets.Consumer(each) for each in consumers)
-        return assets.Stream(account, name, consumers=names, encrypted=True, **found)
-    found |= _known(_configuration, f"{place}/meta.inf") or {}
-    found |= _known(_numbers, f"{place}/msgs", blocks or {}) or {}
+        return assets.Stream(account, name, consumers=names, encrypted=True, **known_fields)
+    known_fields |= _known(_configuration, f"{directory}/meta.inf") or {}
+    known_fields |= _known(_numbers, f"{directory}/msgs", blocks or {}) or {}
     return assets.Stream(
-        account, name, consumers=tuple(_consumer(each, f"{place}/obs/{each}") for each in consumers), **found
+        account, name, consumers=tuple(_consumer(each, f"{directory}/obs/{each}") for each in consumers), **known_fields
     )
 
 
@@ -158,20 +158,20 @@ def _size(blocks: Mapping[str, os.stat_result]) -> int:
 
 
 def _fields(path: str) -> dict[str, t.Any]:
-    found = json.loads(_content(path)[0])
-    return _checked(found, isinstance(found, dict))
+    content = json.loads(_content(path)[0])
+    return _checked(content, isinstance(content, dict))
 
 
 def _field(fields: Mapping[str, t.Any], name: str, zero: Read) -> Read:
     """Give a field; like Go's encoding/json, take one that is left out for zero and refuse another type."""
-    found: Read = fields.get(name, zero)
-    return _checked(found, type(found) is type(zero) and (not isinstance(found, int) or -_SIGN <= found < _SIGN))
+    value: Read = fields.get(name, zero)
+    return _checked(value, type(value) is type(zero) and (not isinstance(value, int) or -_SIGN <= value < _SIGN))
 
 
 def _created(fields: Mapping[str, t.Any]) -> str | None:
-    found = _field(fields, "Created", "")
+    created = _field(fields, "Created", "")
     # What a server writes of a consumer without durable_name when it starts (server/filestore.go, updateConfig).
-    return None if found in ("", _ZERO_TIME) else found
+    return None if created in ("", _ZERO_TIME) else created
 
 
 def _configuration(path: str) -> dict[str, t.Any]:
@@ -196,8 +196,8 @@ def _configuration(path: str) -> dict[str, t.Any]:
 
 def _blocks(messages: str) -> dict[str, os.stat_result]:
     with os.scandir(messages) as entries:
-        found = {entry.name: entry.stat() for entry in entries if entry.name.endswith(_BLOCK)}
-    return _checked(found, all(stat.S_ISREG(each.st_mode) for each in found.values()))
+        status_of = {entry.name: entry.stat() for entry in entries if entry.name.endswith(_BLOCK)}
+    return _checked(status_of, all(stat.S_ISREG(each.st_mode) for each in status_of.values()))
 
 
 def _numbers(messages: str, files: Mapping[str, os.stat_result]) -> dict[str, int]:
@@ -266,9 +266,9 @@ def _is_compressed(path: str) -> bool:
     return _content(path, size=len(_COMPRESSED))[0] == _COMPRESSED
 
 
-def _consumer(name: str, place: str) -> assets.Consumer:
-    ack_floor = _known(_ack_floor, f"{place}/o.dat")
-    return assets.Consumer(name, ack_floor=ack_floor, **_known(_consumer_configuration, f"{place}/meta.inf") or {})
+def _consumer(name: str, directory: str) -> assets.Consumer:
+    ack_floor = _known(_ack_floor, f"{directory}/o.dat")
+    return assets.Consumer(name, ack_floor=ack_floor, **_known(_consumer_configuration, f"{directory}/meta.inf") or {})
 
 
 def _consumer_configuration(path: str) -> dict[str, t.Any]:

@@ -133,16 +133,16 @@ class Watch:
             return None
 
 
-def watch_of(given: t.Mapping[str, t.Any]) -> Watch | None:
+def watch_of(params: t.Mapping[str, t.Any]) -> Watch | None:
     """Make a watch from the parameters of a module that has ARGUMENTS and releases; None without the latter."""
-    if given["release_dir"] is None:
+    if params["release_dir"] is None:
         return None
     return Watch(
-        book=asset_record.Book(Path(given["release_dir"])),
-        url=given["monitoring_url"],
-        next_url=given["next_monitoring_url"],
-        log_file=Path(given["log_file"]) if given["log_file"] else None,
-        data=Path(given["data"]) if given["data"] else None,
+        book=asset_record.Book(Path(params["release_dir"])),
+        url=params["monitoring_url"],
+        next_url=params["next_monitoring_url"],
+        log_file=Path(params["log_file"]) if params["log_file"] else None,
+        data=Path(params["data"]) if params["data"] else None,
     )
 
 

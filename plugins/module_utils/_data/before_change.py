@@ -89,10 +89,10 @@ def memory_assets(situation: Situation) -> str:
     ]
     if not streams and not consumers:
         return ""
-    said = [f"{counted(streams)} in memory"] if streams else []
-    said += [f"{_number(len(consumers), 'consumer')} in memory ({listed(consumers)})"] if consumers else []
+    held = [f"{counted(streams)} in memory"] if streams else []
+    held += [f"{_number(len(consumers), 'consumer')} in memory ({listed(consumers)})"] if consumers else []
     what = "a restart" if situation.starts else "jetstream is turned off"
-    return f"{what}: the server holds {' and '.join(said)}, which are gone then, definition and all"
+    return f"{what}: the server holds {' and '.join(held)}, which are gone then, definition and all"
 
 
 def is_clustered(config: Mapping[str, t.Any]) -> bool:
@@ -114,7 +114,7 @@ def _extends(config: Mapping[str, t.Any]) -> bool:
 
 def beyond_limits(config: Mapping[str, t.Any], streams: Sequence[Stream]) -> list[str]:
     """Say which streams and consumers the server does not take up, for what their own configuration asks for."""
-    said = []
+    sentences = []
     files = [stream for stream in streams if stream.storage != MEMORY]
     own = mapping(plan.jetstream_block(config).get("limits"))
     scopes = [("jetstream.limits", own, files)]
@@ -128,11 +128,11 @@ def beyond_limits(config: Mapping[str, t.Any], streams: Sequence[Stream]) -> lis
             limit = reading.effective(found, value) if (found := reading.find(_path(scope, option))) else value
             if isinstance(limit, int) and limit > 0 and (names := sorted(exceeds(concerned, limit))):
                 shown = value if not isinstance(value, bool) else "true"
-                said.append(
+                sentences.append(
                     f"{scope}.{option}: {shown}, and {listed(names)} {'has' if len(names) == 1 else 'have'} more, or "
                     "none; expected as much as they have, else the server does not take them up again"
                 )
-    return said
+    return sentences
 
 
 def _path(scope: str, option: str) -> tuple[str, ...]:
@@ -209,8 +209,8 @@ def has_jetstream(config: Mapping[str, t.Any], account: str) -> bool:
     accounts, system = mapping(config.get("accounts")), system_account(config)
     if account == GLOBAL:
         return not any(name != system for name in accounts)
-    given = mapping(accounts.get(account)).get("jetstream")
-    is_on = given in _ENABLED if isinstance(given, str) else given is True or isinstance(given, Mapping)
+    setting = mapping(accounts.get(account)).get("jetstream")
+    is_on = setting in _ENABLED if isinstance(setting, str) else setting is True or isinstance(setting, Mapping)
     return is_on and account != system
 
 

@@ -97,8 +97,8 @@ class _Row:
 
 def find(situation: Situation) -> tuple[Danger, ...]:
     """Name what a change would cut off, lose, hide or stop."""
-    found = ((name, row, row.find(situation)) for name, row in DANGERS.items())
-    return tuple(Danger(name, row.kind, what, row.copied) for name, row, what in found if what)
+    rows = ((name, row, row.find(situation)) for name, row in DANGERS.items())
+    return tuple(Danger(name, row.kind, what, row.copied) for name, row, what in rows if what)
 
 
 def accepting(names: Iterable[str], config: Mapping[str, t.Any]) -> Accepted:
@@ -304,25 +304,29 @@ def _other_account(situation: Situation) -> str:
     """Say which accounts' streams are out of reach: of the account itself, or of users that come to another one."""
     if situation.before is None or not situation.streams or not health.meant_jetstream(situation.after):
         return ""
-    said = []
+    sentences = []
     before, after = _users(situation.before), _users(situation.after)
     for account in sorted({stream.account for stream in situation.streams}):
         held = [stream for stream in situation.streams if stream.account == account]
         # what is out of reach already stays as it is; of a reload it comes with the next start
         if has_jetstream(situation.before, account) and not has_jetstream(situation.after, account):
-            said.append(f"accounts: {account} has no JetStream any more, and holds {counted(held)}")
+            sentences.append(f"accounts: {account} has no JetStream any more, and holds {counted(held)}")
             continue
         if before is None or after is None:
             if before is not after:
-                said.append(f"operator: it brings other accounts, and {account} holds {counted(held)}")
+                sentences.append(f"operator: it brings other accounts, and {account} holds {counted(held)}")
             continue
         had = [user for user, of in before.items() if of == account]
         moved = [user for user in had if after.get(user, account) != account]
         lost = bool(had) and account not in after.values()
         if moved or lost:
             who = f"{listed(moved)} come to another account" if moved else "no user comes to it any more"
-            said.append(f"accounts: {account} holds {counted(held)}, and {who}")
-    return f"{'; '.join(said)}; expected the account that holds them, else clients don't see them" if said else ""
+            sentences.append(f"accounts: {account} holds {counted(held)}, and {who}")
+    return (
+        f"{'; '.join(sentences)}; expected the account that holds them, else clients don't see them"
+        if sentences
+        else ""
+    )
 
 
 def _users(config: Mapping[str, t.Any]) -> dict[str, str] | None:
@@ -330,19 +334,19 @@ def _users(config: Mapping[str, t.Any]) -> dict[str, str] | None:
     if any(config.get(name) for name in ("operator", "trusted_keys", "resolver")):
         return None
     authorization, accounts = mapping(config.get("authorization")), mapping(config.get("accounts"))
-    found = dict.fromkeys(named(authorization.get("users")), GLOBAL)
+    account_of = dict.fromkeys(named(authorization.get("users")), GLOBAL)
     if authorization.get("user"):
-        found[str(authorization["user"])] = GLOBAL
+        account_of[str(authorization["user"])] = GLOBAL
     if authorization.get("token"):
-        found["whoever has the token"] = GLOBAL
+        account_of["whoever has the token"] = GLOBAL
     for account, block in accounts.items():
-        found |= {user: str(account) for user in named(mapping(block).get("users"))}
+        account_of |= {user: str(account) for user in named(mapping(block).get("users"))}
     default = config.get("no_auth_user")
     if default is not None:
-        found[_ANYBODY] = found.get(str(default), GLOBAL)
-    elif all(account == system_account(config) for account in found.values()):
-        found[_ANYBODY] = GLOBAL
-    return found
+        account_of[_ANYBODY] = account_of.get(str(default), GLOBAL)
+    elif all(account == system_account(config) for account in account_of.values()):
+        account_of[_ANYBODY] = GLOBAL
+    return account_of
 
 
 # Versions
@@ -383,12 +387,12 @@ def _first_sequence(situation: Situation) -> str:
     if line != _FIRST_SEQUENCE_MENDED[:2] or version_line.patch(situation.version) >= _FIRST_SEQUENCE_MENDED[2]:
         return ""
     lost = [
-        each
-        for each in situation.files
-        if each.limits
-        and each.limits.first_seq > 0
-        and (each.first_seq or 0) <= each.limits.first_seq
-        and each.messages
+        stream
+        for stream in situation.files
+        if stream.limits
+        and stream.limits.first_seq > 0
+        and (stream.first_seq or 0) <= stream.limits.first_seq
+        and stream.messages
     ]
     if not lost:
         return ""

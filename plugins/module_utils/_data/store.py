@@ -145,12 +145,12 @@ def streams_of(entries: Iterable[Mapping[str, t.Any]]) -> tuple[Stream, ...]:
     return tuple(sorted((typed.make(Stream, **entry) for entry in entries), key=lambda stream: stream.key))
 
 
-def streams_of_assets(found: Assets) -> tuple[Stream, ...]:
+def streams_of_assets(all_assets: Assets) -> tuple[Stream, ...]:
     """Give what a copy tells of streams: those that are kept in files."""
     return tuple(
-        Stream(each.account, each.name, each.messages, each.bytes, each.first_seq, each.last_seq)
-        for each in found.in_order()
-        if each.storage != assets.MEMORY
+        Stream(stream.account, stream.name, stream.messages, stream.bytes, stream.first_seq, stream.last_seq)
+        for stream in all_assets.in_order()
+        if stream.storage != assets.MEMORY
     )
 
 
@@ -265,20 +265,20 @@ def plan(store: Path, copies: Path, from_version: str) -> Plan:
         )
 
 
-def check(found: Plan, copies: Path) -> None:
+def check(planned: Plan, copies: Path) -> None:
     """Raise StoreError where there is no space for a copy."""
-    if not found.reason and found.free < found.needed:
-        free, needed = figures.sizes(found.free, found.needed)
+    if not planned.reason and planned.free < planned.needed:
+        free, needed = figures.sizes(planned.free, planned.needed)
         raise StoreError(
             f"{copies}: {free} are free; expected {needed} for a copy of the store, which takes "
-            f"{figures.size(found.bytes)}; make room, remove old copies, or put the copies on another file system"
+            f"{figures.size(planned.bytes)}; make room, remove old copies, or put the copies on another file system"
         )
 
 
-def check_unused(found: Plan, store: Path) -> None:
+def check_unused(planned: Plan, store: Path) -> None:
     """Raise StoreError while somebody has the data in use."""
-    if found.users:
-        shown = ", ".join(found.users[: store_users.SHOWN_USERS])
+    if planned.users:
+        shown = ", ".join(planned.users[: store_users.SHOWN_USERS])
         raise StoreError(
             f"{store / store_tree.DATA} is in use by {shown}; expected nobody, for a copy of it; stop the server first"
         )
@@ -286,7 +286,7 @@ def check_unused(found: Plan, store: Path) -> None:
 
 def foreseen(
     copies: Path,
-    found: Plan,
+    planned: Plan,
     from_version: str,
     to_version: str,
     streams: Sequence[Stream] = (),
@@ -301,8 +301,8 @@ def foreseen(
         from_version=from_version,
         to_version=to_version,
         time=now.strftime(_TIME),
-        files=found.files,
-        bytes=found.size,
+        files=planned.files,
+        bytes=planned.size,
         streams=tuple(streams),
         release=release,
         held=held,
@@ -312,7 +312,7 @@ def foreseen(
 def make(
     store: Path,
     copies: Path,
-    found: Plan,
+    planned: Plan,
     *,
     from_version: str,
     to_version: str,
@@ -320,7 +320,7 @@ def make(
     release: str | None = None,
     held: Assets | None = None,
 ) -> Copy:
-    """Copy the store's data. found: what plan() said; streams: what the server had, told before its stop. StoreError.
+    """Copy the store's data. planned: what plan() said; streams: what the server had, told before its stop. StoreError.
 
     release, held: as a Copy has them.
 
@@ -328,11 +328,11 @@ def make(
     """
     data = store / store_tree.DATA
     known = streams or read_streams(data)
-    copy = foreseen(copies, found, from_version, to_version, known, release=release, held=held)
+    copy = foreseen(copies, planned, from_version, to_version, known, release=release, held=held)
     with store_tree.explained(copies, f"copying {data} there"):
         work = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=copies))
         try:
-            store_tree.copy_tree(data, work / store_tree.DATA, reflink=found.reflink)
+            store_tree.copy_tree(data, work / store_tree.DATA, reflink=planned.reflink)
             _write_facts(copy, work / FACTS)
             store_tree.flush([work, *work.rglob("*")])
             work.rename(copy.path)

@@ -20,25 +20,26 @@ def observe(
 
     settings, entries: those of all these parts together.
     """
-    found = release.Store(directory).listing()
+    listing = release.Store(directory).listing()
     looked = lease.look(directory)
     return {
-        "current": found.current.id if found.current else None,
-        "recorded": found.current is not None and _holds(found.current, names, release.Part(settings or {}, entries)),
+        "current": listing.current.id if listing.current else None,
+        "recorded": listing.current is not None
+        and _holds(listing.current, names, release.Part(settings or {}, entries)),
         "lease": asdict(looked.holder) if looked.holder else None,
         "sequence": looked.sequence,
-        "damaged": [item.name for item in found.damaged] + ([lease.NAME] if looked.damage else []),
-        "no_way_back": _no_way_back(found),
+        "damaged": [item.name for item in listing.damaged] + ([lease.NAME] if looked.damage else []),
+        "no_way_back": _no_way_back(listing),
     }
 
 
-def _no_way_back(found: release.Listing) -> str:
+def _no_way_back(listing: release.Listing) -> str:
     """Say why the host could not go back to its current release; empty where it could, or has none."""
-    if found.current is not None:
-        obstacle = found.current.obstacle
-        return f"release {found.current.id} can't be gone back to: {obstacle}" if obstacle else ""
-    names = (release.CURRENT, f"{found.pointer}{release.SUFFIX}")
-    return "; ".join(f"{each.name} is damaged: {each.reason}" for each in found.damaged if each.name in names)
+    if listing.current is not None:
+        obstacle = listing.current.obstacle
+        return f"release {listing.current.id} can't be gone back to: {obstacle}" if obstacle else ""
+    names = (release.CURRENT, f"{listing.pointer}{release.SUFFIX}")
+    return "; ".join(f"{each.name} is damaged: {each.reason}" for each in listing.damaged if each.name in names)
 
 
 def _holds(current: release.Record, names: Sequence[str], described: release.Part) -> bool:

@@ -145,24 +145,24 @@ def look(directory: Path) -> Look:
 
 
 def decide(
-    found: Look, claimed: Claim, *, seen_sequence: int, seconds: int, may_take_over: bool, now: datetime
+    lease_now: Look, claimed: Claim, *, seen_sequence: int, seconds: int, may_take_over: bool, now: datetime
 ) -> Acquired:
     """Give the lease that the claim gets; ReleaseError where another holds it.
 
     seen_sequence: the sequence when the caller looked at the host.
     """
-    holder = found.holder
+    holder = lease_now.holder
     own = holder is not None and is_own(holder, claimed)
-    if found.damage and not may_take_over:
+    if lease_now.damage and not may_take_over:
         raise atomic_file.ReleaseError(
-            f"{NAME}: {found.damage}: it can't be told whether a deployment is at work on this host. Make sure that "
-            "none is, and set release_take_over: true."
+            f"{NAME}: {lease_now.damage}: it can't be told whether a deployment is at work on this host. Make sure "
+            "that none is, and set release_take_over: true."
         )
     if holder and not own and not may_take_over and now < moment(holder.expires) and not _is_gone(holder, claimed):
         raise HeldError(holder)
-    taken_over = bool(found.damage) or (holder is not None and not own)
-    sequence = found.sequence + (0 if own else 1)
-    if found.damage:
+    taken_over = bool(lease_now.damage) or (holder is not None and not own)
+    sequence = lease_now.sequence + (0 if own else 1)
+    if lease_now.damage:
         # The count is lost; this is past all that anybody can have seen.
         sequence = int(now.timestamp())
     before = {sequence - 1, sequence} if own else {sequence - 1}
@@ -184,7 +184,7 @@ def acquire(
 ) -> Acquired:
     """Take the lease, or make one's own last longer; ReleaseError where another holds it."""
     with atomic_file.guard(directory):
-        given = decide(
+        decision = decide(
             look(directory),
             claimed,
             seen_sequence=seen_sequence,
@@ -193,8 +193,8 @@ def acquire(
             now=now,
         )
         atomic_file.sweep(directory)
-        atomic_file.write(directory / NAME, {"holder": asdict(given.lease), "sequence": given.lease.sequence})
-    return given
+        atomic_file.write(directory / NAME, {"holder": asdict(decision.lease), "sequence": decision.lease.sequence})
+    return decision
 
 
 def end(directory: Path, claimed: Claim) -> bool:
@@ -202,18 +202,18 @@ def end(directory: Path, claimed: Claim) -> bool:
     if not holds(look(directory), claimed):
         return False
     with atomic_file.guard(directory):
-        found = look(directory)
-        if not holds(found, claimed):
+        lease_now = look(directory)
+        if not holds(lease_now, claimed):
             return False
         atomic_file.sweep(directory)
-        atomic_file.write(directory / NAME, {"holder": None, "sequence": found.sequence})
+        atomic_file.write(directory / NAME, {"holder": None, "sequence": lease_now.sequence})
     return True
 
 
-def check_held(found: Look, claimed: Claim) -> None:
+def check_held(lease_now: Look, claimed: Claim) -> None:
     """Raise ReleaseError where the lease is not, or no longer, held by the claim."""
-    if not holds(found, claimed):
-        holder = found.holder
+    if not holds(lease_now, claimed):
+        holder = lease_now.holder
         by = f"it is held by {holder}" if holder else "nobody holds it"
         raise atomic_file.ReleaseError(
             f"The lease of this host is not held by process {claimed.pid} of {claimed.controller}: {by}. Another "
@@ -262,9 +262,9 @@ def moment(text: str) -> datetime:
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
 
 
-def holds(found: Look, claimed: Claim) -> bool:
+def holds(lease_now: Look, claimed: Claim) -> bool:
     """Say whether the lease is held by the claim."""
-    return found.holder is not None and is_own(found.holder, claimed)
+    return lease_now.holder is not None and is_own(lease_now.holder, claimed)
 
 
 def _is_gone(holder: Lease, claimed: Claim) -> bool:

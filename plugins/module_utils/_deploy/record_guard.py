@@ -85,15 +85,15 @@ class Verdict:
     drops: tuple[str, ...] = ()
 
 
-def run_of(given: Mapping[str, t.Any] | None) -> Run:
+def run_of(run: Mapping[str, t.Any] | None) -> Run:
     """Read ARGUMENT; without it nothing is known of the run, and nothing speaks against it."""
-    if given is None:
+    if run is None:
         return Run()
     return Run(
-        environment=given["environment"],
-        instance=instance(given["server"]),
-        parts=tuple(given["parts"]),
-        accept=frozenset(given["accept"]),
+        environment=run["environment"],
+        instance=instance(run["server"]),
+        parts=tuple(run["parts"]),
+        accept=frozenset(run["accept"]),
     )
 
 
@@ -116,26 +116,26 @@ def check_name(directory: Path, origin: history.Origin) -> None:
 
 
 def consult(
-    given: Mapping[str, t.Any], *, no_bot: str = "", access: Sequence[str] = (), files: Sequence[str] = ()
+    params: Mapping[str, t.Any], *, no_bot: str = "", access: Sequence[str] = (), files: Sequence[str] = ()
 ) -> tuple[str, ...]:
     """Ask the releases of this host about the run of a module that plans, and give the parts to be dropped.
 
-    ReleaseError, with all that speaks against it. given: the module's parameters releases, release and run. files:
+    ReleaseError, with all that speaks against it. params: the module's parameters releases, release and run. files:
     the names of what else the run writes into that directory.
     """
-    directory = Path(given["release_dir"])
+    directory = Path(params["release_dir"])
     store = release.Store(directory)
-    if given["run"] is not None:
+    if params["run"] is not None:
         # a way back that happens by itself is not held up by what it has to write
         store.check_places(files)
     # a release that is damaged lets nobody in
     latest = store.latest()
-    applied = store.find(given["release"]["id"]) if given["release"] else latest
-    verdict = judge(run_of(given["run"]), directory, applied, latest, no_bot=no_bot, access=access)
+    applied = store.find(params["release"]["id"]) if params["release"] else latest
+    verdict = judge(run_of(params["run"]), directory, applied, latest, no_bot=no_bot, access=access)
     # a way back that happens by itself says nothing of a run, and is not held up
-    if verdict.refusals and given["run"] is not None:
+    if verdict.refusals and params["run"] is not None:
         raise atomic_file.ReleaseError("\n".join(verdict.refusals))
-    return verdict.drops if given["run"] is not None else ()
+    return verdict.drops if params["run"] is not None else ()
 
 
 def instance(settings: Mapping[str, t.Any]) -> Instance | None:
@@ -181,22 +181,22 @@ def judge(
     current one, None where there is none. no_bot: why the host has no bot, empty where it has one, or nobody looked.
     access: what of the server's configuration changes by which the bot of the current release connects.
     """
-    found: dict[Word, str] = {}
+    objections: dict[Word, str] = {}
     if applied:
-        found |= dict(_strangers(run, directory, applied))
+        objections |= dict(_strangers(run, directory, applied))
         if no_bot and has_bot(applied):
-            found[Word.ABSENT_BOT] = (
+            objections[Word.ABSENT_BOT] = (
                 f"The release of this host, {applied.id}, has a bot, and {no_bot}. Bring it back, such as by mounting "
                 "what is missing; where the bot is gone for good"
             )
     if current and access and leaves_bot_out(run, current):
-        found[Word.UNPROVEN_BOT] = (
+        objections[Word.UNPROVEN_BOT] = (
             f"{', '.join(access)}: it changes, and the bot of release {current.id}, which this run leaves out, "
             "connects by it. Deploy both at once, without --tags, so that both are proven; where the bot is to be left "
             "alone, and is to be in no release until it is proven"
         )
-    drops = BOT_PARTS if {Word.ABSENT_BOT, Word.UNPROVEN_BOT} & found.keys() else ()
-    refused = ((word, why) for word, why in found.items() if word not in run.accept)
+    drops = BOT_PARTS if {Word.ABSENT_BOT, Word.UNPROVEN_BOT} & objections.keys() else ()
+    refused = ((word, why) for word, why in objections.items() if word not in run.accept)
     return Verdict(tuple(f"{why}, set {OPTION}: [{word}]. Nothing was touched." for word, why in refused), drops)
 
 

@@ -76,8 +76,8 @@ class Record:
     @property
     def obstacle(self) -> str:
         """Why it can't be gone back to; empty where it can."""
-        found = usable.problem(self._plain())
-        return f"it {usable.NOT_TAKEN}: {found}" if found else ""
+        problem = usable.problem(self._plain())
+        return f"it {usable.NOT_TAKEN}: {problem}" if problem else ""
 
     def settings(self, releases: Path) -> dict[str, dict[str, t.Any]]:
         """Give the settings of each part, as applying it needs them. releases: the directory that it is kept in."""
@@ -248,13 +248,13 @@ class Store:
         record = self.current()
         if record is None or part not in record.parts:
             return None
-        found = record.parts[part]
-        same = digest(found)
+        latest_part = record.parts[part]
+        same = digest(latest_part)
         while record and part in record.parts and digest(record.parts[part]) == same:
             if record.has_proven(part):
-                return Proven(found, lease.moment(record.time))
+                return Proven(latest_part, lease.moment(record.time))
             record = self.find(record.previous) if record.previous else None
-        return Proven(found, None)
+        return Proven(latest_part, None)
 
     def read(self, release: str, *, option: str = "release") -> Record:
         """Give the release with this id; ReleaseError, which begins with the option that named it."""
@@ -262,12 +262,12 @@ class Store:
 
     def select(self, wanted: str, *, option: str = "rollback_to") -> Record:
         """Give a release by its id, the current or the previous one, that of a time or of a run; ReleaseError."""
-        found = self.listing()
+        listing = self.listing()
         if wanted not in (CURRENT, _PREVIOUS):
-            return self._find(found, self._id_of(found, wanted, option), option)
-        record = found.current if wanted == CURRENT else found.previous()
+            return self._find(listing, self._id_of(listing, wanted, option), option)
+        record = listing.current if wanted == CURRENT else listing.previous()
         if record is None:
-            raise atomic_file.ReleaseError(f"{option}: this host has no {wanted} release; {self._expected(found)}")
+            raise atomic_file.ReleaseError(f"{option}: this host has no {wanted} release; {self._expected(listing)}")
         return record
 
     def select_usable(self, wanted: str, *, option: str = "rollback_to") -> Record:
@@ -303,18 +303,18 @@ class Store:
             atomic_file.prepare(self._records)
             atomic_file.sweep(self.directory)
             atomic_file.sweep(self._records)
-            found = self.listing()
-            if found.current and _is_same(found.current, parts, drops):
-                return Written(found.current.id, changed=False)
-            kept = found.current.parts if found.current else {}
+            listing = self.listing()
+            if listing.current and _is_same(listing.current, parts, drops):
+                return Written(listing.current.id, changed=False)
+            kept = listing.current.parts if listing.current else {}
             record = Record(
-                id=release_id.next_id(now, [*self._ids(), *([found.pointer] if found.pointer else [])]),
+                id=release_id.next_id(now, [*self._ids(), *([listing.pointer] if listing.pointer else [])]),
                 time=lease.timestamp(now),
                 controller=controller,
                 parts={**{name: part for name, part in kept.items() if name not in drops}, **parts},
                 plan=tuple(plan),
                 gates=tuple(gates),
-                previous=found.pointer,
+                previous=listing.pointer,
                 origin=origin,
             )
             atomic_file.write(self._path(record.id), asdict(record))
@@ -385,39 +385,39 @@ class Store:
     def _read(self, name: str) -> Record:
         return read_file(self._records / name)
 
-    def _find(self, found: Listing, release: str, option: str) -> Record:
-        record = found.find(release)
+    def _find(self, listing: Listing, release: str, option: str) -> Record:
+        record = listing.find(release)
         if record is None:
-            reasons = {item.name: item.reason for item in found.damaged}
+            reasons = {item.name: item.reason for item in listing.damaged}
             reason = reasons.get(release + SUFFIX)
             wrong = f"is damaged ({reason})" if reason and release_id.is_id(release) else "is no release of this host"
-            raise atomic_file.ReleaseError(f"{option}: {release} {wrong}; {self._expected(found)}")
+            raise atomic_file.ReleaseError(f"{option}: {release} {wrong}; {self._expected(listing)}")
         return record
 
-    def _id_of(self, found: Listing, wanted: str, option: str) -> str:
+    def _id_of(self, listing: Listing, wanted: str, option: str) -> str:
         """Give the id of the release that the host had at a time, or came to have by a run; any other text as it is."""
         try:
             if (moment := history.moment_of(wanted)) is not None:
-                history.check_known({item.name: item.reason for item in found.damaged}, moment)
-                return history.had_at(found.turns, found.pointer, moment, history.now())
-            return history.brought_by(found.turns, found.ways_back, wanted) if history.is_name(wanted) else wanted
+                history.check_known({item.name: item.reason for item in listing.damaged}, moment)
+                return history.had_at(listing.turns, listing.pointer, moment, history.now())
+            return history.brought_by(listing.turns, listing.ways_back, wanted) if history.is_name(wanted) else wanted
         except history.PointError as error:
             raise atomic_file.ReleaseError(f"{option}: {error}.") from None
 
-    def _expected(self, found: Listing) -> str:
-        if found.records:
-            return f"expected one of {', '.join(record.id for record in found.records)}."
+    def _expected(self, listing: Listing) -> str:
+        if listing.records:
+            return f"expected one of {', '.join(record.id for record in listing.records)}."
         return f"there is none in {self._records} yet. Deploy first."
 
     def _prune(self, keep: int) -> tuple[str, ...]:
         """Take the oldest away, but never the current one nor what comes before it."""
-        found = self.listing()
-        kept = {record.id for record in found.records[:keep]}
-        kept |= {record.id for record in (found.current, found.previous()) if record}
+        listing = self.listing()
+        kept = {record.id for record in listing.records[:keep]}
+        kept |= {record.id for record in (listing.current, listing.previous()) if record}
         oldest = min(kept, default="")
         pruned = []
         for release in self._ids():
-            is_whole = found.find(release) is not None
+            is_whole = listing.find(release) is not None
             if release not in kept and (is_whole or release < oldest) and not self._path(release).is_dir():
                 atomic_file.remove(self._path(release))
                 pruned.append(release)
@@ -426,8 +426,8 @@ class Store:
 
 def left_behind(record: Record, paths: Sequence[str]) -> list[str]:
     """Give, sorted, those paths that are none of a release; of a directory and what is in it, only the latter."""
-    found = sorted({*paths} - record.paths)
-    return [path for path in found if not any(each.startswith(f"{path}/") for each in found)]
+    strangers = sorted({*paths} - record.paths)
+    return [path for path in strangers if not any(each.startswith(f"{path}/") for each in strangers)]
 
 
 def _normal(entry: Mapping[str, t.Any]) -> dict[str, t.Any]:

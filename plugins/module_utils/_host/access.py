@@ -125,13 +125,13 @@ def steps(path: Path, outcome: Outcome = as_it_is) -> tuple[Step, ...]:
 
     A link stands for what it leads to; the directories that it is reached by are parts of the way, too.
     """
-    found: list[Step] = []
+    on_the_way: list[Step] = []
     for part in _way(path):
         step = outcome(part, _step(part))
         if step is None:
             break
-        found.append(step)
-    return tuple(found)
+        on_the_way.append(step)
+    return tuple(on_the_way)
 
 
 def _way(path: Path) -> list[Path]:
@@ -233,17 +233,17 @@ class _Look:
             return
         kept = Path(wanted.kept) if wanted.kept and wanted.need is Need.DIRECTORY else None
         if wanted.need is Need.FILE:
-            found = self._on_the_way(wanted, path, os.R_OK)
+            all_faults = self._on_the_way(wanted, path, os.R_OK)
         elif wanted.need is Need.PARENT and self._stands(path):
-            found = self._on_the_way(wanted, path, os.W_OK)
+            all_faults = self._on_the_way(wanted, path, os.W_OK)
         elif path.is_symlink():
             # the file that it leads to is still to be made
             at_link = self._on_the_way(wanted, path.parent, os.X_OK)
-            found = chain(at_link, self._on_the_way(wanted, Path(os.path.realpath(path)).parent, _WRITE))
+            all_faults = chain(at_link, self._on_the_way(wanted, Path(os.path.realpath(path)).parent, _WRITE))
         else:
             needed = kept if kept and self._stands(kept) else Path(wanted.required)
-            found = self._on_the_way(wanted, needed, _WRITE)
-        faults = list(dict.fromkeys(found))
+            all_faults = self._on_the_way(wanted, needed, _WRITE)
+        faults = list(dict.fromkeys(all_faults))
         yield from faults
         if kept and not faults:
             yield from self._below(wanted, kept)

@@ -64,14 +64,14 @@ def prepare(directory: Path) -> None:
         directory.mkdir(_PRIVATE_DIRECTORY, exist_ok=True)
         for path in reversed(missing):
             system.flush(path.parent)
-        found = directory.stat()
-        if os.geteuid() not in (0, found.st_uid):
-            owner, user = system.user_name(found.st_uid), system.user_name(os.geteuid())
+        status = directory.stat()
+        if os.geteuid() not in (0, status.st_uid):
+            owner, user = system.user_name(status.st_uid), system.user_name(os.geteuid())
             raise ReleaseError(
                 f"{directory}: it belongs to {owner}; expected {user}, who writes to it. Name another directory, or "
                 "run as its owner."
             )
-        if stat.S_IMODE(found.st_mode) != _PRIVATE_DIRECTORY:
+        if stat.S_IMODE(status.st_mode) != _PRIVATE_DIRECTORY:
             directory.chmod(_PRIVATE_DIRECTORY)
 
 
@@ -218,15 +218,15 @@ def read_text(path: Path) -> str:
         reason = "symlink" if error.errno == errno.ELOOP else f"not readable, {error.strerror}"
         raise DamagedError(reason) from None
     try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             raise DamagedError("wrong type, expected a regular file")
-        if found.st_uid not in (os.geteuid(), path.parent.stat().st_uid):
-            raise DamagedError(f"belongs to {system.user_name(found.st_uid)}")
-        if found.st_mode & _WRITABLE_BY_OTHERS:
-            raise DamagedError(f"mode {stat.S_IMODE(found.st_mode):04o} lets others write to it")
+        if status.st_uid not in (os.geteuid(), path.parent.stat().st_uid):
+            raise DamagedError(f"belongs to {system.user_name(status.st_uid)}")
+        if status.st_mode & _WRITABLE_BY_OTHERS:
+            raise DamagedError(f"mode {stat.S_IMODE(status.st_mode):04o} lets others write to it")
         with open(descriptor, "rb", closefd=False) as stream:
-            if found.st_size > system.LARGEST:
+            if status.st_size > system.LARGEST:
                 raise DamagedError(f"more than {system.LARGEST} bytes")
             return stream.read().decode()
     except (OSError, UnicodeDecodeError) as error:

@@ -121,17 +121,18 @@ def directives(level: str, writable: Iterable[str], *, is_local: bool) -> tuple[
     writable: the directories that it writes to. is_local: whether it exchanges packets with this machine alone.
     """
     left_out = _LEFT_OUT[Level(level)]
-    found: list[Directive] = []
-    for each in (*_DIRECTIVES, *(_LOCAL if is_local else _OPEN)):
-        if each.needs in left_out:
+    chosen: list[Directive] = []
+    for directive in (*_DIRECTIVES, *(_LOCAL if is_local else _OPEN)):
+        if directive.needs in left_out:
             continue
-        if each.name == _WRITABLE:
-            found += [
-                Directive(each.group, each.name, unit_file.quoted(path), each.needs) for path in sorted(set(writable))
+        if directive.name == _WRITABLE:
+            chosen += [
+                Directive(directive.group, directive.name, unit_file.quoted(path), directive.needs)
+                for path in sorted(set(writable))
             ]
         else:
-            found.append(each)
-    return tuple(found)
+            chosen.append(directive)
+    return tuple(chosen)
 
 
 # What a host can't apply
@@ -255,25 +256,25 @@ def obstacle(setting: Callable[[str], str], path: NeededPath, resolve: Callable[
     def within(places: Iterable[str]) -> str:
         return next((each for each in places if needed.is_relative_to(resolve(each))), "")
 
-    found = _hiding(setting, within)
+    hiding = _hiding(setting, within)
     if path.need is not Need.FILE:
-        found = (*found, *_read_only(setting, within))
-    return next(iter(found), None)
+        hiding = (*hiding, *_read_only(setting, within))
+    return next(iter(hiding), None)
 
 
 def _hiding(setting: Callable[[str], str], within: Callable[[Iterable[str]], str]) -> tuple[Obstacle, ...]:
     temporary, home = within(system.TEMPORARY), within(_HOMES)
-    found = []
+    obstacles = []
     if temporary and setting("PrivateTmp") in {*_YES, "disconnected"}:
-        told = f"gives the service a {temporary} of its own, which is gone with the service"
-        found.append(Obstacle(f"PrivateTmp={setting('PrivateTmp')}", told))
+        effect = f"gives the service a {temporary} of its own, which is gone with the service"
+        obstacles.append(Obstacle(f"PrivateTmp={setting('PrivateTmp')}", effect))
     if home and setting("ProtectHome") in {*_YES, "tmpfs"}:
-        found.append(Obstacle(f"ProtectHome={setting('ProtectHome')}", f"hides {home} from the service"))
+        obstacles.append(Obstacle(f"ProtectHome={setting('ProtectHome')}", f"hides {home} from the service"))
     for name in ("InaccessiblePaths", "TemporaryFileSystem"):
         hidden = within(_listed(setting, name))
         if hidden:
-            found.append(Obstacle(f"{name}={hidden}", f"hides {hidden} from the service"))
-    return tuple(found)
+            obstacles.append(Obstacle(f"{name}={hidden}", f"hides {hidden} from the service"))
+    return tuple(obstacles)
 
 
 def _read_only(setting: Callable[[str], str], within: Callable[[Iterable[str]], str]) -> Iterator[Obstacle]:

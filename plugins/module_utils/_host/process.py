@@ -197,27 +197,27 @@ def config_argument(command: Sequence[str]) -> str | None:
 
 def argument(command: Sequence[str], *names: str) -> str | None:
     """Give the value of an option of a command line that Go reads, as it stands there: the last one counts."""
-    found = None
-    for place, word in enumerate(command[1:], start=2):
+    value = None
+    for following, word in enumerate(command[1:], start=2):
         option = _OPTION.fullmatch(word)
         if option is None or option["name"] not in names:
             continue
         if option["value"] is not None:
-            found = option["value"]
-        elif place < len(command):
-            found = command[place]
-    return found
+            value = option["value"]
+        elif following < len(command):
+            value = command[following]
+    return value
 
 
 def open_files(pid: int) -> list[str]:
     """Name the files that a process has open, as it sees them; none where this user may not see them."""
-    found = []
+    files = []
     with suppress(OSError):
         for descriptor in (PROC / str(pid) / "fd").iterdir():
             with suppress(OSError):
-                found.append(str(descriptor.readlink()))
+                files.append(str(descriptor.readlink()))
     # a socket or a pipe has no path
-    return [each for each in dict.fromkeys(found) if each.startswith("/")]
+    return [each for each in dict.fromkeys(files) if each.startswith("/")]
 
 
 def owner(file: Path) -> int | None:

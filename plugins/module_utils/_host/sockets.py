@@ -98,11 +98,13 @@ def conflicts(wanted: Address, port: int, taken: Socket) -> bool:
 def listeners() -> list[Listener]:
     """Name everything that listens on TCP in this network namespace."""
     holders = _holders(processes.pids())
-    found = []
-    for each in _sockets():
-        pids = tuple(holders[each.inode])
-        found.append(Listener(each, system.user_name(each.uid), pids, processes.program_name(pids[0]) if pids else ""))
-    return found
+    listening = []
+    for bound in _sockets():
+        pids = tuple(holders[bound.inode])
+        listening.append(
+            Listener(bound, system.user_name(bound.uid), pids, processes.program_name(pids[0]) if pids else "")
+        )
+    return listening
 
 
 def taken(endpoints: Iterable[Endpoint], allowed: Collection[int] = ()) -> list[Taken]:
@@ -117,14 +119,14 @@ def taken(endpoints: Iterable[Endpoint], allowed: Collection[int] = ()) -> list[
         for each in listeners()
         if not set(each.pids) & set(allowed) and not (not each.pids and each.socket.uid in accounts)
     ]
-    found = []
+    conflicting = []
     for host, port in endpoints:
         for address in _addresses(host):
             holder = next((each for each in everyone if conflicts(address, port, each.socket)), None)
             # A listener on :: may leave IPv4 to others, which no table shows: only the system can tell.
             if holder and not _can_bind(address, port):
-                found.append(Taken(host, port, holder))
-    return found
+                conflicting.append(Taken(host, port, holder))
+    return conflicting
 
 
 def _owners(pids: Iterable[int]) -> Iterator[int]:
@@ -195,7 +197,7 @@ def _sockets() -> list[Socket]:
 
 def _holders(pids: Iterable[int]) -> Mapping[int, list[int]]:
     """Give, for each socket's inode, which of these processes hold it."""
-    found: defaultdict[int, list[int]] = defaultdict(list)
+    by_inode: defaultdict[int, list[int]] = defaultdict(list)
     for pid in pids:
         try:
             descriptors = list((processes.PROC / str(pid) / "fd").iterdir())
@@ -207,5 +209,5 @@ def _holders(pids: Iterable[int]) -> Mapping[int, list[int]]:
             except OSError:
                 continue
             if is_socket:
-                found[int(is_socket[1])].append(pid)
-    return found
+                by_inode[int(is_socket[1])].append(pid)
+    return by_inode

@@ -29,19 +29,19 @@ _VARIABLES = {
 }
 
 
-def not_startable(name: str, found: service.Service) -> str | None:
+def not_startable(name: str, service_now: service.Service) -> str | None:
     """Say why nothing can start a service that systemd knows; None where something can.
 
-    name: of the service. found: what systemd knows of it.
+    name: of the service. service_now: what systemd knows of it.
     """
-    if found.masked:
+    if service_now.masked:
         return (
-            f"{name}.service is masked ({found.masked}), so that nothing can start it. "
+            f"{name}.service is masked ({service_now.masked}), so that nothing can start it. "
             f"systemctl unmask {name}, and run again."
         )
-    if found.broken:
+    if service_now.broken:
         return (
-            f"{name}.service can't be started. systemd says: {found.broken} "
+            f"{name}.service can't be started. systemd says: {service_now.broken} "
             f"Correct the unit (systemctl cat {name}, systemd-analyze verify {name}.service), and run again."
         )
     return None
@@ -50,8 +50,8 @@ def not_startable(name: str, found: service.Service) -> str | None:
 def told(drop_ins: Iterable[unit_file.Setting]) -> list[str]:
     """Name drop-ins and what they set, one each, less what looks like a secret."""
     by_file: dict[str, list[str]] = {}
-    for each in drop_ins:
-        by_file.setdefault(each.file, []).append(redaction.redact(str(each)))
+    for setting in drop_ins:
+        by_file.setdefault(setting.file, []).append(redaction.redact(str(setting)))
     return [f"{file} sets {', '.join(settings)}" for file, settings in by_file.items()]
 
 
@@ -59,11 +59,11 @@ def overridden(
     role: str, unit: Sequence[unit_file.Setting], drop_ins: Sequence[unit_file.Setting], settings: Iterable[str]
 ) -> Iterator[str]:
     """Say which drop-ins contradict the unit that is meant. role: whose variables may be set instead."""
-    for each in unit_file.overrides(unit, drop_ins, settings):
-        meant = f"{each.name}={each.meant}" if each.meant else f"no {each.name}"
-        by = "; ".join(told(each.by))
-        variable = _VARIABLES.get((role, each.name))
-        instead = f", or set {variable}: {each.found}" if variable and each.found else ""
+    for override in unit_file.overrides(unit, drop_ins, settings):
+        meant = f"{override.name}={override.meant}" if override.meant else f"no {override.name}"
+        by = "; ".join(told(override.by))
+        variable = _VARIABLES.get((role, override.name))
+        instead = f", or set {variable}: {override.found}" if variable and override.found else ""
         yield (
             f"The drop-in {by}, and the unit that is meant has {redaction.redact(meant)}. A restart can't bring what "
             f"is meant as long as that is there. Take it out of the drop-in, or remove the file{instead}; then run "
@@ -80,12 +80,12 @@ def out_of_reach(
         return unit_file.value(settings, name)
 
     for path in paths:
-        found = hardening.obstacle(setting, path, resolve)
-        if found:
-            less = hardening.level_without([found.directive.partition("=")[0]])
+        obstacle = hardening.obstacle(setting, path, resolve)
+        if obstacle:
+            less = hardening.level_without([obstacle.directive.partition("=")[0]])
             leave_out = f", or leave it out: nats_server_hardening: {less}" if less else ""
             yield (
-                f"{path.option}: {path.path}: {found.directive} of the unit {found.what}, and nats-server needs "
+                f"{path.option}: {path.path}: {obstacle.directive} of the unit {obstacle.what}, and nats-server needs "
                 f"{path.need}. Name another directory, such as one in /var/lib or /var/log{leave_out}."
             )
 

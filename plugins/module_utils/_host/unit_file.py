@@ -106,10 +106,10 @@ def with_service_names(params: Mapping[str, t.Any]) -> dict[str, t.Any]:
     return {name: _with_service_name(name, given) for name, given in params.items()}
 
 
-def _with_service_name(name: str, given: t.Any) -> t.Any:
-    if isinstance(given, dict):
-        return with_service_names(given)
-    return service_name(given) if name == "service" and given else given
+def _with_service_name(name: str, option: t.Any) -> t.Any:
+    if isinstance(option, dict):
+        return with_service_names(option)
+    return service_name(option) if name == "service" and option else option
 
 
 def parse(text: str, file: str = "") -> tuple[Setting, ...]:
@@ -137,11 +137,11 @@ def _settings(text: str, file: str) -> Iterator[Setting]:
 
 def values(settings: Iterable[Setting], name: str, section: str = "Service") -> tuple[str, ...]:
     """Give the values of a setting that count: of a list all since the last empty one, of any other the last."""
-    found: list[str] = []
+    kept: list[str] = []
     for setting in settings:
         if (setting.section, setting.name) == (section, name):
-            found = [*(found if name in _LISTS and setting.value else []), *filter(None, [setting.value])]
-    return tuple(found)
+            kept = [*(kept if name in _LISTS and setting.value else []), *filter(None, [setting.value])]
+    return tuple(kept)
 
 
 def value(settings: Iterable[Setting], name: str, section: str = "Service") -> str:
@@ -176,14 +176,14 @@ def _is_mask(path: Path) -> bool:
 
 def _drop_ins(service: str, root: Path) -> tuple[Path, ...]:
     """Give the drop-ins of a service in the order in which they are laid over its unit."""
-    found: dict[str, Path] = {}
+    by_name: dict[str, Path] = {}
     for name in _drop_in_names(f"{service}.service"):
         for directory in _DIRECTORIES:
-            place = root / directory / name
-            for path in place.glob("*.conf") if place.is_dir() else ():
-                found.setdefault(path.name, path)
+            directory_of_unit = root / directory / name
+            for path in directory_of_unit.glob("*.conf") if directory_of_unit.is_dir() else ():
+                by_name.setdefault(path.name, path)
     # one that is a link to /dev/null takes away what has the same name elsewhere; /lib is a link on most hosts
-    return tuple(path for _name, path in sorted(found.items()) if not _is_mask(path))
+    return tuple(path for _name, path in sorted(by_name.items()) if not _is_mask(path))
 
 
 def _drop_in_names(unit: str) -> Iterator[str]:

@@ -44,19 +44,19 @@ def put(text: bytes, key: str, section: bytes) -> bytes:
     """
     wanted, meant = _wanted(section, key)
     document = _Document(_decode(text))
-    found = document.find(key)
-    if found is not None and document.meaning(found) == meant:
+    present = document.find(key)
+    if present is not None and document.meaning(present) == meant:
         return text
     end_of_line = next(iter(_END_OF_LINE.findall(document.text)), "\n")
     wanted = _END_OF_LINE.sub(end_of_line, wanted)
-    if found is None:
+    if present is None:
         document.check_layout()
         start = end = document.end
         before = document.text[:start]
         if before.strip(_BOM) and not before.endswith(_BREAKS):
             before += end_of_line
     else:
-        start, end = document.extent(found)
+        start, end = document.extent(present)
         before = document.text[:start]
         if not document.text[start:end].endswith(_BREAKS) and not _ends_in_block_scalar(section):
             wanted = wanted.removesuffix(end_of_line)
@@ -68,10 +68,10 @@ def put(text: bytes, key: str, section: bytes) -> bytes:
 def cut(text: bytes, key: str) -> bytes:
     """Give the file without this section. Raises SpliceError."""
     document = _Document(_decode(text))
-    found = document.find(key)
-    if found is None:
+    present = document.find(key)
+    if present is None:
         return text
-    start, end = document.extent(found)
+    start, end = document.extent(present)
     rest = document.text[:start] + document.text[end:]
     _check(document, key, _Document(rest), rest, None)
     return rest.encode()
@@ -80,10 +80,10 @@ def cut(text: bytes, key: str) -> bytes:
 def find(text: bytes, key: str) -> bytes | None:
     """Give the section's own text, None where there is none. Raises SpliceError."""
     document = _Document(_decode(text))
-    found = document.find(key)
-    if found is None:
+    present = document.find(key)
+    if present is None:
         return None
-    start, end = document.extent(found)
+    start, end = document.extent(present)
     return document.text[start:end].encode()
 
 
@@ -142,13 +142,13 @@ class _Document:
 
     def find(self, key: str) -> _Item | None:
         """Give the item of this key."""
-        found = [item for item in self.items if isinstance(item.key, yaml.ScalarNode) and item.key.value == key]
-        if len(found) > 1:
-            raise _error(found[1].events[0], f"{key} is there a second time", "Remove one of the two")
+        items = [item for item in self.items if isinstance(item.key, yaml.ScalarNode) and item.key.value == key]
+        if len(items) > 1:
+            raise _error(items[1].events[0], f"{key} is there a second time", "Remove one of the two")
         for item in self.items:
             if item.key.tag == _MERGE and key in _merged_keys(item.value):
                 raise _error(item.events[0], f"the merged mapping holds {key} too", f"Take {key} out of it")
-        return found[0] if found else None
+        return items[0] if items else None
 
     def meaning(self, item: _Item) -> t.Any:
         """Give an item's value in a form in which equal data are equal; None where Python has no data for it."""
@@ -198,12 +198,12 @@ class _Document:
 
     def _check_anchors(self, item: _Item) -> None:
         inside: dict[t.Any, bool] = {}
-        for each in self.items:
-            for event in each.events:
+        for other in self.items:
+            for event in other.events:
                 anchor = getattr(event, "anchor", None)
                 if not isinstance(event, yaml.AliasEvent):
-                    inside[anchor] = anchor is not None and each is item
-                elif each is not item and inside[anchor]:
+                    inside[anchor] = anchor is not None and other is item
+                elif other is not item and inside[anchor]:
                     reason = f"the anchor {anchor}, which is defined in {item.key.value}, is used here"
                     raise _error(event, reason, "Define it where it is used")
 

@@ -106,12 +106,12 @@ def verify(archive: Path, checksum: str) -> None:
     """Raise ArchiveError unless the archive is there, whole, and the one with this SHA-256."""
     expected = programs.check_sha256(checksum)
     try:
-        found = sha256(archive)
+        digest = sha256(archive)
     except OSError as error:
         raise ArchiveError(f"archive {archive} can't be read: {error.strerror}; bring it to this host first") from error
-    if found != expected:
+    if digest != expected:
         raise ArchiveError(
-            f"archive {archive} is not the expected one: its sha256 is {found}, expected {expected}; "
+            f"archive {archive} is not the expected one: its sha256 is {digest}, expected {expected}; "
             f"{_damage(archive)}. Fetch it again, or correct the checksum if another archive is meant"
         )
 
@@ -153,13 +153,13 @@ def architectures_of(
     if not archive.is_file():
         raise ArchiveError(f"archive {archive} is no file; expected the archive of {release}. Bring it there")
     try:
-        found = sha256(archive)
-        named = tuple(each for each, checksum in pinned[version].items() if checksum == found)
+        digest = sha256(archive)
+        named = tuple(each for each, checksum in pinned[version].items() if checksum == digest)
         if not named:
-            others = [f"{program.name} {each}" for each, sums in pinned.items() if found in sums.values()]
+            others = [f"{program.name} {each}" for each, sums in pinned.items() if digest in sums.values()]
             is_what = f"it is the one of {others[0]}" if others else _damage(archive)
             raise ArchiveError(
-                f"archive {archive} is not the one of {release}: its sha256 is {found}, expected "
+                f"archive {archive} is not the one of {release}: its sha256 is {digest}, expected "
                 f"{' or '.join(dict.fromkeys(pinned[version].values()))}; {is_what}. Fetch it again, or correct the "
                 "version or the checksum if another archive is meant"
             )
@@ -208,11 +208,11 @@ def binary_version(binary: Path, program: Program = programs.NATS_SERVER) -> str
         raise ArchiveError(f"{binary} --version gave no answer in {ANSWER_SECONDS} s") from error
     except OSError as error:
         raise ArchiveError(why_not_executed(binary, error)) from error
-    said = program.answer.search(answer.stdout)
-    if answer.returncode or not said:
+    version_match = program.answer.search(answer.stdout)
+    if answer.returncode or not version_match:
         answered = f"ended with {answer.returncode} and said {last_lines_of(answer.stdout)!r}"
         raise ArchiveError(f"{binary} is no {program.name}: --version {answered}")
-    return said[1]
+    return version_match[1]
 
 
 def binary_path(directory: Path, version: str, program: Program = programs.NATS_SERVER) -> Path:
@@ -410,11 +410,11 @@ def _check_binary(binary: Path, archive: Path, version: str, architecture: Archi
             f"archive {archive} is for another architecture: its binary is built for {' or '.join(made_for)}, "
             f"expected {architecture.name}. Name the archive {release}"
         )
-    found = binary_version(binary, program)
-    if found != version:
+    binary_says = binary_version(binary, program)
+    if binary_says != version:
         raise ArchiveError(
-            f"archive {archive} is of another version: its binary says {found}, expected {version}. "
-            f"Name the archive {release}, or the version {found}"
+            f"archive {archive} is of another version: its binary says {binary_says}, expected {version}. "
+            f"Name the archive {release}, or the version {binary_says}"
         )
 
 

@@ -133,17 +133,17 @@ class Reader:
 
         threading.Thread(target=fetch, daemon=True).start()
         try:
-            found = outcome.get(timeout=timeout)
+            answer = outcome.get(timeout=timeout)
         except queue.Empty:
             self._session = self._new_session()  # the thread still has the other one
-            found = TimeoutError()
-        if isinstance(found, MonitoringError):
-            raise found
-        if isinstance(found, _failures()):
-            raise MonitoringError(url, *_explain(found, url, timeout, self._advice)) from found
-        if isinstance(found, Exception):
-            raise found
-        status, location = found
+            answer = TimeoutError()
+        if isinstance(answer, MonitoringError):
+            raise answer
+        if isinstance(answer, _failures()):
+            raise MonitoringError(url, *_explain(answer, url, timeout, self._advice)) from answer
+        if isinstance(answer, Exception):
+            raise answer
+        status, location = answer
         if status in _REDIRECTS:
             cause = f"HTTP status {status}, a redirect to {redaction.redact(location)}; expected an answer"
             raise MonitoringError(url, cause, self._advice.address)
@@ -252,9 +252,9 @@ def _explain(error: Exception, url: str, timeout: float, advice: Advice) -> tupl
     """Give cause and remedy of what the HTTP library raised; the words of the library itself say little to a user."""
     chain = list(_chain(error))
     for kind, explain in _EXPLANATIONS:
-        for each in chain:
-            if isinstance(each, kind):
-                return explain(each, url, timeout, advice)
+        for cause in chain:
+            if isinstance(cause, kind):
+                return explain(cause, url, timeout, advice)
     return excerpt(str(error)), advice.address
 
 
@@ -263,11 +263,11 @@ def _chain(error: object) -> Iterator[BaseException]:
     waiting: list[object] = [error]
     seen: set[int] = set()
     while waiting:
-        each = waiting.pop(0)
-        if isinstance(each, BaseException) and id(each) not in seen:
-            seen.add(id(each))
-            yield each
-            waiting += [*each.args, getattr(each, "reason", None), each.__cause__, each.__context__]
+        cause = waiting.pop(0)
+        if isinstance(cause, BaseException) and id(cause) not in seen:
+            seen.add(id(cause))
+            yield cause
+            waiting += [*cause.args, getattr(cause, "reason", None), cause.__cause__, cause.__context__]
 
 
 Explanation = Callable[[t.Any, str, float, Advice], tuple[str, str]]

@@ -152,8 +152,8 @@ def problems(config: Mapping[str, t.Any]) -> list[model.Problem]:
 
     Variables where a value has to be known, and streams in the directory that the server takes where none is named.
     """
-    found = unknown(config)
-    found += [
+    all_problems = unknown(config)
+    all_problems += [
         _unknown(".".join(map(str, path)), value, _WRITABLE)
         for path, option, value in reading.leaves(reading.resolved(config))
         if option.need in (Need.DIRECTORY, Need.PARENT) and model.is_reference(value)
@@ -164,8 +164,8 @@ def problems(config: Mapping[str, t.Any]) -> list[model.Problem]:
     if lookup.jetstream_is_on(known) and not directory and not reading.has_include(known):
         wanted = "a directory that stays: without one, streams are kept in /tmp and gone with the service"
         remedy = "set jetstream.store_dir"
-        found.append(model.Problem("jetstream", "", "has no store_dir", wanted, remedy, model.Stage.RUN))
-    return found
+        all_problems.append(model.Problem("jetstream", "", "has no store_dir", wanted, remedy, model.Stage.RUN))
+    return all_problems
 
 
 def monitoring_url(config: Mapping[str, t.Any]) -> str | None:

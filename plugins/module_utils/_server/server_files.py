@@ -148,9 +148,9 @@ def server(running: process.Process) -> Server | None:
         # what it names can't be known where nobody can read it
         with suppress(UnseenError, OSError):
             named = wanted(_seen(running.pid, config), process.environment(running))
-    given = {option: process.argument(running.command, *flags) for option, flags in _FLAGS.items()}
-    by_flag = [requirements.path_of(option, value) for option, value in given.items() if value]
-    by_config = [each for each in requirements.written(named) if not given.get(each.option)]
+    flag_values = {option: process.argument(running.command, *flags) for option, flags in _FLAGS.items()}
+    by_flag = [requirements.path_of(option, value) for option, value in flag_values.items() if value]
+    by_config = [each for each in requirements.written(named) if not flag_values.get(each.option)]
     # its configuration may have been changed since it was started
     opened = requirements.written(NeededPath(_OPEN_FILE, each, Need.PARENT) for each in process.open_files(running.pid))
     own_config = [NeededPath(CONFIG_FILE, config, Need.PARENT)] if config else []
@@ -158,17 +158,17 @@ def server(running: process.Process) -> Server | None:
 
 
 def _seen(pid: int, name: str) -> Path:
-    place = process.PROC / str(pid)
-    return place / "root" / name.lstrip("/") if name.startswith("/") else place / "cwd" / name
+    process_directory = process.PROC / str(pid)
+    return process_directory / "root" / name.lstrip("/") if name.startswith("/") else process_directory / "cwd" / name
 
 
 def servers(apart_from: Collection[int] = ()) -> Iterator[Server]:
     """Give the servers that run on this host, as far as this user may see them. apart_from: their pids."""
     for pid in process.pids():
         running = process.read(pid) if pid not in apart_from else None
-        found = server(running) if running else None
-        if found:
-            yield found
+        running_server = server(running) if running else None
+        if running_server:
+            yield running_server
 
 
 def has(other: Server, path: Path) -> str:
@@ -192,18 +192,18 @@ def clashes(
     named = _named(running.pid, str(config_file)) if running else f"the server with {config_file}"
     own_config = NeededPath(CONFIG_FILE, str(config_file), Need.PARENT)
     own = [(each, _marks(Path("/", _place(each)))) for each in (*requirements.written(paths), own_config)]
-    found: dict[tuple[str, str, int], Clash] = {}
+    by_place: dict[tuple[str, str, int], Clash] = {}
     for other in servers([running.pid] if running else []):
         for its in other.own:
             there = _marks(other.path(_place(its)))
             for path, here in own:
                 if _is_one(path, here, its, there):
                     clash = Clash(path.option, _place(path), named, other, its.option)
-                    found.setdefault((path.option, clash.path, other.running.pid), clash)
+                    by_place.setdefault((path.option, clash.path, other.running.pid), clash)
         if pid_file and other.running.is_noted_since_its_start(pid_file):
             clash = Clash(RUNTIME_PID_FILE, str(pid_file), named, other, RUNTIME_PID_FILE)
-            found[clash.option, clash.path, other.running.pid] = clash
-    return list(found.values())
+            by_place[clash.option, clash.path, other.running.pid] = clash
+    return list(by_place.values())
 
 
 def _place(path: NeededPath) -> str:
@@ -217,19 +217,19 @@ _Mark = tuple[int, int, tuple[str, ...]]
 
 def _marks(path: Path) -> list[_Mark]:
     """Give what tells a path apart, whatever leads to it, and then what tells those above it apart."""
-    found: list[_Mark] = []
+    marks: list[_Mark] = []
     missing: list[tuple[str, ...]] = [()]
-    for each in (path, *path.parents):
+    for directory in (path, *path.parents):
         try:
-            status = each.stat()
+            status = directory.stat()
         except (FileNotFoundError, NotADirectoryError):
-            missing = [(each.name, *rest) for rest in missing] + [()]
+            missing = [(directory.name, *rest) for rest in missing] + [()]
             continue
         except OSError:
             return []
-        found += [(status.st_dev, status.st_ino, rest) for rest in missing]
+        marks += [(status.st_dev, status.st_ino, rest) for rest in missing]
         missing = [()]
-    return found
+    return marks
 
 
 def _is_one(path: NeededPath, here: Sequence[_Mark], other: NeededPath, there: Sequence[_Mark]) -> bool:

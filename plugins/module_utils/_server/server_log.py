@@ -66,11 +66,11 @@ def last_words(log_file: Path | None) -> str | None:
     try:
         with system.opened(log_file) as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - WINDOW))
-            said = file.read().decode("utf-8", "replace")
+            text = file.read().decode("utf-8", "replace")
     except OSError:
         return None
     # An older fatal error is none of this end: a server that writes no log, or was killed, left none.
-    last = _FATAL.search(said.rstrip("\n").rpartition("\n")[2])
+    last = _FATAL.search(text.rstrip("\n").rpartition("\n")[2])
     return redaction.redact(last[1]) if last else None
 
 
@@ -79,20 +79,20 @@ def read_log(window: bytes, server_id: str, mark: int | None = None) -> Log | No
 
     window: the last bytes of the file. mark: where in it the messages after the mark begin, None without a mark.
     """
-    place = window.rfind(b"  ID:       " + server_id.encode())
+    at_id = window.rfind(b"  ID:       " + server_id.encode())
     # Where the start of the process is not in the window, the last line is the surest to be of it.
-    own = _line_at(window, place if place >= 0 else window.rfind(b"\n[") + 1)
+    own = _line_at(window, at_id if at_id >= 0 else window.rfind(b"\n[") + 1)
     if own is None:
         return None
     pid, begin = own["pid"], 0
-    if place >= 0:
-        first = window.rfind(_FIRST_LINE, 0, place)
+    if at_id >= 0:
+        first = window.rfind(_FIRST_LINE, 0, at_id)
         begin = window.rfind(b"\n", 0, first) + 1 if first >= 0 else own.start()
     last = _line_at(window, window.rfind(b"\n[" + pid + b"] ") + 1)
     reloads = _reloads(window, pid, begin)
     return Log(
         pid=int(pid),
-        whole=place >= 0 and not any(message.startswith(_NEW_LOG_FILE) for message in reloads),
+        whole=at_id >= 0 and not any(message.startswith(_NEW_LOG_FILE) for message in reloads),
         debug=_has_level(window, pid, begin, b"DBG"),
         trace=_has_level(window, pid, begin, b"TRC"),
         timestamps=bool(last and last["time"]),
@@ -103,20 +103,20 @@ def read_log(window: bytes, server_id: str, mark: int | None = None) -> Log | No
     )
 
 
-def _line_at(window: bytes, place: int) -> re.Match[bytes] | None:
+def _line_at(window: bytes, offset: int) -> re.Match[bytes] | None:
     """Give the line around this place, parsed."""
-    return _LINE.match(window, window.rfind(b"\n", 0, place) + 1)
+    return _LINE.match(window, window.rfind(b"\n", 0, offset) + 1)
 
 
 def _lines_with(window: bytes, pid: bytes, begin: int, text: bytes) -> Iterator[re.Match[bytes]]:
     """Give the lines of a process that hold this text; looking for it first is what makes that quick in a long log."""
-    place = window.find(text, begin)
-    while place >= 0:
-        line = _line_at(window, place)
+    offset = window.find(text, begin)
+    while offset >= 0:
+        line = _line_at(window, offset)
         if line and line["pid"] == pid:
             yield line
-        end = window.find(b"\n", place)
-        place = window.find(text, end) if end >= 0 else -1
+        end = window.find(b"\n", offset)
+        offset = window.find(text, end) if end >= 0 else -1
 
 
 def _has_level(window: bytes, pid: bytes, begin: int, level: bytes) -> bool:

@@ -34,14 +34,14 @@ _MOST_NAMED = 3
 
 def _read(well: str, findings: Iterable[Finding], value: float | None = None) -> Reading:
     """Give a reading that says what is wrong, or else how well it is."""
-    found = tuple(findings)
-    return Reading(_named(found) or well, value, found)
+    all_findings = tuple(findings)
+    return Reading(_named(all_findings) or well, value, all_findings)
 
 
-def _named(found: Sequence[Finding], most: int = _MOST_NAMED) -> str:
-    said = [f"{finding.what}: expected {finding.expected}, found {finding.found}" for finding in found[:most]]
-    said += [f"and {len(found) - most} more"] if len(found) > most else []
-    return "; ".join(said)
+def _named(findings: Sequence[Finding], most: int = _MOST_NAMED) -> str:
+    texts = [f"{finding.what}: expected {finding.expected}, found {finding.found}" for finding in findings[:most]]
+    texts += [f"and {len(findings) - most} more"] if len(findings) > most else []
+    return "; ".join(texts)
 
 
 # A name is what a person looks for, but a line has an end.
@@ -49,54 +49,54 @@ _MOST_STREAMS_NAMED = 10
 
 
 def _streams(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
-    found = snapshot.streams
-    if found is None or expectation.jetstream is False:
+    comparison = snapshot.streams
+    if comparison is None or expectation.jetstream is False:
         return None
-    if isinstance(found, Exception):
-        raise found
-    remedy = lost_streams.remedy(found)
+    if isinstance(comparison, Exception):
+        raise comparison
+    remedy = lost_streams.remedy(comparison)
     findings = [
         *(
-            Finding(f"stream {lost_streams.named(each.stream)}", lost_streams.holding(each.stream), str(each), remedy)
-            for each in found.lost
+            Finding(f"stream {lost_streams.named(loss.stream)}", lost_streams.holding(loss.stream), str(loss), remedy)
+            for loss in comparison.lost
         ),
-        *(replace(each, what=http_reader.excerpt(each.what)) for each in found.others),
+        *(replace(loss, what=http_reader.excerpt(loss.what)) for loss in comparison.others),
     ]
-    said = f"{found.there} of {found.count} streams of {found.time} there"
+    summary = f"{comparison.there} of {comparison.count} streams of {comparison.time} there"
     named = _named(findings, _MOST_STREAMS_NAMED)
-    return Reading(f"{said}; {named}" if named else said, float(len(found.lost)), tuple(findings))
+    return Reading(f"{summary}; {named}" if named else summary, float(len(comparison.lost)), tuple(findings))
 
 
 # The server
 
 
-def _take_service(found: Service | str | None, name: str | None, settings: Iterable[str]) -> Reading | None:
-    """Read what runs a program. found: why that is not known, as text. settings: those that no drop-in may change."""
-    if name is None or found is None:
+def _take_service(service: Service | str | None, name: str | None, settings: Iterable[str]) -> Reading | None:
+    """Read what runs a program. service: why that is not known, as text. settings: those that no drop-in may change."""
+    if name is None or service is None:
         return None
-    if isinstance(found, str):
-        return _read("", [Finding(name, "what runs it", found, "look at it on the host")])
+    if isinstance(service, str):
+        return _read("", [Finding(name, "what runs it", service, "look at it on the host")])
     findings = []
-    if found.masked or found.broken:
-        state = f"that it is masked by {found.masked}" if found.masked else f"that systemd says: {found.broken}"
-        remedy = f"systemctl unmask {name}" if found.masked else f"correct it: systemctl cat {name}"
+    if service.masked or service.broken:
+        state = f"that it is masked by {service.masked}" if service.masked else f"that systemd says: {service.broken}"
+        remedy = f"systemctl unmask {name}" if service.masked else f"correct it: systemctl cat {name}"
         findings.append(Finding(name, "a unit that can be started", state, remedy))
-    elif found.running is None:
-        state = "nothing that runs" if found.exists else "no such service"
+    elif service.running is None:
+        state = "nothing that runs" if service.exists else "no such service"
         findings.append(Finding(name, "a process", state, f"start {name}, and look in its log and the journal"))
-    elif found.failing:
+    elif service.failing:
         remedy = f"look in the journal for why it ended; systemctl restart {name} makes systemd forget it"
         findings.append(
             Finding(name, "no failed start", "that it ended and was started again", remedy, Severity.WARNING)
         )
-    for each in unit_file.overrides(found.unit, found.drop_ins, settings):
-        said = f"that {'; '.join(unit_checks.told(each.by))}"
+    for override in unit_file.overrides(service.unit, service.drop_ins, settings):
+        by_drop_ins = f"that {'; '.join(unit_checks.told(override.by))}"
         remedy = "take that out of the drop-in, or remove the file, and deploy again"
-        findings.append(Finding(name, f"{each.name} as its unit has it", said, remedy, Severity.WARNING))
-    if found.exists and not found.enabled:
+        findings.append(Finding(name, f"{override.name} as its unit has it", by_drop_ins, remedy, Severity.WARNING))
+    if service.exists and not service.enabled:
         remedy = f"enable it: systemctl enable {name}"
         findings.append(Finding(name, "that it starts with the host", "that it does not", remedy, Severity.WARNING))
-    pid = found.running.pid if found.running else None
+    pid = service.running.pid if service.running else None
     return _read(f"{name} runs as process {pid}", findings)
 
 
@@ -115,13 +115,13 @@ def _service(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
 
 
 def _files(snapshot: Snapshot, _expectation: Expectation) -> Reading | None:
-    found = snapshot.files
-    if found is None:
+    files = snapshot.files
+    if files is None:
         return None
-    if isinstance(found, str):
+    if isinstance(files, str):
         remedy = "look at it as root"
-        return _read("", [Finding("files", "some that can be looked at", found, remedy, Severity.WARNING)])
-    return _read(f"{found.account.name} may read and write all that the configuration names", found.findings)
+        return _read("", [Finding("files", "some that can be looked at", files, remedy, Severity.WARNING)])
+    return _read(f"{files.account.name} may read and write all that the configuration names", files.findings)
 
 
 _NAME_REMEDY = "check that url leads to this server; where it does, deploy it anew"
@@ -136,9 +136,9 @@ def _server(snapshot: Snapshot, expectation: Expectation) -> Reading:
     ]
     findings += conditions.health_findings(snapshot.answer("healthz"))
     ids = {
-        found["server_id"]
-        for found in snapshot.answers.values()
-        if not isinstance(found, MonitoringError) and "server_id" in found
+        answer["server_id"]
+        for answer in snapshot.answers.values()
+        if not isinstance(answer, MonitoringError) and "server_id" in answer
     }
     if len(ids) > 1:
         remedy = "name one server in url; where it is restarting, look again"
@@ -148,21 +148,23 @@ def _server(snapshot: Snapshot, expectation: Expectation) -> Reading:
 
 
 def _connection(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
-    found = snapshot.connected
-    if found is None or expectation.client_url is None:
+    connection = snapshot.connected
+    if connection is None or expectation.client_url is None:
         return None
     wanted = f"a connection to {expectation.client_url}"
-    if isinstance(found, str):
+    if isinstance(connection, str):
         if is_off_on_purpose(snapshot, expectation):
             return None
         remedy = "check that nats-server runs, and which host and port its configuration has"
-        return _read("", [Finding("connection", wanted, found, remedy)])
+        return _read("", [Finding("connection", wanted, connection, remedy)])
     varz = snapshot.answers["varz"]
     findings = []
-    if not isinstance(varz, MonitoringError) and found.server_id != varz["server_id"]:
+    if not isinstance(varz, MonitoringError) and connection.server_id != varz["server_id"]:
         remedy = "look which process listens there, and at the monitoring port: ss -ltnp"
         findings.append(Finding("connection", f"{wanted} of the server that is monitored", "another server", remedy))
-    return _read(f"connected to {expectation.client_url} in {found.seconds * 1000:.1f} ms", findings, found.seconds)
+    return _read(
+        f"connected to {expectation.client_url} in {connection.seconds * 1000:.1f} ms", findings, connection.seconds
+    )
 
 
 def _uptime(snapshot: Snapshot, _expectation: Expectation) -> Reading:
@@ -180,12 +182,12 @@ def _cpu(snapshot: Snapshot, _expectation: Expectation) -> Reading:
     return Reading(f"{percent:.1f} % of {varz['cores']} cores", percent)
 
 
-def _of_varz(name: str, said: str) -> Callable[[Snapshot, Expectation], Reading]:
+def _of_varz(name: str, template: str) -> Callable[[Snapshot, Expectation], Reading]:
     """Read one of the numbers that the gate knows, too."""
 
     def take(snapshot: Snapshot, _expectation: Expectation) -> Reading:
         varz = snapshot.answer("varz")
-        return Reading(said.format_map(varz), measures.MEASURES[name].read(varz))
+        return Reading(template.format_map(varz), measures.MEASURES[name].read(varz))
 
     return take
 
@@ -220,8 +222,8 @@ def _jetstream(snapshot: Snapshot, expectation: Expectation) -> Reading:
     if expectation.jetstream is not None and expectation.jetstream != is_on:
         wanted, found = ("on" if on else "off" for on in (expectation.jetstream, is_on))
         findings.append(Finding("jetstream", wanted, found, "look at the log of the server, then restart it"))
-    said = f"JetStream is on; streams: {jsz['streams']}, consumers: {jsz['consumers']}"
-    return _read(said if is_on else _JETSTREAM_OFF, findings)
+    summary = f"JetStream is on; streams: {jsz['streams']}, consumers: {jsz['consumers']}"
+    return _read(summary if is_on else _JETSTREAM_OFF, findings)
 
 
 def _store(used: str, limit: str, noun: str) -> Callable[[Snapshot, Expectation], Reading]:
@@ -232,8 +234,8 @@ def _store(used: str, limit: str, noun: str) -> Callable[[Snapshot, Expectation]
         if jsz.get("disabled"):
             return Reading(_JETSTREAM_OFF)
         most, size = int(jsz["config"][limit]), int(jsz[used])
-        said = f"{figures.size(size)} of {figures.size(most)} of {noun} in use"
-        return Reading(said, 100 * size / most if most > 0 else 0.0)
+        summary = f"{figures.size(size)} of {figures.size(most)} of {noun} in use"
+        return Reading(summary, 100 * size / most if most > 0 else 0.0)
 
     return take
 
@@ -245,8 +247,8 @@ def _meta(snapshot: Snapshot, _expectation: Expectation) -> Reading:
         return Reading("JetStream is in no cluster")
     lost = conditions.lost_peers(group)
     named = f", lost: {', '.join(map(http_reader.excerpt, lost))}" if lost else ""
-    said = f"{group.get('cluster_size')} servers led by {http_reader.excerpt(str(group.get('leader')))}{named}"
-    return _read(said, conditions.quorum_findings(varz, jsz), float(len(lost)))
+    summary = f"{group.get('cluster_size')} servers led by {http_reader.excerpt(str(group.get('leader')))}{named}"
+    return _read(summary, conditions.quorum_findings(varz, jsz), float(len(lost)))
 
 
 def _routes(snapshot: Snapshot, expectation: Expectation) -> Reading:
@@ -309,8 +311,8 @@ def _bot_errors(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
     if not {"requests", "errors"} <= seen.keys():
         return Reading("the bot does not tell its requests and errors")
     requests, errors = seen["requests"], seen["errors"]
-    said = f"{errors} errors, {requests} requests since the bot started"
-    return Reading(said, 100.0 * errors / max(_FEWEST_REQUESTS, requests, errors))
+    summary = f"{errors} errors, {requests} requests since the bot started"
+    return Reading(summary, 100.0 * errors / max(_FEWEST_REQUESTS, requests, errors))
 
 
 def _plugins(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
@@ -328,8 +330,8 @@ def _plugins(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
     if unheld is None:
         return None
     declared = expectation.bot.declared
-    said = f"{declared - len(unheld)} of {declared} subscriptions of the plugins held"
-    return Reading(f"{said}; {_named(unheld)}" if unheld else said, float(len(unheld)))
+    summary = f"{declared - len(unheld)} of {declared} subscriptions of the plugins held"
+    return Reading(f"{summary}; {_named(unheld)}" if unheld else summary, float(len(unheld)))
 
 
 # What gives None has nothing to look at on this host.

@@ -45,12 +45,12 @@ class Kind:
         return bool(self.remedy)
 
 
-def limits(given: Mapping[str, t.Any]) -> dict[str, Limits]:
+def limits(pairs: Mapping[str, t.Any]) -> dict[str, Limits]:
     """Read limits by the name of the check; LimitsError."""
     faults: list[str] = []
-    found: dict[str, Limits] = {}
+    by_check: dict[str, Limits] = {}
     limited = [name for name, kind in KINDS.items() if kind.limited]
-    for name, pair in given.items():
+    for name, pair in pairs.items():
         if name not in limited:
             nearest = difflib.get_close_matches(str(name), limited, 1)
             hint = f"; the nearest is {nearest[0]}" if nearest else ""
@@ -61,8 +61,8 @@ def limits(given: Mapping[str, t.Any]) -> dict[str, Limits]:
             numbers = {level: check_limits.number(value) for level, value in pair.items() if value is not None}
             wrong = [level for level, value in numbers.items() if value is None]
             faults += [f"{name}.{level} is {pair[level]!r}; expected a number, or null for no limit" for level in wrong]
-            found[name] = Limits(**numbers)
-            if not wrong and check_limits.are_crossed(found[name], KINDS[name].worse):
+            by_check[name] = Limits(**numbers)
+            if not wrong and check_limits.are_crossed(by_check[name], KINDS[name].worse):
                 milder = "higher" if KINDS[name].worse is Worse.HIGHER else "lower"
                 faults.append(
                     f"{name}.critical is {numbers['critical']:g} and its warning {numbers['warning']:g}; expected a "
@@ -70,7 +70,7 @@ def limits(given: Mapping[str, t.Any]) -> dict[str, Limits]:
                 )
     if faults:
         raise LimitsError("\n".join(faults))
-    return found
+    return by_check
 
 
 KINDS: dict[str, Kind] = {

@@ -97,23 +97,25 @@ def _lines_of_keys(text: str, keys: Collection[str]) -> Iterator[str]:
         yield line if shown else f"{key if key.isidentifier() else ''}: {redaction.HIDDEN}\n"
 
 
-def without_secrets(said: str, entry: Entry) -> str:
+def without_secrets(output: str, entry: Entry) -> str:
     """Hide in what a command said every part of what must not be seen of the file."""
     if entry.redact == Redact.NONE:
-        return said
+        return output
     text = entry.content.decode(errors="replace")
     size = _SHORTEST_SECRET_PART
-    cover = [False] * len(said)
+    cover = [False] * len(output)
     for value in _secret_values(text, entry.redactor) if entry.redactor else _all_values(text):
         parts = {value[start : start + size] for start in range(len(value) - size + 1)}
-        found = [range(start, start + size) for start in range(len(said)) if said[start : start + size] in parts]
+        spans = [range(start, start + size) for start in range(len(output)) if output[start : start + size] in parts]
         if 0 < len(value) < size:
             # Hidden inside of words and positions, as in file:6:1, it would take the message with it.
-            found = [range(*match.span()) for match in re.finditer(rf"(?<![\w:/-]){re.escape(value)}(?![\w/-])", said)]
-        for at in itertools.chain.from_iterable(found):
+            spans = [
+                range(*match.span()) for match in re.finditer(rf"(?<![\w:/-]){re.escape(value)}(?![\w/-])", output)
+            ]
+        for at in itertools.chain.from_iterable(spans):
             cover[at] = True
     pieces = []
-    for covered, run in itertools.groupby(python.rows(cover, said), key=operator.itemgetter(0)):
+    for covered, run in itertools.groupby(python.rows(cover, output), key=operator.itemgetter(0)):
         pieces.append(redaction.HIDDEN if covered else "".join(character for _covered, character in run))
     return "".join(pieces)
 

@@ -167,21 +167,21 @@ def read_entries(entries: Iterable[Mapping[str, t.Any]], redactors: Redactors) -
 def _entry(raw: Mapping[str, t.Any], redactors: Redactors) -> Entry:
     path = _path(raw["path"])
     state = State(raw["state"])
-    given = {name for name, value in raw.items() if value is not None and value is not False} - {"path", "state"}
+    given_names = {name for name, value in raw.items() if value is not None and value is not False} - {"path", "state"}
     if raw.get("redact") == Redact.NONE:
-        given.discard("redact")
-    for name in sorted(given - _OPTIONS[state]):
+        given_names.discard("redact")
+    for name in sorted(given_names - _OPTIONS[state]):
         raise StateError(f"{path}: {name} has no meaning for state {state}. Leave it out.")
     for name in sorted(
-        given & {"target", "owner", "group", "validate", "validate_user", "validate_group", "key", "reader"}
+        given_names & {"target", "owner", "group", "validate", "validate_user", "validate_group", "key", "reader"}
     ):
         if fault := _fault(raw[name]):
             raise StateError(f"{path}: {name} {raw[name]!r} {fault}. Correct it or leave it out.")
-    if state == State.LINK and "target" not in given:
+    if state == State.LINK and "target" not in given_names:
         raise StateError(f"{path}: target is missing. A link needs the path that it leads to.")
-    if state == State.SECTION and not {"key", "content"} <= given:
+    if state == State.SECTION and not {"key", "content"} <= given_names:
         raise StateError(f"{path}: key or content is missing. A section needs both; content '' removes it.")
-    secret = "secret_content" in given or state == State.VARIABLES
+    secret = "secret_content" in given_names or state == State.VARIABLES
     redact = Redact(raw.get("redact") or Redact.NONE)
     redactor = redactors.get(redact)
     is_hidden = redactor is None and (secret or redact != Redact.NONE)
@@ -235,17 +235,17 @@ def _fault(text: str) -> str | None:
 
 
 def _content(path: Path, raw: Mapping[str, t.Any]) -> bytes:
-    given = [raw[name] for name in ("content", "secret_content") if raw.get(name) is not None]
-    if not given:
+    contents = [raw[name] for name in ("content", "secret_content") if raw.get(name) is not None]
+    if not contents:
         raise StateError(f"{path}: content is missing. A file needs content or secret_content; '' makes an empty file.")
-    if len(given) > 1:
+    if len(contents) > 1:
         raise StateError(f"{path}: content and secret_content are both given. A file takes one of the two.")
     try:
-        return bytes(given[0].encode("utf-8", "surrogateescape"))
+        return bytes(contents[0].encode("utf-8", "surrogateescape"))
     except UnicodeEncodeError as error:
-        place = f"character {error.start}"
+        position = f"character {error.start}"
         # The error itself would carry the text on.
-        raise StateError(f"{path}: {place} of the content can't be written as UTF-8. Give text or bytes.") from None
+        raise StateError(f"{path}: {position} of the content can't be written as UTF-8. Give text or bytes.") from None
 
 
 def _variables(path: Path, raw: Mapping[str, t.Any]) -> Mapping[str, str | None]:
