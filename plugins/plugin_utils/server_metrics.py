@@ -34,18 +34,18 @@ class Reading:
 
 def _at(path: str, divisor: int = 1) -> Read:
     def read(answer: answers.Answer) -> float | None:
-        found: t.Any = answer
+        value: t.Any = answer
         for name in path.split("."):
-            found = found.get(name) if isinstance(found, Mapping) else None
-        return found / divisor if isinstance(found, int | float) else None
+            value = value.get(name) if isinstance(value, Mapping) else None
+        return value / divisor if isinstance(value, int | float) else None
 
     return read
 
 
 def _time(name: str) -> Read:
     def read(answer: answers.Answer) -> float | None:
-        found = answers.moment(answer[name])
-        return found.timestamp() if found else None
+        moment = answers.moment(answer[name])
+        return moment.timestamp() if moment else None
 
     return read
 

@@ -60,10 +60,10 @@ class Observed:
     def differing(self) -> tuple[str, ...]:
         """Name the parts whose files are not as they are meant. Without PyYAML, the bot's can't be compared."""
         server, bot = self.server, self.bot
-        found = [SERVER] if server and server["changes"] else []
+        parts = [SERVER] if server and server["changes"] else []
         if bot and bot["installed"] and (bot["changes"] or bot["packages"]):
-            found += self.bot_parts
-        return tuple(found)
+            parts += self.bot_parts
+        return tuple(parts)
 
     @property
     def has_binary(self) -> bool:
@@ -105,8 +105,8 @@ class Observed:
     @property
     def known(self) -> Result:
         """What the host keeps of releases, and who is at work."""
-        found = self.server or self.bot
-        return found["release"] if found else {"current": None, "lease": None, "sequence": 0}
+        plan_of_part = self.server or self.bot
+        return plan_of_part["release"] if plan_of_part else {"current": None, "lease": None, "sequence": 0}
 
     @property
     def writes(self) -> bool:
@@ -218,20 +218,20 @@ def _asks(plan: Result) -> Action:
 def unpredicted(seen: Observed) -> list[str]:
     """Say what only a deployment can find out, a line each."""
     server, bot = seen.server, seen.bot
-    found = []
+    lines = []
     if (
         server
         and "python3-requests" in server["packages"]
         and (server["service"]["pid"] is not None or _in_docker(seen))
     ):
-        found.append(
+        lines.append(
             "the running server: python3-requests is not there to ask it, so what it holds and what it would reload is "
             "not known"
         )
     if bot and _YAML in bot["packages"] and seen.is_only_predicted:
         why = f"{_YAML} is not there to read it, so what would change in it is not known"
-        found += [f"the bot's file: {why}"] if seen.release else [f"{path}: {why}" for path in bot["uncompared"]]
-    return found
+        lines += [f"the bot's file: {why}"] if seen.release else [f"{path}: {why}" for path in bot["uncompared"]]
+    return lines
 
 
 def absent(seen: Observed) -> list[str]:
@@ -352,15 +352,15 @@ def drops(plan: Result, proven: Sequence[str]) -> list[str]:
     what anybody has proven.
     """
     server, bot = (plan[name].get("release", _NOTHING) for name in (SERVER, BOT))
-    found = {*server.get("drops", ()), *bot.get("drops", ())}
+    dropped = {*server.get("drops", ()), *bot.get("drops", ())}
     if SERVER in plan["parts"] and not server.get("recorded"):
-        found.add(SERVER)
+        dropped.add(SERVER)
     of_bot = [part for part in plan["parts"] if part in OF_BOT]
     if of_bot and not bot.get("recorded"):
-        found.update(of_bot)
+        dropped.update(of_bot)
     if of_bot and server.get("access"):
-        found.update(OF_BOT)
-    return sorted(found - set(proven))
+        dropped.update(OF_BOT)
+    return sorted(dropped - set(proven))
 
 
 def _changed(result: Result) -> bool:
@@ -373,5 +373,5 @@ def _failed(result: Result) -> bool:
 
 def as_result(taken: Steps) -> dict[str, bool]:
     """Give the steps as a module returns them, with `any`, whether there is one at all."""
-    found = asdict(taken)
-    return {**found, "any": any(found.values())}
+    of_steps = asdict(taken)
+    return {**of_steps, "any": any(of_steps.values())}

@@ -126,10 +126,10 @@ def of(records: Sequence[release.Record], releases: Path, kept: Mapping[str, t.A
     data = Data()
     pid_files: list[str] = []
     for part in of_server:
-        found = _data(part, releases)
+        data_of_part = _data(part, releases)
         # a volume is known by its name alone, so that nothing is taken for it that an older release had
         is_current = record_guard.instance(part.settings) == record_guard.instance(servers[0]) if servers else True
-        data = data.with_also(found if is_current else replace(found, volumes=()))
+        data = data.with_also(data_of_part if is_current else replace(data_of_part, volumes=()))
         pid_files += _pid_files(part)
     config = _config(of_server[0]) if of_server else {}
     return Remains(
@@ -204,13 +204,13 @@ def _without(entry: Entry) -> dict[str, t.Any]:
 
 def _parts_of_files(entries: Iterable[Entry]) -> Iterator[Entry]:
     """Give what takes sections and variables away, once for each file. Whose the file is stays."""
-    sections = {(each["path"], each["key"]) for each in entries if each["state"] == State.SECTION}
+    sections = {(entry["path"], entry["key"]) for entry in entries if entry["state"] == State.SECTION}
     for path, key in sorted(sections):
         yield {"path": path, "state": str(State.SECTION), "key": key, "content": ""}
     names: dict[str, dict[str, None]] = {}
-    for each in entries:
-        if each["state"] == State.VARIABLES:
-            names.setdefault(each["path"], {}).update(dict.fromkeys(_variables(each)))
+    for entry in entries:
+        if entry["state"] == State.VARIABLES:
+            names.setdefault(entry["path"], {}).update(dict.fromkeys(_variables(entry)))
     for path, variables in sorted(names.items()):
         yield {"path": path, "state": str(State.VARIABLES), "variables": variables}
 
@@ -220,11 +220,11 @@ def _variables(entry: Entry) -> list[str]:
 
 
 def _files(entries: Iterable[Entry]) -> dict[str, frozenset[str]]:
-    found: dict[str, set[str]] = {}
+    contents_of: dict[str, set[str]] = {}
     for entry in entries:
         if entry["state"] == State.FILE:
-            found.setdefault(entry["path"], set()).add(_content(entry))
-    return {path: frozenset(contents) for path, contents in found.items()}
+            contents_of.setdefault(entry["path"], set()).add(_content(entry))
+    return {path: frozenset(contents) for path, contents in contents_of.items()}
 
 
 def _content(entry: Entry) -> str:
@@ -238,12 +238,12 @@ def _settings(parts: Iterable[release.Part]) -> Iterator[Mapping[str, t.Any]]:
 
 def _instances(settings: Iterable[Mapping[str, t.Any]]) -> tuple[Mapping[str, t.Any], ...]:
     """Give the settings of each instance once, those of the newest release that had it."""
-    found: dict[str, Mapping[str, t.Any]] = {}
-    for each in settings:
-        instance = record_guard.instance(each)
+    by_instance: dict[str, Mapping[str, t.Any]] = {}
+    for part in settings:
+        instance = record_guard.instance(part)
         if instance:
-            found.setdefault(str(instance), each)
-    return tuple(found.values())
+            by_instance.setdefault(str(instance), part)
+    return tuple(by_instance.values())
 
 
 def _data(part: release.Part, releases: Path) -> Data:
@@ -288,13 +288,13 @@ def _port(config: Mapping[str, t.Any]) -> int | None:
 
 def _written(part: release.Part) -> dict[str, list[str]]:
     """Name what a recorded configuration lets the server write to, by option; nothing where it can't be read."""
-    found: dict[str, list[str]] = {}
+    by_option: dict[str, list[str]] = {}
     with suppress(TypeError, ValueError):
         for path in requirements.written(requirements.paths(_config(part))):
             whole = posixpath.join("/", path.path)
             if ".." not in whole.split("/"):
-                found.setdefault(path.option, []).append(posixpath.normpath(whole))
-    return found
+                by_option.setdefault(path.option, []).append(posixpath.normpath(whole))
+    return by_option
 
 
 def _pid_files(part: release.Part) -> list[str]:

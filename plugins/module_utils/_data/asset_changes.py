@@ -74,13 +74,13 @@ def losses(
     Messages and acknowledgements that went by somebody else's doing are a warning, and so is all that was accepted.
     restored: how many messages of each stream the server had as it took them up, before any client could do anything.
     """
-    found = []
+    judged = []
     for stream in before.in_order():
         for loss in _of_stream(stream, before, after, doing, restored or {}):
             was_accepted = accepted(loss.stream, loss.consumer)
             severity = Severity.WARNING if was_accepted else loss.finding.severity
-            found.append(replace(loss, finding=replace(loss.finding, severity=severity)))
-    return tuple(found)
+            judged.append(replace(loss, finding=replace(loss.finding, severity=severity)))
+    return tuple(judged)
 
 
 def restored_in(log: str) -> dict[Key, int]:

@@ -18,17 +18,17 @@ def losses(seen: Checkpoint, now: Assets, accepted: Accepted) -> tuple[Loss, ...
 
     accepted: which losses by the restart or the reload were meant.
     """
-    found: list[Loss] = []
+    all_losses: list[Loss] = []
     latest = seen.observed
     if seen.before is not None and seen.doing is not None:
         if latest is not None and latest is not seen.before:
-            found += asset_changes.losses(latest, seen.before, Doing.OTHER)
+            all_losses += asset_changes.losses(latest, seen.before, Doing.OTHER)
         # A reload has no moment at which it is done, so the gate's own look is the one after it.
         latest = seen.after or now
-        found += asset_changes.losses(seen.before, latest, seen.doing, restored=seen.restored, accepted=accepted)
+        all_losses += asset_changes.losses(seen.before, latest, seen.doing, restored=seen.restored, accepted=accepted)
     if latest is not None and latest is not now:
-        found += asset_changes.losses(latest, now, Doing.OTHER)
-    return tuple(found)
+        all_losses += asset_changes.losses(latest, now, Doing.OTHER)
+    return tuple(all_losses)
 
 
 def known_from_now_on(proven: Assets | None, now: Assets, given_up: Accepted) -> Assets:

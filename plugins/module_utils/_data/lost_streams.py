@@ -176,15 +176,15 @@ def _is_missing(loss: Loss, now: Assets) -> bool:
 def _lost(loss: Loss, data: Path | None) -> Lost:
     found = loss.finding.found.removesuffix(f", gone {Doing.OTHER}")
     # The server's own way to name it (server/jetstream.go, EnableJetStream; server/stream.go, setupStore).
-    place = data / loss.stream.account / "streams" / loss.stream.name if data else None
-    return Lost(loss.stream, found, place, _look(place))
+    directory = data / loss.stream.account / "streams" / loss.stream.name if data else None
+    return Lost(loss.stream, found, directory, _look(directory))
 
 
-def _look(place: Path | None) -> Files:
-    if place is None:
+def _look(directory: Path | None) -> Files:
+    if directory is None:
         return Files.UNKNOWN
     try:
-        place.lstat()
+        directory.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return Files.GONE
     except OSError:
@@ -233,12 +233,12 @@ def remedy_of_gone(release_dir: Path) -> str:
     return f"the files are gone: restore them from a backup, or from a copy in {release_dir}/stores"
 
 
-def remedy(found: Comparison) -> str:
+def remedy(comparison: Comparison) -> str:
     """Say what to do of all that are lost."""
-    if found.is_off:
+    if comparison.is_off:
         return f"{remedy_of_off()}; {MEANT}"
-    kinds = {each.files for each in found.lost}
-    said = [remedy_of_hidden()] if kinds - {Files.GONE} else []
-    said += [remedy_of_gone(found.release_dir)] if kinds - {Files.STAND} else []
-    both = [f"where {each}" for each in said] if Files.UNKNOWN in kinds or len(said) > 1 else said
+    kinds = {each.files for each in comparison.lost}
+    remedies = [remedy_of_hidden()] if kinds - {Files.GONE} else []
+    remedies += [remedy_of_gone(comparison.release_dir)] if kinds - {Files.STAND} else []
+    both = [f"where {each}" for each in remedies] if Files.UNKNOWN in kinds or len(remedies) > 1 else remedies
     return "; ".join([*both, MEANT])

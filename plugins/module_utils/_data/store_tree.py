@@ -50,14 +50,14 @@ def children(copies: Path) -> list[Path]:
 
 def inventory_of(directory: Path) -> dict[Path, os.stat_result]:
     """Give what stands in a directory, by its path in it. OSError."""
-    found = {}
+    status_of = {}
     for above, directories, files in os.walk(directory, onerror=_raise_unless_gone):
         for name in (*directories, *files):
             path = Path(above, name)
             # A server that still runs, as it does in check mode, removes files meanwhile.
             with suppress(FileNotFoundError):
-                found[path.relative_to(directory)] = path.lstat()
-    return found
+                status_of[path.relative_to(directory)] = path.lstat()
+    return status_of
 
 
 def _raise_unless_gone(error: OSError) -> None:
@@ -84,15 +84,15 @@ def copy_tree(source: Path, target: Path, *, reflink: bool) -> None:
     inventory = inventory_of(source)
     target.mkdir(0o700)
     for path, status in inventory.items():
-        place = target / path
+        copy = target / path
         if stat.S_ISDIR(status.st_mode):
-            place.mkdir(0o700)
+            copy.mkdir(0o700)
         elif stat.S_ISLNK(status.st_mode):
-            place.symlink_to((source / path).readlink())
-            _set_metadata(place, status)
+            copy.symlink_to((source / path).readlink())
+            _set_metadata(copy, status)
         elif stat.S_ISREG(status.st_mode):
-            _copy_file(source / path, place, reflink=reflink)
-            _set_metadata(place, status)
+            _copy_file(source / path, copy, reflink=reflink)
+            _set_metadata(copy, status)
         else:
             raise StoreError(
                 f"{source / path} is no file, directory or link; expected nothing else in a store; move it"

@@ -85,10 +85,10 @@ def origin_of(raw: t.Any) -> Origin:
 
     AttributeError or TypeError where it is none.
     """
-    given = {} if raw is None else {each.name: raw.get(each.name, "") for each in fields(Origin)}
-    if not all(isinstance(value, str) for value in given.values()):
+    values = {} if raw is None else {each.name: raw.get(each.name, "") for each in fields(Origin)}
+    if not all(isinstance(value, str) for value in values.values()):
         raise TypeError("origin")
-    return Origin(**given)
+    return Origin(**values)
 
 
 def told(origin: Origin, controller: str) -> str:
@@ -107,8 +107,8 @@ def told(origin: Origin, controller: str) -> str:
 
 def machine(controller: str) -> str:
     """Give the name of a machine that deploys, without what tells it from another one of that name."""
-    found = _CONTROLLER.fullmatch(controller)
-    return found[1] if found else controller
+    match = _CONTROLLER.fullmatch(controller)
+    return match[1] if match else controller
 
 
 def is_name(text: str) -> bool:
@@ -131,11 +131,11 @@ def moment_of(text: str) -> datetime | None:
     """Read a time that somebody names; None where it is none. PointError where it can't be told which it is."""
     if not _LIKE_A_TIME.fullmatch(text):
         return None
-    found = _TIME.fullmatch(text)
-    zone = found[3].strip() if found else ""
+    match = _TIME.fullmatch(text)
+    zone = match[3].strip() if match else ""
     try:
-        if found:
-            return datetime.fromisoformat(f"{found[1]}T{found[2]}{'+00:00' if zone in ('Z', 'UTC') else zone}")
+        if match:
+            return datetime.fromisoformat(f"{match[1]}T{match[2]}{'+00:00' if zone in ('Z', 'UTC') else zone}")
     except ValueError:
         pass
     raise PointError(
@@ -184,14 +184,14 @@ def brought_by(turns: Sequence[Turn], gone_back: Sequence[Turn], run: str) -> st
     """
     deployed = [turn for turn in turns if turn not in gone_back]
     for some in (deployed, gone_back):
-        found = [turn.release for turn in some if turn.origin.run == run and turn.release]
-        if found:
-            return found[-1]
+        releases = [turn.release for turn in some if turn.origin.run == run and turn.release]
+        if releases:
+            return releases[-1]
     known = list(dict.fromkeys(turn.origin.run for turn in reversed(turns) if turn.origin.run))
-    said = f"its last ones are {', '.join(known[:_SHOWN])}" if known else "no run of it is known by name"
+    known_ones = f"its last ones are {', '.join(known[:_SHOWN])}" if known else "no run of it is known by name"
     meant = difflib.get_close_matches(run.lower(), _WORDS, n=1)
     hint = f". Write {meant[0]}, if that is meant" if meant else ""
-    raise PointError(f"it has no release of the run {run}; {said}{hint}")
+    raise PointError(f"it has no release of the run {run}; {known_ones}{hint}")
 
 
 def check_known(damaged: Mapping[str, str], moment: datetime) -> None:

@@ -108,28 +108,29 @@ def _put_one(text: str, name: str, value: str | None) -> str:
     return _replace(_replace(text, [last], wanted), others, "")
 
 
-def _with_backslash(found: re.Match[str]) -> str:
-    return "\\" + found[0]
+def _with_backslash(match: re.Match[str]) -> str:
+    return "\\" + match[0]
 
 
-def _is_of(found: _Assignment, name: str, text: str) -> bool:
+def _is_of(assignment: _Assignment, name: str, text: str) -> bool:
     """Tell whether systemd or a shell takes it for an assignment of this variable."""
-    if found.name == name:
+    if assignment.name == name:
         return True
-    *before, last = found.name.split() or [""]
-    raw = text[found.start : found.end]
+    *before, last = assignment.name.split() or [""]
+    raw = text[assignment.start : assignment.end]
     if before == ["export"] and _ALIKE.fullmatch(raw.replace("export", "", 1).lstrip()):
         return last == name
     if (before and re.search(rf"[ \t]{name}\+?=", raw)) or last == f"{name}+":
         raise EnvironmentFileError(
-            f"line {found.line}: only a shell can read how {name} is set here. Write {name}=... in a line of its own."
+            f"line {assignment.line}: only a shell can read how {name} is set here. Write {name}=... in a line of its "
+            "own."
         )
     return False
 
 
 def _replace(text: str, lines: list[_Assignment], by: str) -> str:
-    for each in reversed(lines):
-        text = text[: each.start] + by + text[each.end :]
+    for line in reversed(lines):
+        text = text[: line.start] + by + text[line.end :]
     return text
 
 

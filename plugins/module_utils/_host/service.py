@@ -82,10 +82,10 @@ def run_with(module: AnsibleModule) -> RunCommand:
 
     def run(words: list[str]) -> tuple[int, str, str]:
         try:
-            status, said, error = module.run_command(words, handle_exceptions=False)
+            status, output, error = module.run_command(words, handle_exceptions=False)
         except OSError as failure:
             return _NOT_FOUND, "", f"{words[0]}: {failure.strerror}"
-        return status, said, error
+        return status, output, error
 
     return run
 
@@ -102,14 +102,14 @@ def params_of(module: AnsibleModule) -> dict[str, t.Any]:
 def look_up(name: str, run_command: RunCommand, root: Path = Path("/")) -> Service:
     """Ask systemd for a service. run_command: AnsibleModule's. root: where units are. Raises ServiceError."""
     show = ["systemctl", "show", f"--property={','.join(_PROPERTIES)}", f"{name}.service"]
-    status, said, error = run_command(show)
+    status, output, error = run_command(show)
     if status:
         raise ServiceError(f"systemctl does not answer: {error.strip()}. Choose another runtime than systemd.")
-    unit = properties(said)
+    unit = properties(output)
     if not unit.keys() >= _NEEDED or not _is_number(unit["MainPID"]):
-        told = redaction.redact(" ".join(said.split())[:_SHOWN]) or "nothing"
+        shown = redaction.redact(" ".join(output.split())[:_SHOWN]) or "nothing"
         raise ServiceError(
-            f"`{' '.join(show)}` does not tell {', '.join(sorted(_NEEDED))}, it says: {told}. See that systemctl is "
+            f"`{' '.join(show)}` does not tell {', '.join(sorted(_NEEDED))}, it says: {shown}. See that systemctl is "
             "systemd's own, or choose another runtime than systemd."
         )
     state = unit["LoadState"]
@@ -156,9 +156,9 @@ class Manager:
 
     def _call(self, *words: str) -> None:
         begun = int(time.time())
-        status, said, error = self._run(["systemctl", *words])
+        status, output, error = self._run(["systemctl", *words])
         if status:
-            words_of_systemctl = redaction.redact((error or said).strip())
+            words_of_systemctl = redaction.redact((error or output).strip())
             why = own_words(self._unit, self._run, f"@{begun}")
             raise ServiceError(
                 f"systemctl {' '.join(words)} failed: {words_of_systemctl}{f' systemd says: {why}.' if why else ''}"
@@ -246,14 +246,14 @@ def _said_of(unit: str, run_command: RunCommand, since: str = "") -> list[str]:
     return [line.removeprefix(f"{unit}: ") for line in said.splitlines() if line.startswith(f"{unit}: ")]
 
 
-def properties(said: str) -> dict[str, str]:
+def properties(output: str) -> dict[str, str]:
     """Read what systemctl show says."""
-    return dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+    return dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
 
 
 def _restarts(unit: Mapping[str, str]) -> int:
-    told = unit.get("NRestarts", "")
-    return int(told) if _is_number(told) else 0
+    count = unit.get("NRestarts", "")
+    return int(count) if _is_number(count) else 0
 
 
 def _is_number(text: str) -> bool:

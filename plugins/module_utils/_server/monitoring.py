@@ -141,16 +141,16 @@ class Monitor(Reader):
     def _connections(self, *, details: bool) -> Answer:
         """Read pages until the total is there, by whatever limit the other side goes."""
         query = {"limit": endpoints.EVERYTHING, **(ENDPOINTS["connz"].details if details else {})}
-        found: dict[int, Answer] = {}
+        by_cid: dict[int, Answer] = {}
         while True:
-            page = self._ask("connz", {**query, "offset": len(found)})
-            before = len(found)
+            page = self._ask("connz", {**query, "offset": len(by_cid)})
+            before = len(by_cid)
             for connection in page["connections"]:
                 if not isinstance(connection, dict) or not isinstance(connection.get("cid"), int):
                     raise MonitoringError(self._url("connz"), "a connection has no number (cid)")
-                found[connection["cid"]] = connection
-            if len(found) >= page["total"] or len(found) == before:
-                connections = [found[number] for number in sorted(found)]
+                by_cid[connection["cid"]] = connection
+            if len(by_cid) >= page["total"] or len(by_cid) == before:
+                connections = [by_cid[number] for number in sorted(by_cid)]
                 size = len(connections)
                 return {**page, "num_connections": size, "offset": 0, "limit": size, "connections": connections}
 

@@ -39,9 +39,9 @@ Label = Callable[[Path, Path], None]
 def label_with(module: AnsibleModule) -> Label:
     """Give a function that labels a new path for SELinux: as what it replaces, or as the policy says for its place."""
 
-    def label(new: Path, place: Path) -> None:
-        replaced = new != place and os.path.lexists(place)
-        context = module.selinux_context(str(place)) if replaced else module.selinux_default_context(str(place))
+    def label(new: Path, stands_at: Path) -> None:
+        replaced = new != stands_at and os.path.lexists(stands_at)
+        context = module.selinux_context(str(stands_at)) if replaced else module.selinux_default_context(str(stands_at))
         module.set_context_if_different(str(new), context, changed=False)
 
     return label
@@ -193,11 +193,13 @@ def _validate(change: Change, name: Path) -> None:
     except subprocess.TimeoutExpired as error:
         raise StateError(f"{command} was still running after {_VALIDATE_SECONDS} s. No file was changed.") from error
     if done.returncode:
-        said = b"\n".join(part.strip() for part in (done.stderr, done.stdout) if part.strip()).decode(errors="replace")
+        output = b"\n".join(part.strip() for part in (done.stderr, done.stdout) if part.strip()).decode(
+            errors="replace"
+        )
         # It names the staged file, which nobody knows; and the path is no secret, whatever the file holds.
-        said = str(entry.path).join(show.without_secrets(piece, entry) for piece in said.split(str(name)))
+        output = str(entry.path).join(show.without_secrets(piece, entry) for piece in output.split(str(name)))
         outcome = f"refused it with exit status {done.returncode}. No file was changed."
-        raise StateError(f"{command} {outcome} It said: {said or '(nothing)'}")
+        raise StateError(f"{command} {outcome} It said: {output or '(nothing)'}")
 
 
 def _runs_as(entry: Entry) -> dict[str, t.Any]:
@@ -225,9 +227,9 @@ def _cannot_rehearse(change: Change, words: Sequence[str]) -> str | None:
 def _validate_copy(change: Change) -> None:
     """Let the validating command try a copy in a private directory, with the file's neighbours linked beside it."""
     entry = change.entry
-    place = Path(tempfile.gettempdir(), entry.path.name)
+    trial = Path(tempfile.gettempdir(), entry.path.name)
     with (
-        _explained(place, f"writing a copy of {entry.path} to be validated"),
+        _explained(trial, f"writing a copy of {entry.path} to be validated"),
         tempfile.TemporaryDirectory(prefix="rosey-") as made,
         ExitStack() as temporary,
     ):

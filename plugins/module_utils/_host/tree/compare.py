@@ -194,20 +194,20 @@ class _Comparison:
     def changes(self) -> list[Change]:
         """Compare every entry, in the order in which it is to be made."""
         problems: list[str] = []
-        found: list[Change] = []
+        changes: list[Change] = []
         for entry in sorted(self._with_parents(), key=_turn):
             try:
                 change = self._change(entry)
                 if change is not None:
                     self._check_place(change)
-                    found.append(change)
+                    changes.append(change)
             except StateError as error:
                 problems.append(str(error))
             except OSError as error:
                 problems.append(f"{entry.path}: it can't be looked at: {error.strerror}.")
         if problems:
             raise StateError(" ".join(problems))
-        return found
+        return changes
 
     def _with_parents(self) -> list[Entry]:
         """Add the directories that are missing above the described ones."""
@@ -276,13 +276,13 @@ class _Comparison:
                 return None
             raise
 
-    def _set_aside(self, entry: Entry, found: str) -> Change | None:
+    def _set_aside(self, entry: Entry, in_its_place: str) -> Change | None:
         """Make what is described all the same, and keep what stands in its place beside it."""
         aside = system.beside(entry.path)
         change = self._created(entry)
         if change is None:
             return None
-        moved = Difference(Aspect.ASIDE, found, aside.name)
+        moved = Difference(Aspect.ASIDE, in_its_place, aside.name)
         return dataclasses.replace(change, differences=(moved, *change.differences[1:]), aside=aside)
 
     def _created(self, entry: Entry) -> Change | None:
