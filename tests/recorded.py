@@ -56,4 +56,7 @@ BOT: dict[str, Any] = {
     "round_trip_limit": 100.0,
     "python": "/opt/rosey-bot/venv/bin/python",
 }
-PLUGINS: dict[str, Any] = {"plugins": [{"name": "quotes", "subscriptions": ["rosey.dev.commands.quote"]}]}
+PLUGINS: dict[str, Any] = {
+    "plugins": [{"name": "quotes", "subscriptions": ["rosey.dev.commands.quote"]}],
+    "clients": [],
+}

@@ -131,6 +131,35 @@ options:
         the bot trusts, C(SSL_CERT_FILE).
       - A file that is not there holds none.
     type: path
+  clients:
+    description:
+      - The clients of the bus that have credentials of their own. Once the bot has proven itself, O(python) logs in as
+        each, two at a time, and the server has to say that it may do what is meant.
+      - The round trips are then made as the client C(probe).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Its name.
+        type: str
+        required: true
+      file:
+        description:
+          - Its file of environment variables, with C(NATS_INBOX_PREFIX) and C(NATS_USER) and C(NATS_PASSWORD), or with
+            C(NATS_NKEY), the file of its seed.
+        type: path
+        required: true
+      permissions:
+        description: What it may do, as a user's C(permissions) in the server's configuration. Empty for everything.
+        type: dict
+        required: true
+  refusals:
+    description:
+      - Whether each of O(clients) also tries what it may not do, below its own prefix and below another environment's.
+      - The server logs these refusals. Their subjects have C(_proof) as a token.
+    type: bool
+    default: true
   home:
     description:
       - The directory of the bot. With O(environment_file), what is found of a plugin names the plugin's file and
@@ -254,6 +283,11 @@ subscriptions:
       description: How many of these the server holds.
       type: int
       sample: 6
+clients:
+  description: The clients whose permissions were looked at.
+  returned: when O(clients) are given, and the bot has proven itself
+  type: list
+  elements: str
 round_trip:
   description: What the round trips showed.
   returned: when O(round_trip) is given, in mode V(nats)

@@ -21,11 +21,13 @@ else:
     HAS_BCRYPT = True
 
 _COST = 11  # of the guide's own hash; nats-server hashes once for each connection
+# Of 256 random bits nothing is to be guessed, however fast a guess can be tried.
+_LEAST_COST = 4
 _BCRYPT_ALPHABET = bytes.maketrans(
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
     b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
 )
-_SALT_BYTES, _SALT_CHARACTERS = 16, 22
+SALT_BYTES, _SALT_CHARACTERS = 16, 22
 
 
 def block(given: Mapping[str, t.Any], server_name: str) -> dict[str, t.Any]:
@@ -38,21 +40,31 @@ def block(given: Mapping[str, t.Any], server_name: str) -> dict[str, t.Any]:
         raise credentials.CredentialsError("; ".join(found))
     match {name: str(value) for name, value in given.items() if value is not None}:
         case {"user": user, "password": password}:
-            return {"users": [{"user": user, "password": _hash(password, user, server_name)}]}
+            return {"users": [{"user": user, "password": hash_of(password, user, server_name)}]}
         case {"token": token}:
-            return {"token": _hash(token, "", server_name)}
+            return {"token": hash_of(token, "", server_name)}
     return {}
 
 
 @functools.cache
-def _hash(secret: str, user: str, server_name: str) -> str:
+def hash_of(secret: str, user: str, server_name: str) -> str:
+    """Hash what a person may have chosen; CredentialsError without bcrypt."""
+    # The salt is public. Drawn with a fast digest it would let a guess be tried without the slow hash.
+    salt = hashlib.scrypt(secret.encode(), salt=f"{user}\n{server_name}".encode(), n=2**14, r=8, p=1, dklen=SALT_BYTES)
+    return _hash(secret, salt, _COST)
+
+
+def hash_of_random(secret: str, salt: bytes) -> str:
+    """Hash a secret of 256 random bits, so that a login costs the server next to nothing; likewise."""
+    return _hash(secret, salt, _LEAST_COST)
+
+
+def _hash(secret: str, salt: bytes, cost: int) -> str:
     if not HAS_BCRYPT:
         raise credentials.CredentialsError(
             "the controller's Python has no library bcrypt, which hashes the password for nats-server; install it, as "
             "requirements.txt does"
         )
-    # The salt is public. Drawn with a fast digest it would let a guess be tried without the slow hash.
-    salt = hashlib.scrypt(secret.encode(), salt=f"{user}\n{server_name}".encode(), n=2**14, r=8, p=1, dklen=_SALT_BYTES)
     encoded = base64.b64encode(salt)[:_SALT_CHARACTERS].translate(_BCRYPT_ALPHABET)
-    hashed: bytes = bcrypt.hashpw(secret.encode(), b"$2a$%02d$%s" % (_COST, encoded))
+    hashed: bytes = bcrypt.hashpw(secret.encode(), b"$2a$%02d$%s" % (cost, encoded))
     return hashed.decode()

@@ -44,6 +44,16 @@ OUTCOME = {
 # The most that a filter may load: files of plugin_utils, files and packages of module_utils, and what is heavy.
 MOST = {
     "bot_environment": BOT,
+    "bus_clients": {
+        "clients",
+        "nkeys",
+        "permissions",
+        "authorization",
+        "bcrypt",
+        *BOT,
+        *PLUGINS,
+        "_host/environment_file",
+    },
     "bot_plugin_entries": PLUGINS,
     "bot_plugin_problems": PLUGINS,
     "bot_plugins": PLUGINS,

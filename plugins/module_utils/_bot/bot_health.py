@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import typing as t
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
@@ -257,6 +257,13 @@ def with_trips(judgement: Judgement, trip: RoundTrip, trips: Trips) -> Judgement
     return replace(
         judgement, findings=gate.errors_first(findings), facts=(*judgement.facts, round_trips.trip_fact(trips))
     )
+
+
+def with_findings(judgement: Judgement, findings: Iterable[gate.Finding], fact: str) -> Judgement:
+    """Add what else was found to a judgement; fact: what is proven where nothing was."""
+    added = [*findings]
+    facts = judgement.facts if added else (*judgement.facts, fact)
+    return replace(judgement, findings=gate.errors_first([*judgement.findings, *added]), facts=facts)
 
 
 # Looking

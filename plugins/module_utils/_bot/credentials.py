@@ -13,6 +13,9 @@ from collections.abc import Mapping, Sequence
 
 # Which variable of the bot's environment carries which credential (the guide's names).
 VARIABLES = {"user": "NATS_USER", "password": "NATS_PASSWORD", "token": "NATS_TOKEN"}
+# With those of a client that has a credential of its own: as the program nats has them, the file of its seed, and where
+# the answers to it go.
+LOGIN = {**VARIABLES, "nkey": "NATS_NKEY", "inbox_prefix": "NATS_INBOX_PREFIX"}
 SERVER_VARIABLE = "NATS_SERVER"
 # With which OpenSSL names a file of the authorities that are trusted, see SSL_CTX_set_default_verify_paths(3).
 CA_FILE_VARIABLE = "SSL_CERT_FILE"
@@ -48,16 +51,31 @@ def environment(credentials: Mapping[str, t.Any], servers: Sequence[str]) -> dic
     """
     if found := problems(credentials):
         raise CredentialsError("; ".join(found))
+    return login_environment(credentials, servers)
+
+
+def login_environment(login: Mapping[str, t.Any], servers: Sequence[str]) -> dict[str, dict[str, str | None]]:
+    """Give the same for what a client with a credential of its own proves itself with, by the names of LOGIN."""
     variables: dict[str, str | None] = {SERVER_VARIABLE: ",".join(servers) or None}
     secret: dict[str, str | None] = {}
-    for name, variable in VARIABLES.items():
-        (secret if name in SECRETS else variables)[variable] = credentials.get(name)
+    for name, variable in LOGIN.items():
+        (secret if name in SECRETS else variables)[variable] = login.get(name)
     return {"variables": variables, "secret_variables": secret}
 
 
 def given_by(variables: Mapping[str, str]) -> dict[str, str]:
     """Give the credentials that the bot's environment has."""
     found = {name: variables.get(variable, "") for name, variable in VARIABLES.items()}
+    return {name: value for name, value in found.items() if value}
+
+
+def options_given_by(variables: Mapping[str, str]) -> dict[str, str]:
+    """Give the same as options of connect() of nats-py, with those of a client that has a credential of its own.
+
+    nkey: the file of its seed.
+    """
+    options = {"nkey": "nkeys_seed"}
+    found = {options.get(name, name): variables.get(variable, "") for name, variable in LOGIN.items()}
     return {name: value for name, value in found.items() if value}
 
 

@@ -5,18 +5,13 @@
 
 from __future__ import annotations
 
-import inspect
-import json
 import math
-import os
-import subprocess
 import typing as t
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ansible_collections.rosey.nats.plugins.module_utils._bot import round_trip
-from ansible_collections.rosey.nats.plugins.module_utils._bot.credentials import CA_FILE_VARIABLE
-from ansible_collections.rosey.nats.plugins.module_utils._host import system
+from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_python, round_trip
+from ansible_collections.rosey.nats.plugins.module_utils._bot.bot_python import BotPython
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding, Severity
 from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader
 
@@ -52,15 +47,13 @@ class Trips:
         return sorted(self.milliseconds)[math.ceil(percent * len(self.milliseconds) / 100) - 1]
 
 
-NO_PYTHON = "no Python"
-NO_RESULT = "no result"
 NOT_YET = "not yet"
-_SKIPPED = {NO_PYTHON, round_trip.NO_LIBRARY, NOT_YET}
+_SKIPPED = {bot_python.NO_PYTHON, round_trip.NO_LIBRARY, NOT_YET}
 _P50, _P99 = 50, 99
 _LISTENS = "look at the log of the plugin that listens to {subject}"
 # What was expected, what was found, and what to do.
 _STOPS: Mapping[str, tuple[str, str, str]] = {
-    NO_PYTHON: (
+    bot_python.NO_PYTHON: (
         "the bot's Python, to measure it with",
         "none that runs: {cause}",
         "name the bot's own Python in python; the round trip was skipped",
@@ -70,7 +63,7 @@ _STOPS: Mapping[str, tuple[str, str, str]] = {
         "none: {cause}",
         "name the bot's own Python, which has nats-py, in python; the round trip was skipped",
     ),
-    NO_RESULT: (
+    bot_python.NO_RESULT: (
         "a result of the probe",
         "{cause}",
         "try python by hand, and look at the load of the host",
@@ -141,28 +134,20 @@ def trip_fact(trips: Trips) -> str:
     return f"round trip p50 {p50:.1f} ms, p99 {p99:.1f} ms over {len(trips.milliseconds)}"
 
 
-_PROGRAM = inspect.getsource(round_trip)
-# Until the bot's Python has started, and has ended.
-_SPARE_SECONDS = 10.0
-
-
 def make_trips(
     trip: RoundTrip,
     *,
-    python: str,
+    python: BotPython,
     servers: Sequence[str],
     options: Mapping[str, t.Any],
     credentials: Mapping[str, str],
-    ca_file: str | None,
     name: str,
-    user: str | None,
     timeout: float,
 ) -> Trips:
     """Make the round trips with the bot's Python.
 
-    options: further ones of connect(). ca_file: whom the bot trusts, None for whom the host does. user: who
-    runs it, where this is root, since the bot may have written what is run. timeout: seconds for the connection, and
-    for each answer.
+    options: further ones of connect(), over which the credentials go. timeout: seconds for the connection, and for each
+    answer.
     """
     seconds = timeout + trip.count * (trip.limit + trip.pause) / 1000
     question = {
@@ -174,31 +159,12 @@ def make_trips(
         "pause_seconds": trip.pause / 1000,
         "seconds": seconds,
     }
-    # Isolated from what lies in the working directory, and leaving no compiled file in the bot's environment.
-    words = [python, "-I", "-B", "-c", _PROGRAM]
     try:
-        done = subprocess.run(
-            words,
-            cwd="/",
-            env={**os.environ, CA_FILE_VARIABLE: ca_file} if ca_file else None,
-            **(system.run_as(user) if user else {}),
-            input=json.dumps(question),
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            timeout=seconds + 2 * timeout + _SPARE_SECONDS,
-        )
-    except KeyError:
-        return Trips(stopped=NO_PYTHON, cause=f"{python}: this host has no user {user} to run it")
-    except OSError as error:
-        return Trips(stopped=NO_PYTHON, cause=f"{python}: {error.strerror}")
-    except subprocess.TimeoutExpired as error:
-        return Trips(stopped=NO_RESULT, cause=f"none after {error.timeout:g} seconds")
+        said = python.ask(round_trip, question, seconds + 2 * timeout)
+    except bot_python.NoAnswerError as error:
+        return Trips(stopped=error.reason, cause=error.cause)
     try:
-        said = json.loads(done.stdout)
         stopped, cause = said["stopped"], http_reader.excerpt(said["cause"])
         return Trips(tuple(1000 * each for each in said["trips"]), stopped, cause)
-    except (ValueError, KeyError, TypeError):
-        last = done.stderr.strip().rpartition("\n")[2]
-        return Trips(stopped=NO_RESULT, cause=f"exit status {done.returncode}: {http_reader.excerpt(last)}")
+    except (KeyError, TypeError):
+        return Trips(stopped=bot_python.NO_RESULT, cause="another one than the program gives")

@@ -13,9 +13,11 @@ from pathlib import Path
 from ansible.module_utils.basic import missing_required_lib
 
 from ansible_collections.rosey.nats.plugins.module_utils._bot import (
+    access,
     bot_arguments,
     bot_expectation,
     bot_health,
+    bot_python,
     credentials,
     plugin_files,
     round_trips,
@@ -27,6 +29,10 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import http_rea
 LEAST_TRIPS = 200
 MOST_TRIPS = 100_000
 PROBE = "rosey-round-trip"
+# Who asks, where each client has a credential of its own.
+PROBE_CLIENT = "probe"
+_SEED_FILE, _SEED = "nkeys_seed", "nkeys_seed_str"
+_SECRET_OPTIONS = frozenset({"password", "token", _SEED})
 ROUND_TRIP: dict[str, dict[str, t.Any]] = {
     **bot_arguments.ROUND_TRIP_ARGUMENTS,
     "subject": {"type": "str", "required": True},
@@ -43,6 +49,17 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "python": {"type": "path"},
     "user": {"type": "str"},
     "environment_file": {"type": "path"},
+    "clients": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "name": {"type": "str", "required": True},
+            "file": {"type": "path", "required": True},
+            "permissions": {"type": "dict", "required": True},
+        },
+    },
+    "refusals": {"type": "bool", "default": True},
     "home": {"type": "path"},
     "service": {"type": "str"},
     "pid_file": {"type": "path"},
@@ -74,10 +91,13 @@ def prove(params: Mapping[str, t.Any], hide: Callable[[Iterable[str]], None]) ->
     if not http_reader.HAS_REQUESTS:
         raise GateError(missing_required_lib("requests"))
     variables: Mapping[str, str] = {}
-    if params["environment_file"] and params["round_trip"]:
+    if params["environment_file"] and (params["round_trip"] or params["clients"]):
         variables = variables_of(Path(params["environment_file"]))
+    if params["environment_file"] and params["round_trip"]:
         params = {**params, "credentials": credentials.given_by(variables)}
         hide(value for name, value in params["credentials"].items() if name != "user")
+    clients = [_client(each, refusals=params["refusals"]) for each in params["clients"]]
+    hide(value for each in clients for name, value in each.login.items() if name in _SECRET_OPTIONS)
     if found := faults(params):
         raise GateError("\n".join(found))
     expectation = replace(bot_arguments.expectation_of(params), subjects=params["subjects"])
@@ -93,10 +113,16 @@ def prove(params: Mapping[str, t.Any], hide: Callable[[Iterable[str]], None]) ->
         asked = params["round_trip"]
         trip = round_trips.RoundTrip(asked["subject"], asked["payload"], asked["count"], asked["limit_milliseconds"])
         trips = (
-            trips_of(params, trip, variables) if judgement.passed else round_trips.Trips(stopped=round_trips.NOT_YET)
+            trips_of(params, trip, variables, clients)
+            if judgement.passed
+            else round_trips.Trips(stopped=round_trips.NOT_YET)
         )
         judgement = bot_health.with_trips(judgement, trip, trips)
         result["round_trip"] = round_trips.trips_result(trips)
+    if clients and judgement.passed:
+        found_of_clients = access.prove(_python(params, variables), params["servers"], clients, params["timeout"])
+        judgement = bot_health.with_findings(judgement, found_of_clients, f"{len(clients)} clients proven")
+        result["clients"] = [each.name for each in clients]
     if not judgement.passed:
         judgement = replace(judgement, findings=tuple(_explained(params, judgement.findings, expectation)))
     if judgement.held is not None:
@@ -176,19 +202,43 @@ def observer_of(params: Mapping[str, t.Any], expectation: bot_expectation.Expect
     return bot_health.Observer(reader, monitor, expectation)
 
 
+def _client(given: Mapping[str, t.Any], *, refusals: bool) -> access.Client:
+    """Read what a client proves itself with from its files; GateError."""
+    login = credentials.options_given_by(variables_of(Path(given["file"])))
+    if seed_file := login.pop(_SEED_FILE, ""):
+        # whoever asks may not read it
+        try:
+            login[_SEED] = system.read_text(Path(seed_file)).strip()
+        except OSError as error:
+            raise GateError(f"clients: {seed_file}: {error.strerror}; run as a user who may read it") from error
+    own = login.get("inbox_prefix", "").rpartition(f".{subjects.INBOX}.")[0]
+    prefixes = [own, next(each for each in subjects.PREFIXES.values() if each != own)]
+    tried = access.not_for(given["name"], given["permissions"] if refusals else {}, prefixes)
+    return access.Client(given["name"], login, given["permissions"], tried)
+
+
+def _python(params: Mapping[str, t.Any], variables: Mapping[str, str]) -> bot_python.BotPython:
+    return bot_python.BotPython(params["python"], params["user"], variables.get(credentials.CA_FILE_VARIABLE))
+
+
 def trips_of(
-    params: Mapping[str, t.Any], trip: round_trips.RoundTrip, variables: Mapping[str, str]
+    params: Mapping[str, t.Any],
+    trip: round_trips.RoundTrip,
+    variables: Mapping[str, str],
+    clients: Iterable[access.Client] = (),
 ) -> round_trips.Trips:
-    """Make the round trips that the module's parameters ask for. variables: of the bot's environment file."""
-    given = params["credentials"] or {}
+    """Make the round trips that the module's parameters ask for. variables: of the bot's environment file.
+
+    clients: those that have a credential of their own, of which one is to ask.
+    """
+    own = next((each.login for each in clients if each.name == PROBE_CLIENT), None)
+    given = own or params["credentials"] or {}
     return round_trips.make_trips(
         trip,
-        python=params["python"],
+        python=_python(params, variables),
         servers=params["servers"],
         options=params["round_trip"]["options"],
         credentials={name: value for name, value in given.items() if value is not None},
-        ca_file=variables.get(credentials.CA_FILE_VARIABLE),
         name=PROBE,
-        user=params["user"],
         timeout=params["timeout"],
     )

@@ -99,6 +99,7 @@ def bot_gate(settings: Settings, plugins: Settings | None) -> dict[str, t.Any]:
             "python": settings["python"] or None,
             "user": settings["owner"] or None,
             "environment_file": settings["environment_file"],
+            "clients": plugins["clients"] if plugins and is_connected else [],
             "home": settings["home"],
             "service": settings["service"] if settings["runtime"] == _SYSTEMD else None,
             "pid_file": settings["pid_file"] if settings["runtime"] == _PROCESS else None,

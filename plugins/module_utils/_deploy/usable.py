@@ -101,6 +101,12 @@ SETTINGS: dict[str, dict[str, t.Any]] = {
                 "required": True,
                 "options": {"name": _NEEDED, "subscriptions": {"type": "list", "elements": "str", "required": True}},
             },
+            "clients": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {"name": _NEEDED, "file": _NEEDED, "permissions": {"type": "dict", "required": True}},
+            },
         },
     },
 }

@@ -21,6 +21,10 @@ ROOTS = ("cytube", "commands", "plugin", "system")
 """What follows the prefix in a subject of the bus."""
 
 
+INBOX = "_inbox"
+"""What follows the prefix where answers to one client go, who has a credential of its own."""
+
+
 def fault(subject: str) -> str | None:
     """Say why a subject is invalid, as the rest of a sentence about it; None where it is valid.
 

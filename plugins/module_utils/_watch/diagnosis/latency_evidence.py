@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils._bot import round_trip, round_trips
+from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_python, round_trip, round_trips
 from ansible_collections.rosey.nats.plugins.module_utils._host import process, python
 from ansible_collections.rosey.nats.plugins.module_utils._server import answers, http_reader, monitoring
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import reading
@@ -154,7 +154,7 @@ def look(
 
 def _make(bot: bot_evidence.Evidence, probe: plugin_evidence.Probe) -> round_trips.Trips:
     trips = plugin_evidence.make(bot, probe, seconds=_SECONDS)
-    if trips.stopped in (round_trips.NO_PYTHON, round_trip.NO_LIBRARY, round_trips.NO_RESULT):
+    if trips.stopped in (bot_python.NO_PYTHON, round_trip.NO_LIBRARY, bot_python.NO_RESULT):
         raise NotSeenError("how long messages take", trips.cause, f"try {probe.python}, the bot's Python, by hand")
     if trips.stopped == round_trip.NO_CONNECTION and not trips.milliseconds:
         raise NotSeenError("how long messages take", f"no connection: {trips.cause}", "see what is said of the bot")

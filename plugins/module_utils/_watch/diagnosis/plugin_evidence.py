@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_expectation, credentials, round_trips
+from ansible_collections.rosey.nats.plugins.module_utils._bot.bot_python import BotPython
 from ansible_collections.rosey.nats.plugins.module_utils._host import process, redaction, system
 from ansible_collections.rosey.nats.plugins.module_utils._server import server_log
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import bot_evidence, evidence, login
@@ -154,13 +155,11 @@ def make(bot: bot_evidence.Evidence, probe: Probe, *, seconds: float = _SECONDS)
     servers = bot_evidence.servers_of(bot_evidence.section_of(bot.section), variables, bot.described.servers)
     return round_trips.make_trips(
         probe.trip,
-        python=probe.python,
+        python=BotPython(probe.python, bot.described.account or None, variables.get(credentials.CA_FILE_VARIABLE)),
         servers=servers,
         options=probe.options,
-        credentials=credentials.given_by(variables),
-        ca_file=variables.get(credentials.CA_FILE_VARIABLE),
+        credentials=credentials.options_given_by(variables),
         name=login.NAME,
-        user=bot.described.account or None,
         timeout=seconds,
     )
 

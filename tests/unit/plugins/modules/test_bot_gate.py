@@ -15,6 +15,7 @@ import yaml
 
 from ansible_collections.rosey.nats.plugins.doc_fragments import bot as bot_fragment
 from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_expectation, round_trips
+from ansible_collections.rosey.nats.plugins.module_utils._bot.bot_python import BotPython
 from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import BOT, IDENTITY, Reply, fake_monitoring, raw_server
 
@@ -257,14 +258,12 @@ def test_the_round_trip_waits_for_a_bot_that_passes(run_module: RunModule, monke
     assert len(made) == 2
     assert made[0] == {
         "trip": round_trips.RoundTrip("rosey.prod.commands.quote", '{"user": "me"}', 200, 100.0),
-        "python": "/bot/python",
+        "python": BotPython("/bot/python", None, None),
         "servers": ["nats://localhost:4222"],
         "credentials": {"user": "rosey", "password": "hunter2"},
-        "ca_file": None,
         "name": "rosey-round-trip",
         "timeout": 5.0,
         "options": {},
-        "user": None,
     }
     assert "- round trip: expected a p99 of at most 100 ms, found 150.0 ms; look at the load of the host" in slow["msg"]
     measured = {"p50_milliseconds": 1.0, "p99_milliseconds": 150.0, "trips": 200, "skipped": False}

@@ -41,9 +41,9 @@ def test_a_token_is_a_hash() -> None:
 
 
 def test_the_same_gives_the_same_and_any_difference_another_salt() -> None:
-    authorization._hash.cache_clear()
+    authorization.hash_of.cache_clear()
     first = hash_of(LOGIN)
-    authorization._hash.cache_clear()
+    authorization.hash_of.cache_clear()
     assert hash_of(LOGIN) == first
     others = [
         hash_of({**LOGIN, "password": "s3creT"}),
@@ -55,7 +55,7 @@ def test_the_same_gives_the_same_and_any_difference_another_salt() -> None:
 
 
 def test_a_controller_without_bcrypt_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    authorization._hash.cache_clear()
+    authorization.hash_of.cache_clear()
     monkeypatch.setattr(authorization, "HAS_BCRYPT", False)
     with pytest.raises(credentials.CredentialsError, match=r"no library bcrypt.*install it"):
         authorization.block(LOGIN, "n")

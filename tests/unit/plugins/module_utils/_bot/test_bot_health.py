@@ -18,6 +18,7 @@ import pytest
 from ansible_collections.rosey.nats.plugins.module_utils._bot import (
     bot_expectation,
     bot_health,
+    bot_python,
     round_trip,
     round_trips,
 )
@@ -355,7 +356,7 @@ SUBJECT = TRIP.subject
             "round trip p50 1.0 ms, p99 150.0 ms over 200",
         ),
         (
-            Trips(stopped=round_trips.NO_PYTHON, cause="/x: No such file"),
+            Trips(stopped=bot_python.NO_PYTHON, cause="/x: No such file"),
             [("the bot's Python, to measure it with", "none that runs: /x: No such file", "warning")],
             "round trip skipped",
         ),
@@ -366,7 +367,7 @@ SUBJECT = TRIP.subject
         ),
         (Trips(stopped=round_trips.NOT_YET), [], "round trip skipped"),
         (
-            Trips(stopped=round_trips.NO_RESULT, cause="exit status 1: x"),
+            Trips(stopped=bot_python.NO_RESULT, cause="exit status 1: x"),
             [("a result of the probe", "exit status 1: x", "error")],
             "no round trip",
         ),
@@ -418,6 +419,7 @@ PROGRAMS = [
     ("echo Traceback >&2; echo 'Error: nats://me:hunter2@h' >&2; exit 1", "no result", "exit status 1: Error: nats://"),
     ("echo hello", "no result", "exit status 0: "),
     ("echo '[]'", "no result", "exit status 0: "),
+    ("echo '{}'", "no result", "another one than the program gives"),
     ("printf '\\377'", "no result", "exit status 0: "),
 ]
 
@@ -425,13 +427,11 @@ PROGRAMS = [
 def run(python: str, user: str | None = None, ca_file: str | None = None) -> Trips:
     return round_trips.make_trips(
         TRIP,
-        python=python,
+        python=bot_python.BotPython(python, user, ca_file),
         servers=["nats://h"],
         options={"inbox_prefix": "mine", "name": "bot"},
         credentials={},
-        ca_file=ca_file,
         name="probe",
-        user=user,
         timeout=1,
     )
 
@@ -472,7 +472,7 @@ def test_an_account_that_is_not_there_can_run_nothing(monkeypatch: pytest.Monkey
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     trips = run("/bin/sh", "no-such-account")
     assert (trips.stopped, trips.cause) == (
-        round_trips.NO_PYTHON,
+        bot_python.NO_PYTHON,
         "/bin/sh: this host has no user no-such-account to run it",
     )
 
@@ -494,7 +494,7 @@ def test_a_python_that_gives_no_result_is_told(tmp_path: Path, program: str, sto
 def test_no_python_is_told(tmp_path: Path, name: str, cause: str) -> None:
     (tmp_path / "no-program").touch()
     trips = run(str(tmp_path / name))
-    assert trips.stopped == round_trips.NO_PYTHON
+    assert trips.stopped == bot_python.NO_PYTHON
     assert cause in trips.cause
 
 
@@ -507,8 +507,8 @@ def test_a_python_without_the_library_is_told(tmp_path: Path) -> None:
 
 
 def test_a_python_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(round_trips, "_SPARE_SECONDS", -22.5)
+    monkeypatch.setattr(bot_python, "_SPARE_SECONDS", -22.5)
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\nexec sleep 60\n")
     python.chmod(0o755)
-    assert run(str(python)) == Trips(stopped=round_trips.NO_RESULT, cause="none after 0.5 seconds")
+    assert run(str(python)) == Trips(stopped=bot_python.NO_RESULT, cause="none after 0.5 seconds")

@@ -51,7 +51,13 @@ def test_what_a_client_can_have_is_no_problem(given: dict[str, Any]) -> None:
 def test_the_environment_has_every_variable_and_takes_away_what_must_not_be_there() -> None:
     servers = ["nats://one:4222", "nats://two:4222"]
     assert credentials.environment(LOGIN, servers) == {
-        "variables": {"NATS_SERVER": "nats://one:4222,nats://two:4222", "NATS_USER": "rosey"},
+        "variables": {
+            "NATS_SERVER": "nats://one:4222,nats://two:4222",
+            "NATS_USER": "rosey",
+            # what it had while each client had a credential of its own
+            "NATS_NKEY": None,
+            "NATS_INBOX_PREFIX": None,
+        },
         "secret_variables": {"NATS_PASSWORD": "s3cret", "NATS_TOKEN": None},
     }
     assert credentials.environment({"token": "t"}, servers)["secret_variables"] == {

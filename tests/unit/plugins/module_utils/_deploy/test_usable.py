@@ -58,6 +58,7 @@ def test_what_is_whole_is_given_as_it_is(tmp_path: Path) -> None:
         ("bot", "round_trip", False),
         ("bot", "login", {}),
         ("bot", "required", []),
+        ("plugins", "clients", []),
     ],
 )
 @pytest.mark.parametrize("absent", [GONE, None])

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_expectation, round_trips
+from ansible_collections.rosey.nats.plugins.module_utils._bot.bot_python import BotPython
 from ansible_collections.rosey.nats.plugins.module_utils._host import process, redaction
 from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader, monitoring
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import (
@@ -377,7 +378,7 @@ def test_a_log_that_grows_while_a_plugin_is_asked(home: Path, monkeypatch: pytes
     log.write_text("before\n")
 
     def make_trips(trip: round_trips.RoundTrip, **options: Any) -> round_trips.Trips:
-        asked.append([trip.subject, *(options[name] for name in ("servers", "credentials", "ca_file", "user"))])
+        asked.append([trip.subject, *(options[name] for name in ("servers", "credentials", "python"))])
         log.write_text(f"{log.read_text()}sqlite3.OperationalError: no such table\n")
         return round_trips.Trips((1.0,))
 
@@ -391,6 +392,6 @@ def test_a_log_that_grows_while_a_plugin_is_asked(home: Path, monkeypatch: pytes
     of_plugins = plugin_evidence.look(
         replace(seen, secrets=File(Path("/s"), b"NATS_TOKEN=hush\nSSL_CERT_FILE=/ca.pem")), probe
     )
-    assert asked == [[QUOTE, ["nats://127.0.0.1:9"], {"token": "hush"}, "/ca.pem", None]]
+    assert asked == [[QUOTE, ["nats://127.0.0.1:9"], {"token": "hush"}, BotPython("/python", None, "/ca.pem")]]
     assert of_plugins.plugins[0].added == ("sqlite3.OperationalError: no such table",)
     assert [cause.name for cause in plugin.diagnosis(of_plugins).causes] == ["plugin_fails"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._bot import round_trip, round_trips
+from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_python, round_trip
 from ansible_collections.rosey.nats.plugins.module_utils._bot.round_trips import Trips
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import plugin
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.bot_evidence import File
@@ -197,7 +197,7 @@ def test_a_healthy_plugin_has_nothing_to_explain() -> None:
         (seen(bot={"connections": GONE}), "not_seen", "it is gone"),
         (seen(bot={"connections": ({"cid": 1, "name": 3},)}), "not_seen", "connection 1 has no list of subjects"),
         (seen(quotes(file=GONE)), "not_seen", "it is gone"),
-        (seen(trips=Trips(stopped=round_trips.NO_PYTHON, cause="python: gone")), "not_seen", "python: gone"),
+        (seen(trips=Trips(stopped=bot_python.NO_PYTHON, cause="python: gone")), "not_seen", "python: gone"),
         (seen(bot=lost(), log=GONE), "not_seen", "it is gone"),
     ],
 )

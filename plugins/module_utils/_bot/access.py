@@ -1,0 +1,131 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether each client of the bus may do what was compiled for it, and nothing else: asked of the server as that client.
+
+What is tried and has to be refused carries a name of its own, by which the server's log tells it from a fault.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ansible_collections.rosey.nats.plugins.module_utils._bot import access_trial
+from ansible_collections.rosey.nats.plugins.module_utils._bot.bot_python import BotPython, NoAnswerError
+from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding
+from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader, subjects, units
+
+SYSTEM = "system"
+# A token of the subjects that are tried in vain.
+PROOF = "_proof"
+_ACCOUNTS = {SYSTEM: "$SYS"}
+_DEFAULT_ACCOUNT = "$G"
+_RULES = ("publish", "subscribe")
+
+
+@dataclass(frozen=True)
+class Client:
+    """A client to log in as. login: options of connect() of nats-py.
+
+    permissions: as the server's configuration has them. tried: by publish and subscribe, the subjects that have to be
+    refused to it.
+    """
+
+    name: str
+    login: Mapping[str, str]
+    permissions: Mapping[str, t.Any]
+    tried: Mapping[str, Sequence[str]]
+
+
+def not_for(name: str, permissions: Mapping[str, t.Any], prefixes: Iterable[str]) -> dict[str, list[str]]:
+    """Choose what a client is to try in vain: of each prefix one subject that no rule of it allows.
+
+    Of a client that may do everything, there is none. prefixes: its own, and that of another environment.
+    """
+    if not permissions:
+        return {rule: [] for rule in _RULES}
+    candidates = [subjects.SEPARATOR.join((prefix, PROOF, name)) for prefix in prefixes]
+    return {
+        rule: [
+            subject
+            for subject in candidates
+            if not any(subjects.covers(allowed, subject) for allowed in permissions[rule].get("allow", ()))
+        ]
+        for rule in _RULES
+    }
+
+
+def prove(python: BotPython, servers: Sequence[str], clients: Sequence[Client], patience: float) -> list[Finding]:
+    """Log in as each client and say what is otherwise than it was compiled. patience: seconds for each answer."""
+    question = {
+        "servers": [*servers],
+        "answer_seconds": patience,
+        "clients": [{"login": each.login, **each.tried} for each in clients],
+    }
+    try:
+        answer = python.ask(access_trial, question, patience * max(1, len(clients)))
+        stopped, said = http_reader.excerpt(answer["stopped"]), answer["clients"]
+    except (NoAnswerError, KeyError, TypeError) as error:
+        stopped, said = str(error), []
+    if stopped:
+        remedy = "name the bot's own Python, which has nats-py, in bot_config_python"
+        return [Finding("permissions", "the bot's Python, to log in as each client with", f"none: {stopped}", remedy)]
+    return [finding for client, found in zip(clients, said, strict=True) for finding in _judged(client, found)]
+
+
+def _judged(client: Client, said: Mapping[str, t.Any]) -> Iterator[Finding]:
+    what = f"client {client.name}"
+    info = said["info"]
+    if info is None:
+        found = f"no answer: {http_reader.excerpt(said['error'])}"
+        yield Finding(what, "a login and what it may do", found, _remedy_of_login(client, said["error"]))
+        return
+    account = _ACCOUNTS.get(client.name, _DEFAULT_ACCOUNT)
+    if info.get("account") != account:
+        remedy = "look for another user of this name in the server's configuration"
+        yield Finding(what, f"account {account}", f"{info.get('account')}", remedy)
+    meant, has = _in_force(client.permissions), info.get("permissions") or {}
+    for rule in sorted({*meant, *has}):
+        if _sorted(meant.get(rule)) != _sorted(has.get(rule)):
+            remedy = "deploy again; if this stays, look at the server's log for why it did not take its configuration"
+            yield Finding(f"{what}: {rule}", _shown(meant.get(rule)), _shown(has.get(rule)), remedy)
+    for rule in _RULES:
+        for subject in client.tried[rule]:
+            if not any(_is_of(words, rule, subject) for words in said["refused"]):
+                remedy = "look at who else is let in by the server's configuration, and deploy again"
+                yield Finding(f"{what}: {rule}", f"{subject} refused", "allowed", remedy)
+
+
+def _is_of(words: str, rule: str, subject: str) -> bool:
+    kind = {"publish": "publish", "subscribe": "subscription"}[rule]
+    lowered = words.lower()
+    return f"for {kind} to" in lowered and f'"{subject.lower()}"' in lowered
+
+
+def _remedy_of_login(client: Client, error: str) -> str:
+    if "nkeys" in error or "nacl" in error:
+        library = "install nkeys and PyNaCl (python3-nacl) for the bot's Python"
+        return f"{library}, or set bot_plugins_credentials_kind: password"
+    return f"deploy again, so that the server and the file of {client.name} have the same credential"
+
+
+def _in_force(permissions: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Give what the server says of itself where these permissions are in force (server/auth.go, Permissions)."""
+    found = {rule: permissions[rule] for rule in _RULES if rule in permissions}
+    if answers := permissions.get("allow_responses"):
+        found["responses"] = {"max": answers["max"], "ttl": units.duration(answers["expires"])}
+    return found
+
+
+def _sorted(rule: Mapping[str, t.Any] | None) -> dict[str, t.Any]:
+    return {name: sorted(value) if isinstance(value, list) else value for name, value in (rule or {}).items()}
+
+
+def _shown(rule: Mapping[str, t.Any] | None) -> str:
+    if not rule:
+        return "no rule"
+    return "; ".join(
+        f"{name} {', '.join(map(str, value)) if isinstance(value, list) else value}" for name, value in rule.items()
+    )

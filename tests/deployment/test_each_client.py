@@ -1,0 +1,234 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A credential for each client, step by step: each test goes on from what the one before it left."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nats
+import nats.errors
+import pytest
+import requests
+from nats.aio.client import Client
+
+from ansible_collections.rosey.nats.plugins.module_utils._server import subjects
+from ansible_collections.rosey.nats.tests.integration.conftest import (
+    QUOTES,
+    Deployment,
+    Variables,
+    free_ports,
+    install_bot,
+    stop_all,
+)
+
+SECRET = "seventeen crocodiles write one long and secret text"
+EACH: Variables = {"bot_plugins_credentials": "each", "bot_plugins_credentials_secret": SECRET}
+TRIVIA = {
+    "name": "trivia",
+    "subscriptions": ["commands.trivia", "cytube.chat.message"],
+    "publishes": ["cytube.chat.message"],
+    "config": {"questions_file": "data/trivia.json", "time_limit": 30},
+}
+ECHO = {"name": "echo", "subscriptions": ["plugin.echo.request"], "publishes": ["plugin.echo.response"]}
+PLUGINS: Variables = {"bot_plugins_declared": [QUOTES, TRIVIA, ECHO]}
+CLIENTS = ("bot", "quotes", "trivia", "echo", "probe", "deployment", "operator", "system")
+PREFIX = "rosey.dev"
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    deployment = Deployment(tmp_path_factory.mktemp("host"), *free_ports(3))
+    deployment.home.parent.mkdir(parents=True)
+    install_bot(deployment.home, deployment.bot_port)
+    yield deployment
+    stop_all(deployment.directory)
+
+
+def file_of(host: Deployment, client: str) -> Path:
+    environment = host.home / "environments" / "development"
+    if client == "bot":
+        return environment / "secrets.env"
+    own = client in ("probe", "deployment", "operator", "system")
+    directory = host.directory / "root" / "etc" / "nats" / "clients" if own else environment / "plugins"
+    return directory / f"{client}.env"
+
+
+def variables_of(host: Deployment, client: str) -> dict[str, str]:
+    """Give what a shell reads in a client's file."""
+    words = shlex.split(file_of(host, client).read_text(), comments=True)
+    return dict(word.split("=", 1) for word in words)
+
+
+async def connected(host: Deployment, client: str, errors: list[str]) -> Client:
+    async def note(error: Exception) -> None:
+        errors.append(str(error))
+
+    given = variables_of(host, client)
+    options: dict[str, Any] = {"nkeys_seed": given["NATS_NKEY"]} if "NATS_NKEY" in given else {}
+    if "NATS_USER" in given:
+        options = {"user": given["NATS_USER"], "password": given["NATS_PASSWORD"]}
+    return await nats.connect(
+        f"nats://127.0.0.1:{host.port}",
+        **options,
+        inbox_prefix=given["NATS_INBOX_PREFIX"],
+        error_cb=note,
+        allow_reconnect=False,
+    )
+
+
+def users(host: Deployment) -> dict[str, str]:
+    """Give who is connected, by the names of the connections."""
+    url = f"http://127.0.0.1:{host.monitoring_port}/connz?auth=1"
+    return {
+        each["name"]: each.get("authorized_user", "") for each in requests.get(url, timeout=5).json()["connections"]
+    }
+
+
+def deploy(host: Deployment, *options: str, **changes: Any) -> str:
+    said = host.play({**PLUGINS, **EACH, **changes}, *options)
+    assert said.startswith("exit 0"), said
+    return said
+
+
+def test_without_a_secret_nothing_is_touched(deployed: Deployment) -> None:
+    said = deployed.play({**PLUGINS, "bot_plugins_credentials": "each"})
+    assert said.startswith("exit 2"), said
+    assert "bot_plugins_credentials_secret is not set; expected a random text from vault" in said
+    assert not (deployed.directory / "root" / "etc").exists()
+
+
+def test_the_first_run_proves_each(deployed: Deployment) -> None:
+    said = deploy(deployed)
+    assert f"{len(CLIENTS)} clients proven" in said
+    assert SECRET not in said
+    name = "rosey-bot-development"
+    assert users(deployed) == {
+        name: "bot.1",
+        **{f"{name}-{each['name']}": f"{each['name']}.1" for each in (QUOTES, TRIVIA, ECHO)},
+    }
+    for client in CLIENTS:
+        assert file_of(deployed, client).stat().st_mode & 0o777 == 0o600
+        assert variables_of(deployed, client)["NATS_PASSWORD"] not in said
+
+
+def test_the_second_changes_nothing_and_adds_nothing_to_the_log(deployed: Deployment) -> None:
+    log = deployed.directory / "root" / "var" / "log" / "nats" / "nats-server.log"
+    before = log.read_text()
+    said = deploy(deployed)
+    assert "changed=0" in said, said
+    assert f"{len(CLIENTS)} clients proven" in said
+    assert "[ERR]" not in log.read_text().removeprefix(before)
+
+
+def test_every_client_may_do_what_is_declared_and_nothing_else(deployed: Deployment) -> None:
+    declared = {each["name"]: each for each in (QUOTES, TRIVIA, ECHO)}
+    bot = {
+        "subscriptions": ["cytube.chat.message", "plugin.*.response", "plugin.*.event"],
+        "publishes": ["cytube.>", "commands.>", "system.>", "plugin.*.request"],
+    }
+    parties: dict[str, dict[str, Any]] = {**declared, "bot": bot}
+    used = {subject for party in parties.values() for key in ("subscriptions", "publishes") for subject in party[key]}
+    literal = {f"{PREFIX}.{subject.replace('*', 'quotes').replace('>', 'some.where')}" for subject in used}
+    tokens = ("rosey", "dev", "prod", "commands", "quote", "cytube", "_inbox", "bot", "trivia", "$JS", "API", "$SYS")
+    made_up = {".".join(each) for each in itertools.permutations(tokens, 3)}
+    # in no order of theirs
+    every = sorted(literal) + sorted(made_up, key=hash)[:200]
+
+    async def try_all(client: str) -> tuple[set[str], set[str]]:
+        errors: list[str] = []
+        connection = await connected(deployed, client, errors)
+        for subject in every:
+            await connection.publish(subject, b"")
+        await connection.flush()
+        # the client tells of errors in tasks of their own
+        await asyncio.sleep(0.3)
+        said, errors[:] = [*errors], []
+        for subject in every:
+            await connection.subscribe(subject)
+        await connection.flush()
+        # the client tells of errors in tasks of their own
+        await asyncio.sleep(0.3)
+        await connection.close()
+        return (
+            {subject for subject in every if not any(f'"{subject}"'.lower() in each.lower() for each in said)},
+            {subject for subject in every if not any(f'"{subject}"'.lower() in each.lower() for each in errors)},
+        )
+
+    for client, party in parties.items():
+        published, heard = asyncio.run(try_all(client))
+        full = {key: [f"{PREFIX}.{subject}" for subject in party[key]] for key in ("publishes", "subscriptions")}
+        for found, key in ((published, "publishes"), (heard, "subscriptions")):
+            meant = {each for each in every if any(subjects.covers(rule, each) for rule in full[key])}
+            if key == "subscriptions":
+                meant |= {each for each in every if subjects.covers(f"{PREFIX}._inbox.{client}.>", each)}
+            assert found == meant, (client, key)
+
+
+def test_one_is_rotated_alone(deployed: Deployment) -> None:
+    before = {client: file_of(deployed, client).read_bytes() for client in CLIENTS}
+    said = deploy(deployed, bot_plugins_credentials_numbers={"trivia": 2})
+    assert f"{len(CLIENTS)} clients proven" in said
+    changed = [client for client in CLIENTS if file_of(deployed, client).read_bytes() != before[client]]
+    assert changed == ["trivia"]
+    assert users(deployed)["rosey-bot-development-trivia"] == "trivia.2"
+
+
+def test_what_is_hand_edited_to_let_all_in_is_put_right(deployed: Deployment) -> None:
+    config = deployed.directory / "root" / "etc" / "nats" / "nats-server.conf"
+    meant = config.read_bytes()
+    text = config.read_text()
+    config.write_text(text[: text.index("authorization")] + text[text.index("accounts") :])
+    said = deploy(deployed, bot_plugins_credentials_numbers={"trivia": 2})
+    assert "changed=0" not in said
+    assert config.read_bytes() == meant
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "words"),
+    [
+        ({}, ["--tags", "bot_plugins"], "so that server, bot and plugins are of one piece"),
+        ({}, ["--tags", "nats_server"], "the users of the server follow from what the plugins declare"),
+        (
+            {"nats_server_config": {"no_auth_user": "x"}},
+            [],
+            "bot_plugins_credentials is each, and nats_server_config has no_auth_user",
+        ),
+        ({"bot_plugins_credentials_numbers": {"trivai": 2}}, [], "names 'trivai', which is no client"),
+        ({"bot_plugins_credentials_numbers": {"trivia": 0}}, [], "trivia has 0; expected a whole number from 1 on"),
+        ({"bot_plugins_credentials_secret": "short"}, [], "has 5 characters; expected 32 at least"),
+        ({"bot_plugins_credentials_kind": "jwt"}, [], "bot_plugins_credentials_kind must be one of: password, nkey"),
+        ({"bot_plugins_credentials": "all"}, [], "bot_plugins_credentials must be one of: shared, each, got: all"),
+        (
+            {"bot_plugins_declared": [QUOTES, {"name": "Probe", "publishes": ["cytube.chat.message"]}]},
+            [],
+            "a plugin is called Probe, which is the name of a client",
+        ),
+        ({"bot_plugins_credentials_given": {"trivia": {"seed": "SUAB"}}}, [], "trivia: its seed"),
+        ({"bot_plugins_credentials_given": {"trivia": {"token": "x"}}}, [], "neither a password nor a seed alone"),
+        ({"bot_config_nats": {"name": "b", "inbox_prefix": "x"}}, [], "bot_config_nats has inbox_prefix"),
+    ],
+)
+def test_what_can_not_be_is_refused_and_nothing_touched(
+    deployed: Deployment, changes: Variables, options: list[str], words: str
+) -> None:
+    before = deployed.files(), deployed.varz()["config_load_time"]
+    said = deployed.play({**PLUGINS, **EACH, **changes}, *options)
+    assert said.startswith("exit 2"), said
+    assert words in " ".join(said.split())
+    assert (deployed.files(), deployed.varz()["config_load_time"]) == before
+
+
+def test_back_to_one_for_all(deployed: Deployment) -> None:
+    said = deployed.play({**PLUGINS, "bot_plugins_credentials": "shared"})
+    assert said.startswith("exit 0"), said
+    assert {*users(deployed).values()} == {""}
+    environment = deployed.home / "environments" / "development"
+    assert "NATS_INBOX_PREFIX" not in (environment / "secrets.env").read_text()
+    assert [*(environment / "plugins").glob("*.env")] == []
