@@ -25,7 +25,8 @@ from ansible_collections.rosey.nats.plugins.plugin_utils.permissions import Perm
 from ansible_collections.rosey.nats.plugins.plugin_utils.plugins import READER
 
 PASSWORD, NKEY = "password", "nkey"
-KINDS = (PASSWORD, NKEY)
+# When a plugin reads its credential, in place of whenever it connects.
+AT_START = "start"
 # Of a random secret of letters and digits, 190 bits.
 LEAST_CHARACTERS = 32
 _PURPOSE = "rosey.nats client"
@@ -94,8 +95,9 @@ def described(
     """Give all that a deployment needs of the clients, as the filter bus_clients returns it; CredentialsError.
 
     effective: the plugins, see plugins.effective. bot: its `subscriptions` and `publishes`. asked: by the fields of
-    Asked. places: `server_name`, `servers`, and, each a directory and an account, `bot` and `server`; `questions`, the
-    subjects that the gate asks for besides commands.
+    Asked. places: `server_name`, `servers`, and, each a directory and an account, `bot` and `server`; of the bot also
+    its environment `file` and when plugins `read` their credential; `questions`, the subjects that the gate asks for
+    besides commands.
     """
     plugins_enabled = [plugin for plugin in effective if plugin["enabled"]]
     wanted = Asked(**asked)
@@ -108,6 +110,7 @@ def described(
     own, at_bot, at_server = clients[permissions.BOT], places["bot"], places["server"]
     seed_file = file_of(own.name, at_bot["directory"], NKEY)
     read_by_bot = {**at_bot["account"], "reader": READER}
+    of_plugin = read_by_bot if at_bot["read"] == AT_START else at_bot["account"]
     files = {
         own.name: at_bot["file"],
         **{each.name: file_of(each.name, at_bot["directory"]) for each in of_plugins},
@@ -126,7 +129,7 @@ def described(
         "entries": {
             "plugins": [
                 *([seed_entry(own, seed_file, read_by_bot)] if own.seed else []),
-                *entries(of_plugins, at_bot["directory"], read_by_bot),
+                *entries(of_plugins, at_bot["directory"], of_plugin),
             ],
             "server": entries(of_server, at_server["directory"], at_server["account"]),
         },

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +178,46 @@ def test_one_is_rotated_alone(deployed: Deployment) -> None:
     changed = [client for client in CLIENTS if file_of(deployed, client).read_bytes() != before[client]]
     assert changed == ["trivia"]
     assert users(deployed)["rosey-bot-development-trivia"] == "trivia.2"
+
+
+def connections(host: Deployment) -> dict[str, int]:
+    """Give the numbers of the connections, by their names."""
+    url = f"http://127.0.0.1:{host.monitoring_port}/connz"
+    return {each["name"]: each["cid"] for each in requests.get(url, timeout=5).json()["connections"]}
+
+
+def test_one_that_reads_its_credential_as_it_connects_comes_back_alone(deployed: Deployment) -> None:
+    deploy(deployed, bot_plugins_credentials_numbers={"trivia": 2}, bot_plugins_credentials_read="connect")
+    before, bot = connections(deployed), (deployed.home / "bot.pid").read_text()
+    published = asyncio.run(publish_while(deployed, lambda: rotate(deployed)))
+    after = connections(deployed)
+    assert (deployed.home / "bot.pid").read_text() == bot
+    assert [name for name in before if after.get(name) != before[name]] == ["rosey-bot-development-trivia"]
+    assert users(deployed)["rosey-bot-development-trivia"] == "trivia.3"
+    assert published["lost"] == 0
+    assert published["acknowledged"] > 100
+    deploy(deployed, bot_plugins_credentials_numbers={"trivia": 2})
+
+
+def rotate(host: Deployment) -> None:
+    deploy(host, bot_plugins_credentials_numbers={"trivia": 3}, bot_plugins_credentials_read="connect")
+
+
+async def publish_while(host: Deployment, act: Callable[[], None]) -> dict[str, int]:
+    """Publish into a stream with the operator's credential while something is done; count what came of it."""
+    client = await connected(host, "operator", [])
+    stream = client.jetstream()
+    await stream.add_stream(name="KEPT", subjects=["kept.*"])
+    acting = asyncio.create_task(asyncio.to_thread(act))
+    acknowledged = 0
+    while not acting.done():
+        await stream.publish("kept.here", b"", timeout=5)
+        acknowledged += 1
+        await asyncio.sleep(0.005)
+    await acting
+    held = (await stream.stream_info("KEPT")).state.messages
+    await client.close()
+    return {"acknowledged": acknowledged, "lost": acknowledged - held}
 
 
 def test_what_is_hand_edited_to_let_all_in_is_put_right(deployed: Deployment) -> None:

@@ -16,7 +16,8 @@ Plugins: each enabled one of `plugins/*.yaml` beside the configuration runs in a
     `<home>/logs/plugins/<name>.log`. One that died is started again.
 A plugin's own login: `plugins/<name>.env`. Where it is there, its login takes the place of the bot's whole login,
     whatever the process environment says, and the plugin's process gets none of the bot's in its environment. Its
-    NATS_SERVER, if it has one, counts for the plugin alone.
+    NATS_SERVER, if it has one, counts for the plugin alone. It is read whenever the plugin connects, so that one whose
+    login was replaced comes back with the new one.
 Commands: a chat message `!word …` on `<prefix>.cytube.chat.message`, in JSON {"user": …, "message": …}, goes on to
     `<prefix>.commands.word`. The plugin's chat message goes to what it `publishes`; where the command is a NATS
     request, it goes to the reply subject instead, without any cooldown, and as the only message.

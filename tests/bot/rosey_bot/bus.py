@@ -42,11 +42,16 @@ def describe(error: Exception) -> str:
     forbidden = FORBIDDEN.search(str(error))
     if forbidden:
         return f"the permissions of this login do not allow: {forbidden[1]} to {forbidden[2]}"
-    if "authorization violation" in str(error).lower():
+    if is_refusal(error):
         return "the server does not take this login"
     if isinstance(error, (OSError, TypeError)):
         return f"{type(error).__name__}: {SEED.sub('********', str(error))}"
     return type(error).__name__
+
+
+def is_refusal(error: Exception) -> bool:
+    """Tell whether the server does not take the login."""
+    return "authorization violation" in str(error).lower()
 
 
 def parse_chat(data: bytes) -> tuple[str, str] | None:
@@ -67,17 +72,25 @@ def make_chat(user: str, text: str) -> bytes:
 
 
 class Bus:
-    """The connection and its subscriptions. on_change: called when it came up or went down."""
+    """The connection and its subscriptions.
+
+    read_options: gives the options of nats.connect(), each time anew. on_change: called when it came up or went down.
+    """
 
     def __init__(
-        self, options: dict[str, Any], handlers: Mapping[str, Handler], on_change: Callable[[], Awaitable[None]]
+        self,
+        read_options: Callable[[], dict[str, Any]],
+        handlers: Mapping[str, Handler],
+        on_change: Callable[[], Awaitable[None]],
     ) -> None:
-        self.options = options
+        self.read_options = read_options
+        self.options = read_options()
         self.handlers = handlers
         self.on_change = on_change
         self.errors = 0
         self.client = Client()
         self.subscribed = False
+        self.closing: asyncio.Task[None] | None = None
         # The subjects, in small letters, that this connection may not subscribe to.
         self.refused: set[str] = set()
 
@@ -125,6 +138,9 @@ class Bus:
         async def on_error(error: Exception) -> None:
             self.errors += 1
             log.error("NATS: %s", describe(error))
+            if is_refusal(error) and self.subscribed and self.closing is None:
+                # the client would go on with the login that it has, which may have been replaced
+                self.closing = asyncio.create_task(self.client.close())
             forbidden = FORBIDDEN.search(str(error))
             if forbidden and forbidden[1] == "subscription":
                 self.refused.add(forbidden[2])
@@ -135,8 +151,10 @@ class Bus:
             await self.on_change()
 
         self.subscribed = False
+        self.closing = None
         self.refused.clear()
         self.client = Client()
+        self.options = self.read_options()
         callbacks: dict[str, Any] = {
             "disconnected_cb": on_disconnected,
             "reconnected_cb": self.on_change,

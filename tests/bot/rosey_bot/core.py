@@ -56,7 +56,7 @@ class Bot:
         self.live: dict[str, int] = {}
         if settings.nats is not None:
             handlers = {f"{settings.prefix}.cytube.chat.message": self.on_chat}
-            self.bus = Bus(settings.nats, handlers, self.on_change)
+            self.bus = Bus(settings.nats.copy, handlers, self.on_change)
             self.plugins = read_declarations(settings.directory / "plugins")
 
     async def run(self) -> None:

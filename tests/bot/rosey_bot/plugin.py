@@ -14,6 +14,7 @@ import asyncio
 import logging
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 from nats.aio.msg import Msg
@@ -35,8 +36,8 @@ class Runner:
         self.tasks: set[asyncio.Task[None]] = set()
         kind = KINDS.get(declaration.name)
         self.plugin = kind(declaration.config, self.say) if kind else None
-        options = plugin_options(settings.nats, declaration)
-        self.bus = Bus(options, dict.fromkeys(declaration.subscriptions, self.on_message), self.report)
+        read_options = partial(plugin_options, settings.nats, declaration)
+        self.bus = Bus(read_options, dict.fromkeys(declaration.subscriptions, self.on_message), self.report)
 
     async def report(self) -> None:
         """Tell the bot what is live."""

@@ -20,14 +20,16 @@ SEED = nkeys.user_seed(bytes(32))
 NAMES = ["bot", "quotes", "trivia", "probe", "deployment", "operator", "system"]
 
 
-def described(prefix: str = PREFIX, names: tuple[str, ...] = ("quotes", "trivia"), **asked: Any) -> dict[str, Any]:
+def described(
+    prefix: str = PREFIX, names: tuple[str, ...] = ("quotes", "trivia"), read: str = "start", **asked: Any
+) -> dict[str, Any]:
     effective = plugins.effective([{"name": name} for name in names], {}, prefix)
     wanted = {"kind": "password", "secret": SECRET, "numbers": {}, "given": {}, **asked}
     places = {
         "server_name": "n",
         "servers": ["nats://h:4222"],
         "questions": [],
-        "bot": {"directory": "/plugins", "file": "/secrets.env", "account": {"owner": "rosey"}},
+        "bot": {"directory": "/plugins", "file": "/secrets.env", "account": {"owner": "rosey"}, "read": read},
         "server": {"directory": "/clients", "account": {"owner": "root"}},
     }
     return clients.described(effective, prefix, BOT, wanted, places)
@@ -104,6 +106,11 @@ def test_every_file_is_for_one_account_alone() -> None:
             assert (entry["mode"], entry["owner"], entry.get("reader")) == ("0600", owner, reader)
 
 
+def test_only_what_is_read_as_the_bot_starts_restarts_it() -> None:
+    entries = described(kind="nkey", read="connect")["entries"]["plugins"]
+    assert [entry["path"] for entry in entries if "reader" in entry] == ["/plugins/bot.nk"]
+
+
 def test_no_secret_is_among_what_is_recorded() -> None:
     found = described()
     assert [each["name"] for each in found["clients"]] == NAMES
@@ -145,7 +152,7 @@ def test_what_keeps_them_from_it_is_said_without_a_secret(asked: dict[str, Any],
 def test_who_hears_everything_is_named() -> None:
     effective = plugins.effective([{"name": "all", "subscriptions": [">"]}], {}, PREFIX)
     places = {"server_name": "n", "servers": [], "questions": []}
-    account: dict[str, Any] = {"directory": "/d", "file": "/f", "account": {}}
+    account: dict[str, Any] = {"directory": "/d", "file": "/f", "account": {}, "read": "start"}
     asked = {"kind": "nkey", "secret": SECRET, "numbers": {}, "given": {}}
     found = clients.described(effective, PREFIX, BOT, asked, {**places, "bot": account, "server": account})
     assert found["warnings"] == [
