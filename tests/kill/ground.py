@@ -170,8 +170,8 @@ class Watch:
 class Publisher:
     """A client that publishes with acknowledgements, and remembers what was acknowledged."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, url: str) -> None:
+        self._url = url
         self._over = threading.Event()
         self.acknowledged: dict[int, bytes] = {}
 
@@ -188,7 +188,7 @@ class Publisher:
         number = 0
         while not self._over.is_set():
             try:
-                client = await connected(self._port)
+                client = await connected(self._url)
             except (ClientError, OSError, TimeoutError):
                 await asyncio.sleep(0.05)
                 continue
@@ -207,18 +207,18 @@ class Publisher:
                 await client.close()
 
 
-async def connected(port: int) -> Any:
+async def connected(url: str) -> Any:
     async def ignore(_error: Exception) -> None:
         return
 
-    return await nats.connect(f"nats://127.0.0.1:{port}", allow_reconnect=False, connect_timeout=1, error_cb=ignore)
+    return await nats.connect(url, allow_reconnect=False, connect_timeout=1, error_cb=ignore)
 
 
-async def lost(port: int, acknowledged: dict[int, bytes]) -> list[int]:
+async def lost(url: str, acknowledged: dict[int, bytes]) -> list[int]:
     """Name the acknowledged messages that the server does not have any more."""
     if not acknowledged:
         return []
-    client = await connected(port)
+    client = await connected(url)
     try:
         stream = client.jetstream()
         found = []
@@ -266,6 +266,8 @@ class Ground:
         shutil.copytree(directory / "root", self._template, symlinks=True)
         self.temporary = directory / "tmp"
         self.temporary.mkdir()
+        # of somebody who may publish everything, where not everybody may
+        self.login = ""
         self.plain = 0.0
         self.known: set[str] = set()
         self.programs: list[str] = []
@@ -278,6 +280,10 @@ class Ground:
             root / "etc/nats/nats-server.conf",
             root / "var/lib/nats/nats-server.pid",
         )
+
+    @property
+    def url(self) -> str:
+        return f"nats://{self.login}127.0.0.1:{self.deployment.port}"
 
     def wipe(self) -> None:
         """Make it a host that nothing was deployed to."""
@@ -390,7 +396,7 @@ class Ground:
     def try_point(self, point: Point, changes: Variables, *, thrice: bool) -> Outcome:
         """Kill a deployment of the changes at the point, and deploy them again; a third one has nothing to change."""
         faults = []
-        with Watch(self.deployment.port) as watch, Publisher(self.deployment.port) as publisher:
+        with Watch(self.deployment.port) as watch, Publisher(self.url) as publisher:
             code, said, trace = self.traced(changes, point)
             # A module that is killed when it has told its result has told it: the play goes on.
             expected = {0, 2} if point.what == "module" else {-signal.SIGKILL}
@@ -408,7 +414,7 @@ class Ground:
         faults += self._look(changes)
         if watch.longest > 2 * self.plain + SLACK:
             faults.append(f"the server was down for {watch.longest:.2f} s")
-        missing = asyncio.run(lost(self.deployment.port, publisher.acknowledged))
+        missing = asyncio.run(lost(self.url, publisher.acknowledged))
         if missing:
             faults.append(f"{len(missing)} of {len(publisher.acknowledged)} acknowledged messages are lost")
         return Outcome(point, watch.longest, len(publisher.acknowledged), tuple(faults))
@@ -502,6 +508,24 @@ class Version(Phase):
         installed = self.ground.deployment.directory / "root/usr/local/lib/nats-server" / version
         shutil.rmtree(installed, ignore_errors=True)
         return {"nats_server_version": version}
+
+
+class Rotation(Phase):
+    """Another credential for one plugin, which alone comes back with it; everybody else stays connected."""
+
+    name = "rotation"
+    _number = 0
+
+    def next(self) -> Variables:
+        self._number += 1
+        self.ground.login = "operator.1:known-here@"
+        return {
+            "bot_plugins_credentials": "each",
+            "bot_plugins_credentials_secret": "nothing is to be kept secret here, but long",
+            "bot_plugins_credentials_given": {"operator": {"password": "known-here"}},
+            "bot_plugins_credentials_numbers": {"quotes": self._number},
+            "bot_plugins_credentials_read": "connect",
+        }
 
 
 def table(rows: Sequence[tuple[str, Sequence[Outcome], float]]) -> str:

@@ -10,10 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rosey.nats.tests.kill.ground import First, Ground, Outcome, Phase, Reload, Version, table
+from ansible_collections.rosey.nats.tests.kill.ground import (
+    First,
+    Ground,
+    Outcome,
+    Phase,
+    Reload,
+    Rotation,
+    Version,
+    table,
+)
 
 
-@pytest.mark.parametrize("kind", [First, Reload, Version])
+@pytest.mark.parametrize("kind", [First, Reload, Version, Rotation])
 def test_every_point(kind: type[Phase], tmp_path: Path) -> None:
     ground = Ground(tmp_path)
     outcomes: list[Outcome] = []

@@ -1,7 +1,7 @@
 # Copyright (c) Rosey-Robot Team
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A deployment that is killed at any point is brought to its end by the same command: six of the points."""
+"""A deployment that is killed at any point is brought to its end by the same command: seven of the points."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ansible_collections.rosey.nats.tests.kill.ground import (
     Phase,
     Point,
     Reload,
+    Rotation,
     Trace,
     Version,
     table,
@@ -33,6 +34,7 @@ SAMPLE: list[tuple[type[Phase], str, Choice]] = [
     (Reload, "after switch, before reload", lambda trace, _share: trace.before("Run | Process of this user")),
     (Reload, "the bot's restart, alone", lambda trace, share: trace.inside("module", "bot_process", share)),
     (Version, "inside the restart, alone", lambda trace, share: trace.inside("module", "nats_process", share)),
+    (Rotation, "a credential, before reload", lambda trace, _share: trace.before("Run | Process of this user")),
 ]
 
 
