@@ -118,12 +118,7 @@ def described(
     }
     return {
         "problems": [],
-        "warnings": [
-            f"{each.name}: hears everything below {prefix}, since it subscribes to it as a whole; where it need not, "
-            "name what it is to hear"
-            for each in of_plugins
-            if permissions.sees_everything(each.permissions, prefix)
-        ],
+        "warnings": permissions.warnings(compiled, prefix),
         "config": server_block(clients.values(), places["server_name"]),
         "bot": credentials.login_environment(own.login(seed_file), places["servers"]),
         "entries": {
@@ -148,7 +143,7 @@ def problems(asked: Asked, plugins: Iterable[str]) -> list[str]:
     names = [*plugins]
     known = {*names, *permissions.OWN}
     return [
-        *_problems_of_names(names),
+        *permissions.name_problems(names),
         *_problems_of_secret(asked),
         *_problems_of_numbers(asked.numbers, known),
         *_problems_of_given(asked.given, known),
@@ -223,15 +218,6 @@ def _derived(secret: str, *context: str) -> bytes:
     # No part holds a line break, so no two contexts are one.
     info = "\n".join((_PURPOSE, *context)).encode()
     return HKDF(hashes.SHA256(), _DERIVED_BYTES, salt=None, info=info).derive(secret.encode())
-
-
-def _problems_of_names(names: Iterable[str]) -> list[str]:
-    return [
-        f"bot_plugins_declared: a plugin is called {name}, which is the name of a client that each deployment has; "
-        f"expected another than {', '.join(permissions.OWN)}. Rename the plugin"
-        for name in names
-        if name.lower() in permissions.OWN
-    ]
 
 
 def _problems_of_secret(asked: Asked) -> list[str]:

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, replace
 
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Severity
 from ansible_collections.rosey.nats.plugins.module_utils._server import subjects
-from ansible_collections.rosey.nats.plugins.plugin_utils import plugins
+from ansible_collections.rosey.nats.plugins.plugin_utils import plugins, text_table
 
 BOT = "the bot"
 _CELL_WIDTH = 40
@@ -124,12 +124,9 @@ def check(
 
 def table(routes: Iterable[Route]) -> list[str]:
     """Lay out who publishes and who listens, a subject a line or more, for a person."""
-    rows = [_HEADINGS, *((route.subject, _names(route.publishers), _names(route.listeners)) for route in routes)]
-    cells = [[[row[0]], *map(_wrapped, row[1:])] for row in rows]
-    lines = [line for row in cells for line in itertools.zip_longest(*row, fillvalue="")]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    lines.insert(1, tuple("-" * width for width in widths))
-    return [" | ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
+    return text_table.laid_out(
+        _HEADINGS, [([route.subject], _wrapped(route.publishers), _wrapped(route.listeners)) for route in routes]
+    )
 
 
 def _bot(bot: Mapping[str, t.Any], prefix: str) -> Mapping[str, t.Any]:
@@ -227,9 +224,6 @@ def _twins(names: list[str]) -> Iterator[Finding]:
             yield Finding(Severity.ERROR, name, None, f"{count} plugins have this name", "rename or remove all but one")
 
 
-def _names(names: Iterable[str]) -> str:
-    return ", ".join(names) or _NOBODY
-
-
-def _wrapped(names: str) -> list[str]:
-    return textwrap.wrap(names, _CELL_WIDTH, break_long_words=False, break_on_hyphens=False)
+def _wrapped(names: Iterable[str]) -> list[str]:
+    listed = ", ".join(names) or _NOBODY
+    return textwrap.wrap(listed, _CELL_WIDTH, break_long_words=False, break_on_hyphens=False)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from ansible_collections.rosey.nats.plugins.module_utils._server import subjects
-from ansible_collections.rosey.nats.plugins.plugin_utils import jetstream_rights, plugins
+from ansible_collections.rosey.nats.plugins.plugin_utils import jetstream_rights, plugins, text_table
 
 BOT, PROBE, DEPLOYMENT, OPERATOR, SYSTEM = "bot", "probe", "deployment", "operator", "system"
 # Those of a deployment itself; a plugin of such a name could not be told from them.
@@ -27,6 +27,9 @@ _OF_ASSETS = ("$JS.API.>", "$JS.ACK.>", "$JS.FC.>", "$KV.>", "$O.>")
 # One message each, a minute after the question at most.
 _ANSWERS = {"max": 1, "expires": "1m"}
 _EVERYTHING = subjects.FULL_WILDCARD
+HEADINGS = ("client", "may publish", "may listen to")
+_ANSWER = "an answer to what it hears"
+_UNLIMITED = {OPERATOR: "everything", SYSTEM: "everything of the account $SYS"}
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,17 @@ class Permissions:
             **({"allow_responses": _ANSWERS} if self.answers else {}),
         }
 
+    def as_result(self) -> dict[str, t.Any]:
+        """Give them as a filter returns them, with the client as `name`."""
+        return {
+            "name": self.client,
+            "publish": list(self.publish),
+            "subscribe": list(self.subscribe),
+            "unheard": list(self.unheard),
+            "answers": self.answers,
+            "is_unlimited": self.is_unlimited,
+        }
+
 
 def compiled(
     described: Iterable[Mapping[str, t.Any]], bot: Mapping[str, t.Any], prefix: str, asked: Iterable[str] = ()
@@ -82,6 +96,39 @@ def compiled(
     ]
     inboxes = {client.client: _below(client.inbox) for client in clients}
     return [replace(client, unheard=_others(client, inboxes)) for client in clients]
+
+
+def table(clients: Iterable[Permissions]) -> list[str]:
+    """Lay out what each client may say and hear, a subject a line, for a person."""
+    return text_table.laid_out(HEADINGS, map(cells, clients))
+
+
+def cells(client: Permissions) -> tuple[list[str], ...]:
+    """Say below HEADINGS what a client may do, of each its lines."""
+    if client.is_unlimited:
+        return [client.client], [_UNLIMITED[client.client]], [_UNLIMITED[client.client]]
+    said = [*client.publish, *([_ANSWER] if client.answers else [])]
+    return [client.client], said, [*client.subscribe, *(f"but not {subject}" for subject in client.unheard)]
+
+
+def name_problems(names: Iterable[str]) -> list[str]:
+    """Say which plugins have a name that is none for them, a sentence each."""
+    return [
+        f"bot_plugins_declared: a plugin is called {name}, which is the name of a client that each deployment has; "
+        f"expected another than {', '.join(OWN)}. Rename the plugin"
+        for name in names
+        if name.lower() in OWN
+    ]
+
+
+def warnings(clients: Iterable[Permissions], prefix: str) -> list[str]:
+    """Say which plugins hear more than may be meant, a sentence each."""
+    return [
+        f"{each.client}: hears everything below {prefix}, since it subscribes to it as a whole; where it need not, "
+        "name what it is to hear"
+        for each in clients
+        if each.client not in OWN and sees_everything(each, prefix)
+    ]
 
 
 def inbox_of(client: str, prefix: str) -> str:

@@ -21,7 +21,7 @@ from ansible import release as ansible_release
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Severity
-from ansible_collections.rosey.nats.plugins.plugin_utils import contract, picture, picture_svg
+from ansible_collections.rosey.nats.plugins.plugin_utils import contract, permissions, picture, picture_svg
 from ansible_collections.rosey.nats.plugins.plugin_utils.run_record import (
     Ending,
     Event,
@@ -117,13 +117,19 @@ class Trips:
 
 @dataclass(frozen=True)
 class Bus:
-    """The bus as some hosts have it. picture: SVG, in which names are escaped."""
+    """The bus as some hosts have it.
+
+    picture: SVG, in which names are escaped. clients: below HEADINGS of permissions what each may do, where each has a
+    credential of its own. warnings: of these.
+    """
 
     hosts: tuple[str, ...]
     environment: str
     title: str
     picture: str
     findings: tuple[contract.Finding, ...]
+    clients: tuple[tuple[list[str], ...], ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def render(run: Run) -> str:
@@ -150,6 +156,7 @@ def render(run: Run) -> str:
         trips=trips,
         ticks=ticks(trips),
         buses=drawn,
+        headings=permissions.HEADINGS,
         environments=list(dict.fromkeys(bus.environment for bus in drawn)),
         ended=run.started + timedelta(seconds=run.seconds),
         is_late=run.ending is not Ending.WHOLE,
@@ -302,6 +309,8 @@ def _concerns_of_buses(drawn: Iterable[Bus]) -> Iterator[Concern]:
         for finding in bus.findings:
             said = f"{finding.subject} {finding.problem}" if finding.subject else finding.problem
             yield Concern(tone(finding.severity), bus.environment, finding.plugin, said, finding.remedy)
+        for warning in bus.warnings:
+            yield Concern(Tone.WARNING, bus.environment, "permissions", warning)
 
 
 def tiles(run: Run, trips: Sequence[Trips]) -> list[Tile]:
@@ -418,4 +427,12 @@ def buses(run: Run) -> list[Bus]:
 
 def _bus(bus: Mapping[str, t.Any], hosts: tuple[str, ...]) -> Bus:
     drawn = picture.describe(bus["plugins"], bus["prefix"], bus["bot"])
-    return Bus(hosts, bus["environment"], drawn.title, picture_svg.draw(drawn), drawn.findings)
+    made = Bus(hosts, bus["environment"], drawn.title, picture_svg.draw(drawn), drawn.findings)
+    if not bus["has_clients"]:
+        return made
+    clients = permissions.compiled(bus["plugins"], bus["bot"], bus["prefix"], bus["questions"])
+    return replace(
+        made,
+        clients=tuple(map(permissions.cells, clients)),
+        warnings=tuple(permissions.warnings(clients, bus["prefix"])),
+    )

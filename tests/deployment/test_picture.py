@@ -1,7 +1,7 @@
 # Copyright (c) Rosey-Robot Team
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""playbooks/contract.yml draws the bus on the controller, of hosts that nobody could reach."""
+"""playbooks/contract.yml draws the bus and shows who may do what, of hosts that nobody could reach."""
 
 from __future__ import annotations
 
@@ -89,3 +89,27 @@ def test_what_does_not_fit_is_drawn_too_and_as_nobody_else(tmp_path: Path) -> No
     assert not said.startswith("exit 0")
     assert said.count("-> localhost]") == 1
     assert "has the prefix of development" in picture.read_text()
+
+
+SECRET = """
+bot_plugins_credentials_secret: !vault |
+  $ANSIBLE_VAULT;1.1;AES256
+  3030
+"""
+
+
+@pytest.mark.parametrize(
+    ("variables", "heading"),
+    [
+        ("bot_plugins_credentials: shared", "Not in force, since bot_plugins_credentials is shared; with each it"),
+        ("bot_plugins_credentials: each" + SECRET, "In force, since bot_plugins_credentials is each:"),
+    ],
+)
+def test_who_may_do_what_is_shown_without_a_vault(tmp_path: Path, variables: str, heading: str) -> None:
+    file = tmp_path / "more.yml"
+    file.write_text(f"{variables}\nbot_plugins_overrides: {{quotes: {{subscriptions: ['>']}}}}\n")
+    said = run_playbook(PLAYBOOK, PRODUCTION, "-e", f"@{file}")
+    assert said.startswith("exit 0"), said
+    assert heading in said
+    assert "an answer to what it hears     | but not rosey.prod._inbox.bot.>" in said
+    assert "quotes: hears everything below rosey.prod" in said

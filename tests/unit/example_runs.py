@@ -113,7 +113,7 @@ DIAGNOSED = {
     ],
     "healthy": ["server", "bot"],
 }
-BUS = {
+BUS: dict[str, Any] = {
     "environment": "production",
     "prefix": "rosey.prod",
     "bot": {"publishes": ["cytube.>", "commands.>"], "subscriptions": ["cytube.chat.message"]},
@@ -123,14 +123,18 @@ BUS = {
             "enabled": True,
             "subscriptions": ["rosey.prod.commands.quote"],
             "publishes": ["rosey.prod.cytube.chat.message"],
+            "uses": {},
         },
         {
             "name": "trivia",
             "enabled": True,
             "subscriptions": ["rosey.prod.cytube.chat.message"],
             "publishes": ["rosey.prod.cytube.chat.message"],
+            "uses": {},
         },
     ],
+    "has_clients": False,
+    "questions": [],
 }
 TOLD = {"msg": ["server: rosey_nats_prod, nats-server 2.10.7", "log: /var/log/nats/nats-server.log"]}
 STORY = {"msg": "here: Gate: the bot has not proven what was meant\nhere is back at release 20260131T120000Z-3f2a9c."}

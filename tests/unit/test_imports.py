@@ -27,6 +27,7 @@ OPTIONS = {"_server/options", "_server/subjects", "_server/units", "_host/needed
 LANGUAGE = {*OPTIONS, "_server/conf", "_server/conf_lexer", "_server/conf_reader", "_server/conf_writer"}
 BOT = {"_bot/credentials"}
 PLUGINS = {"plugins", "bot_yaml", "jetstream_rights", "yaml", "_server/subjects"}
+CONTRACT = {"contract", "text_table", *PLUGINS}
 GATE = {"_host/gate", "_host/python"}
 FAILURE = {"failure", "_host/redaction"}
 ORIGIN = {"_deploy/lease", "_host/atomic_file", "_host/figures", "_host/system", "_host/typed"}
@@ -52,15 +53,17 @@ MOST = {
         "bcrypt",
         *BOT,
         *PLUGINS,
+        "text_table",
         "_host/environment_file",
     },
+    "bus_permissions": {"permissions", "text_table", *PLUGINS},
     "bot_plugin_entries": PLUGINS,
     "bot_plugin_problems": PLUGINS,
     "bot_plugins": PLUGINS,
     "bot_section_problems": {"environments", *BOT, "_bot/client_options", "_server/subjects"},
     "environment_problem": {"environments", "_server/subjects"},
     "migration_plan": {"environments", "stages", "_server/subjects"},
-    "bus_picture": {"picture", "picture_layout", "picture_mermaid", "picture_svg", "contract", *PLUGINS, *GATE},
+    "bus_picture": {"picture", "picture_layout", "picture_mermaid", "picture_svg", *CONTRACT, *GATE},
     "failure_reason": FAILURE,
     "from_nats_conf": {*LANGUAGE, "_host/redaction"},
     "health_output": {
@@ -109,7 +112,7 @@ MOST = {
         "_host/system",
         "_host/unit_file",
     },
-    "subject_contract": {"contract", "environments", *PLUGINS, *GATE},
+    "subject_contract": {"environments", *CONTRACT, *GATE},
     "subject_prefix": {"environments", "_server/subjects"},
     "systemd_word": {"_host/figures", "_host/system", "_host/unit_file"},
     "to_bot_yaml": {"bot_yaml", "yaml"},

@@ -318,6 +318,25 @@ def test_a_bus_is_drawn_once_for_all_who_have_it() -> None:
     assert [bus.hosts for bus in report.buses(run)] == [("a", "c"), ("b",)]
 
 
+def test_where_each_has_a_credential_of_its_own_it_is_shown_who_may_do_what() -> None:
+    hears_all = {"name": MARKUP, "enabled": True, "subscriptions": ["rosey.prod.>"], "publishes": [], "uses": {}}
+    of_each = {**BUS, "plugins": [*BUS["plugins"], hears_all], "has_clients": True}
+    shared, each = (
+        make_run([("here", "ansible.builtin.set_fact", OK, {"ansible_facts": {BUS_FACT: bus}})])
+        for bus in (BUS, of_each)
+    )
+    assert "Who may say and hear what" not in Page(report.render(shared)).text
+    page = Page(report.render(each))
+    for told in (
+        "Who may say and hear what",
+        "quotes rosey.prod.cytube.chat.message $SYS.REQ.USER.INFO an answer to what it hears rosey.prod.commands.quote",
+        f"{MARKUP}: hears everything below rosey.prod",
+        "but not rosey.prod._inbox.quotes.>",
+    ):
+        assert told in page.text, told
+    assert page.elements["script"] == 0
+
+
 @pytest.mark.parametrize(
     ("message", "found"),
     [
