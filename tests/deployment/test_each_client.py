@@ -177,6 +177,7 @@ def test_one_is_rotated_alone(deployed: Deployment) -> None:
     assert f"{len(CLIENTS)} clients proven" in said
     changed = [client for client in CLIENTS if file_of(deployed, client).read_bytes() != before[client]]
     assert changed == ["trivia"]
+    assert "plan: reload; trivia: another credential'" in " ".join(said.split())
     assert users(deployed)["rosey-bot-development-trivia"] == "trivia.2"
 
 
@@ -218,6 +219,29 @@ async def publish_while(host: Deployment, act: Callable[[], None]) -> dict[str, 
     held = (await stream.stream_info("KEPT")).state.messages
     await client.close()
     return {"acknowledged": acknowledged, "lost": acknowledged - held}
+
+
+def test_a_change_of_what_a_client_may_do_is_foretold_by_its_name(deployed: Deployment) -> None:
+    declared = [
+        QUOTES,
+        {**TRIVIA, "publishes": ["plugin.trivia.event"]},
+        {"name": "song", "publishes": ["cytube.chat"]},
+    ]
+    said = deploy(
+        deployed, "--check", bot_plugins_declared=declared, bot_plugins_credentials_numbers={"trivia": 2, "system": 2}
+    )
+    told = (
+        "plan: reload; echo is no client any more; new client song; "
+        "trivia: may also publish rosey.dev.plugin.trivia.event; "
+        "trivia: may no longer publish rosey.dev.cytube.chat.message; "
+        "system: another credential'"
+    )
+    assert told in " ".join(said.split())
+    shared = deployed.play({**PLUGINS, "bot_plugins_credentials": "shared"}, "--check")
+    assert (
+        "plan: reload; all clients share one credential, and may do everything: bot, quotes, trivia, echo,"
+        in " ".join(shared.split())
+    )
 
 
 def test_what_is_hand_edited_to_let_all_in_is_put_right(deployed: Deployment) -> None:

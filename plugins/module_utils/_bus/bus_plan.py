@@ -16,6 +16,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 
 from ansible_collections.rosey.nats.plugins.module_utils._bus import (
+    access_changes,
     bot_gate,
     bot_plan,
     decisions,
@@ -107,6 +108,8 @@ def plan(params: Mapping[str, t.Any], run_command: service.RunCommand, hide: Hid
     shared = {"release_dir": params["release_dir"], "run": run}
     server = _server(params, wanted, shared, run_command)
     bot = _bot(wanted, shared, run_command)
+    if server:
+        server = _with_clients(server, wanted, directory)
     seen = decisions.Observed(
         parts=tuple(wanted.parts),
         settings=wanted.settings,
@@ -197,6 +200,19 @@ def _server(
     }
     planned = server_plan.plan(_with_defaults(server_plan.ARGUMENTS, arguments), run_command)
     return _without(planned, own)
+
+
+def _with_clients(planned: Planned, wanted: Wanted, directory: Path) -> Planned:
+    """Give the server's plan with reasons that name the clients of the bus, where it is known what these had before."""
+    current = release.Store(directory).current()
+    if PLUGINS not in wanted.parts or current is None or PLUGINS not in current.parts:
+        return planned
+    before, after = (part.settings.get("clients") or [] for part in (current.parts[PLUGINS], wanted.parts[PLUGINS]))
+    logins = [entry for part in current.parts.values() for entry in part.entries], wanted.entries(wanted.parts)
+    told = access_changes.changes(before, after, logins)
+    return replace(
+        planned, result={**planned.result, "reasons": access_changes.instead(planned.result["reasons"], told)}
+    )
 
 
 def _bot(wanted: Wanted, shared: Mapping[str, t.Any], run_command: service.RunCommand) -> Planned | None:
