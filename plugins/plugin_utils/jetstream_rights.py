@@ -160,7 +160,7 @@ def _problems(uses: Uses) -> Iterator[Problem]:
             yield Problem("", key, "is no kind of asset", _choice(KINDS), _nearest(key, KINDS))
         elif not isinstance(named, dict):
             expected = f"rights by the name of the {kind.noun}"
-            yield Problem(key, named, "is no mapping", expected, f"write name: {next(iter(kind.rights))}, one a line")
+            yield Problem(key, named, "is no mapping", expected, f"write name: {min(kind.rights)}, one a line")
         else:
             for name, given in named.items():
                 yield from _problems_of_asset(key, kind, name, given)

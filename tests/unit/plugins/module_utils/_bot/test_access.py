@@ -43,8 +43,8 @@ def answering(tmp_path: Path, *said: dict[str, Any], stopped: str = "") -> BotPy
     return BotPython(str(python), None, None)
 
 
-def client(name: str = "quotes", permissions: dict[str, Any] = COMPILED) -> access.Client:
-    return access.Client(name, {"user": f"{name}.1", "password": "hush"}, permissions, TRIED)
+def client() -> access.Client:
+    return access.Client("quotes", {"user": "quotes.1", "password": "hush"}, COMPILED, TRIED)
 
 
 @pytest.mark.parametrize(
