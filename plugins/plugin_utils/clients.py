@@ -42,13 +42,15 @@ class Asked:
     """How the clients of an environment are to prove themselves, as the variables bot_plugins_credentials_* have it.
 
     secret: what all follows from. numbers: by client, which one of its credentials counts, the first where it is not
-    named. given: by client, a `password` or a `seed` in place of a derived one.
+    named. given: by client, a `password` or a `seed` in place of a derived one. owners: by plugin, whose account its
+    files are of, in place of the bot's.
     """
 
     kind: str
     secret: str
     numbers: Mapping[str, int]
     given: Mapping[str, Mapping[str, str]]
+    owners: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,11 @@ def described(
         "entries": {
             "plugins": [
                 *([seed_entry(own, seed_file, read_by_bot)] if own.seed else []),
-                *entries(of_plugins, at_bot["directory"], of_plugin),
+                *(
+                    entry
+                    for each in of_plugins
+                    for entry in entries([each], at_bot["directory"], {**of_plugin, **_owner(each.name, wanted)})
+                ),
             ],
             "server": entries(of_server, at_server["directory"], at_server["account"]),
         },
@@ -147,6 +153,7 @@ def problems(asked: Asked, plugins: Iterable[str]) -> list[str]:
         *_problems_of_secret(asked),
         *_problems_of_numbers(asked.numbers, known),
         *_problems_of_given(asked.given, known),
+        *_problems_of_clients("bot_plugins_credentials_owners", asked.owners, names),
     ]
 
 
@@ -163,6 +170,10 @@ def server_block(clients: Iterable[Client], server_name: str) -> dict[str, t.Any
     users = {each.name: each.as_user(server_name) for each in clients}
     system = users.pop(permissions.SYSTEM)
     return {"authorization": {"users": [*users.values()]}, "accounts": {"$SYS": {"users": [system]}}}
+
+
+def _owner(client: str, asked: Asked) -> dict[str, str]:
+    return {"owner": asked.owners[client]} if client in asked.owners else {}
 
 
 def entries(clients: Iterable[Client], directory: str, attributes: Mapping[str, str]) -> list[dict[str, t.Any]]:

@@ -24,7 +24,7 @@ def described(
     prefix: str = PREFIX, names: tuple[str, ...] = ("quotes", "trivia"), read: str = "start", **asked: Any
 ) -> dict[str, Any]:
     effective = plugins.effective([{"name": name} for name in names], {}, prefix)
-    wanted = {"kind": "password", "secret": SECRET, "numbers": {}, "given": {}, **asked}
+    wanted = {"kind": "password", "secret": SECRET, "numbers": {}, "given": {}, "owners": {}, **asked}
     places = {
         "server_name": "n",
         "servers": ["nats://h:4222"],
@@ -106,6 +106,17 @@ def test_every_file_is_for_one_account_alone() -> None:
             assert (entry["mode"], entry["owner"], entry.get("reader")) == ("0600", owner, reader)
 
 
+def test_a_plugin_with_an_account_of_its_own_owns_its_files() -> None:
+    entries = described(kind="nkey", owners={"trivia": "rosey-trivia"})["entries"]["plugins"]
+    assert {entry["path"]: entry["owner"] for entry in entries} == {
+        "/plugins/bot.nk": "rosey",
+        "/plugins/quotes.env": "rosey",
+        "/plugins/quotes.nk": "rosey",
+        "/plugins/trivia.env": "rosey-trivia",
+        "/plugins/trivia.nk": "rosey-trivia",
+    }
+
+
 def test_only_what_is_read_as_the_bot_starts_restarts_it() -> None:
     entries = described(kind="nkey", read="connect")["entries"]["plugins"]
     assert [entry["path"] for entry in entries if "reader" in entry] == ["/plugins/bot.nk"]
@@ -133,6 +144,10 @@ def test_no_secret_is_among_what_is_recorded() -> None:
         ({"numbers": {"quotes": True}}, "quotes has True; expected a whole number from 1 on"),
         ({"numbers": {"quotes": "2"}}, "quotes has '2'; expected a whole number from 1 on"),
         ({"numbers": {"quotes": 0}}, "quotes has 0; expected a whole number from 1 on"),
+        (
+            {"owners": {"probe": "x"}},
+            "bot_plugins_credentials_owners names 'probe', which is no client; expected some of",
+        ),
         ({"given": {"quote": {"password": "hush"}}}, "bot_plugins_credentials_given names 'quote', which is no client"),
         ({"given": {"quotes": "hush"}}, "quotes has neither a password nor a seed alone"),
         ({"given": {"quotes": {}}}, "quotes has neither a password nor a seed alone"),
@@ -153,7 +168,7 @@ def test_who_hears_everything_is_named() -> None:
     effective = plugins.effective([{"name": "all", "subscriptions": [">"]}], {}, PREFIX)
     places = {"server_name": "n", "servers": [], "questions": []}
     account: dict[str, Any] = {"directory": "/d", "file": "/f", "account": {}, "read": "start"}
-    asked = {"kind": "nkey", "secret": SECRET, "numbers": {}, "given": {}}
+    asked = {"kind": "nkey", "secret": SECRET, "numbers": {}, "given": {}, "owners": {}}
     found = clients.described(effective, PREFIX, BOT, asked, {**places, "bot": account, "server": account})
     assert found["warnings"] == [
         "all: hears everything below rosey.prod, since it subscribes to it as a whole; where it need not, name what it "
