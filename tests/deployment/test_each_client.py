@@ -6,19 +6,17 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import nats
-import nats.errors
+import nkeys
 import pytest
 import requests
 from nats.aio.client import Client
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import subjects
+from ansible_collections.rosey.nats.tests import clients
 from ansible_collections.rosey.nats.tests.integration.conftest import (
     QUOTES,
     Deployment,
@@ -38,7 +36,7 @@ TRIVIA = {
 }
 ECHO = {"name": "echo", "subscriptions": ["plugin.echo.request"], "publishes": ["plugin.echo.response"]}
 PLUGINS: Variables = {"bot_plugins_declared": [QUOTES, TRIVIA, ECHO]}
-CLIENTS = ("bot", "quotes", "trivia", "echo", "probe", "deployment", "operator", "system")
+CLIENTS = ("bot", "quotes", "trivia", "echo", *clients.OWN)
 PREFIX = "rosey.dev"
 
 
@@ -55,29 +53,23 @@ def file_of(host: Deployment, client: str) -> Path:
     environment = host.home / "environments" / "development"
     if client == "bot":
         return environment / "secrets.env"
-    own = client in ("probe", "deployment", "operator", "system")
-    directory = host.directory / "root" / "etc" / "nats" / "clients" if own else environment / "plugins"
+    directory = (
+        host.directory / "root" / "etc" / "nats" / "clients" if client in clients.OWN else environment / "plugins"
+    )
     return directory / f"{client}.env"
 
 
 def variables_of(host: Deployment, client: str) -> dict[str, str]:
-    """Give what a shell reads in a client's file."""
-    words = shlex.split(file_of(host, client).read_text(), comments=True)
-    return dict(word.split("=", 1) for word in words)
+    return clients.variables(file_of(host, client).read_text())
 
 
 async def connected(host: Deployment, client: str, errors: list[str]) -> Client:
     async def note(error: Exception) -> None:
         errors.append(str(error))
 
-    given = variables_of(host, client)
-    options: dict[str, Any] = {"nkeys_seed": given["NATS_NKEY"]} if "NATS_NKEY" in given else {}
-    if "NATS_USER" in given:
-        options = {"user": given["NATS_USER"], "password": given["NATS_PASSWORD"]}
     return await nats.connect(
         f"nats://127.0.0.1:{host.port}",
-        **options,
-        inbox_prefix=given["NATS_INBOX_PREFIX"],
+        **clients.login(variables_of(host, client), lambda path: Path(path).read_text()),
         error_cb=note,
         allow_reconnect=False,
     )
@@ -128,47 +120,21 @@ def test_the_second_changes_nothing_and_adds_nothing_to_the_log(deployed: Deploy
 
 
 def test_every_client_may_do_what_is_declared_and_nothing_else(deployed: Deployment) -> None:
-    declared = {each["name"]: each for each in (QUOTES, TRIVIA, ECHO)}
-    bot = {
-        "subscriptions": ["cytube.chat.message", "plugin.*.response", "plugin.*.event"],
-        "publishes": ["cytube.>", "commands.>", "system.>", "plugin.*.request"],
-    }
-    parties: dict[str, dict[str, Any]] = {**declared, "bot": bot}
-    used = {subject for party in parties.values() for key in ("subscriptions", "publishes") for subject in party[key]}
-    literal = {f"{PREFIX}.{subject.replace('*', 'quotes').replace('>', 'some.where')}" for subject in used}
-    tokens = ("rosey", "dev", "prod", "commands", "quote", "cytube", "_inbox", "bot", "trivia", "$JS", "API", "$SYS")
-    made_up = {".".join(each) for each in itertools.permutations(tokens, 3)}
-    # in no order of theirs
-    every = sorted(literal) + sorted(made_up, key=hash)[:200]
+    parties = clients.parties(PLUGINS["bot_plugins_declared"], PREFIX)
+    every = clients.to_try(parties)
 
     async def try_all(client: str) -> tuple[set[str], set[str]]:
         errors: list[str] = []
         connection = await connected(deployed, client, errors)
-        for subject in every:
-            await connection.publish(subject, b"")
-        await connection.flush()
-        # the client tells of errors in tasks of their own
-        await asyncio.sleep(0.3)
-        said, errors[:] = [*errors], []
-        for subject in every:
-            await connection.subscribe(subject)
-        await connection.flush()
-        # the client tells of errors in tasks of their own
-        await asyncio.sleep(0.3)
+        said_and_heard = await clients.try_all(connection, errors, every)
         await connection.close()
-        return (
-            {subject for subject in every if not any(f'"{subject}"'.lower() in each.lower() for each in said)},
-            {subject for subject in every if not any(f'"{subject}"'.lower() in each.lower() for each in errors)},
-        )
+        return said_and_heard
 
+    assert {*parties, "system"} == {*CLIENTS}
     for client, party in parties.items():
-        published, heard = asyncio.run(try_all(client))
-        full = {key: [f"{PREFIX}.{subject}" for subject in party[key]] for key in ("publishes", "subscriptions")}
-        for found, key in ((published, "publishes"), (heard, "subscriptions")):
-            meant = {each for each in every if any(subjects.covers(rule, each) for rule in full[key])}
-            if key == "subscriptions":
-                meant |= {each for each in every if subjects.covers(f"{PREFIX}._inbox.{client}.>", each)}
-            assert found == meant, (client, key)
+        said, heard = asyncio.run(try_all(client))
+        assert said == clients.allowed(party.says, every), client
+        assert heard == clients.allowed(party.hears, every), client
 
 
 def test_one_is_rotated_alone(deployed: Deployment) -> None:
@@ -289,6 +255,34 @@ def test_what_can_not_be_is_refused_and_nothing_touched(
     assert (deployed.files(), deployed.varz()["config_load_time"]) == before
 
 
+def test_each_with_a_key_in_place_of_a_password(deployed: Deployment) -> None:
+    said = deploy(deployed, bot_plugins_credentials_kind="nkey")
+    assert f"{len(CLIENTS)} clients proven" in said
+    keys = {}
+    for client in CLIENTS:
+        seed_file = Path(variables_of(deployed, client)["NATS_NKEY"])
+        assert seed_file.name == f"{client}.nk"
+        assert seed_file.stat().st_mode & 0o777 == 0o600
+        assert "NATS_PASSWORD" not in variables_of(deployed, client)
+        seed = seed_file.read_bytes().strip()
+        assert seed.decode() not in said
+        keys[client] = nkeys.from_seed(bytearray(seed)).public_key.decode()
+    name = "rosey-bot-development"
+    assert users(deployed) == {
+        name: keys["bot"],
+        **{f"{name}-{each['name']}": keys[each["name"]] for each in (QUOTES, TRIVIA, ECHO)},
+    }
+    assert "changed=0" in deploy(deployed, bot_plugins_credentials_kind="nkey")
+
+
+def test_back_to_passwords_no_seed_is_left(deployed: Deployment) -> None:
+    assert [*deployed.directory.rglob("*.nk")]
+    said = deploy(deployed)
+    assert f"{len(CLIENTS)} clients proven" in said
+    assert [*deployed.directory.rglob("*.nk")] == []
+    assert all("NATS_NKEY" not in variables_of(deployed, client) for client in CLIENTS)
+
+
 def test_back_to_one_for_all(deployed: Deployment) -> None:
     said = deployed.play({**PLUGINS, "bot_plugins_credentials": "shared"})
     assert said.startswith("exit 0"), said
@@ -296,3 +290,23 @@ def test_back_to_one_for_all(deployed: Deployment) -> None:
     environment = deployed.home / "environments" / "development"
     assert "NATS_INBOX_PREFIX" not in (environment / "secrets.env").read_text()
     assert [*(environment / "plugins").glob("*.env")] == []
+
+
+def test_what_was_stored_while_all_shared_one_is_there_for_each(deployed: Deployment) -> None:
+    async def store() -> None:
+        client = await nats.connect(f"nats://127.0.0.1:{deployed.port}")
+        await client.jetstream().add_stream(name="kept", subjects=["kept"])
+        await client.jetstream().publish("kept", b"from before")
+        await client.close()
+
+    async def stored() -> bytes | None:
+        client = await connected(deployed, "deployment", [])
+        message = await client.jetstream().get_last_msg("kept", "kept")
+        await client.close()
+        return message.data
+
+    asyncio.run(store())
+    server = deployed.varz()["server_id"]
+    deploy(deployed, bot_plugins_credentials_kind="nkey")
+    assert asyncio.run(stored()) == b"from before"
+    assert deployed.varz()["server_id"] == server
