@@ -22,8 +22,17 @@ import yaml
 from nats.aio.client import Client
 from testinfra.host import Host
 
+from ansible_collections.rosey.nats.tests import clients
+
 # The guide's prefix of the environment that a scenario deploys, and of those that are not named here.
-PREFIXES = {"staging": "rosey.staging", "production": "rosey.prod", "rollback": "rosey.staging"}
+PREFIXES = {
+    "staging": "rosey.staging",
+    "production": "rosey.prod",
+    "rollback": "rosey.staging",
+    "secure": "rosey.prod",
+}
+# Where each client has a credential of its own; elsewhere all of a scenario share one.
+CLIENTS = "/etc/nats/clients"
 DEVELOPMENT = "rosey.dev"
 # A client that is refused would try for minutes.
 CONNECT_SECONDS = 5
@@ -39,11 +48,15 @@ def prefix() -> str:
     return PREFIXES.get(os.environ["MOLECULE_SCENARIO_NAME"], DEVELOPMENT)
 
 
-@pytest.fixture(scope="session")
-def login(prefix: str) -> dict[str, str]:
-    """Give what a client has to log in with: nothing in development."""
+@pytest.fixture
+def login(host: Host, prefix: str) -> dict[str, str]:
+    """Give what a client has to log in with: nothing in development; the operator, where each has its own."""
     if prefix == DEVELOPMENT:
         return {}
+    operator = host.file(f"{CLIENTS}/operator.env")
+    if operator.exists:
+        given = clients.variables(operator.content_string)
+        return clients.login(given, lambda path: str(host.file(path).content_string))
     return {"user": "rosey", "password": yaml.safe_load(VARIABLES.read_text(encoding="utf-8"))["vault_nats_password"]}
 
 

@@ -1,0 +1,66 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run by the bot's Python on a host, as root: publish 50 messages a second as the operator, and hold a connection as
+each client, until the file BEGUN, which it makes, is taken away.
+
+It prints how many messages were acknowledged, and how many the stream has; and whose connections were kept and cut off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shlex
+from pathlib import Path
+
+import nats
+
+SERVER = "nats://127.0.0.1:4222"
+BEGUN = Path("/run/rotation.begun")
+FILES = [
+    *Path("/etc/nats/clients").glob("*.env"),
+    *Path("/opt/rosey-bot/environments/production/plugins").glob("*.env"),
+    Path("/opt/rosey-bot/environments/production/secrets.env"),
+]
+STREAM, SUBJECT = "rotation", "rosey.test.rotation"
+PAUSE = 1 / 50
+
+
+async def connect(file: Path) -> nats.NATS:
+    """Log in with what a client's file says; a connection that is cut off is not made anew."""
+    given = dict(word.split("=", 1) for word in shlex.split(file.read_text(), comments=True))
+    names = {"NATS_USER": "user", "NATS_PASSWORD": "password", "NATS_NKEY": "nkeys_seed"}
+    login = {option: given[name] for name, option in names.items() if name in given}
+    return await nats.connect(SERVER, **login, inbox_prefix=given["NATS_INBOX_PREFIX"], allow_reconnect=False)
+
+
+async def main() -> None:
+    """Publish and watch."""
+    held = {"bot" if file.stem == "secrets" else file.stem: await connect(file) for file in FILES}
+    stream = held["operator"].jetstream()
+    await stream.add_stream(name=STREAM, subjects=[SUBJECT])
+    acknowledged = lost = 0
+    due = asyncio.get_running_loop().time()
+    BEGUN.touch()
+    while BEGUN.exists():
+        try:
+            await stream.publish(SUBJECT, b"on its way", timeout=5)
+            acknowledged += 1
+        except Exception:  # whatever the library raises, nobody was promised anything
+            lost += 1
+        due += PAUSE
+        await asyncio.sleep(due - asyncio.get_running_loop().time())
+    seen = {
+        "acknowledged": acknowledged,
+        "not_acknowledged": lost,
+        "stored": (await stream.stream_info(STREAM)).state.messages,
+        "kept": sorted(name for name, client in held.items() if client.is_connected),
+        "cut_off": sorted(name for name, client in held.items() if not client.is_connected),
+    }
+    print(json.dumps(seen))
+    for client in held.values():
+        await client.close()
+
+
+asyncio.run(main())

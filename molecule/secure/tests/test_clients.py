@@ -1,0 +1,104 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A credential for each client, on one host with keys and on one with passwords, after one of them was rotated."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nkeys
+import pytest
+import yaml
+from nats.aio.client import Client
+from testinfra.host import Host
+
+from ansible_collections.rosey.nats.tests import clients
+
+DECLARED = Path(__file__).parents[3] / "inventories" / "common" / "plugins.yml"
+PLUGINS = yaml.safe_load(DECLARED.read_text(encoding="utf-8"))["bot_plugins_declared"]
+OF_SERVER = "/etc/nats/clients"
+OF_BOT = "/opt/rosey-bot/environments/production"
+FILES = {
+    **{name: f"{OF_SERVER}/{name}.env" for name in clients.OWN},
+    **{plugin["name"]: f"{OF_BOT}/plugins/{plugin['name']}.env" for plugin in PLUGINS},
+    "bot": f"{OF_BOT}/secrets.env",
+}
+ROTATED = {"quotes": 2}
+BOT = "rosey-bot-prod"
+
+Login = Callable[[str], dict[str, str]]
+
+
+@pytest.fixture
+def login_of(host: Host) -> Login:
+    """Give a function that reads what a client logs in with."""
+
+    def read(path: str) -> str:
+        return str(host.file(path).content_string)
+
+    return lambda client: clients.login(clients.variables(read(FILES[client])), read)
+
+
+def test_the_files_of_each_are_its_readers_alone(host: Host, login_of: Login) -> None:
+    with_keys = "nkeys_seed_str" in login_of("operator")
+    assert with_keys is host.backend.get_hostname().endswith("nkey")
+    seeds = {path.replace("secrets.env", "plugins/bot.nk").replace(".env", ".nk") for path in FILES.values()}
+    found = host.check_output(rf"find {OF_SERVER} {OF_BOT} -name '*.env' -o -name '*.nk'").split()
+    assert {*found} == {*FILES.values(), *(seeds if with_keys else ())}
+    for path in found:
+        owner = "root" if path.startswith(OF_SERVER) else "rosey"
+        file = host.file(path)
+        assert (file.user, file.group, file.mode) == (owner, owner, 0o600), path
+    assert (host.file(OF_SERVER).user, host.file(OF_SERVER).mode) == ("root", 0o700)
+
+
+def test_each_connection_has_its_own_user(monitor: Callable[..., dict[str, Any]], login_of: Login) -> None:
+    def user(client: str) -> str:
+        login = login_of(client)
+        if "user" in login:
+            assert login["user"] == f"{client}.{ROTATED.get(client, 1)}"
+            return login["user"]
+        return str(nkeys.from_seed(bytearray(login["nkeys_seed_str"].encode())).public_key.decode())
+
+    shown = {each["name"]: each["authorized_user"] for each in monitor("connz?auth=1")["connections"]}
+    assert shown == {BOT: user("bot"), **{f"{BOT}-{each['name']}": user(each["name"]) for each in PLUGINS}}
+    assert len({*shown.values()}) == len(shown)
+
+
+def test_each_cell_of_the_contract_is_as_it_says(converse: Callable[..., Any], login_of: Login, prefix: str) -> None:
+    parties = clients.parties(PLUGINS, prefix)
+    assert {*parties, "system"} == {*FILES}
+    tried = clients.to_try(parties)
+    for name, party in parties.items():
+        errors: list[str] = []
+
+        async def note(error: Exception, seen: list[str] = errors) -> None:
+            seen.append(str(error))
+
+        async def conversation(client: Client, seen: list[str] = errors) -> tuple[set[str], set[str]]:
+            return await clients.try_all(client, seen, tried)
+
+        said, heard = converse(conversation, **login_of(name), error_cb=note)
+        assert said == clients.allowed(party.says, tried), name
+        assert heard == clients.allowed(party.hears, tried), name
+
+
+def test_the_system_user_hears_of_the_server(converse: Callable[..., Any], login_of: Login) -> None:
+    async def conversation(client: Client) -> Any:
+        return json.loads((await client.request("$SYS.REQ.SERVER.PING", timeout=5)).data)
+
+    assert converse(conversation, **login_of("system"))["server"]["name"] == "rosey_nats_prod"
+
+
+def test_what_was_stored_before_is_there(converse: Callable[..., Any], login_of: Login) -> None:
+    async def conversation(client: Client) -> tuple[int, int]:
+        state = (await client.jetstream().stream_info("rotation")).state
+        return state.first_seq, state.messages
+
+    first, messages = converse(conversation, **login_of("deployment"))
+    assert first == 1
+    assert messages >= 200
