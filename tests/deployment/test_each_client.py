@@ -230,6 +230,11 @@ def test_what_is_hand_edited_to_let_all_in_is_put_right(deployed: Deployment) ->
             [],
             "bot_plugins_credentials is each, and nats_server_config has no_auth_user",
         ),
+        (
+            {"nats_server_config": {"leafnodes": {"port": 7422}}},
+            [],
+            "nats_server_config has leafnodes, which lets every server in, without authorization or tls.verify",
+        ),
         ({"bot_plugins_credentials_numbers": {"trivai": 2}}, [], "names 'trivai', which is no client"),
         ({"bot_plugins_credentials_numbers": {"trivia": 0}}, [], "trivia has 0; expected a whole number from 1 on"),
         ({"bot_plugins_credentials_secret": "short"}, [], "has 5 characters; expected 32 at least"),

@@ -79,6 +79,7 @@ MOST = {
     "lease_claim": {"controller", "_host/process", "_host/figures", "_host/system"},
     "unknown_variables": {"variables", "yaml"},
     "nats_authorization": {"authorization", "bcrypt", *BOT},
+    "nats_doors": {"doors", *OPTIONS},
     "nats_config_problems": {*OPTIONS, "_host/redaction", "_server/requirements"},
     "nats_credentials_problems": BOT,
     "nats_requirements": {*OPTIONS, "_server/requirements"},
