@@ -136,6 +136,9 @@ options:
       - The clients of the bus that have credentials of their own. Once the bot has proven itself, O(python) logs in as
         each, two at a time, and the server has to say that it may do what is meant.
       - The round trips are then made as the client C(probe).
+      - O(user) is given nothing that is not its own. So nobody logs in as C(deployment), C(operator) and C(system), nor
+        as a client whose file belongs to another account than O(user). Where the file belongs to C(root), the module
+        fails, since a link may have been put in its place.
     type: list
     elements: dict
     default: []

@@ -168,7 +168,7 @@ def server_block(clients: Iterable[Client], server_name: str) -> dict[str, t.Any
     A further user of the system account takes no stream from anybody, as a further account does. CredentialsError.
     """
     users = {each.name: each.as_user(server_name) for each in clients}
-    system = users.pop(permissions.SYSTEM)
+    system = users.pop(credentials.SYSTEM)
     return {"authorization": {"users": [*users.values()]}, "accounts": {"$SYS": {"users": [system]}}}
 
 

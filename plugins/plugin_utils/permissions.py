@@ -13,10 +13,11 @@ import typing as t
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from ansible_collections.rosey.nats.plugins.module_utils._bot.credentials import DEPLOYMENT, OPERATOR, PROBE, SYSTEM
 from ansible_collections.rosey.nats.plugins.module_utils._server import subjects
 from ansible_collections.rosey.nats.plugins.plugin_utils import jetstream_rights, plugins, text_table
 
-BOT, PROBE, DEPLOYMENT, OPERATOR, SYSTEM = "bot", "probe", "deployment", "operator", "system"
+BOT = "bot"
 # Those of a deployment itself; a plugin of such a name could not be told from them.
 OWN = (BOT, PROBE, DEPLOYMENT, OPERATOR, SYSTEM)
 # What every client may ask the server of itself (server/accounts.go), so that it can be proven what it may do.

@@ -56,7 +56,7 @@ MOST = {
         "text_table",
         "_host/environment_file",
     },
-    "bus_permissions": {"permissions", "text_table", *PLUGINS},
+    "bus_permissions": {"permissions", "text_table", *BOT, *PLUGINS},
     "bot_plugin_entries": PLUGINS,
     "bot_plugin_problems": PLUGINS,
     "bot_plugins": PLUGINS,

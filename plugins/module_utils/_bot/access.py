@@ -12,15 +12,14 @@ import typing as t
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ansible_collections.rosey.nats.plugins.module_utils._bot import access_trial
+from ansible_collections.rosey.nats.plugins.module_utils._bot import access_trial, credentials
 from ansible_collections.rosey.nats.plugins.module_utils._bot.bot_python import BotPython, NoAnswerError
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding
 from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader, subjects, units
 
-SYSTEM = "system"
 # A token of the subjects that are tried in vain.
 PROOF = "_proof"
-_ACCOUNTS = {SYSTEM: "$SYS"}
+_ACCOUNTS = {credentials.SYSTEM: "$SYS"}
 _DEFAULT_ACCOUNT = "$G"
 _RULES = ("publish", "subscribe")
 

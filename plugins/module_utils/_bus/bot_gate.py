@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import typing as t
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -29,8 +31,6 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import http_rea
 LEAST_TRIPS = 200
 MOST_TRIPS = 100_000
 PROBE = "rosey-round-trip"
-# Who asks, where each client has a credential of its own.
-PROBE_CLIENT = "probe"
 _SEED_FILE, _SEED = "nkeys_seed", "nkeys_seed_str"
 _SECRET_OPTIONS = frozenset({"password", "token", _SEED})
 ROUND_TRIP: dict[str, dict[str, t.Any]] = {
@@ -90,13 +90,21 @@ def prove(params: Mapping[str, t.Any], hide: Callable[[Iterable[str]], None]) ->
         hide(bot_expectation.secrets_of(url))
     if not http_reader.HAS_REQUESTS:
         raise GateError(missing_required_lib("requests"))
+    reader = _reader(params)
     variables: Mapping[str, str] = {}
     if params["environment_file"] and (params["round_trip"] or params["clients"]):
-        variables = variables_of(Path(params["environment_file"]))
+        try:
+            variables = variables_of(Path(params["environment_file"]), reader)
+        except _OfOtherAccountError:
+            variables = {}
     if params["environment_file"] and params["round_trip"]:
         params = {**params, "credentials": credentials.given_by(variables)}
         hide(value for name, value in params["credentials"].items() if name != "user")
-    clients = [_client(each, refusals=params["refusals"]) for each in params["clients"]]
+    clients = [
+        client
+        for each in params["clients"]
+        if (client := _client(each, reader, refusals=params["refusals"])) is not None
+    ]
     hide(value for each in clients for name, value in each.login.items() if name in _SECRET_OPTIONS)
     if found := faults(params):
         raise GateError("\n".join(found))
@@ -121,7 +129,7 @@ def prove(params: Mapping[str, t.Any], hide: Callable[[Iterable[str]], None]) ->
         result["round_trip"] = round_trips.trips_result(trips)
     if clients and judgement.passed:
         found_of_clients = access.prove(_python(params, variables), params["servers"], clients, params["timeout"])
-        judgement = bot_health.with_findings(judgement, found_of_clients, f"{len(clients)} clients proven")
+        judgement = bot_health.with_findings(judgement, found_of_clients, _proven(len(clients), len(params["clients"])))
         result["clients"] = [each.name for each in clients]
     if not judgement.passed:
         judgement = replace(judgement, findings=tuple(_explained(params, judgement.findings, expectation)))
@@ -160,15 +168,42 @@ def _explained(
     return plugin_files.explained(findings, expectation.plugins, places, secrets)
 
 
-def variables_of(path: Path) -> Mapping[str, str]:
-    """Give what the bot's environment has; GateError."""
+def variables_of(path: Path, reader: system.Account | None = None) -> Mapping[str, str]:
+    """Give what an environment file has; GateError. reader: who is given it, None where that is who reads it."""
     try:
-        return environment_file.get(system.read(path))
+        return environment_file.get(_content(path, reader))
     except FileNotFoundError:
         return {}
     except (OSError, environment_file.EnvironmentFileError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise GateError(f"environment_file: {path}: {why}; run as a user who may read it, and correct it") from error
+
+
+class _OfOtherAccountError(Exception):
+    """A file is of an account that is neither its reader's nor root's, so what it says is not for the reader."""
+
+
+def _content(path: Path, reader: system.Account | None) -> bytes:
+    """Give the content of a file; OSError, _OfOtherAccountError.
+
+    What is root's is nothing that a reader has there: whoever owns the directory may have put a link in its place.
+    """
+    with system.opened(path) as file:
+        owner = os.fstat(file.fileno()).st_uid
+        if reader and owner not in (reader.uid, 0):
+            raise _OfOtherAccountError
+        if reader and owner == 0:
+            belongs = f"it belongs to {system.user_name(0)}; expected {reader.name}, who is given what it says"
+            raise OSError(errno.EPERM, belongs, str(path))
+        return file.read(system.LARGEST)
+
+
+def _reader(params: Mapping[str, t.Any]) -> system.Account | None:
+    """Give who is given what files say, where that is another account than who reads them."""
+    if not params["user"] or os.geteuid() != 0:
+        return None
+    reader = system.account_to_be(params["user"])
+    return None if reader.uid == 0 else reader
 
 
 def faults(params: Mapping[str, t.Any]) -> list[str]:
@@ -202,19 +237,39 @@ def observer_of(params: Mapping[str, t.Any], expectation: bot_expectation.Expect
     return bot_health.Observer(reader, monitor, expectation)
 
 
-def _client(given: Mapping[str, t.Any], *, refusals: bool) -> access.Client:
-    """Read what a client proves itself with from its files; GateError."""
-    login = credentials.options_given_by(variables_of(Path(given["file"])))
-    if seed_file := login.pop(_SEED_FILE, ""):
-        # whoever asks may not read it
-        try:
-            login[_SEED] = system.read_text(Path(seed_file)).strip()
-        except OSError as error:
-            raise GateError(f"clients: {seed_file}: {error.strerror}; run as a user who may read it") from error
+def _client(given: Mapping[str, t.Any], reader: system.Account | None, *, refusals: bool) -> access.Client | None:
+    """Read what a client proves itself with from its files; GateError.
+
+    reader: who is to log in with it. None where that is not for the reader.
+    """
+    if reader and given["name"] in credentials.KEPT_FROM_BOT:
+        return None
+    owner = None if given["name"] == credentials.PROBE else reader
+    try:
+        login = _login(Path(given["file"]), owner)
+    except _OfOtherAccountError:
+        return None
     own = login.get("inbox_prefix", "").rpartition(f".{subjects.INBOX}.")[0]
     prefixes = [own, next(each for each in subjects.PREFIXES.values() if each != own)]
     tried = access.not_for(given["name"], given["permissions"] if refusals else {}, prefixes)
     return access.Client(given["name"], login, given["permissions"], tried)
+
+
+def _login(file: Path, reader: system.Account | None) -> dict[str, str]:
+    """Give what a file of environment variables says of a login, with the seed in place of the name of its file."""
+    login = credentials.options_given_by(variables_of(file, reader))
+    if seed_file := login.pop(_SEED_FILE, ""):
+        # whoever asks may not read it
+        try:
+            login[_SEED] = _content(Path(seed_file), reader).decode("ascii").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "no seed"
+            raise GateError(f"clients: {seed_file}: {why}; run as a user who may read it, and correct it") from error
+    return login
+
+
+def _proven(number: int, of_all: int) -> str:
+    return f"{number} clients proven" if number == of_all else f"{number} of {of_all} clients proven"
 
 
 def _python(params: Mapping[str, t.Any], variables: Mapping[str, str]) -> bot_python.BotPython:
@@ -231,7 +286,7 @@ def trips_of(
 
     clients: those that have a credential of their own, of which one is to ask.
     """
-    own = next((each.login for each in clients if each.name == PROBE_CLIENT), None)
+    own = next((each.login for each in clients if each.name == credentials.PROBE), None)
     given = own or params["credentials"] or {}
     return round_trips.make_trips(
         trip,
