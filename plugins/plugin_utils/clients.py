@@ -237,6 +237,8 @@ def _problems_of_secret(asked: Asked) -> list[str]:
             "bot_plugins_credentials_secret is not set; expected a random text from vault, which all credentials "
             f"follow from, of {LEAST_CHARACTERS} characters at least. Set it: openssl rand -base64 48 gives one"
         ]
+    if not isinstance(asked.secret, str):
+        return ["bot_plugins_credentials_secret is no text; expected one from vault. Write it in quotes"]
     if len(asked.secret) < LEAST_CHARACTERS:
         return [
             f"bot_plugins_credentials_secret has {len(asked.secret)} characters; expected {LEAST_CHARACTERS} at least, "

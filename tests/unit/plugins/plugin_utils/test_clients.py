@@ -138,6 +138,8 @@ def test_no_secret_is_among_what_is_recorded() -> None:
     ("asked", "said"),
     [
         ({"secret": ""}, "bot_plugins_credentials_secret is not set; expected a random text from vault"),
+        ({"secret": 10**40}, "bot_plugins_credentials_secret is no text; expected one from vault. Write it in quotes"),
+        ({"secret": ["hush"] * 40}, "bot_plugins_credentials_secret is no text"),
         ({"secret": "x" * 31}, "bot_plugins_credentials_secret has 31 characters; expected 32 at least"),
         ({"names": ("Probe",)}, "a plugin is called Probe, which is the name of a client that each deployment has"),
         ({"numbers": {"quote": 2}}, "bot_plugins_credentials_numbers names 'quote', which is no client"),
