@@ -176,6 +176,26 @@ options:
         description: All subjects that somebody publishes. Without it nobody is missed.
         type: list
         elements: str
+      clients:
+        description:
+          - The clients of the bus that have credentials of their own, as for M(rosey.nats.bot_gate). With them it is
+            told what the server has refused to which of them, and what to declare for it.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          name:
+            description: Its name.
+            type: str
+            required: true
+          file:
+            description: Its file of environment variables.
+            type: path
+            required: true
+          permissions:
+            description: What it may do, as C(permissions) of a user in the server's configuration.
+            type: dict
+            required: true
       python:
         description: The Python of its virtual environment, which sends the requests.
         type: path

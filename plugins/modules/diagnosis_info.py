@@ -233,6 +233,7 @@ _BOT = {
     "monitoring_url": {"type": "str"},
     "plugins": bot_arguments.PLUGINS_ARGUMENT,
     "published": {"type": "list", "elements": "str"},
+    "clients": bot_arguments.CLIENTS_ARGUMENT,
     "python": {"type": "path"},
     "round_trip": {"type": "dict", "options": _ROUND_TRIP},
 }
@@ -295,6 +296,7 @@ def bot_of(params: Mapping[str, t.Any]) -> bot_evidence.Described | None:
         optional=bot["optional"],
         plugins=bot_arguments.plugins_of(bot["plugins"]),
         published=None if bot["published"] is None else tuple(bot["published"]),
+        clients={each["name"]: bot_evidence.Client(each["file"], each["permissions"]) for each in bot["clients"]},
     )
 
 

@@ -56,6 +56,28 @@ def not_for(name: str, permissions: Mapping[str, t.Any], prefixes: Iterable[str]
     }
 
 
+def clients_of(config: Mapping[str, t.Any]) -> dict[str, str]:
+    """Name the clients that have a credential of their own, by the user or key that the server knows them by.
+
+    config: the server's. One that may do everything is not among them, for it is known by the inbox that it may hear.
+    """
+    block = config.get("authorization")
+    users = block.get("users") if isinstance(block, Mapping) else None
+    found = {}
+    for user in users if isinstance(users, list) else ():
+        rules = _mapping(_mapping(_mapping(user).get("permissions")).get("subscribe"))
+        allowed = rules.get("allow")
+        for subject in allowed if isinstance(allowed, list) else ():
+            tokens = str(subject).split(subjects.SEPARATOR)
+            if tokens[-3:-2] == [subjects.INBOX] and tokens[-1] == subjects.FULL_WILDCARD:
+                found[str(user.get("user") or user.get("nkey"))] = tokens[-2]
+    return found
+
+
+def _mapping(value: t.Any) -> Mapping[str, t.Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
 def prove(python: BotPython, servers: Sequence[str], clients: Sequence[Client], patience: float) -> list[Finding]:
     """Log in as each client and say what is otherwise than it was compiled. patience: seconds for each answer."""
     question = {

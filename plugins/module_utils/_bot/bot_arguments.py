@@ -23,6 +23,16 @@ PLUGINS_ARGUMENT: dict[str, t.Any] = {
         "subscriptions": {"type": "list", "elements": "str", "default": []},
     },
 }
+CLIENTS_ARGUMENT: dict[str, t.Any] = {
+    "type": "list",
+    "elements": "dict",
+    "default": [],
+    "options": {
+        "name": {"type": "str", "required": True},
+        "file": {"type": "path", "required": True},
+        "permissions": {"type": "dict", "required": True},
+    },
+}
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "health_url": {"type": "str", "default": bot_expectation.URL},
     "mode": {"type": "str", "choices": list(Mode), "default": str(Mode.NATS)},

@@ -49,16 +49,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "python": {"type": "path"},
     "user": {"type": "str"},
     "environment_file": {"type": "path"},
-    "clients": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {
-            "name": {"type": "str", "required": True},
-            "file": {"type": "path", "required": True},
-            "permissions": {"type": "dict", "required": True},
-        },
-    },
+    "clients": bot_arguments.CLIENTS_ARGUMENT,
     "refusals": {"type": "bool", "default": True},
     "home": {"type": "path"},
     "service": {"type": "str"},

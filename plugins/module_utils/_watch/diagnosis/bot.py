@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from ansible_collections.rosey.nats.plugins.module_utils._bot import credentials
-from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import bot_files, bot_login
+from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import bot_files, bot_login, refusals
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.bot_evidence import (
     Evidence,
     variables_of,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.bot_words import address_of, bot_cause
+from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.refusals import Refused, ServerLog
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import (
     Cause,
     Confidence,
@@ -28,17 +29,37 @@ from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree i
     seen,
 )
 
+_NOTHING = ServerLog()
 
-def diagnosis(evidence: Evidence) -> Diagnosis:
-    """Say why the bot can't connect."""
+
+def diagnosis(evidence: Evidence, log: ServerLog | NotSeenError = _NOTHING) -> Diagnosis:
+    """Say why the bot can't connect, or is not let do what it tries. log: of the server."""
     if evidence.described.legacy:
         return Diagnosis(healthy=("the bot is described to run without NATS",))
     if evidence.is_connected:
-        return diagnose(Symptom.BOT, (Question("bot connected to its server", bot_files.ask_where),), evidence)
+        questions: tuple[Question[Evidence], ...] = (
+            Question("bot connected to its server", bot_files.ask_where),
+            Question("", lambda connected: _ask_refusals(connected, log)),
+        )
+        return diagnose(Symptom.BOT, questions, evidence)
     found = diagnose(Symptom.BOT, QUESTIONS, evidence)
     if any(cause.confidence > Confidence.POSSIBLE for cause in found.causes):
         return found
     return Diagnosis(ranked((*bot_files.unexplained(evidence), *found.causes)), found.healthy)
+
+
+def _ask_refusals(evidence: Evidence, log: ServerLog | NotSeenError) -> Iterator[Cause]:
+    if not evidence.described.clients:
+        return
+    looked = seen(log)
+    refused = looked.of(refusals.BOT)
+    if looked.clients is not None and refused != Refused():
+        yield bot_cause(
+            "bot_refused",
+            "the server does not let the bot do what is not declared of it",
+            *(f"the log of nats-server: {line}" for line in refusals.lines(refusals.BOT, refused)),
+            remedy=refusals.remedy(refusals.BOT, refused, evidence.described),
+        )
 
 
 # What is left where the server would let it in

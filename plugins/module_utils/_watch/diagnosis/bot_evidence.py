@@ -44,6 +44,14 @@ SECTION = "nats"
 
 
 @dataclass(frozen=True)
+class Client:
+    """A client of the bus. file: what it proves itself with. permissions: as the server's configuration has them."""
+
+    file: str
+    permissions: Mapping[str, t.Any]
+
+
+@dataclass(frozen=True)
 class Described:
     """What was meant, as the roles describe it.
 
@@ -53,6 +61,7 @@ class Described:
     the server that it goes to, empty for none, None for that of this host's server. legacy: it is meant to run without
     NATS. optional: it may be missing. version, server_service, container: of the server, the container where it runs
     in one. published: the subjects that somebody publishes, families of them among them; None where that is not known.
+    clients: those that have a credential of their own, by name; none where all share one.
     """
 
     environment: str
@@ -73,6 +82,7 @@ class Described:
     optional: bool = False
     plugins: tuple[bot_expectation.Plugin, ...] = ()
     published: tuple[str, ...] | None = None
+    clients: Mapping[str, Client] = field(default_factory=dict)
 
     @property
     def directory(self) -> Path:

@@ -19,9 +19,10 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import process, p
 from ansible_collections.rosey.nats.plugins.module_utils._server import subjects
 from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import MonitoringError
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import bot as bot_tree
-from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import bot_login
+from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import bot_login, refusals
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.bot_evidence import BrokenError, section_of
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.plugin_evidence import Evidence, Plugin
+from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.refusals import Refused
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import (
     Cause,
     Confidence,
@@ -195,7 +196,8 @@ def _ask_held(one: _One) -> Iterator[Cause]:
     limits = {} if isinstance(evidence.bot.limits, NotSeenError) else evidence.bot.limits
     file = seen(plugin.file)
     log = seen(evidence.log)
-    denied = [subject for subject in unheld if subject in log.unheard]
+    refused = log.of(plugin.name)
+    denied = [subject for subject in unheld if subject in refused.unheard]
     if file.is_newer:
         yield one.cause(
             "plugin_not_restarted",
@@ -209,7 +211,9 @@ def _ask_held(one: _One) -> Iterator[Cause]:
             "subscribe_denied",
             "the server does not let it subscribe",
             *(f"the log of nats-server: Subscription Violation, Subject {subject}" for subject in denied),
-            remedy="let the bot's user subscribe to it: permissions of authorization in nats_server_config",
+            remedy=refusals.remedy(plugin.name, Refused(unheard=frozenset(denied)), described)
+            if log.clients is not None
+            else "let the bot's user subscribe to it: permissions of authorization in nats_server_config",
         )
     elif not one.is_connected and bot_login.is_full(limits):
         yield bot_login.full(Symptom.PLUGIN, limits, evidence.bot.connections)
@@ -272,7 +276,7 @@ def _ask_denials(one: _One) -> Iterator[Cause]:
     log = seen(one.evidence.log)
     found = [
         subject
-        for subject in sorted(log.unsaid)
+        for subject in sorted(log.of(refusals.BOT).unsaid)
         if any(subjects.matches(own, subject) for own in one.plugin.subscriptions)
     ]
     if found:
@@ -280,9 +284,23 @@ def _ask_denials(one: _One) -> Iterator[Cause]:
             "publish_denied",
             "the server does not let others publish what it listens to",
             *(f"the log of nats-server: Publish Violation, Subject {subject}" for subject in found),
-            remedy="let the bot's user publish it: permissions of authorization in nats_server_config",
+            remedy=refusals.remedy(refusals.BOT, Refused(unsaid=frozenset(found)), one.evidence.bot.described)
+            if log.clients is not None
+            else "let the bot's user publish it: permissions of authorization in nats_server_config",
             # it may have been refused to somebody else
-            confidence=Confidence.CERTAIN if log.user else Confidence.POSSIBLE,
+            confidence=Confidence.CERTAIN if log.user or log.clients is not None else Confidence.POSSIBLE,
+        )
+
+
+def _ask_refusals(one: _One) -> Iterator[Cause]:
+    log, name = seen(one.evidence.log), one.plugin.name
+    refused = log.of(name)
+    if log.clients is not None and refused != Refused():
+        yield one.cause(
+            "plugin_refused",
+            "the server does not let it do what is not declared of it",
+            *(f"the log of nats-server: {line}" for line in refusals.lines(name, refused)),
+            remedy=refusals.remedy(name, refused, one.evidence.bot.described),
         )
 
 
@@ -339,4 +357,4 @@ def _chain(*asked: Callable[[_One], Iterable[Cause]]) -> tuple[Question[_One], .
 
 
 _AT_REST = _chain(_ask_file)
-_LIVE = _chain(_ask_file, _ask_held, _ask_process, _ask_denials, _ask_answer, _ask_publishers)
+_LIVE = _chain(_ask_file, _ask_held, _ask_process, _ask_denials, _ask_refusals, _ask_answer, _ask_publishers)

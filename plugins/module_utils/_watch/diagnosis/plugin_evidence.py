@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 from collections import defaultdict
 from collections.abc import Collection, Mapping
@@ -15,10 +14,10 @@ from pathlib import Path
 from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_expectation, credentials, round_trips
 from ansible_collections.rosey.nats.plugins.module_utils._bot.bot_python import BotPython
 from ansible_collections.rosey.nats.plugins.module_utils._host import process, redaction, system
-from ansible_collections.rosey.nats.plugins.module_utils._server import server_log
-from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import bot_evidence, evidence, login
+from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import bot_evidence, login, refusals
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.bot_evidence import File
-from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import NotSeenError, attempt, seen
+from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.refusals import ServerLog
+from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import NotSeenError, attempt
 
 
 @dataclass(frozen=True)
@@ -42,20 +41,6 @@ class Plugin(bot_expectation.Plugin):
     processes: tuple[Running, ...] = ()
     said: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class ServerLog:
-    """What the server wrote since it was started, or took up another configuration.
-
-    user: whose refusals count, empty for everybody's. unheard, unsaid: the subjects that it was not let subscribe to,
-    and publish on. limits: the limits that were met, by their options.
-    """
-
-    user: str = ""
-    unheard: frozenset[str] = frozenset()
-    unsaid: frozenset[str] = frozenset()
-    limits: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -83,13 +68,6 @@ class Evidence:
 _SECONDS = 2.0
 _WINDOW = 1 << 20
 _LINES = 20
-_LINE = re.compile(r"\[(?P<pid>\d+)\] (?:\S+ \S+ )?\[(?P<level>[A-Z]{3})\] (?P<message>.*)")
-# server/client.go of nats-server 2.10.7, pubPermissionViolation() and subPermissionViolation(); who logged in with a
-# key stands there by that.
-_VIOLATION = re.compile(
-    r'(?P<what>Subscription|Publish) Violation - (?:User "(?P<user>[^"]*)")?.*Subject "(?P<subject>[^"]*)"'
-)
-_LIMITS = {"maximum subscriptions exceeded": "max_subscriptions", "maximum connections exceeded": "max_connections"}
 
 
 def look(bot: bot_evidence.Evidence, probe: Probe | None) -> Evidence:
@@ -119,34 +97,11 @@ def look(bot: bot_evidence.Evidence, probe: Probe | None) -> Evidence:
     return Evidence(
         bot,
         tuple(map(look_at, described.plugins)),
-        attempt(lambda: _server_log(bot)),
+        attempt(lambda: refusals.look(bot)),
         running.age if running else 0.0,
         probe.trip.subject if probe else "",
         trips,
     )
-
-
-def read_server_log(text: str, user: str) -> ServerLog:
-    """Read the end of a log of nats-server. No line is kept, since one that refuses a login has the password in it.
-
-    user: whose refusals count, empty for everybody's.
-    """
-    lines = [line for each in text.splitlines() if (line := _LINE.match(each))]
-    own = [line["message"] for line in lines if line["pid"] == lines[-1]["pid"]]
-    loaded = max((place for place, message in enumerate(own) if message.startswith(server_log.ACCEPTED)), default=0)
-    every = [violation for message in own[loaded:] if (violation := _VIOLATION.search(message))]
-    found = [each for each in every if not user or each["user"] == user]
-    return ServerLog(
-        user,
-        frozenset(each["subject"] for each in found if each["what"] == "Subscription"),
-        frozenset(each["subject"] for each in found if each["what"] == "Publish"),
-        frozenset(option for message in own[loaded:] for words, option in _LIMITS.items() if words in message),
-    )
-
-
-def _server_log(bot: bot_evidence.Evidence) -> ServerLog:
-    user = credentials.given_by(bot_evidence.variables_of(bot.secrets)).get("user", "")
-    return read_server_log(evidence.end_of_log(seen(bot.server), _WINDOW), user)
 
 
 def make(bot: bot_evidence.Evidence, probe: Probe, *, seconds: float = _SECONDS) -> round_trips.Trips:

@@ -21,6 +21,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import
     latency_evidence,
     plugin,
     plugin_evidence,
+    refusals,
     server,
     server_evidence,
 )
@@ -104,7 +105,7 @@ class Host:
 
 _DIAGNOSES: Mapping[Symptom, Callable[[Host], Diagnosis]] = {
     Symptom.SERVER: lambda host: server.diagnosis(host.server_seen),
-    Symptom.BOT: lambda host: bot.diagnosis(host.bot_seen),
+    Symptom.BOT: lambda host: bot.diagnosis(host.bot_seen, attempt(lambda: refusals.look(host.bot_seen))),
     Symptom.PLUGIN: lambda host: plugin.diagnosis(host.plugins_seen),
     Symptom.LATENCY: lambda host: latency.diagnosis(host.latency_seen),
 }

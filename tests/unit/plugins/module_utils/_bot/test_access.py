@@ -133,3 +133,34 @@ def test_a_python_without_nats_is_told(tmp_path: Path) -> None:
 )
 def test_nothing_is_tried_that_is_allowed(permissions: dict[str, Any], tried: dict[str, list[str]]) -> None:
     assert access.not_for("x", permissions, ["p", "q"]) == tried
+
+
+@pytest.mark.parametrize(
+    ("config", "clients"),
+    [
+        (
+            {
+                "authorization": {
+                    "users": [
+                        {"user": "quotes.1", "permissions": {"subscribe": {"allow": SUBSCRIBE}}},
+                        {"nkey": "UABC", "permissions": {"subscribe": {"allow": ["rosey.prod._inbox.trivia.>"]}}},
+                        # who hears all has an inbox of its own, too
+                        {
+                            "user": "all.1",
+                            "permissions": {"subscribe": {"allow": ["rosey.>", "rosey._inbox.all.>"], "deny": ["x"]}},
+                        },
+                        {"user": "operator.1", "password": "hush"},
+                    ]
+                }
+            },
+            {"quotes.1": "quotes", "UABC": "trivia", "all.1": "all"},
+        ),
+        ({"authorization": {"user": "rosey", "password": "hush"}}, {}),
+        ({"authorization": {"users": [{"user": "rosey", "permissions": {"subscribe": "a.>"}}]}}, {}),
+        ({"authorization": {"users": [{"user": "rosey", "permissions": {"subscribe": {"allow": ["a._inbox"]}}}]}}, {}),
+        ({"authorization": "x"}, {}),
+        ({}, {}),
+    ],
+)
+def test_clients_are_known_by_their_inboxes(config: dict[str, Any], clients: dict[str, str]) -> None:
+    assert access.clients_of(config) == clients

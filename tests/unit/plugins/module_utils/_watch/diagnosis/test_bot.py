@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.rosey.nats.plugins.module_utils._host import sockets
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import bot
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.bot_evidence import (
+    Client,
     Described,
     Evidence,
     File,
@@ -21,6 +22,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.bot_ev
 )
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.evidence import Unit
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.login import Flaw, Login, Step
+from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.refusals import Refused, ServerLog
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import Cause, Confidence, NotSeenError
 
 URL = "nats://localhost:4222"
@@ -450,3 +452,15 @@ def test_healthy_parts_are_named() -> None:
 def test_variables_are_those_that_systemd_reads() -> None:
     assert variables_of(secrets("A=1\nexport B=2\n")) == {"A": "1"}
     assert variables_of(secrets('A="1')) == variables_of(secrets(None)) == variables_of(GONE) == {}
+
+
+def test_what_the_server_refuses_to_a_bot_that_is_connected_is_said() -> None:
+    on_bus = replace(SEEN, told=TELLS, described=replace(DESCRIBED, clients={"bot": Client("/s.env", {})}))
+    refused = ServerLog(clients={"bot": Refused(unsaid=frozenset({"rosey.prod.x"})), "quotes": Refused()})
+    (cause,) = bot.diagnosis(on_bus, refused).causes
+    assert cause.name == "bot_refused"
+    assert cause.evidence == ("the log of nats-server: bot was refused to publish rosey.prod.x",)
+    for log in (ServerLog(), ServerLog(clients={"quotes": Refused(unsaid=frozenset({"a"}))})):
+        assert bot.diagnosis(on_bus, log).causes == ()
+    # where all share one credential, the log is not asked
+    assert bot.diagnosis(replace(SEEN, told=TELLS), GONE).causes == ()

@@ -38,7 +38,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.bot_ev
 )
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.evidence import Unit
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.login import Login, Step, Trust
-from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.plugin_evidence import ServerLog
+from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.refusals import ServerLog
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import NotSeenError
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import IDENTITY, Reply, fake_monitoring, raw_server
 from ansible_collections.rosey.nats.tests.unit.plugins.module_utils._watch.diagnosis.test_login import INFO, says

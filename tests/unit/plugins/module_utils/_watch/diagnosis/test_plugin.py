@@ -13,14 +13,13 @@ import pytest
 from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_python, round_trip
 from ansible_collections.rosey.nats.plugins.module_utils._bot.round_trips import Trips
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import plugin
-from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.bot_evidence import File
+from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.bot_evidence import Client, File
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.plugin_evidence import (
     Evidence,
     Plugin,
     Running,
-    ServerLog,
-    read_server_log,
 )
+from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.refusals import Refused, ServerLog
 from ansible_collections.rosey.nats.tests.unit.plugins.module_utils._watch.diagnosis import test_bot as of_bot
 
 DIRECTORY = of_bot.DESCRIBED.directory / "plugins"
@@ -34,6 +33,14 @@ BOT, OWN, OTHER = "rosey-bot-prod", "rosey-bot-prod-quotes", "rosey-bot-prod-tri
 GONE = of_bot.GONE
 ENDED = "FileNotFoundError: [Errno 2] No such file or directory: '/nowhere.json'"
 DENIED = Trips(stopped=round_trip.SILENCE, cause=f'nats: permissions violation for publish to "{QUOTE}"')
+
+
+MAY_QUOTE = {"publish": {"allow": ["rosey.prod.cytube.chat.message"]}, "subscribe": {"allow": [QUOTE, ADDQUOTE]}}
+OF_EACH = replace(of_bot.DESCRIBED, clients={"quotes": Client("/p/quotes.env", MAY_QUOTE)})
+
+
+def each_refused(**refused: Refused) -> ServerLog:
+    return ServerLog(clients=refused)
 
 
 def file(text: str | None = QUOTES, **facts: Any) -> File:
@@ -180,6 +187,29 @@ def test_a_healthy_plugin_has_nothing_to_explain() -> None:
         ),
         # whose they are is not known, where the bot has no user's name
         (seen(log=ServerLog(unsaid=frozenset({QUOTE}))), "publish_denied", "possible: the log of nats-server"),
+        # where each client has a credential of its own
+        (
+            seen(
+                bot=lost(connections(quotes=[ADDQUOTE]), described=OF_EACH),
+                log=each_refused(quotes=Refused(unheard=frozenset({QUOTE}))),
+            ),
+            "subscribe_denied",
+            f"Subject {QUOTE}; deploy again, which lets quotes do what is declared of it: commands.quote",
+        ),
+        (
+            seen(bot={"described": OF_EACH}, log=each_refused(bot=Refused(unsaid=frozenset({QUOTE, "rosey.prod.x"})))),
+            "publish_denied",
+            f"certain: the log of nats-server: Publish Violation, Subject {QUOTE}; add commands.quote to publishes of "
+            "bot_plugins_bot",
+        ),
+        (
+            seen(
+                bot={"described": OF_EACH}, log=each_refused(quotes=Refused(unsaid=frozenset({"rosey.prod.system.x"})))
+            ),
+            "plugin_refused",
+            "certain: the log of nats-server: quotes was refused to publish rosey.prod.system.x; add system.x to "
+            "publishes of plugin quotes in bot_plugins_declared, or take it out of the plugin's code",
+        ),
         (seen(trips=Trips(stopped=round_trip.SILENCE)), "plugin_silent", f"likely: a request on {QUOTE}: silence;"),
         (seen(trips=DENIED), "plugin_silent", f"silence, {DENIED.cause};"),
         (seen(trips=Trips(stopped=round_trip.NOBODY)), "plugin_silent", "nobody"),
@@ -299,48 +329,3 @@ def test_of_a_bot_that_is_not_on_the_bus_nothing_is_healthy() -> None:
 def test_a_bot_without_nats_has_no_plugins_to_explain() -> None:
     legacy = seen(bot={"described": replace(of_bot.DESCRIBED, legacy=True)})
     assert plugin.diagnosis(legacy).healthy == ("without NATS no plugin is described to listen",)
-
-
-@pytest.mark.parametrize(
-    ("text", "user", "expected"),
-    [
-        ("", "", ServerLog()),
-        ("no log of a server", "", ServerLog()),
-        (
-            '[7] 2026/11/26 19:56:08.445463 [ERR] 127.0.0.1:1 - cid:6 - Subscription Violation - User "rosey", '
-            f'Subject "{QUOTE}", SID 1\n[7] [ERR] 127.0.0.1:1 - cid:6 - Publish Violation - User "a", Subject "b"\n',
-            "",
-            ServerLog("", frozenset({QUOTE}), frozenset({"b"})),
-        ),
-        # those of others are none of the bot's
-        (
-            f'[7] [ERR] x - Subscription Violation - User "rosey", Subject "{QUOTE}", Queue: "q", SID 1\n'
-            '[7] [ERR] x - Subscription Violation - User "rose", Subject "a", SID 1\n'
-            '[7] [ERR] x - Publish Violation - Nkey "rosey", Subject "b"\n'
-            '[7] [ERR] x - Publish Violation - User "rosey", Subject "c"\n',
-            "rosey",
-            ServerLog("rosey", frozenset({QUOTE}), frozenset({"c"})),
-        ),
-        ('[7] [ERR] x - Publish Violation - Nkey "U", Subject "b"\n', "", ServerLog(unsaid=frozenset({"b"}))),
-        (
-            "[7] [ERR] 127.0.0.1:35306 - cid:6 - maximum subscriptions exceeded\n"
-            "[7] [ERR] 127.0.0.1:37004 - cid:7 - maximum connections exceeded\n",
-            "",
-            ServerLog(limits=frozenset({"max_subscriptions", "max_connections"})),
-        ),
-        # an earlier process, and what was before the last configuration, are told no more
-        (
-            '[6] [ERR] x - Publish Violation - User "a", Subject "b"\n[7] [INF] Starting nats-server\n',
-            "",
-            ServerLog(),
-        ),
-        (
-            '[7] [ERR] x - Publish Violation - User "a", Subject "b"\n[7] [INF] Reloaded server configuration\n'
-            '[7] [ERR] x - Publish Violation - User "a", Subject "c"\n',
-            "",
-            ServerLog(unsaid=frozenset({"c"})),
-        ),
-    ],
-)
-def test_the_servers_log_is_read(text: str, user: str, expected: ServerLog) -> None:
-    assert read_server_log(text, user) == expected
