@@ -142,7 +142,9 @@ def unread(
     if system.is_ahead(int(read.timestamp() * 1e9)):
         return what, f"read {read:%F %T}, which is yet to come", "as described"
     is_proven = loaded is not None and _is_proven_since(recorded, read.timestamp())
-    later = [file for file in files if system.written(Path(file).stat()) / 1e9 > read.timestamp()]
+    # with its old time, a copy may have come back to its place after another file was read there
+    moment = system.placed if loaded is not None else system.written
+    later = [file for file in files if moment(Path(file).stat()) / 1e9 > read.timestamp()]
     if not later or (is_proven and loaded is not None and not plan.reasons(loaded, present)):
         return None
     return what if later[0] == files[0] else f"included file {later[0]}", f"read {read:%F %T}", "written since"

@@ -158,6 +158,11 @@ def written(status: os.stat_result) -> int:
     return min(status.st_mtime_ns, status.st_ctime_ns)
 
 
+def placed(status: os.stat_result) -> int:
+    """Give since when at the latest a file has stood where it does as it is, in nanoseconds, whatever time it has."""
+    return status.st_ctime_ns
+
+
 def is_ahead(moment: int) -> bool:
     """Tell whether a moment, in nanoseconds, is yet to come: it was set, or the clock was set back since."""
     return moment > time.time_ns() + _CLOCKS_APART

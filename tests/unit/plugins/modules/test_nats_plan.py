@@ -338,18 +338,23 @@ def test_another_spelling_of_what_the_server_was_proven_with_is_not_read_again(
     assert len(result["reasons"]) == (action != "nothing")
 
 
-def test_what_was_read_and_taken_back_by_hand_after_the_proof_is_read_again(monitored: Host) -> None:
+@pytest.mark.parametrize("is_copy", [False, True], ids=["written anew", "a copy put back, with its time"])
+def test_what_was_read_and_taken_back_by_hand_after_the_proof_is_read_again(monitored: Host, is_copy: bool) -> None:
     text, server = monitored.config_file.read_text(), int((monitored.root / "pid").read_text())
     time.sleep(1)
     monitored.record(text, gates=(PASSED,))
     wanted = {"config": monitored.monitoring + monitored.store(), "release_dir": str(monitored.root / "releases")}
     assert monitored.plan(**wanted)["action"] == "nothing"
     loaded = monitored.plan(**wanted)["mark"]["config_load_time"]
+    copy = shutil.copy2(monitored.config_file, f"{monitored.config_file}.bak")
     monitored.config_file.write_text(text + "ping_max: 7")
     os.kill(server, signal.SIGHUP)
     while monitored.plan(**wanted)["mark"]["config_load_time"] == loaded:
         time.sleep(0.05)
-    monitored.config_file.write_text(text)
+    if is_copy:
+        Path(copy).rename(monitored.config_file)
+    else:
+        monitored.config_file.write_text(text)
     assert monitored.plan(**wanted)["reasons"][0].endswith(" -> written since (reload)")
 
 
