@@ -79,12 +79,19 @@ class CallbackModule(Default):
         self._at_work: dict[tuple[str, str], threading.Timer] = {}
         # of a result and a timer at once, only one shows the banner
         self._lock = threading.RLock()
+        self._begun: dict[str, t.Any] = {}
+
+    def _task_start(self, task: t.Any, prefix: str | None = None) -> None:
+        """Remember the task; its name is shown with the first result that is."""
+        self._begun[task._uuid] = task
+        super()._task_start(task, prefix)
 
     def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:
-        """Remember the task; its name is shown with the first result that is."""
+        """Remember the task, likewise."""
         if self._is_whole:
             super().v2_playbook_on_task_start(task, is_conditional)
             return
+        self._begun[task._uuid] = task
         self._task_type_cache[task._uuid] = "TASK"
         self._last_task_name = task.get_name().strip()
 
@@ -156,7 +163,8 @@ class CallbackModule(Default):
     def _print_task_banner(self, task: t.Any) -> None:
         with self._lock:
             if self._last_task_banner != task._uuid:
-                super()._print_task_banner(task)
+                # what a task was given is shown, where that is asked for, as it is written: a result has the values
+                super()._print_task_banner(self._begun.get(task._uuid, task))
 
     @property
     def _is_whole(self) -> bool:

@@ -115,6 +115,28 @@ def test_all_is_shown_where_it_is_asked_for(tmp_path: Path) -> None:
     assert "assertion: false" in said
 
 
+@pytest.mark.parametrize("options", [(), ("-v",)])
+def test_no_value_of_what_a_task_was_given_is_shown_in_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("ANSIBLE_DISPLAY_ARGS_TO_STDOUT", "1")
+    task = """
+    - name: Login
+      ansible.builtin.uri: {url: "http://127.0.0.1:9", url_password: "{{ ['hunter', 2] | join }}"}
+      ignore_errors: true
+      notify: Again
+    - name: Change
+      ansible.builtin.command: "true"
+      notify: Again
+  handlers:
+    - name: Again
+      ansible.builtin.uri: {url: "http://127.0.0.1:9", url_password: "{{ ['hunter', 2] | join }}"}
+"""
+    said = run(tmp_path, *options, playbook=f"{PLAYBOOK.partition('    - name')[0]}{task}")
+    assert said.count("url_password={{ ['hunter', 2] | join }}") == 2
+    assert "hunter2" not in said
+
+
 @pytest.mark.parametrize("action", sorted(concise._LONG))
 def test_what_takes_its_time_is_used(action: str) -> None:
     texts = [path.read_text() for place in ("roles", "playbooks") for path in (ROOT / place).rglob("*.yml")]
