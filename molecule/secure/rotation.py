@@ -4,7 +4,8 @@
 """Run by the bot's Python on a host, as root: publish 50 messages a second as the operator, and hold a connection as
 each client, until the file BEGUN, which it makes, is taken away.
 
-It prints how many messages were acknowledged, and how many the stream has; and whose connections were kept and cut off.
+It prints how many messages were acknowledged, and how many the stream has; whose connections were kept and cut off; and
+which of the bot's own connections were there all the time, by their names.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ from __future__ import annotations
 import asyncio
 import json
 import shlex
+import urllib.request
 from pathlib import Path
 
 import nats
 
 SERVER = "nats://127.0.0.1:4222"
+CONNECTIONS = "http://127.0.0.1:8222/connz"
+BOT = "rosey-bot-prod"
 BEGUN = Path("/run/rotation.begun")
 FILES = [
     *Path("/etc/nats/clients").glob("*.env"),
@@ -35,8 +39,16 @@ async def connect(file: Path) -> nats.NATS:
     return await nats.connect(SERVER, **login, inbox_prefix=given["NATS_INBOX_PREFIX"], allow_reconnect=False)
 
 
+def connections_of_bot() -> set[tuple[str, int]]:
+    """Give the name and the number of each connection of the bot."""
+    with urllib.request.urlopen(CONNECTIONS, timeout=5) as answer:
+        every = [(each.get("name", ""), each["cid"]) for each in json.load(answer)["connections"]]
+    return {(name, number) for name, number in every if name.startswith(BOT)}
+
+
 async def main() -> None:
     """Publish and watch."""
+    before = connections_of_bot()
     held = {"bot" if file.stem == "secrets" else file.stem: await connect(file) for file in FILES}
     stream = held["operator"].jetstream()
     await stream.add_stream(name=STREAM, subjects=[SUBJECT])
@@ -57,6 +69,7 @@ async def main() -> None:
         "stored": (await stream.stream_info(STREAM)).state.messages,
         "kept": sorted(name for name, client in held.items() if client.is_connected),
         "cut_off": sorted(name for name, client in held.items() if not client.is_connected),
+        "kept_of_bot": sorted(name for name, _number in before & connections_of_bot()),
     }
     print(json.dumps(seen))
     for client in held.values():
