@@ -295,6 +295,8 @@ def test_back_to_one_for_all(deployed: Deployment) -> None:
     environment = deployed.home / "environments" / "development"
     assert "NATS_INBOX_PREFIX" not in (environment / "secrets.env").read_text()
     assert [*(environment / "plugins").glob("*.env")] == []
+    # what was in a directory of the server's stays, and lets nobody in
+    assert file_of(deployed, "operator").exists()
 
 
 def test_what_was_stored_while_all_shared_one_is_there_for_each(deployed: Deployment) -> None:

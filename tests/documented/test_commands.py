@@ -134,6 +134,11 @@ def add_an_environment(clone: Clone) -> None:
     entry.write_text("bot_config_environments: {qa: {prefix: rosey.qa, after: staging}}\n")
 
 
+def choose_a_secret(clone: Clone) -> None:
+    clients = clone.root / "inventories" / "development" / "group_vars" / "development" / "clients.yml"
+    clients.write_text("bot_plugins_credentials_secret: a secret of no host that anybody could reach\n")
+
+
 @dataclass(frozen=True)
 class Step:
     """A block by what only its commands have, and what its host has to have been through."""
@@ -162,6 +167,8 @@ STEPS = (
     Step("added_cluster", lambda clone: clone.add_stream("CHAT", 12)),
     Step("rollback_to=list", change),
     Step("streams_gone", lose_a_stream),
+    Step("bot_plugins_credentials=each\n", choose_a_secret),
+    Step("bot_plugins_credentials_numbers"),
     Step("contract.yml -i inventories/production\n"),
     Step("contract_picture"),
     Step("cp -a inventories/staging"),
