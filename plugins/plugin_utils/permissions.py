@@ -142,8 +142,8 @@ def inbox_of(client: str, prefix: str) -> str:
 
 def sees_everything(permissions: Permissions, prefix: str) -> bool:
     """Tell whether a client hears whatever is said below the prefix."""
-    whole = _below(prefix)
-    return any(subjects.covers(heard, whole) for heard in permissions.subscribe)
+    whole = [_below(subjects.SEPARATOR.join((prefix, root))) for root in subjects.ROOTS]
+    return any(all(subjects.covers(heard, each) for each in whole) for heard in permissions.subscribe)
 
 
 def _of(party: Mapping[str, t.Any], prefix: str) -> Permissions:

@@ -225,6 +225,7 @@ def test_what_is_hand_edited_to_let_all_in_is_put_right(deployed: Deployment) ->
     [
         ({}, ["--tags", "bot_plugins"], "so that server, bot and plugins are of one piece"),
         ({}, ["--tags", "nats_server"], "the users of the server follow from what the plugins declare"),
+        ({"nats_server_managed": False}, [], "nats_server_managed is false here, set bot_plugins_credentials: shared"),
         (
             {"nats_server_config": {"no_auth_user": "x"}},
             [],

@@ -78,8 +78,9 @@ def test_a_plugin_may_do_what_it_declares(declared: dict[str, Any], config: dict
     assert compiled(declared)["quotes"].as_config() == config
 
 
-def test_who_hears_everything_does_not_hear_the_answers_to_others() -> None:
-    found = compiled(plugin("all", subscriptions=[">"]), plugin())
+@pytest.mark.parametrize("whole", [">", "*.>"])
+def test_who_hears_everything_does_not_hear_the_answers_to_others(whole: str) -> None:
+    found = compiled(plugin("all", subscriptions=[whole]), plugin("quotes", subscriptions=["*.message", "cytube.>"]))
     assert found["all"].as_config()["subscribe"]["deny"] == [
         f"rosey.prod._inbox.{name}.>" for name in ("bot", "quotes", "probe", "deployment", "operator", "system")
     ]
