@@ -50,8 +50,14 @@ def parties(plugins: Iterable[Mapping[str, Any]], prefix: str) -> dict[str, Part
         return [f"{prefix}.{subject}" for subject in declared[name][key]]
 
     commands = [each for name in declared for each in full(name, "subscriptions") if each.startswith(f"{prefix}.comm")]
-    said = {**{name: full(name, "publishes") for name in declared}, "probe": commands, "deployment": [*ASSETS]}
     heard = {name: full(name, "subscriptions") for name in declared}
+    # who is asked something answers into the inbox of whoever asked
+    asked = {
+        name for name in declared if any(".commands." in each or each.endswith(".request") for each in heard[name])
+    }
+    answers = {name: [f"{prefix}._inbox.>"] if name in asked else [] for name in declared}
+    said = {**{name: full(name, "publishes") + answers[name] for name in declared}, "probe": commands}
+    said["deployment"] = [*ASSETS]
     return {
         **{
             name: Party((*said[name], ABOUT_ITSELF), (*heard.get(name, ()), f"{prefix}._inbox.{name}.>"))

@@ -52,7 +52,8 @@ def _decoded(text: str) -> bytes:
         raw = base64.b32decode(text + "=" * (-len(text) % 8))
     except (ValueError, binascii.Error):
         raise NkeyError("is no Base32; expected a seed as nk -gen user gives it") from None
-    if _checksum(raw[:-_CHECKSUM_BYTES]) != raw[-_CHECKSUM_BYTES:]:
+    # the last character has bits that stand for nothing
+    if _encoded(raw[:-_CHECKSUM_BYTES]) != text:
         raise NkeyError("has another checksum than it should, so a character is wrong or missing; copy it anew")
     return raw[:-_CHECKSUM_BYTES]
 

@@ -25,11 +25,8 @@ ASK_OF_ITSELF = "$SYS.REQ.USER.INFO"
 _COMMANDS = "commands"
 # What assets are made with and read with (server/jetstream_api.go).
 _OF_ASSETS = ("$JS.API.>", "$JS.ACK.>", "$JS.FC.>", "$KV.>", "$O.>")
-# One message each, a minute after the question at most.
-_ANSWERS = {"max": 1, "expires": "1m"}
 _EVERYTHING = subjects.FULL_WILDCARD
 HEADINGS = ("client", "may publish", "may listen to")
-_ANSWER = "an answer to what it hears"
 _UNLIMITED = {OPERATOR: "everything", SYSTEM: "everything of the account $SYS"}
 
 
@@ -38,8 +35,7 @@ class Permissions:
     """What one client may do; the server's rules, see server/opts.go, Permissions.
 
     client: its name. publish, subscribe: subjects, with wildcards. unheard: what of its subscriptions does not reach
-    it. answers: whether it may answer what it hears. inbox: where answers to it go. is_unlimited: whether nothing of
-    that counts.
+    it. inbox: where answers to it go. is_unlimited: whether nothing of that counts.
     """
 
     client: str
@@ -47,7 +43,6 @@ class Permissions:
     publish: tuple[str, ...] = ()
     subscribe: tuple[str, ...] = ()
     unheard: tuple[str, ...] = ()
-    answers: bool = False
     is_unlimited: bool = False
 
     def as_config(self) -> dict[str, t.Any]:
@@ -57,7 +52,6 @@ class Permissions:
         return {
             "publish": _rule(self.publish),
             "subscribe": _rule(self.subscribe, self.unheard),
-            **({"allow_responses": _ANSWERS} if self.answers else {}),
         }
 
     def as_result(self) -> dict[str, t.Any]:
@@ -67,7 +61,6 @@ class Permissions:
             "publish": list(self.publish),
             "subscribe": list(self.subscribe),
             "unheard": list(self.unheard),
-            "answers": self.answers,
             "is_unlimited": self.is_unlimited,
         }
 
@@ -108,8 +101,11 @@ def cells(client: Permissions) -> tuple[list[str], ...]:
     """Say below HEADINGS what a client may do, of each its lines."""
     if client.is_unlimited:
         return [client.client], [_UNLIMITED[client.client]], [_UNLIMITED[client.client]]
-    said = [*client.publish, *([_ANSWER] if client.answers else [])]
-    return [client.client], said, [*client.subscribe, *(f"but not {subject}" for subject in client.unheard)]
+    return (
+        [client.client],
+        [*client.publish],
+        [*client.subscribe, *(f"but not {subject}" for subject in client.unheard)],
+    )
 
 
 def name_problems(names: Iterable[str]) -> list[str]:
@@ -154,15 +150,25 @@ def _of(party: Mapping[str, t.Any], prefix: str) -> Permissions:
     return Permissions(
         name,
         inbox,
-        publish=_unique(*party["publishes"], *sorted(of_assets.publish), ASK_OF_ITSELF),
+        publish=_unique(
+            *party["publishes"], *_answers(party["subscriptions"], prefix), *sorted(of_assets.publish), ASK_OF_ITSELF
+        ),
         subscribe=_unique(*party["subscriptions"], *sorted(of_assets.subscribe), _below(inbox)),
-        answers=any(_is_request(heard, prefix) for heard in party["subscriptions"]),
     )
 
 
 def _own(name: str, prefix: str, publish: Iterable[str]) -> Permissions:
     inbox = inbox_of(name, prefix)
     return Permissions(name, inbox, publish=_unique(*sorted(publish), ASK_OF_ITSELF), subscribe=(_below(inbox),))
+
+
+def _answers(heard: Iterable[str], prefix: str) -> list[str]:
+    """Give where somebody may publish who is asked something: the inboxes.
+
+    Not `allow_responses`: whoever asks names the subject of the answer, which may be one of JetStream's API.
+    """
+    is_asked = any(_is_request(each, prefix) for each in heard)
+    return [_below(subjects.SEPARATOR.join((prefix, subjects.INBOX)))] if is_asked else []
 
 
 def _is_request(heard: str, prefix: str) -> bool:

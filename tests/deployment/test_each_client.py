@@ -210,6 +210,25 @@ def test_a_change_of_what_a_client_may_do_is_foretold_by_its_name(deployed: Depl
     )
 
 
+async def ask_for_a_purge(host: Deployment) -> int:
+    """Let a plugin's answer go where JetStream empties a stream, and give what the stream has then."""
+    client = await connected(host, "operator", [])
+    stream = client.jetstream()
+    await stream.add_stream(name="PURGED", subjects=["purged"])
+    for _message in range(3):
+        await stream.publish("purged", b"")
+    await client.publish(f"{PREFIX}.commands.quote", b"{}", reply="$JS.API.STREAM.PURGE.PURGED")
+    # the plugin has answered the next one by then, and so the one before it
+    await client.request(f"{PREFIX}.commands.quote", b"{}", timeout=5)
+    held = (await stream.stream_info("PURGED")).state.messages
+    await client.close()
+    return held
+
+
+def test_an_answer_goes_to_inboxes_alone(deployed: Deployment) -> None:
+    assert asyncio.run(ask_for_a_purge(deployed)) == 3
+
+
 def test_what_is_hand_edited_to_let_all_in_is_put_right(deployed: Deployment) -> None:
     config = deployed.directory / "root" / "etc" / "nats" / "nats-server.conf"
     meant = config.read_bytes()

@@ -111,5 +111,5 @@ def test_who_may_do_what_is_shown_without_a_vault(tmp_path: Path, variables: str
     said = run_playbook(PLAYBOOK, PRODUCTION, "-e", f"@{file}")
     assert said.startswith("exit 0"), said
     assert heading in said
-    assert "an answer to what it hears     | but not rosey.prod._inbox.bot.>" in said
+    assert "$SYS.REQ.USER.INFO             | but not rosey.prod._inbox.bot.>" in said
     assert "quotes: hears everything below rosey.prod" in said

@@ -67,9 +67,8 @@ def make_login(client: str, kind: str, directory: Path) -> Login:
     publishes, subscriptions = SUBJECTS[client]
     inbox = f"{PREFIX}._inbox.{client}"
     permissions = {
-        "publish": {"allow": publishes},
+        "publish": {"allow": [*publishes, f"{PREFIX}._inbox.>"]},
         "subscribe": {"allow": [*subscriptions, f"{inbox}.>"]},
-        "allow_responses": {"max": 1, "expires": "1m"},
     }
     variables = {"NATS_INBOX_PREFIX": inbox}
     if kind == "password":

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from ansible_collections.rosey.nats.plugins.module_utils._bot import access_trial, credentials
 from ansible_collections.rosey.nats.plugins.module_utils._bot.bot_python import BotPython, NoAnswerError
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding
-from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader, subjects, units
+from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader, subjects
 
 # A token of the subjects that are tried in vain.
 PROOF = "_proof"
@@ -107,7 +107,7 @@ def _judged(client: Client, said: Mapping[str, t.Any]) -> Iterator[Finding]:
     if info.get("account") != account:
         remedy = "look for another user of this name in the server's configuration"
         yield Finding(what, f"account {account}", f"{info.get('account')}", remedy)
-    meant, has = _in_force(client.permissions), info.get("permissions") or {}
+    meant, has = client.permissions, info.get("permissions") or {}
     for rule in sorted({*meant, *has}):
         if _sorted(meant.get(rule)) != _sorted(has.get(rule)):
             remedy = "deploy again; if this stays, look at the server's log for why it did not take its configuration"
@@ -130,14 +130,6 @@ def _remedy_of_login(client: Client, error: str) -> str:
         library = "install nkeys and PyNaCl (python3-nacl) for the bot's Python"
         return f"{library}, or set bot_plugins_credentials_kind: password"
     return f"deploy again, so that the server and the file of {client.name} have the same credential"
-
-
-def _in_force(permissions: Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Give what the server says of itself where these permissions are in force (server/auth.go, Permissions)."""
-    found = {rule: permissions[rule] for rule in _RULES if rule in permissions}
-    if answers := permissions.get("allow_responses"):
-        found["responses"] = {"max": answers["max"], "ttl": units.duration(answers["expires"])}
-    return found
 
 
 def _sorted(rule: Mapping[str, t.Any] | None) -> dict[str, t.Any]:

@@ -71,11 +71,6 @@ def _of_permissions(before: Mapping[str, t.Any], after: Mapping[str, t.Any]) -> 
             yield f"may also {verb} {', '.join(more)}"
         if less:
             yield f"may no longer {verb} {', '.join(less)}"
-    answers = [bool(permissions.get("allow_responses")) for permissions in (before, after)]
-    if answers == [False, True]:
-        yield "may answer what it hears"
-    elif answers == [True, False]:
-        yield "may no longer answer what it hears"
 
 
 def _gained(before: Mapping[str, t.Any], after: Mapping[str, t.Any]) -> list[str]:

@@ -138,7 +138,8 @@ def _how(client: str, key: str, subject: str, described: Described, rule: Mappin
         file = described.clients[client].file if client in described.clients else "its environment file"
         return f"give inbox_prefix to the connection of {client} in the bot's code, NATS_INBOX_PREFIX of {file}"
     if key == "publishes" and subjects.INBOX in tokens:
-        return f"let {client} answer a request once, and within a minute; a later or a second answer is refused"
+        request = f"plugin.{client}.request"
+        return f"declare the command or the request ({request}) that {client} answers among its subscriptions"
     declared = "bot_plugins_bot" if client == BOT else f"plugin {client} in bot_plugins_declared"
     code = "the bot's code" if client == BOT else "the plugin's code"
     if tokens[0] in _OF_JETSTREAM:

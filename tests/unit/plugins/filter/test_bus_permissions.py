@@ -36,7 +36,6 @@ def test_it_is_what_the_server_gets() -> None:
         "publish": ["rosey.dev.cytube.chat", "$SYS.REQ.USER.INFO"],
         "subscribe": ["rosey.dev._inbox.quotes.>"],
         "unheard": [],
-        "answers": False,
         "is_unlimited": False,
     }
     assert "rosey.dev.commands.x" in clients["probe"]["publish"]

@@ -17,7 +17,6 @@ from ansible_collections.rosey.nats.plugins.plugin_utils import permissions, plu
 PREFIX = "rosey.prod"
 BOT = {"subscriptions": ["cytube.chat.message", "plugin.*.response"], "publishes": ["commands.>", "plugin.*.request"]}
 ITSELF = "$SYS.REQ.USER.INFO"
-ONCE = {"max": 1, "expires": "1m"}
 
 
 def compiled(*declared: dict[str, Any], asked: tuple[str, ...] = ()) -> dict[str, permissions.Permissions]:
@@ -35,17 +34,15 @@ def plugin(name: str = "quotes", **keys: Any) -> dict[str, Any]:
         (
             plugin(subscriptions=["commands.quote"], publishes=["cytube.chat.message"]),
             {
-                "publish": {"allow": ["rosey.prod.cytube.chat.message", ITSELF]},
+                "publish": {"allow": ["rosey.prod.cytube.chat.message", "rosey.prod._inbox.>", ITSELF]},
                 "subscribe": {"allow": ["rosey.prod.commands.quote", "rosey.prod._inbox.quotes.>"]},
-                "allow_responses": ONCE,
             },
         ),
         (
             plugin(subscriptions=["plugin.quotes.request"]),
             {
-                "publish": {"allow": [ITSELF]},
+                "publish": {"allow": ["rosey.prod._inbox.>", ITSELF]},
                 "subscribe": {"allow": ["rosey.prod.plugin.quotes.request", "rosey.prod._inbox.quotes.>"]},
-                "allow_responses": ONCE,
             },
         ),
         # who hears nothing that is asked of it has nothing to answer

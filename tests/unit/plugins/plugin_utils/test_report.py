@@ -329,7 +329,7 @@ def test_where_each_has_a_credential_of_its_own_it_is_shown_who_may_do_what() ->
     page = Page(report.render(each))
     for told in (
         "Who may say and hear what",
-        "quotes rosey.prod.cytube.chat.message $SYS.REQ.USER.INFO an answer to what it hears rosey.prod.commands.quote",
+        "quotes rosey.prod.cytube.chat.message rosey.prod._inbox.> $SYS.REQ.USER.INFO rosey.prod.commands.quote",
         f"{MARKUP}: hears everything below rosey.prod",
         "but not rosey.prod._inbox.quotes.>",
     ):

@@ -18,12 +18,10 @@ PUBLISH, SUBSCRIBE = ["rosey.prod.cytube.chat.message"], ["rosey.prod.commands.q
 COMPILED = {
     "publish": {"allow": PUBLISH},
     "subscribe": {"allow": SUBSCRIBE},
-    "allow_responses": {"max": 1, "expires": "1m"},
 }
 IN_FORCE = {
     "publish": {"allow": PUBLISH},
     "subscribe": {"allow": SUBSCRIBE},
-    "responses": {"max": 1, "ttl": 60_000_000_000},
 }
 TRIED = {"publish": ["rosey.prod._proof.quotes"], "subscribe": ["rosey.prod._proof.quotes"]}
 REFUSED = [
@@ -62,7 +60,7 @@ def client() -> access.Client:
         ),
         (
             {**FINE, "info": {"user": "quotes.1", "account": "$G"}},
-            ["client quotes: publish: expected", "client quotes: responses:", "client quotes: subscribe:"],
+            ["client quotes: publish: expected", "client quotes: subscribe:"],
         ),
         ({**FINE, "info": {**INFO, "account": "OTHER"}}, ["client quotes: expected account $G, found OTHER"]),
         (

@@ -12,7 +12,6 @@ import pytest
 from ansible_collections.rosey.nats.plugins.module_utils._bus import access_changes
 
 SECRET, OTHER = "one-long-and-secret-text", "another-and-secret-text"
-ONCE: dict[str, Any] = {"allow_responses": {"max": 1, "expires": "1m"}}
 
 
 def client(name: str = "trivia", permissions: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -71,8 +70,6 @@ def of_bot(secret: str, server: str) -> list[dict[str, Any]]:
         (may([], ["a.>"], deny=["a._inbox.x.>"]), may([], ["a.>"]), ["may also listen to a._inbox.x.>"]),
         (may([], ["a.>"], deny=["a._inbox.x.>"]), may([], ["a.b"]), ["may no longer listen to a.>"]),
         (may([], ["a.b"]), may([], ["a.>"], deny=["a._inbox.x.>"]), ["may also listen to a.>"]),
-        (may([]), may([], **ONCE), ["may answer what it hears"]),
-        (may([], **ONCE), may([]), ["may no longer answer what it hears"]),
         ({}, may(["a.b"]), ["may no longer do everything, but what is declared of it"]),
         (may(["a.b"]), {}, ["may do everything"]),
         ({}, {}, []),

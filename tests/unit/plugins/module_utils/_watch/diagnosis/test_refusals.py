@@ -141,7 +141,7 @@ def unheard(*named: str) -> Refused:
         (
             "quotes",
             unsaid("rosey.prod._inbox.probe.1"),
-            "let quotes answer a request once, and within a minute; a later or a second answer is refused",
+            "declare the command or the request (plugin.quotes.request) that quotes answers among its subscriptions",
         ),
         (
             "quotes",
