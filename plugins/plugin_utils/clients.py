@@ -15,14 +15,19 @@ import typing as t
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 from ansible_collections.rosey.nats.plugins.module_utils._bot import credentials
 from ansible_collections.rosey.nats.plugins.module_utils._host import environment_file
 from ansible_collections.rosey.nats.plugins.plugin_utils import authorization, nkeys, permissions
 from ansible_collections.rosey.nats.plugins.plugin_utils.permissions import Permissions
 from ansible_collections.rosey.nats.plugins.plugin_utils.plugins import READER
+
+try:
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+except ImportError:
+    HAS_CRYPTOGRAPHY = False
+else:
+    HAS_CRYPTOGRAPHY = nkeys.HAS_CRYPTOGRAPHY
 
 PASSWORD, NKEY = "password", "nkey"
 # When a plugin reads its credential, in place of whenever it connects.
@@ -101,6 +106,11 @@ def described(
     its environment `file` and when plugins `read` their credential; `questions`, the subjects that the gate asks for
     besides commands.
     """
+    if not HAS_CRYPTOGRAPHY:
+        raise credentials.CredentialsError(
+            "the controller's Python has no library cryptography, which derives the credentials of the clients; "
+            "install it, as requirements.txt does"
+        )
     plugins_enabled = [plugin for plugin in effective if plugin["enabled"]]
     wanted = Asked(**asked)
     if found := problems(wanted, [plugin["name"] for plugin in plugins_enabled]):

@@ -73,15 +73,16 @@ def test_each_cell_of_the_contract_is_as_it_says(converse: Callable[..., Any], l
     parties = clients.parties(PLUGINS, prefix)
     assert {*parties, "system"} == {*FILES}
     tried = clients.to_try(parties)
+    # of the client that is at work
+    errors: list[str] = []
+
+    async def note(error: Exception) -> None:
+        errors.append(str(error))
+
+    async def conversation(client: Client) -> tuple[set[str], set[str]]:
+        return await clients.try_all(client, errors, tried)
+
     for name, party in parties.items():
-        errors: list[str] = []
-
-        async def note(error: Exception, seen: list[str] = errors) -> None:
-            seen.append(str(error))
-
-        async def conversation(client: Client, seen: list[str] = errors) -> tuple[set[str], set[str]]:
-            return await clients.try_all(client, seen, tried)
-
         said, heard = converse(conversation, **login_of(name), error_cb=note)
         assert said == clients.allowed(party.says, tried), name
         assert heard == clients.allowed(party.hears, tried), name

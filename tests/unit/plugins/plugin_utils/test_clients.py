@@ -11,6 +11,7 @@ from typing import Any
 import bcrypt
 import pytest
 
+from ansible_collections.rosey.nats.plugins.module_utils._bot.credentials import CredentialsError
 from ansible_collections.rosey.nats.plugins.plugin_utils import clients, nkeys, plugins
 
 SECRET = "a text that is long enough, and no secret"
@@ -164,6 +165,12 @@ def test_what_keeps_them_from_it_is_said_without_a_secret(asked: dict[str, Any],
     (problem,) = found["problems"]
     assert said in problem
     assert "hush" not in problem
+
+
+def test_a_controller_without_cryptography_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clients, "HAS_CRYPTOGRAPHY", False)
+    with pytest.raises(CredentialsError, match=r"no library cryptography.*install it"):
+        described()
 
 
 def test_who_hears_everything_is_named() -> None:
