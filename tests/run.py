@@ -154,7 +154,7 @@ EXTRA_PARTS = (
         "bench",
         tuple(
             Command(("env", "PYTHONPATH=collections", "python", f"bench/{name}.py"))
-            for name in ("run", "disturbance", "streams")
+            for name in ("run", "disturbance", "streams", "reconnects")
         ),
         ("images", "server"),
         patience=3600,

@@ -265,6 +265,11 @@ def test_what_is_hand_edited_to_let_all_in_is_put_right(deployed: Deployment) ->
             [],
             "a plugin is called Probe, which is the name of a client",
         ),
+        (
+            {"bot_plugins_declared": [TRIVIA, {"name": "Trivia", "publishes": ["cytube.chat.message"]}]},
+            [],
+            "is there already, as trivia; expected names that differ in more than the case of letters",
+        ),
         ({"bot_plugins_credentials_given": {"trivia": {"seed": "SUAB"}}}, [], "trivia: its seed"),
         ({"bot_plugins_credentials_given": {"trivia": {"token": "x"}}}, [], "neither a password nor a seed alone"),
         ({"bot_config_nats": {"name": "b", "inbox_prefix": "x"}}, [], "bot_config_nats has inbox_prefix"),
