@@ -129,6 +129,10 @@ def lose_a_stream(clone: Clone) -> None:
     clone.ask(lambda jetstream: jetstream.delete_stream("QUOTES"))
 
 
+def accept_the_loss(clone: Clone) -> None:
+    clone.deploy("-e", '{"nats_server_accept": ["gone_streams"]}')
+
+
 def add_an_environment(clone: Clone) -> None:
     entry = clone.root / "inventories" / "qa" / "group_vars" / "qa" / "environments.yml"
     entry.write_text("bot_config_environments: {qa: {prefix: rosey.qa, after: staging}}\n")
@@ -166,7 +170,7 @@ STEPS = (
     Step("questions_file"),
     Step("added_cluster", lambda clone: clone.add_stream("CHAT", 12)),
     Step("rollback_to=list", change),
-    Step("streams_gone", lose_a_stream),
+    Step("streams_gone", lose_a_stream, accept_the_loss),
     Step("bot_plugins_credentials=each\n", choose_a_secret),
     Step("bot_plugins_credentials_numbers"),
     Step("contract.yml -i inventories/production\n"),
