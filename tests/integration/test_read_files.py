@@ -22,6 +22,7 @@ import pytest
 from cryptography import x509
 
 from ansible_collections.rosey.nats.plugins.module_utils._server import conf
+from ansible_collections.rosey.nats.tests.integration.conftest import free_ports
 from ansible_collections.rosey.nats.tests.integration.live import Live
 from ansible_collections.rosey.nats.tests.integration.material import Material, make_material
 
@@ -124,9 +125,7 @@ Start = Callable[..., Started]
 
 
 @pytest.fixture
-def start(
-    tmp_path: Path, nats_server: Path, free_port: Callable[[], int], run_module: Callable[..., Result]
-) -> Iterator[Start]:
+def start(tmp_path: Path, nats_server: Path, run_module: Callable[..., Result]) -> Iterator[Start]:
     """Give a function that starts a server with the options of the given one, and with files beside it."""
     with ExitStack() as stack:
 
@@ -135,7 +134,9 @@ def start(
             root.mkdir()
             (tmp_path / "material").mkdir()
             material = make_material(tmp_path / "material")
-            host = Host(root, nats_server, {name: free_port() for name in (*GREETS, "http")}, run_module)
+            # together, so that none is given twice
+            ports = dict(zip((*GREETS, "http"), free_ports(len(GREETS) + 1), strict=True))
+            host = Host(root, nats_server, ports, run_module)
             for name, text in files.items():
                 (root / name).write_text(text)
                 (root / name).chmod(0o600)
