@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.rosey.nats.tests.integration import conftest as integration
 
 deployment = integration.deployment
+deployed = integration.deployed
 bot_deployment = integration.bot_deployment
 material = integration.material
 

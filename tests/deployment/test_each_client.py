@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,6 @@ from ansible_collections.rosey.nats.tests.integration.conftest import (
     QUOTES,
     Deployment,
     Variables,
-    free_ports,
-    install_bot,
-    stop_all,
 )
 
 SECRET = "seventeen crocodiles write one long and secret text"
@@ -38,15 +35,6 @@ ECHO = {"name": "echo", "subscriptions": ["plugin.echo.request"], "publishes": [
 PLUGINS: Variables = {"bot_plugins_declared": [QUOTES, TRIVIA, ECHO]}
 CLIENTS = ("bot", "quotes", "trivia", "echo", *clients.OWN)
 PREFIX = "rosey.dev"
-
-
-@pytest.fixture(scope="module")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    deployment = Deployment(tmp_path_factory.mktemp("host"), *free_ports(3))
-    deployment.home.parent.mkdir(parents=True)
-    install_bot(deployment.home, deployment.bot_port)
-    yield deployment
-    stop_all(deployment.directory)
 
 
 def file_of(host: Deployment, client: str) -> Path:

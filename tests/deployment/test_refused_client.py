@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator
 
 import pytest
 
@@ -19,17 +18,13 @@ from ansible_collections.rosey.nats.tests.deployment.test_each_client import (
     deploy,
     variables_of,
 )
-from ansible_collections.rosey.nats.tests.integration.conftest import Deployment, free_ports, install_bot, stop_all
+from ansible_collections.rosey.nats.tests.integration.conftest import Deployment
 
 
 @pytest.fixture(scope="module")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    deployment = Deployment(tmp_path_factory.mktemp("host"), *free_ports(3))
-    deployment.home.parent.mkdir(parents=True)
-    install_bot(deployment.home, deployment.bot_port)
-    deploy(deployment)
-    yield deployment
-    stop_all(deployment.directory)
+def deployed(deployed: Deployment) -> Deployment:
+    deploy(deployed)
+    return deployed
 
 
 def diagnosed(host: Deployment, symptom: str) -> str:

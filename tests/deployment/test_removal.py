@@ -11,7 +11,6 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,6 @@ from ansible_collections.rosey.nats.tests.integration.conftest import (
     ROOT,
     Deployment,
     free_ports,
-    install_bot,
-    stop_all,
 )
 
 REMOVE = "playbooks/remove.yml"
@@ -32,15 +29,6 @@ NAMED = ("-e", "remove_hosts=here")
 TAGS = ("--tags", "nats_server")
 # What a second instance has for itself.
 PLACES = {"config": "etc", "data": "var/lib", "log": "var/log"}
-
-
-@pytest.fixture(scope="module")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    deployment = Deployment(tmp_path_factory.mktemp("host"), *free_ports(3))
-    deployment.home.parent.mkdir(parents=True)
-    install_bot(deployment.home, deployment.bot_port)
-    yield deployment
-    stop_all(deployment.directory)
 
 
 def deploy(host: Deployment) -> None:

@@ -244,15 +244,21 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
 
 
 @pytest.fixture(scope="module")
-def bot_deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """A host with a bot, for tests that deploy to it step by step; nothing was yet."""
+    host = Deployment(tmp_path_factory.mktemp("host"), *free_ports(3))
+    host.home.parent.mkdir(parents=True)
+    install_bot(host.home, host.bot_port)
+    yield host
+    stop_all(host.directory)
+
+
+@pytest.fixture(scope="module")
+def bot_deployment(deployed: Deployment) -> Deployment:
     """A deployment with a bot on it."""
-    deployed = Deployment(tmp_path_factory.mktemp("deployment"), *free_ports(3))
-    deployed.home.parent.mkdir(parents=True)
-    install_bot(deployed.home, deployed.bot_port)
     said = deployed.play({})
     assert said.startswith("exit 0"), said
-    yield deployed
-    stop_all(deployed.directory)
+    return deployed
 
 
 def stop_all(directory: Path) -> None:

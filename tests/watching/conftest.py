@@ -9,4 +9,5 @@ from ansible_collections.rosey.nats.tests.integration import conftest as integra
 
 start_container = integration.start_container
 deployment = integration.deployment
+deployed = integration.deployed
 bot_deployment = integration.bot_deployment
