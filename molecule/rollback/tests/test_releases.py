@@ -102,7 +102,7 @@ def test_a_way_back_that_fails_too_says_which_step_and_what_to_do(
     by_hand("nats", "ExecStartPre=/bin/false")
     said = deploy(succeeds=False, server={"server_name": "another_name"}, nats_server_gate_wait=4)
     assert f"could NOT go back to release {remembered['second']}" in said
-    assert f"playbooks/rollback.yml -e rollback_to={remembered['second']}" in said
+    assert f"playbooks/rollback.yml -i <inventory> -e rollback_to={remembered['second']} --limit" in said
     # what a person does then
     rosey.host.check_output("rm /etc/systemd/system/nats.service.d/hand.conf && systemctl daemon-reload")
     play("rollback", rollback_to=remembered["second"])

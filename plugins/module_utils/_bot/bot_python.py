@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import inspect
+import importlib.abc
 import json
 import os
 import subprocess
@@ -46,7 +46,7 @@ class BotPython:
     def ask(self, program: ModuleType, question: Mapping[str, t.Any], seconds: float) -> dict[str, t.Any]:
         """Give what a program answers to a question, within so many seconds; NoAnswerError."""
         # Isolated from what lies in the working directory, and leaving no compiled file in the bot's environment.
-        words = [self.path, "-I", "-B", "-c", inspect.getsource(program)]
+        words = [self.path, "-I", "-B", "-c", _source_of(program)]
         try:
             done = subprocess.run(
                 words,
@@ -74,3 +74,9 @@ class BotPython:
             return said
         last = done.stderr.strip().rpartition("\n")[2]
         raise NoAnswerError(NO_RESULT, f"exit status {done.returncode}: {http_reader.excerpt(last)}")
+
+
+def _source_of(program: ModuleType) -> str:
+    """Give the text of a program."""
+    # From its loader: inspect.getsource keeps what it read in one place for all threads, which take it from each other.
+    return t.cast(importlib.abc.InspectLoader, program.__loader__).get_source(program.__name__) or ""

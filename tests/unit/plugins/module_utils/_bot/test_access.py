@@ -109,6 +109,14 @@ def test_what_can_not_be_asked_is_not_proven(python: BotPython, said: str) -> No
     assert said in str(finding)
 
 
+def test_a_program_is_read_where_another_thread_reads_one_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What one thread is given by linecache while another has emptied its cache.
+    monkeypatch.setattr("linecache.getlines", lambda *_arguments: [])
+    assert access.prove(answering(tmp_path, FINE), ["nats://h"], [client()], 1) == []
+
+
 def test_a_python_without_nats_is_told(tmp_path: Path) -> None:
     (finding,) = access.prove(answering(tmp_path, stopped="No module named 'nats'"), [], [client()], 1)
     assert "found none: No module named 'nats'; name the bot's own Python" in str(finding)
