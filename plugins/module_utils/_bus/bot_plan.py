@@ -79,7 +79,7 @@ def _observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> di
     ]
     return {
         "installed": installed,
-        "packages": system.missing_packages(system.PACKAGES) if installed else [],
+        "packages": system.missing_packages(["requests", "yaml"]) if installed else [],
         "changes": [change.as_result() for change in seen.changes],
         "unmanaged": seen.unmanaged,
         "service": service_now.as_result(),

@@ -23,7 +23,7 @@ from pathlib import Path
 from ansible_collections.rosey.nats.plugins.module_utils._host import figures
 
 # The libraries that modules need on a host beside the standard one, and Debian's packages of them.
-PACKAGES = {"requests": "python3-requests", "yaml": "python3-yaml"}
+PACKAGES = {"cryptography": "python3-cryptography", "requests": "python3-requests", "yaml": "python3-yaml"}
 
 # What is made on the way to something has to be passed by whoever that is for.
 DIRECTORY_MODE = 0o755
