@@ -39,7 +39,7 @@ GALAXY = ROOT / ".venv-galaxy"
 SCENARIOS = sorted(
     (path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")), key=lambda name: (name != "rollback", name)
 )
-KILL_PHASES = ("first", "reload", "version")
+KILL_PHASES = ("first", "reload", "version", "rotation")
 NEEDS_OF_A_SCENARIO = {"rollback": ("servers",), "production": ("oldest-image",)}
 
 LINTERS = (

@@ -168,12 +168,16 @@ class Watch:
 
 
 class Publisher:
-    """A client that publishes with acknowledgements, and remembers what was acknowledged."""
+    """A client that publishes with acknowledgements, and remembers what was acknowledged.
+
+    connections: how many it had, one after another.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._over = threading.Event()
         self.acknowledged: dict[int, bytes] = {}
+        self.connections = 0
 
     def __enter__(self) -> Publisher:
         self._thread = threading.Thread(target=lambda: asyncio.run(self._publish()))
@@ -192,6 +196,7 @@ class Publisher:
             except (ClientError, OSError, TimeoutError):
                 await asyncio.sleep(0.05)
                 continue
+            self.connections += 1
             stream = client.jetstream(timeout=1)
             try:
                 await stream.add_stream(name="KILL", subjects=["kill.>"])
@@ -393,8 +398,11 @@ class Ground:
             if not path.name.startswith("ansible"):
                 yield str(path)
 
-    def try_point(self, point: Point, changes: Variables, *, thrice: bool) -> Outcome:
-        """Kill a deployment of the changes at the point, and deploy them again; a third one has nothing to change."""
+    def try_point(self, point: Point, changes: Variables, *, thrice: bool, keeps_clients: bool = False) -> Outcome:
+        """Kill a deployment of the changes at the point, and deploy them again; a third one has nothing to change.
+
+        keeps_clients: none of the two may end a connection that it does not concern.
+        """
         faults = []
         with Watch(self.deployment.port) as watch, Publisher(self.url) as publisher:
             code, said, trace = self.traced(changes, point)
@@ -414,6 +422,8 @@ class Ground:
         faults += self._look(changes)
         if watch.longest > 2 * self.plain + SLACK:
             faults.append(f"the server was down for {watch.longest:.2f} s")
+        if keeps_clients and publisher.connections != 1:
+            faults.append(f"a client that was not concerned connected {publisher.connections} times")
         missing = asyncio.run(lost(self.url, publisher.acknowledged))
         if missing:
             faults.append(f"{len(missing)} of {len(publisher.acknowledged)} acknowledged messages are lost")
@@ -456,6 +466,7 @@ class Phase:
     """A kind of deployment, which every point has a new one of."""
 
     name = ""
+    keeps_clients = False
 
     def __init__(self, ground: Ground) -> None:
         self.ground = ground
@@ -468,7 +479,7 @@ class Phase:
         return self.ground.deploy(self.next())
 
     def run(self, point: Point, *, thrice: bool) -> Outcome:
-        return self.ground.try_point(point, self.next(), thrice=thrice)
+        return self.ground.try_point(point, self.next(), thrice=thrice, keeps_clients=self.keeps_clients)
 
 
 class First(Phase):
@@ -514,6 +525,8 @@ class Rotation(Phase):
     """Another credential for one plugin, which alone comes back with it; everybody else stays connected."""
 
     name = "rotation"
+    keeps_clients = True
+    who: tuple[str, ...] = ("quotes",)
     _number = 0
 
     def next(self) -> Variables:
@@ -523,9 +536,16 @@ class Rotation(Phase):
             "bot_plugins_credentials": "each",
             "bot_plugins_credentials_secret": "nothing is to be kept secret here, but long",
             "bot_plugins_credentials_given": {"operator": {"password": "known-here"}},
-            "bot_plugins_credentials_numbers": {"quotes": self._number},
+            "bot_plugins_credentials_numbers": dict.fromkeys(self.who, self._number),
             "bot_plugins_credentials_read": "connect",
         }
+
+
+class RotationOfAll(Rotation):
+    """Another credential for all at once, but for the operator, who looks on."""
+
+    name = "rotation of all"
+    who = ("bot", "quotes", "probe", "deployment", "system")
 
 
 def table(rows: Sequence[tuple[str, Sequence[Outcome], float]]) -> str:

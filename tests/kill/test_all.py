@@ -17,12 +17,13 @@ from ansible_collections.rosey.nats.tests.kill.ground import (
     Phase,
     Reload,
     Rotation,
+    RotationOfAll,
     Version,
     table,
 )
 
 
-@pytest.mark.parametrize("kind", [First, Reload, Version, Rotation])
+@pytest.mark.parametrize("kind", [First, Reload, Version, Rotation, RotationOfAll])
 def test_every_point(kind: type[Phase], tmp_path: Path) -> None:
     ground = Ground(tmp_path)
     outcomes: list[Outcome] = []
