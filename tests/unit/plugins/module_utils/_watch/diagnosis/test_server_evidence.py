@@ -76,7 +76,8 @@ def test_streams_are_compared_where_some_were_proven(tmp_path: Path) -> None:
         found = streams()
         assert isinstance(found, lost_streams.Comparison)
         assert [lost.stream.name for lost in found.lost] == ["HISTORY"]
-        # a server that does not run shows nothing
+        # a server that does not run shows nothing; what this machine has on the usual port is another
+        (tmp_path / "nats-server.conf").write_text("port: 1")
         assert streams(container="") is None
         fake.answers["/healthz"] = {"status": "error", "errors": [{"error": "failed to be ready for connections"}]}
         found = streams()
