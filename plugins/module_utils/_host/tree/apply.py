@@ -13,9 +13,10 @@ import stat
 import subprocess
 import tempfile
 import typing as t
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
@@ -68,12 +69,12 @@ def apply(changes: Sequence[Change], *, label: Label) -> None:
             _flush([(change.entry.path, name) for change, name in staged if change.entry.state in spec.IN_A_FILE])
             for change, name in staged:
                 if change.entry.validate:
-                    _validate(change, name)
+                    _validate(change, *_trial(change, name, staged, temporary))
             made.pop_all()
             _switch(staged, of_state[State.ABSENT], of_state[State.DIRECTORY], of_state[State.OWNED])
 
 
-def rehearse(changes: Iterable[Change]) -> dict[str, str]:
+def rehearse(changes: Sequence[Change]) -> dict[str, str]:
     """Let the validating commands try private copies of the new files, as check mode can.
 
     Returns the reason for each path that could not be tried. Raises StateError where a command refuses its file.
@@ -86,7 +87,7 @@ def rehearse(changes: Iterable[Change]) -> dict[str, str]:
         if reason:
             untried[change.path] = reason
         else:
-            _validate_copy(change)
+            _validate_copy(change, [each for each in changes if each is not change])
     return untried
 
 
@@ -168,8 +169,44 @@ def _write(change: Change, name: Path, temporary: ExitStack) -> None:
         os.close(descriptor)
 
 
-def _validate(change: Change, name: Path) -> None:
-    """Let the validating command try the file `name`."""
+def _trial(
+    change: Change, name: Path, staged: Sequence[tuple[Change, Path]], temporary: ExitStack
+) -> tuple[Path, dict[Path, Path]]:
+    """Give the file that a validating command tries, and where it finds each one that changes with it.
+
+    The staged file itself, or a copy of it that names the others as they are staged: what it says of them in their
+    places would be of those from before.
+    """
+    others = {
+        other.entry.path: as_name for other, as_name in staged if other is not change and _names(change, other.entry)
+    }
+    if not others:
+        return name, others
+    copy = change.entry.path.with_name(f"{atomic_file.temporary_name()}.{change.entry.path.name[-50:]}")
+    with _explained(change.entry.path, "writing a copy of it to be validated"):
+        _write(_renamed(change, others), copy, temporary)
+    return copy, others
+
+
+def _names(change: Change, other: Entry) -> bool:
+    """Tell whether the content of a file names another one."""
+    return bool(re.search(_path_alone(other.path), change.entry.content))
+
+
+def _renamed(change: Change, names: Mapping[Path, Path]) -> Change:
+    """Give a file with other names for the paths in its content."""
+    content = change.entry.content
+    for path, name in names.items():
+        content = re.sub(_path_alone(path), os.fsencode(name).replace(b"\\", rb"\\"), content)
+    return replace(change, entry=replace(change.entry, content=content))
+
+
+def _path_alone(path: Path) -> bytes:
+    return rb"(?<![\w./-])%b(?![\w./-])" % re.escape(os.fsencode(path))
+
+
+def _validate(change: Change, name: Path, others: Mapping[Path, Path]) -> None:
+    """Let the validating command try the file `name`, which finds the others under their names."""
     entry = change.entry
     words = [word.replace("%s", str(name)) for word in shlex.split(entry.validate)]
     command = f"{entry.path}: `{entry.validate}`"
@@ -196,7 +233,9 @@ def _validate(change: Change, name: Path) -> None:
         output = b"\n".join(part.strip() for part in (done.stderr, done.stdout) if part.strip()).decode(
             errors="replace"
         )
-        # It names the staged file, which nobody knows; and the path is no secret, whatever the file holds.
+        # It names the staged files, which nobody knows; and the path is no secret, whatever the file holds.
+        for path, as_name in others.items():
+            output = output.replace(str(as_name), str(path))
         output = str(entry.path).join(show.without_secrets(piece, entry) for piece in output.split(str(name)))
         outcome = f"refused it with exit status {done.returncode}. No file was changed."
         raise StateError(f"{command} {outcome} It said: {output or '(nothing)'}")
@@ -224,8 +263,11 @@ def _cannot_rehearse(change: Change, words: Sequence[str]) -> str | None:
     return next((f"{part} is not there yet" for part in parts if not part.exists()), None)
 
 
-def _validate_copy(change: Change) -> None:
-    """Let the validating command try a copy in a private directory, with the file's neighbours linked beside it."""
+def _validate_copy(change: Change, others: Iterable[Change]) -> None:
+    """Let the validating command try a copy in a private directory, with the file's neighbours linked beside it.
+
+    others: what changes with it; of those that it names there are copies, too.
+    """
     entry = change.entry
     trial = Path(tempfile.gettempdir(), entry.path.name)
     with (
@@ -239,11 +281,16 @@ def _validate_copy(change: Change) -> None:
             for neighbour in entry.path.parent.iterdir():
                 if neighbour != entry.path:
                     (directory / neighbour.name).symlink_to(neighbour)
-        _write(change, copy, temporary)
+        names = {}
+        for number, other in enumerate(each for each in others if each.entry.state in spec.IN_A_FILE):
+            if _names(change, other.entry) and not other.unknown:
+                names[other.entry.path] = directory / f"{atomic_file.temporary_name()}.{number}"
+                _write(other, names[other.entry.path], temporary)
+        _write(_renamed(change, names), copy, temporary)
         os.chown(directory, change.uid, change.gid)
         # The command may run as another user: who may read the file may come in, and nobody may look around.
         directory.chmod(0o700 | (change.mode & (0o040 if entry.secret else 0o044)) >> 2)
-        _validate(change, copy)
+        _validate(change, copy, names)
 
 
 def _switch(

@@ -27,6 +27,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree import apply, compare, show, spec
 from ansible_collections.rosey.nats.plugins.module_utils._server import conf
+from ansible_collections.rosey.nats.tests.unit.fake_monitoring import make_certificate
 
 NOBODY = 65534
 ACCEPT = f"{sys.executable} -c pass %s"
@@ -802,6 +803,34 @@ def test_a_rehearsal_tries_a_private_copy_beside_its_neighbours(tmp_path: Path, 
     entry["content"] += "prot: 1\n"
     with pytest.raises(spec.StateError, match=r'n\.conf:3:1: unknown field "prot"'):
         apply.rehearse(compare.compare([entry]))
+    assert snapshot(tmp_path) == before
+
+
+def test_a_file_is_tried_with_what_changes_with_it(tmp_path: Path, nats_server: Path) -> None:
+    with tempfile.TemporaryDirectory() as made:
+        pem = make_certificate(Path(made)).read_text()
+    tls, config = tmp_path / "tls", tmp_path / "n.conf"
+    key, other = tls / "server.pem", tls / "server.pem.old"
+    text = f'tls {{ cert_file: "{key}", key_file: "{key}" }} # not {other}\n'
+
+    def described(content: str) -> list[dict[str, Any]]:
+        tried = file(config, text, validate=f"{nats_server} -t -c %s", mode="0640")
+        return [directory(tls), secret(key, content, mode="0640"), file(other, "x"), tried]
+
+    assert apply.rehearse(compare.compare(described(pem))) == {}
+    assert not tls.exists()
+    put(*described(pem))
+    assert config.read_text() == text
+
+    # a change of both: what was there before would have passed
+    config.write_text("port: 1\n")
+    before = snapshot(tmp_path)
+    with pytest.raises(spec.StateError) as rehearsed:
+        apply.rehearse(compare.compare(described("no certificate")))
+    for told in (refusal(*described("no certificate")), str(rehearsed.value)):
+        assert f"{config}: " in told
+        assert "failed to find any PEM data" in told
+        assert not re.search(r"\.rosey|server\.pem\.\d", told)
     assert snapshot(tmp_path) == before
 
 
