@@ -17,6 +17,7 @@ import requests
 from nats.aio.client import Client
 
 from ansible_collections.rosey.nats.tests import clients
+from ansible_collections.rosey.nats.tests.deployment.conftest import sampled
 from ansible_collections.rosey.nats.tests.integration.conftest import (
     QUOTES,
     Deployment,
@@ -229,39 +230,50 @@ def test_what_is_hand_edited_to_let_all_in_is_put_right(deployed: Deployment) ->
 
 @pytest.mark.parametrize(
     ("changes", "options", "words"),
-    [
-        ({}, ["--tags", "bot_plugins"], "so that server, bot and plugins are of one piece"),
-        ({}, ["--tags", "nats_server"], "the users of the server follow from what the plugins declare"),
-        ({"nats_server_managed": False}, [], "nats_server_managed is false here, set bot_plugins_credentials: shared"),
-        (
-            {"nats_server_config": {"no_auth_user": "x"}},
-            [],
-            "bot_plugins_credentials is each, and nats_server_config has no_auth_user",
-        ),
-        (
-            {"nats_server_config": {"leafnodes": {"port": 7422}}},
-            [],
-            "nats_server_config has leafnodes, which lets every server in, without authorization or tls.verify",
-        ),
-        ({"bot_plugins_credentials_numbers": {"trivai": 2}}, [], "names 'trivai', which is no client"),
-        ({"bot_plugins_credentials_numbers": {"trivia": 0}}, [], "trivia has 0; expected a whole number from 1 on"),
-        ({"bot_plugins_credentials_secret": "short"}, [], "has 5 characters; expected 32 at least"),
-        ({"bot_plugins_credentials_kind": "jwt"}, [], "bot_plugins_credentials_kind must be one of: password, nkey"),
-        ({"bot_plugins_credentials": "all"}, [], "bot_plugins_credentials must be one of: shared, each, got: all"),
-        (
-            {"bot_plugins_declared": [QUOTES, {"name": "Probe", "publishes": ["cytube.chat.message"]}]},
-            [],
-            "a plugin is called Probe, which is the name of a client",
-        ),
-        (
-            {"bot_plugins_declared": [TRIVIA, {"name": "Trivia", "publishes": ["cytube.chat.message"]}]},
-            [],
-            "is there already, as trivia; expected names that differ in more than the case of letters",
-        ),
-        ({"bot_plugins_credentials_given": {"trivia": {"seed": "SUAB"}}}, [], "trivia: its seed"),
-        ({"bot_plugins_credentials_given": {"trivia": {"token": "x"}}}, [], "neither a password nor a seed alone"),
-        ({"bot_config_nats": {"name": "b", "inbox_prefix": "x"}}, [], "bot_config_nats has inbox_prefix"),
-    ],
+    sampled(
+        [
+            ({}, ["--tags", "bot_plugins"], "so that server, bot and plugins are of one piece"),
+            ({}, ["--tags", "nats_server"], "the users of the server follow from what the plugins declare"),
+            (
+                {"nats_server_managed": False},
+                [],
+                "nats_server_managed is false here, set bot_plugins_credentials: shared",
+            ),
+            (
+                {"nats_server_config": {"no_auth_user": "x"}},
+                [],
+                "bot_plugins_credentials is each, and nats_server_config has no_auth_user",
+            ),
+            (
+                {"nats_server_config": {"leafnodes": {"port": 7422}}},
+                [],
+                "nats_server_config has leafnodes, which lets every server in, without authorization or tls.verify",
+            ),
+            ({"bot_plugins_credentials_numbers": {"trivai": 2}}, [], "names 'trivai', which is no client"),
+            ({"bot_plugins_credentials_numbers": {"trivia": 0}}, [], "trivia has 0; expected a whole number from 1 on"),
+            ({"bot_plugins_credentials_secret": "short"}, [], "has 5 characters; expected 32 at least"),
+            (
+                {"bot_plugins_credentials_kind": "jwt"},
+                [],
+                "bot_plugins_credentials_kind must be one of: password, nkey",
+            ),
+            ({"bot_plugins_credentials": "all"}, [], "bot_plugins_credentials must be one of: shared, each, got: all"),
+            (
+                {"bot_plugins_declared": [QUOTES, {"name": "Probe", "publishes": ["cytube.chat.message"]}]},
+                [],
+                "a plugin is called Probe, which is the name of a client",
+            ),
+            (
+                {"bot_plugins_declared": [TRIVIA, {"name": "Trivia", "publishes": ["cytube.chat.message"]}]},
+                [],
+                "is there already, as trivia; expected names that differ in more than the case of letters",
+            ),
+            ({"bot_plugins_credentials_given": {"trivia": {"seed": "SUAB"}}}, [], "trivia: its seed"),
+            ({"bot_plugins_credentials_given": {"trivia": {"token": "x"}}}, [], "neither a password nor a seed alone"),
+            ({"bot_config_nats": {"name": "b", "inbox_prefix": "x"}}, [], "bot_config_nats has inbox_prefix"),
+        ],
+        5,
+    ),
 )
 def test_what_can_not_be_is_refused_and_nothing_touched(
     deployed: Deployment, changes: Variables, options: list[str], words: str

@@ -18,6 +18,7 @@ import pytest
 import requests
 import yaml
 
+from ansible_collections.rosey.nats.tests.deployment.conftest import sampled
 from ansible_collections.rosey.nats.tests.integration.conftest import free_ports, install_bot, local_bot, stop_all
 
 ROOT = Path(__file__).parents[2]
@@ -164,13 +165,16 @@ def test_check_mode_predicts_every_stage_and_watches_none(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [
-        ([], "production comes after staging, of which no host is given"),
-        (["-emigrate_stages=staging,production"], "migrate_stages has staging, of which no host is given"),
-        (["-emigrate_stages=development,prod"], 'migrate_stages has "prod"; expected some of'),
-        (["-emigrate_stage=production"], "migrate_stage is no variable of the playbooks"),
-        (["--tags=nats_server"], "--tags nats_server: a part of a change, which was not watched"),
-    ],
+    sampled(
+        [
+            ([], "production comes after staging, of which no host is given"),
+            (["-emigrate_stages=staging,production"], "migrate_stages has staging, of which no host is given"),
+            (["-emigrate_stages=development,prod"], 'migrate_stages has "prod"; expected some of'),
+            (["-emigrate_stage=production"], "migrate_stage is no variable of the playbooks"),
+            (["--tags=nats_server"], "--tags nats_server: a part of a change, which was not watched"),
+        ],
+        2,
+    ),
 )
 def test_a_stage_that_would_be_passed_by_is_refused_before_the_first(
     options: list[str], words: str, tmp_path: Path
@@ -209,18 +213,23 @@ def test_an_overlay_changes_one_setting_of_a_plugin(tmp_path: Path) -> None:
     assert "points_correct: 10\n" in done.stdout
 
 
+# The one that deploys, and one that takes away, first.
+PLAYBOOKS = sorted(
+    (path.stem for path in (ROOT / "playbooks").glob("*.yml")), key=lambda name: (name not in ("site", "remove"), name)
+)
+
 # What somebody could try to bring a bot of staging on to the subjects of production.
 INTO_PRODUCTION: dict[str, dict[str, Any]] = {
     "the environment": {"bot_config_environment": "production"},
-    "the prefix": {"bot_config_nats": {"prefix": "rosey.prod"}},
-    "the prefix among the defaults": {"bot_config_nats_defaults": {"prefix": "rosey.prod"}},
     "the prefix in a profile": {
         "bot_config_profiles": {"standard": {"prefix": "rosey.prod"}},
     },
+    "a wildcard": {"bot_plugins_overrides": {"quotes": {"subscriptions": ["rosey.*.commands.quote"]}}},
+    "the prefix": {"bot_config_nats": {"prefix": "rosey.prod"}},
+    "the prefix among the defaults": {"bot_config_nats_defaults": {"prefix": "rosey.prod"}},
     "a wider prefix": {"bot_config_nats": {"prefix": "rosey"}},
     "a prefix with a wildcard": {"bot_config_nats": {"prefix": "rosey.*"}},
     "a subscription": {"bot_plugins_overrides": {"quotes": {"subscriptions": ["rosey.prod.commands.quote"]}}},
-    "a wildcard": {"bot_plugins_overrides": {"quotes": {"subscriptions": ["rosey.*.commands.quote"]}}},
     "all": {"bot_plugins_overrides": {"quotes": {"subscriptions": ["rosey.>"]}}},
     "a publish": {"bot_plugins_overrides": {"quotes": {"publishes": ["rosey.prod.cytube.chat.message"]}}},
     "the bot's own": {"bot_plugins_bot": {"publishes": ["rosey.prod.>"], "subscriptions": []}},
@@ -229,7 +238,7 @@ INTO_PRODUCTION: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("what", INTO_PRODUCTION)
+@pytest.mark.parametrize("what", sampled(INTO_PRODUCTION, 3))
 def test_no_variable_brings_staging_on_to_the_prefix_of_production(what: str, tmp_path: Path) -> None:
     # It is refused before a host is touched, so there need be none.
     inventory = tmp_path / "staging" / "hosts.yml"
@@ -250,7 +259,7 @@ def test_no_variable_brings_staging_on_to_the_prefix_of_production(what: str, tm
     assert not host.root.exists()
 
 
-@pytest.mark.parametrize("playbook", sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml")))
+@pytest.mark.parametrize("playbook", sampled(PLAYBOOKS, 2))
 def test_a_copied_inventory_that_kept_its_environment_is_refused_by_each_playbook(
     playbook: str, tmp_path: Path
 ) -> None:
