@@ -133,12 +133,11 @@ options:
     type: path
   clients:
     description:
-      - The clients of the bus that have credentials of their own. Once the bot has proven itself, O(python) logs in as
-        each, two at a time, and the server has to say that it may do what is meant.
-      - The round trips are then made as the client C(probe).
-      - O(user) is given nothing that is not its own. So nobody logs in as C(deployment), C(operator) and C(system), nor
-        as a client whose file belongs to another account than O(user). Where the file belongs to C(root), the module
-        fails, since a link may have been put in its place.
+      - The clients of the bus that have credentials of their own. Once the bot has proven itself, the module logs in as
+        each, two at a time, and the server has to say that it may do what is meant. Nothing of the bot is given their
+        credentials for it. Keys need C(cryptography) or C(PyNaCl) (C(python3-nacl)) for the module.
+      - The round trips are then made as the client C(probe), by O(python).
+      - Where all of O(servers) are websockets, nobody logs in, and the result says that no client is proven.
     type: list
     elements: dict
     default: []

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 
 from ansible_collections.rosey.nats.plugins.module_utils._bot import credentials
 from ansible_collections.rosey.nats.plugins.module_utils._host import environment_file
-from ansible_collections.rosey.nats.plugins.plugin_utils import authorization, nkeys, permissions
+from ansible_collections.rosey.nats.plugins.module_utils._server import nkeys
+from ansible_collections.rosey.nats.plugins.plugin_utils import authorization, permissions
 from ansible_collections.rosey.nats.plugins.plugin_utils.permissions import Permissions
 from ansible_collections.rosey.nats.plugins.plugin_utils.plugins import READER
 
@@ -27,7 +28,7 @@ try:
 except ImportError:
     HAS_CRYPTOGRAPHY = False
 else:
-    HAS_CRYPTOGRAPHY = nkeys.HAS_CRYPTOGRAPHY
+    HAS_CRYPTOGRAPHY = nkeys.HAS_LIBRARY
 
 PASSWORD, NKEY = "password", "nkey"
 # When a plugin reads its credential, in place of whenever it connects.

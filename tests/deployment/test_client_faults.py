@@ -17,7 +17,8 @@ import nats
 import pytest
 from nats.aio.client import Client
 
-from ansible_collections.rosey.nats.plugins.module_utils._bot import access, bot_python
+from ansible_collections.rosey.nats.plugins.module_utils._bot import access
+from ansible_collections.rosey.nats.plugins.module_utils._server.login import Trust
 from ansible_collections.rosey.nats.tests import clients
 from ansible_collections.rosey.nats.tests.integration.conftest import (
     QUOTES,
@@ -106,10 +107,10 @@ def permissions(host: Deployment, name: str) -> dict[str, Any]:
 
 def differences(host: Deployment, file: str) -> set[str]:
     """Ask the server as the gate does, with a plugin's file, what is otherwise than it is meant for hello."""
-    python = bot_python.BotPython(str(host.home / "venv" / "bin" / "python"), None, None)
+    server = access.Server([f"nats://127.0.0.1:{host.port}"], Trust(), 5)
     tried: dict[str, list[str]] = {"publish": [], "subscribe": []}
     asked = access.Client("hello", login(plugins(host) / file), permissions(host, "hello"), tried)
-    return {each.what for each in access.prove(python, [f"nats://127.0.0.1:{host.port}"], [asked], 5)}
+    return {each.what for each in access.prove(server, [asked])}
 
 
 def test_the_gate_names_the_client_that_has_the_credential_of_another(host: Deployment) -> None:

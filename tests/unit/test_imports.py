@@ -47,7 +47,7 @@ MOST = {
     "bot_environment": BOT,
     "bus_clients": {
         "clients",
-        "nkeys",
+        "_server/nkeys",
         "permissions",
         "authorization",
         "bcrypt",

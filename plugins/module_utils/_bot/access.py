@@ -8,15 +8,20 @@ What is tried and has to be refused carries a name of its own, by which the serv
 
 from __future__ import annotations
 
+import json
 import typing as t
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from ansible_collections.rosey.nats.plugins.module_utils._bot import access_trial, credentials
-from ansible_collections.rosey.nats.plugins.module_utils._bot.bot_python import BotPython, NoAnswerError
+from ansible_collections.rosey.nats.plugins.module_utils._bot import credentials
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding
-from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader, subjects
+from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader, login, subjects
 
+NAME = "rosey-gate"
+_ASK_OF_ITSELF = "$SYS.REQ.USER.INFO"
+# So that a server with a limit of connections has some left for everybody else.
+_AT_ONCE = 2
 # A token of the subjects that are tried in vain.
 PROOF = "_proof"
 _ACCOUNTS = {credentials.SYSTEM: "$SYS"}
@@ -25,8 +30,17 @@ _RULES = ("publish", "subscribe")
 
 
 @dataclass(frozen=True)
+class Server:
+    """Where clients log in. urls: with their ports; the first that can be reached is asked. seconds: for each step."""
+
+    urls: Sequence[str]
+    trust: login.Trust
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Client:
-    """A client to log in as. login: options of connect() of nats-py.
+    """A client to log in as. login: options of connect() of nats-py, with the seed of a key itself.
 
     permissions: as the server's configuration has them. tried: by publish and subscribe, the subjects that have to be
     refused to it.
@@ -78,58 +92,73 @@ def _mapping(value: t.Any) -> Mapping[str, t.Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def prove(python: BotPython, servers: Sequence[str], clients: Sequence[Client], patience: float) -> list[Finding]:
-    """Log in as each client and say what is otherwise than it was compiled. patience: seconds for each answer."""
-    question = {
-        "servers": [*servers],
-        "answer_seconds": patience,
-        "clients": [{"login": each.login, **each.tried} for each in clients],
-    }
-    try:
-        answer = python.ask(access_trial, question, patience * max(1, len(clients)))
-        stopped, said = http_reader.excerpt(answer["stopped"]), answer["clients"]
-    except (NoAnswerError, KeyError, TypeError) as error:
-        stopped, said = str(error), []
-    if stopped:
-        remedy = "name the bot's own Python, which has nats-py, in bot_config_python"
-        return [Finding("permissions", "the bot's Python, to log in as each client with", f"none: {stopped}", remedy)]
-    return [finding for client, found in zip(clients, said, strict=True) for finding in _judged(client, found)]
+def prove(server: Server, clients: Sequence[Client]) -> list[Finding]:
+    """Log in as each client and say what is otherwise than it was compiled."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return [finding for found in pool.map(lambda client: [*_look(server, client)], clients) for finding in found]
 
 
-def _judged(client: Client, said: Mapping[str, t.Any]) -> Iterator[Finding]:
+def _look(server: Server, client: Client) -> Iterator[Finding]:
     what = f"client {client.name}"
-    info = said["info"]
-    if info is None:
-        found = f"no answer: {http_reader.excerpt(said['error'])}"
-        yield Finding(what, "a login and what it may do", found, _remedy_of_login(client, said["error"]))
+    try:
+        answer, refused = _trial(server, client)
+        info = answer_of(answer)
+    except (login.LoginError, OSError, ValueError) as error:
+        found = f"no answer: {http_reader.excerpt(_reason(error))}"
+        remedy = f"deploy again, so that the server and the file of {client.name} have the same credential"
+        yield Finding(what, "a login and what it may do", found, remedy)
         return
     account = _ACCOUNTS.get(client.name, _DEFAULT_ACCOUNT)
     if info.get("account") != account:
         remedy = "look for another user of this name in the server's configuration"
-        yield Finding(what, f"account {account}", f"{info.get('account')}", remedy)
-    meant, has = client.permissions, info.get("permissions") or {}
+        yield Finding(what, f"account {account}", http_reader.excerpt(str(info.get("account"))), remedy)
+    meant, has = client.permissions, _mapping(info.get("permissions"))
     for rule in sorted({*meant, *has}):
         if _sorted(meant.get(rule)) != _sorted(has.get(rule)):
             remedy = "deploy again; if this stays, look at the server's log for why it did not take its configuration"
             yield Finding(f"{what}: {rule}", _shown(meant.get(rule)), _shown(has.get(rule)), remedy)
     for rule in _RULES:
         for subject in client.tried[rule]:
-            if not any(_is_of(words, rule, subject) for words in said["refused"]):
+            if not any(_is_of(words, rule, subject) for words in refused):
                 remedy = "look at who else is let in by the server's configuration, and deploy again"
                 yield Finding(f"{what}: {rule}", f"{subject} refused", "allowed", remedy)
+
+
+def _trial(server: Server, client: Client) -> tuple[bytes, list[str]]:
+    """Ask the server what a client may do, and try what it may not; LoginError, OSError."""
+    inbox = client.login.get("inbox_prefix", subjects.INBOX)
+    *others, last = server.urls
+    for url in others:
+        try:
+            return _ask(server, url, client, inbox)
+        except login.LoginError as error:
+            # only one that is not there has a stand-in
+            if error.login.failed not in (login.Step.RESOLVE, login.Step.CONNECT):
+                raise
+    return _ask(server, last, client, inbox)
+
+
+def _ask(server: Server, url: str, client: Client, inbox: str) -> tuple[bytes, list[str]]:
+    with login.session(url, client.login, server.trust, name=NAME, seconds=server.seconds) as session:
+        return session.ask(_ASK_OF_ITSELF, subjects.SEPARATOR.join((inbox, PROOF)), **client.tried)
+
+
+def answer_of(said: bytes) -> Mapping[str, t.Any]:
+    """Read what the server says that a client may do; ValueError."""
+    try:
+        return _mapping(_mapping(json.loads(said)).get("data"))
+    except RecursionError:
+        raise ValueError("its answer is nested too deep") from None
+
+
+def _reason(error: Exception) -> str:
+    return error.login.error if isinstance(error, login.LoginError) else str(error) or type(error).__name__
 
 
 def _is_of(words: str, rule: str, subject: str) -> bool:
     kind = {"publish": "publish", "subscribe": "subscription"}[rule]
     lowered = words.lower()
     return f"for {kind} to" in lowered and f'"{subject.lower()}"' in lowered
-
-
-def _remedy_of_login(client: Client, error: str) -> str:
-    if "nkeys" in error or "nacl" in error:
-        library = "install nkeys and PyNaCl (python3-nacl) for the bot's Python"
-        return f"{library}, or set bot_plugins_credentials_kind: password"
-    return f"deploy again, so that the server and the file of {client.name} have the same credential"
 
 
 def _sorted(rule: Mapping[str, t.Any] | None) -> dict[str, t.Any]:

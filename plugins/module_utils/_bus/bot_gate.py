@@ -26,7 +26,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._bot import (
 )
 from ansible_collections.rosey.nats.plugins.module_utils._bus.results import GateError, Proof
 from ansible_collections.rosey.nats.plugins.module_utils._host import environment_file, gate, system
-from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader, monitoring, subjects
+from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader, login, monitoring, subjects
 
 LEAST_TRIPS = 200
 MOST_TRIPS = 100_000
@@ -91,11 +91,7 @@ def prove(params: Mapping[str, t.Any], hide: Callable[[Iterable[str]], None]) ->
     if params["environment_file"] and params["round_trip"]:
         params = {**params, "credentials": credentials.given_by(variables)}
         hide(value for name, value in params["credentials"].items() if name != "user")
-    clients = [
-        client
-        for each in params["clients"]
-        if (client := _client(each, reader, refusals=params["refusals"])) is not None
-    ]
+    clients = [_client(each, refusals=params["refusals"]) for each in params["clients"]]
     hide(value for each in clients for name, value in each.login.items() if name in _SECRET_OPTIONS)
     if found := faults(params):
         raise GateError("\n".join(found))
@@ -119,9 +115,12 @@ def prove(params: Mapping[str, t.Any], hide: Callable[[Iterable[str]], None]) ->
         judgement = bot_health.with_trips(judgement, trip, trips)
         result["round_trip"] = round_trips.trips_result(trips)
     if clients and judgement.passed:
-        found_of_clients = access.prove(_python(params, variables), params["servers"], clients, params["timeout"])
-        judgement = bot_health.with_findings(judgement, found_of_clients, _proven(len(clients), len(params["clients"])))
-        result["clients"] = [each.name for each in clients]
+        server = _server(params, variables)
+        proven = clients if server.urls else []
+        judgement = bot_health.with_findings(
+            judgement, access.prove(server, proven), f"{len(proven) or 'no'} clients proven"
+        )
+        result["clients"] = [each.name for each in proven]
     if not judgement.passed:
         judgement = replace(judgement, findings=tuple(_explained(params, judgement.findings, expectation)))
     if judgement.held is not None:
@@ -228,39 +227,38 @@ def observer_of(params: Mapping[str, t.Any], expectation: bot_expectation.Expect
     return bot_health.Observer(reader, monitor, expectation)
 
 
-def _client(given: Mapping[str, t.Any], reader: system.Account | None, *, refusals: bool) -> access.Client | None:
-    """Read what a client proves itself with from its files; GateError.
-
-    reader: who is to log in with it. None where that is not for the reader.
-    """
-    if reader and given["name"] in credentials.KEPT_FROM_BOT:
-        return None
-    owner = None if given["name"] == credentials.PROBE else reader
-    try:
-        login = _login(Path(given["file"]), owner)
-    except _OfOtherAccountError:
-        return None
-    own = login.get("inbox_prefix", "").rpartition(f".{subjects.INBOX}.")[0]
+def _client(given: Mapping[str, t.Any], *, refusals: bool) -> access.Client:
+    """Read what a client proves itself with from its files; GateError."""
+    proof = _proof(Path(given["file"]))
+    own = proof.get("inbox_prefix", "").rpartition(f".{subjects.INBOX}.")[0]
     prefixes = [own, next(each for each in subjects.PREFIXES.values() if each != own)]
     tried = access.not_for(given["name"], given["permissions"] if refusals else {}, prefixes)
-    return access.Client(given["name"], login, given["permissions"], tried)
+    return access.Client(given["name"], proof, given["permissions"], tried)
 
 
-def _login(file: Path, reader: system.Account | None) -> dict[str, str]:
-    """Give what a file of environment variables says of a login, with the seed in place of the name of its file."""
-    login = credentials.options_given_by(variables_of(file, reader))
-    if seed_file := login.pop(_SEED_FILE, ""):
-        # whoever asks may not read it
+def _proof(file: Path) -> dict[str, str]:
+    """Give what a client proves itself with by its file of environment variables, the seed in place of its file."""
+    found = credentials.options_given_by(variables_of(file))
+    if seed_file := found.pop(_SEED_FILE, ""):
         try:
-            login[_SEED] = _content(Path(seed_file), reader).decode("ascii").strip()
+            found[_SEED] = _content(Path(seed_file), None).decode("ascii").strip()
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "no seed"
             raise GateError(f"clients: {seed_file}: {why}; run as a user who may read it, and correct it") from error
-    return login
+    return found
 
 
-def _proven(number: int, of_all: int) -> str:
-    return f"{number} clients proven" if number == of_all else f"{number} of {of_all} clients proven"
+def _server(params: Mapping[str, t.Any], variables: Mapping[str, str]) -> access.Server:
+    """Give where the clients log in, as the bot does. Nobody here speaks to a websocket."""
+    places = map(bot_expectation.place, params["servers"])
+    options = (params["round_trip"] or {}).get("options", {})
+    trust = login.Trust(
+        variables.get(credentials.CA_FILE_VARIABLE),
+        options.get("tls_hostname"),
+        options.get("tls_handshake_first", False),
+    )
+    urls = [place.shown for place in places if place.scheme in login.SCHEMES]
+    return access.Server(urls, trust, params["timeout"])
 
 
 def _python(params: Mapping[str, t.Any], variables: Mapping[str, str]) -> bot_python.BotPython:

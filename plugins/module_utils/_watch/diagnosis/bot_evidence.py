@@ -27,8 +27,8 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import (
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
 from ansible_collections.rosey.nats.plugins.module_utils._host.service import RunCommand
 from ansible_collections.rosey.nats.plugins.module_utils._host.system import PACKAGES, Account
-from ansible_collections.rosey.nats.plugins.module_utils._server import answers, http_reader, monitoring
-from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import evidence, login
+from ansible_collections.rosey.nats.plugins.module_utils._server import answers, http_reader, login, monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import evidence
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.evidence import Unit
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import NotSeenError, attempt, seen
 
@@ -41,6 +41,8 @@ else:
 
 Answer = answers.Answer
 SECTION = "nats"
+# What the server shows a diagnosis as.
+CLIENT_NAME = "rosey-diagnosis"
 
 
 @dataclass(frozen=True)
@@ -366,8 +368,12 @@ def _with_logins(known: Evidence) -> Evidence:
             place = bot_expectation.place(url).shown
         except ValueError as error:
             raise NotSeenError("the bot's servers", str(error), f"correct it, then {described.restart}") from error
+        scheme = place.partition("://")[0]
+        if scheme not in login.SCHEMES:
+            what = f"the login at {place}"
+            raise NotSeenError(what, f"{scheme} is not looked into", "look at the log of the bot for what it meets")
         given = None if by_file or "@" in url else credentials.given_by(variables)
-        return login.log_in(place, given, trust, seconds=evidence.SECONDS)
+        return login.log_in(place, given, trust, name=CLIENT_NAME, seconds=evidence.SECONDS)
 
     urls = servers_of(section, variables, described.servers)
     logins = attempt(lambda: tuple(log_in(url) for url in urls))

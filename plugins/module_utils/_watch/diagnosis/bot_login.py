@@ -17,6 +17,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import (
     sockets,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._server import answers, http_reader, requirements
+from ansible_collections.rosey.nats.plugins.module_utils._server.login import Flaw, Login, Step
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import reading
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import bot_files
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.bot_evidence import (
@@ -31,7 +32,6 @@ from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.bot_wo
     source_of_servers,
     what_is_asked,
 )
-from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.login import Flaw, Login, Step
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import (
     Cause,
     Confidence,

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 from ansible_collections.rosey.nats.plugins.module_utils._bot import credentials
+from ansible_collections.rosey.nats.plugins.module_utils._server.login import Login
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.bot_evidence import (
     Evidence,
     variables_of,
 )
-from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.login import Login
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import (
     Cause,
     Confidence,

@@ -14,7 +14,7 @@ from pathlib import Path
 from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_expectation, credentials, round_trips
 from ansible_collections.rosey.nats.plugins.module_utils._bot.bot_python import BotPython
 from ansible_collections.rosey.nats.plugins.module_utils._host import process, redaction, system
-from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import bot_evidence, login, refusals
+from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import bot_evidence, refusals
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.bot_evidence import File
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.refusals import ServerLog
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import NotSeenError, attempt
@@ -114,7 +114,7 @@ def make(bot: bot_evidence.Evidence, probe: Probe, *, seconds: float = _SECONDS)
         servers=servers,
         options=probe.options,
         credentials=credentials.options_given_by(variables),
-        name=login.NAME,
+        name=bot_evidence.CLIENT_NAME,
         timeout=seconds,
     )
 

@@ -12,7 +12,8 @@ import bcrypt
 import pytest
 
 from ansible_collections.rosey.nats.plugins.module_utils._bot.credentials import CredentialsError
-from ansible_collections.rosey.nats.plugins.plugin_utils import clients, nkeys, plugins
+from ansible_collections.rosey.nats.plugins.module_utils._server import nkeys
+from ansible_collections.rosey.nats.plugins.plugin_utils import clients, plugins
 
 SECRET = "a text that is long enough, and no secret"
 PREFIX = "rosey.prod"

@@ -6,13 +6,17 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from ansible_collections.rosey.nats.plugins.module_utils._bot import access
-from ansible_collections.rosey.nats.plugins.module_utils._bot.bot_python import BotPython
+from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding
+from ansible_collections.rosey.nats.plugins.module_utils._server import login
+from ansible_collections.rosey.nats.tests.integration.conftest import free_ports
+from ansible_collections.rosey.nats.tests.unit.fake_monitoring import raw_server
+from ansible_collections.rosey.nats.tests.unit.plugins.module_utils._server.test_login import answers
 
 PUBLISH, SUBSCRIBE = ["rosey.prod.cytube.chat.message"], ["rosey.prod.commands.quote", "rosey.prod._inbox.quotes.>"]
 COMPILED = {
@@ -25,24 +29,32 @@ IN_FORCE = {
 }
 TRIED = {"publish": ["rosey.prod._proof.quotes"], "subscribe": ["rosey.prod._proof.quotes"]}
 REFUSED = [
-    'nats: permissions violation for publish to "rosey.prod._proof.quotes"',
-    'nats: permissions violation for subscription to "rosey.prod._proof.quotes"',
+    b"-ERR 'Permissions Violation for Publish to \"rosey.prod._proof.quotes\"'\r\n",
+    b"-ERR 'Permissions Violation for Subscription to \"rosey.prod._proof.quotes\"'\r\n",
 ]
 INFO = {"user": "quotes.1", "account": "$G", "permissions": IN_FORCE}
-FINE = {"info": INFO, "refused": REFUSED, "error": ""}
 
 
-def answering(tmp_path: Path, *said: dict[str, Any], stopped: str = "") -> BotPython:
-    """Give a Python that answers so, whatever it is asked."""
-    python = tmp_path / "python"
-    (tmp_path / "answer").write_text(json.dumps({"clients": said, "stopped": stopped}))
-    python.write_text(f"#!/bin/sh\ncat {tmp_path / 'answer'}\n")
-    python.chmod(0o755)
-    return BotPython(str(python), None, None)
+def client(name: str = "quotes", permissions: Mapping[str, Any] = COMPILED, **changes: Any) -> access.Client:
+    given = {"login": {"user": f"{name}.1", "password": "hush", "inbox_prefix": "p"}, "tried": TRIED, **changes}
+    return access.Client(name, permissions=permissions, **given)
 
 
-def client() -> access.Client:
-    return access.Client("quotes", {"user": "quotes.1", "password": "hush"}, COMPILED, TRIED)
+def found(said: Sequence[bytes], asked: access.Client) -> list[Finding]:
+    """Give what is found at a server that says so, once somebody has logged in and asks."""
+    with raw_server(answers(*said)) as url:
+        server = access.Server([f"nats://{url.partition('://')[2]}"], login.Trust(), 1)
+        return access.prove(server, [asked])
+
+
+def message(info: Any) -> bytes:
+    """Give an answer as the server has it."""
+    said = json.dumps({"server": {}, "data": info}).encode()
+    return b"MSG p._proof 1 %d\r\n%b\r\n" % (len(said), said)
+
+
+DONE = b"PONG\r\n"
+FINE = [*REFUSED, message(INFO), DONE]
 
 
 @pytest.mark.parametrize(
@@ -50,76 +62,76 @@ def client() -> access.Client:
     [
         (FINE, []),
         # in whatever order the server has them
-        ({**FINE, "info": {**INFO, "permissions": {**IN_FORCE, "subscribe": {"allow": SUBSCRIBE[::-1]}}}}, []),
         (
-            {**FINE, "info": {**INFO, "permissions": {**IN_FORCE, "publish": {"allow": [*PUBLISH, ">"]}}}},
+            [
+                *REFUSED,
+                message({**INFO, "permissions": {**IN_FORCE, "subscribe": {"allow": SUBSCRIBE[::-1]}}}),
+                DONE,
+            ],
+            [],
+        ),
+        (
+            [*REFUSED, message({**INFO, "permissions": {**IN_FORCE, "publish": {"allow": [*PUBLISH, ">"]}}}), DONE],
             [
                 "client quotes: publish: expected allow rosey.prod.cytube.chat.message, "
                 "found allow rosey.prod.cytube.chat.message, >"
             ],
         ),
         (
-            {**FINE, "info": {"user": "quotes.1", "account": "$G"}},
+            [*REFUSED, message({"user": "quotes.1", "account": "$G"}), DONE],
             ["client quotes: publish: expected", "client quotes: subscribe:"],
         ),
-        ({**FINE, "info": {**INFO, "account": "OTHER"}}, ["client quotes: expected account $G, found OTHER"]),
         (
-            {**FINE, "refused": REFUSED[:1]},
+            [*REFUSED, message({**INFO, "account": "OTHER"}), DONE],
+            ["client quotes: expected account $G, found OTHER"],
+        ),
+        (
+            [REFUSED[0], message(INFO), DONE],
             ["client quotes: subscribe: expected rosey.prod._proof.quotes refused, found allowed"],
         ),
         (
-            {**FINE, "refused": REFUSED[1:]},
+            [REFUSED[1], message(INFO), DONE],
             ["client quotes: publish: expected rosey.prod._proof.quotes refused, found allowed"],
         ),
         (
-            {"info": None, "refused": [], "error": "nats: 'Authorization Violation'"},
-            ["client quotes: expected a login and what it may do, found no answer: nats: 'Authorization Violation'"],
+            [b"-ERR 'Authorization Violation'\r\n"],
+            ["client quotes: expected a login and what it may do, found no answer: Authorization Violation"],
+        ),
+        ([b"MSG i 1 4\r\nhell\r\n", DONE], ["client quotes: expected a login and what it may do, found no answer: "]),
+        (
+            [b"MSG i 1 200000\r\n" + b"[" * 200_000 + b"\r\n", DONE],
+            ["client quotes: expected a login and what it may do, found no answer: its answer is nested too deep"],
         ),
         (
-            {"info": None, "refused": [], "error": "No module named 'nkeys'"},
-            ["No module named 'nkeys'; install nkeys and PyNaCl (python3-nacl)"],
+            [*REFUSED, message(["no", "mapping"]), DONE],
+            [
+                "client quotes: expected account $G, found None",
+                "client quotes: publish: expected",
+                "client quotes: subscribe: expected",
+            ],
         ),
     ],
 )
-def test_what_is_otherwise_than_it_was_compiled_is_told(
-    tmp_path: Path, said: dict[str, Any], problems: list[str]
-) -> None:
-    found = access.prove(answering(tmp_path, said), ["nats://h"], [client()], 1)
-    assert len(found) == len(problems)
-    for finding, words in zip(map(str, found), problems, strict=True):
+def test_what_is_otherwise_than_it_was_compiled_is_told(said: Sequence[bytes], problems: list[str]) -> None:
+    told = found(said, client())
+    assert len(told) == len(problems)
+    for finding, words in zip(map(str, told), problems, strict=True):
         assert words in finding
         assert "hush" not in finding
 
 
-def test_the_system_is_in_an_account_of_its_own(tmp_path: Path) -> None:
-    python = answering(tmp_path, {"info": {"user": "s", "account": "$SYS"}, "refused": [], "error": ""})
-    system = access.Client("system", {}, {}, {"publish": [], "subscribe": []})
-    assert access.prove(python, [], [system], 1) == []
+def test_the_system_is_in_an_account_of_its_own() -> None:
+    said = [message({"user": "s", "account": "$SYS"}), DONE]
+    assert found(said, client("system", {}, tried={"publish": [], "subscribe": []})) == []
 
 
-@pytest.mark.parametrize(
-    ("python", "said"),
-    [
-        (BotPython("/nowhere/python", None, None), "none: no Python: /nowhere/python: No such file or directory"),
-        (BotPython("/bin/false", None, None), "none: no result: exit status 1"),
-    ],
-)
-def test_what_can_not_be_asked_is_not_proven(python: BotPython, said: str) -> None:
-    (finding,) = access.prove(python, [], [client()], 1)
-    assert said in str(finding)
-
-
-def test_a_program_is_read_where_another_thread_reads_one_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # What one thread is given by linecache while another has emptied its cache.
-    monkeypatch.setattr("linecache.getlines", lambda *_arguments: [])
-    assert access.prove(answering(tmp_path, FINE), ["nats://h"], [client()], 1) == []
-
-
-def test_a_python_without_nats_is_told(tmp_path: Path) -> None:
-    (finding,) = access.prove(answering(tmp_path, stopped="No module named 'nats'"), [], [client()], 1)
-    assert "found none: No module named 'nats'; name the bot's own Python" in str(finding)
+def test_one_that_is_not_there_has_a_stand_in() -> None:
+    (port,) = free_ports(1)
+    with raw_server(answers(*FINE)) as url:
+        servers = [f"nats://127.0.0.1:{port}", f"nats://{url.partition('://')[2]}"]
+        assert access.prove(access.Server(servers, login.Trust(), 1), [client()]) == []
+        (finding,) = access.prove(access.Server(servers[:1], login.Trust(), 1), [client()])
+    assert "Connection refused" in str(finding)
 
 
 @pytest.mark.parametrize(

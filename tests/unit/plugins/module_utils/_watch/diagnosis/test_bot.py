@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import sockets
+from ansible_collections.rosey.nats.plugins.module_utils._server.login import Flaw, Login, Step
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import bot
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.bot_evidence import (
     Client,
@@ -21,7 +22,6 @@ from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.bot_ev
     variables_of,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.evidence import Unit
-from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.login import Flaw, Login, Step
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.refusals import Refused, ServerLog
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import Cause, Confidence, NotSeenError
 

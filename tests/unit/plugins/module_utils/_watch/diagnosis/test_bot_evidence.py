@@ -20,11 +20,11 @@ import pytest
 from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_expectation, round_trips
 from ansible_collections.rosey.nats.plugins.module_utils._bot.bot_python import BotPython
 from ansible_collections.rosey.nats.plugins.module_utils._host import process, redaction
-from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader, monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader, login, monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server.login import Login, Step, Trust
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import (
     bot,
     bot_evidence,
-    login,
     plugin,
     plugin_evidence,
 )
@@ -37,11 +37,10 @@ from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.bot_ev
     servers_of,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.evidence import Unit
-from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.login import Login, Step, Trust
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.refusals import ServerLog
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import NotSeenError
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import IDENTITY, Reply, fake_monitoring, raw_server
-from ansible_collections.rosey.nats.tests.unit.plugins.module_utils._watch.diagnosis.test_login import INFO, says
+from ansible_collections.rosey.nats.tests.unit.plugins.module_utils._server.test_login import INFO, says
 
 SECRET = "hunter2"
 GONE = NotSeenError("it", "gone", "mend it")

@@ -4,17 +4,27 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import nkeys as library
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.login import Flaw, Login, Step, Trust, log_in
-from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import NotSeenError
+from ansible_collections.rosey.nats.plugins.module_utils._server import nkeys
+from ansible_collections.rosey.nats.plugins.module_utils._server.login import (
+    Flaw,
+    Login,
+    Step,
+    Trust,
+    log_in,
+    session,
+)
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import make_certificate, raw_server, server_context
 
 LOGIN = MappingProxyType({"user": "rosey", "password": "hunter2"})
@@ -43,7 +53,7 @@ def says(greeting: bytes, answer: bytes = b"") -> Talk:
 
 def tried(talk: Talk, credentials: Mapping[str, str] | None = LOGIN, scheme: str = "nats", **trust: Any) -> Login:
     with raw_server(talk) as url:
-        return log_in(f"{scheme}://{url.partition('://')[2]}", credentials, Trust(**trust), seconds=1)
+        return log_in(f"{scheme}://{url.partition('://')[2]}", credentials, Trust(**trust), name="tried", seconds=1)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +174,7 @@ def test_an_authority_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["bus.invalid", "nats..local", f"{'n' * 64}.local"])
 def test_a_name_that_means_nothing(name: str) -> None:
-    login = log_in(f"nats://{name}:4222", LOGIN, Trust(), seconds=1)
+    login = log_in(f"nats://{name}:4222", LOGIN, Trust(), name="tried", seconds=1)
     assert (login.failed, login.addresses) == (Step.RESOLVE, ())
     assert login.error
 
@@ -173,10 +183,89 @@ def test_a_port_on_which_nothing_listens() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        login = log_in(f"nats://127.0.0.1:{port}", LOGIN, Trust(), seconds=1)
+        login = log_in(f"nats://127.0.0.1:{port}", LOGIN, Trust(), name="tried", seconds=1)
     assert (login.failed, login.error, login.port) == (Step.CONNECT, "127.0.0.1: Connection refused", port)
 
 
-def test_a_websocket_is_not_looked_into() -> None:
-    with pytest.raises(NotSeenError, match="ws is not looked into"):
-        log_in("ws://localhost:80", LOGIN, Trust(), seconds=1)
+def test_a_key_signs_what_the_server_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[bytes] = []
+
+    def talk(connection: socket.socket) -> None:
+        connection.sendall(b'INFO {"nonce": "abc"}\r\n')
+        said.append(heard(connection))
+        connection.sendall(b"PONG\r\n")
+
+    seed = nkeys.user_seed(bytes(range(32)))
+    assert tried(talk, {"nkeys_seed_str": seed}).succeeded
+    given = json.loads(said[0].removeprefix(b"CONNECT ").partition(b"\r\n")[0])
+    assert (given["name"], given["nkey"]) == ("tried", nkeys.public_key(seed))
+    signed = base64.urlsafe_b64decode(given["sig"] + "==")
+    assert library.from_seed(bytearray(seed.encode())).verify(b"abc", signed)
+    assert seed not in said[0].decode()
+
+    monkeypatch.setattr(nkeys, "HAS_LIBRARY", False)
+    login = tried(talk, {"nkeys_seed_str": seed})
+    assert login.failed is Step.LOG_IN
+    assert "has no cryptography or PyNaCl (python3-nacl)" in login.error
+
+
+def test_a_seed_that_is_none_is_told_without_it() -> None:
+    login = tried(says(INFO), {"nkeys_seed_str": "SUAHUSH"})
+    assert (login.failed, "HUSH" in login.error) == (Step.LOG_IN, False)
+    assert "checksum" in login.error
+
+
+def answers(*said: bytes) -> Talk:
+    """Give a server that lets a client in, and says so when it is asked something."""
+
+    def talk(connection: socket.socket) -> None:
+        connection.sendall(INFO)
+        heard(connection)
+        connection.sendall(b"PONG\r\n")
+        heard(connection)
+        for piece in said:
+            connection.sendall(piece)
+
+    return talk
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ((b"MSG i 1 5\r\nhello\r\nPONG\r\n",), (b"hello", [])),
+        # in any order, in any pieces, and a question of the server's own in between
+        ((b"PING\r\nPONG\r\nMSG i 1 ", b"7\r\nhe\r\n", b"llo\r\n"), (b"he\r\nllo", [])),
+        (
+            (b"-ERR 'Permissions Violation for Publish to \"x\"'\r\nMSG i 1 0\r\n\r\nPONG\r\n",),
+            (b"", ['Permissions Violation for Publish to "x"']),
+        ),
+        ((b"-ERR 'Stale Connection'\r\n",), "Stale Connection"),
+        ((b"HMSG i 1 16 16\r\nNATS/1.0 503\r\n\r\n\r\nPONG\r\n",), "nobody answers"),
+        ((b"PONG\r\n",), "the other side ended the connection"),
+        ((b"MSG i 1 2000000000\r\n",), "announced 2000000002 bytes"),
+        ((b"MSG i 1 -5\r\n",), "announced -3 bytes"),
+        ((b"MSG i 1 x\r\n",), "invalid literal"),
+        ((b"x" * (1 << 20) + b"xx\r\n",), "more than 1048576 bytes in a line"),
+    ],
+)
+def test_what_a_client_is_told(said: tuple[bytes, ...], expected: tuple[bytes, list[str]] | str) -> None:
+    with (
+        raw_server(answers(*said)) as url,
+        session(f"nats://{url.partition('://')[2]}", LOGIN, Trust(), name="tried", seconds=5) as opened,
+    ):
+        if isinstance(expected, str):
+            with pytest.raises((OSError, ValueError), match=expected):
+                opened.ask("who", "i", publish=["x"])
+        else:
+            assert opened.ask("who", "i", publish=["x"]) == expected
+
+
+def test_one_who_says_a_little_again_and_again_keeps_nobody() -> None:
+    def talk(connection: socket.socket) -> None:
+        while connection.send(b"x"):
+            time.sleep(0.05)
+
+    since = time.monotonic()
+    login = tried(talk)
+    assert (login.failed, login.error) == (Step.GREET, "timed out")
+    assert time.monotonic() - since < 3

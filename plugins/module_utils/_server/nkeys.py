@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Keys of NATS users, as nats-io/nkeys writes them: Ed25519, in Base32, with what they are of and a checksum.
 
-The bot's Python signs with the library nkeys; the controller only derives keys, with what ansible-core itself needs.
+A controller has cryptography, which ansible-core itself needs. On a host, PyNaCl serves as well, which the bot has for
+its keys.
 """
 
 from __future__ import annotations
@@ -18,6 +19,14 @@ except ImportError:
     HAS_CRYPTOGRAPHY = False
 else:
     HAS_CRYPTOGRAPHY = True
+try:
+    from nacl.signing import SigningKey
+except ImportError:
+    HAS_NACL = False
+else:
+    HAS_NACL = True
+
+HAS_LIBRARY = HAS_CRYPTOGRAPHY or HAS_NACL
 
 SEED_BYTES = 32
 # nkeys/strkey.go: PrefixByteSeed and PrefixByteUser, each of which is a letter in Base32
@@ -37,15 +46,32 @@ def user_seed(raw: bytes) -> str:
 
 def public_key(seed: str) -> str:
     """Give the public key of a user's seed, which begins with U; NkeyError."""
+    raw = _raw_seed(seed)
+    if HAS_CRYPTOGRAPHY:
+        key = Ed25519PrivateKey.from_private_bytes(raw).public_key()
+        public = key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    else:
+        public = bytes(SigningKey(raw).verify_key)
+    return _encoded(bytes([_USER]) + public)
+
+
+def signature(seed: str, nonce: str) -> str:
+    """Sign what a server asks to be signed, in Base64 as it expects it (server/auth.go); NkeyError."""
+    raw = _raw_seed(seed)
+    if HAS_CRYPTOGRAPHY:
+        signed = Ed25519PrivateKey.from_private_bytes(raw).sign(nonce.encode())
+    else:
+        signed = SigningKey(raw).sign(nonce.encode()).signature
+    return base64.urlsafe_b64encode(signed).decode().rstrip("=")
+
+
+def _raw_seed(seed: str) -> bytes:
     raw = _decoded(seed)
     if len(raw) != SEED_BYTES + 2:
         raise NkeyError(f"is no seed; expected {SEED_BYTES} bytes in Base32, as nk -gen user gives them")
     if raw[:2] != bytes([_SEED | _USER >> 5, (_USER & 31) << 3]):
         raise NkeyError("is no seed of a user; expected one that begins with SU, as nk -gen user gives it")
-    key = Ed25519PrivateKey.from_private_bytes(raw[2:]).public_key()
-    return _encoded(
-        bytes([_USER]) + key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw),
-    )
+    return raw[2:]
 
 
 def _encoded(raw: bytes) -> str:

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import base64
+
 import nkeys as library
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.rosey.nats.plugins.plugin_utils import nkeys
+from ansible_collections.rosey.nats.plugins.module_utils._server import nkeys
 
 SEED = nkeys.user_seed(bytes(range(32)))
 
@@ -21,6 +23,15 @@ def test_the_library_finds_the_same_public_key(raw: bytes) -> None:
     pair = library.from_seed(bytearray(seed.encode()))
     assert pair.public_key.decode() == nkeys.public_key(seed)
     assert (seed[:2], nkeys.public_key(seed)[0]) == ("SU", "U")
+
+
+@pytest.mark.parametrize("missing", ["HAS_CRYPTOGRAPHY", "HAS_NACL"])
+def test_either_library_serves(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pair = library.from_seed(bytearray(SEED.encode()))
+    monkeypatch.setattr(nkeys, missing, False)
+    assert nkeys.public_key(SEED) == pair.public_key.decode()
+    signed = base64.urlsafe_b64decode(nkeys.signature(SEED, "abc") + "==")
+    assert pair.verify(b"abc", signed)
 
 
 @given(st.integers(0, len(SEED) - 1), st.sampled_from("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"))
