@@ -154,10 +154,11 @@ python.check()
 
 import typing as t
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import entries, lease
-from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file
+from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file, held
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree import apply, compare, show, spec
 from ansible_collections.rosey.nats.plugins.module_utils._server import conf
 
@@ -189,8 +190,10 @@ def main() -> None:
         with lease.working(module.params["release_dir"], check_mode=module.check_mode):
             if module.params["release_dir"] and not module.check_mode:
                 # With the lease, nobody else is at work here; and what was left may hold secrets.
-                for directory in sorted({Path(entry["path"]).parent for entry in given}):
-                    atomic_file.sweep(directory)
+                with held.Directories() as places:
+                    for directory in sorted({Path(entry["path"]).parent for entry in given}):
+                        with suppress(OSError):
+                            atomic_file.sweep(places.into(directory))
             found = compare.look(given, conf.REDACTORS)
             changes = found.changes
             shown = {"diff": show.diff(changes)} if module._diff else {}

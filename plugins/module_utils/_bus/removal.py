@@ -30,6 +30,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import (
     unit_file,
     yaml_section,
 )
+from ansible_collections.rosey.nats.plugins.module_utils._host.held import Directories
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree import apply, compare, spec
 from ansible_collections.rosey.nats.plugins.module_utils._server import archive, programs
 
@@ -260,16 +261,17 @@ def take(going: Look, label: apply.Label) -> list[Kept]:
     """Take away what was found to go, and give what stayed all the same; RemovalError, StateError."""
     apply.apply(going.changes, label=label)
     stayed = []
-    for taken in going.takes:
-        path = Path(taken.path)
-        try:
-            _take(path, taken.what)
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            if taken.what != "directory":
-                raise RemovalError(system.failure(path, "taking it away", error)) from error
-            stayed.append(Kept(taken.path, f"it could not be taken away: {error.strerror}"))
+    with Directories() as places:
+        for taken in going.takes:
+            path = Path(taken.path)
+            try:
+                _take(places.at(path), taken.what)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                if taken.what != "directory":
+                    raise RemovalError(system.failure(path, "taking it away", error)) from error
+                stayed.append(Kept(taken.path, f"it could not be taken away: {error.strerror}"))
     flush({Path(taken.path).parent for taken in going.takes})
     return stayed
 

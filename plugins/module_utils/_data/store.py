@@ -31,6 +31,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._data import (
 from ansible_collections.rosey.nats.plugins.module_utils._data.assets import Assets, Key
 from ansible_collections.rosey.nats.plugins.module_utils._data.store_tree import StoreError
 from ansible_collections.rosey.nats.plugins.module_utils._host import figures, system, typed
+from ansible_collections.rosey.nats.plugins.module_utils._host.held import Directories
 
 FACTS = "copy.json"
 
@@ -352,20 +353,20 @@ def bring_back(store: Path, copy: Copy, keys: Iterable[Key]) -> Path | None:
     aside = store / f"{store_tree.DATA}-replaced-{now}"
     wanted = [Path(account, "streams", name) for account, name in keys]
     present = [path for path in wanted if (copy.data / path).is_dir()]
-    with store_tree.explained(data, "bringing back what was copied"):
+    with store_tree.explained(data, "bringing back what was copied"), Directories() as places:
         _check_room_for(data, [copy.data / path for path in present])
         for path in present:
-            store_tree.make_directories_like(data, path.parent, copy.data.stat())
+            store_tree.make_directories_like(places, data, path.parent, copy.data.stat())
             # the server takes a name with a full stop for a stream that is half deleted, and removes it
             work = data / path.parent / f"{_TEMPORARY}{path.name}"
-            shutil.rmtree(work, ignore_errors=True)
-            store_tree.copy_tree(copy.data / path, work, reflink=True)
-            store_tree.flush([work, *work.rglob("*")])
-            if (data / path).exists():
-                store_tree.make_directories_like(aside, path.parent, copy.data.stat())
-                (data / path).rename(aside / path)
-            work.rename(data / path)
-            store_tree.flush([data / path.parent])
+            shutil.rmtree(places.at(work), ignore_errors=True)
+            store_tree.copy_tree(copy.data / path, places.at(work), reflink=True)
+            store_tree.flush([places.at(work), *places.at(work).rglob("*")])
+            if places.at(data / path).exists():
+                store_tree.make_directories_like(places, aside, path.parent, copy.data.stat())
+                places.at(data / path).rename(places.at(aside / path))
+            places.at(work).rename(places.at(data / path))
+            store_tree.flush([places.into(data / path.parent)])
     return aside if aside.exists() else None
 
 

@@ -15,7 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils._host import system
+from ansible_collections.rosey.nats.plugins.module_utils._host import held, system
+from ansible_collections.rosey.nats.plugins.module_utils._host.held import Directories
 
 # The server keeps its data in this directory of its store_dir (server/jetstream.go, JetStreamStoreDir).
 DATA = "jetstream"
@@ -30,13 +31,14 @@ class StoreError(Exception):
     """Why a store can't be copied, or a version is none, in words for the user."""
 
 
-def make_directories_like(top: Path, path: Path, status: os.stat_result) -> None:
+def make_directories_like(places: Directories, top: Path, path: Path, status: os.stat_result) -> None:
     """Make the directories of a path that are missing, the top among them, with this owner and mode."""
     for directory in (top, *(top / above for above in reversed([path, *path.parents][:-1]))):
-        if not directory.is_dir():
-            directory.mkdir(0o700)
-            _set_metadata(directory, status)
-            flush([directory.parent])
+        at = places.at(directory)
+        if not at.is_dir():
+            at.mkdir(0o700)
+            _set_metadata(at, status)
+            flush([places.into(directory.parent)])
 
 
 def children(copies: Path) -> list[Path]:
@@ -49,14 +51,18 @@ def children(copies: Path) -> list[Path]:
 
 
 def inventory_of(directory: Path) -> dict[Path, os.stat_result]:
-    """Give what stands in a directory, by its path in it. OSError."""
-    status_of = {}
-    for above, directories, files in os.walk(directory, onerror=_raise_unless_gone):
-        for name in (*directories, *files):
-            path = Path(above, name)
-            # A server that still runs, as it does in check mode, removes files meanwhile.
-            with suppress(FileNotFoundError):
-                status_of[path.relative_to(directory)] = path.lstat()
+    """Give what stands in a directory, by its path in it, and nothing of elsewhere, whatever links come; OSError."""
+    status_of: dict[Path, os.stat_result] = {}
+    with Directories() as places:
+        try:
+            top = places.descriptor(directory)
+        except FileNotFoundError:
+            return status_of
+        for above, directories, files, descriptor in os.fwalk(".", dir_fd=top, onerror=_raise_unless_gone):
+            for name in (*directories, *files):
+                # A server that still runs, as it does in check mode, removes files meanwhile.
+                with suppress(FileNotFoundError):
+                    status_of[Path(above, name)] = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
     return status_of
 
 
@@ -83,6 +89,20 @@ def copy_tree(source: Path, target: Path, *, reflink: bool) -> None:
     """Copy a directory with all that belongs to its files; OSError, StoreError."""
     inventory = inventory_of(source)
     target.mkdir(0o700)
+    # whoever may write around it may put something else in its place
+    descriptor = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        if os.fstat(descriptor).st_uid != os.geteuid():
+            raise StoreError(
+                f"{target.name} was moved away while it was written; expected nobody else there; run again"
+            )
+        _copy_into(source, held.way(descriptor), inventory, reflink=reflink)
+        _set_metadata_of(descriptor, source.stat())
+    finally:
+        os.close(descriptor)
+
+
+def _copy_into(source: Path, target: Path, inventory: dict[Path, os.stat_result], *, reflink: bool) -> None:
     for path, status in inventory.items():
         copy = target / path
         if stat.S_ISDIR(status.st_mode):
@@ -91,7 +111,7 @@ def copy_tree(source: Path, target: Path, *, reflink: bool) -> None:
             copy.symlink_to((source / path).readlink())
             _set_metadata(copy, status)
         elif stat.S_ISREG(status.st_mode):
-            _copy_file(source / path, copy, reflink=reflink)
+            _copy_file(source / path, status, copy, reflink=reflink)
             _set_metadata(copy, status)
         else:
             raise StoreError(
@@ -101,20 +121,32 @@ def copy_tree(source: Path, target: Path, *, reflink: bool) -> None:
     for path in reversed(inventory):
         if stat.S_ISDIR(inventory[path].st_mode):
             _set_metadata(target / path, inventory[path])
-    _set_metadata(target, source.stat())
 
 
 def _set_metadata(path: Path, status: os.stat_result) -> None:
-    now = path.lstat()
-    if (now.st_uid, now.st_gid) != (status.st_uid, status.st_gid):
+    if stat.S_ISLNK(path.lstat().st_mode):
         os.chown(path, status.st_uid, status.st_gid, follow_symlinks=False)
-    if not stat.S_ISLNK(status.st_mode):
-        path.chmod(stat.S_IMODE(status.st_mode))
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=False)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=False)
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        _set_metadata_of(descriptor, status)
+    finally:
+        os.close(descriptor)
 
 
-def _copy_file(source: Path, target: Path, *, reflink: bool) -> None:
-    with source.open("rb") as reader, target.open("xb") as writer:
+def _set_metadata_of(descriptor: int, status: os.stat_result) -> None:
+    now = os.fstat(descriptor)
+    if (now.st_uid, now.st_gid) != (status.st_uid, status.st_gid):
+        os.fchown(descriptor, status.st_uid, status.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+    os.utime(descriptor, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _copy_file(source: Path, status: os.stat_result, target: Path, *, reflink: bool) -> None:
+    with system.opened(source, follow=False) as reader, target.open("xb") as writer:
+        if not os.path.samestat(status, os.fstat(reader.fileno())):
+            raise StoreError(f"{source} was replaced while it was copied; expected nobody to write there; run again")
         if not (reflink and _clone(reader.fileno(), writer.fileno())):
             _copy_data(reader.fileno(), writer.fileno())
 
@@ -180,7 +212,7 @@ def explained(path: Path, doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        place = error.filename or path
+        place = path if not error.filename or held.is_way(str(error.filename)) else error.filename
         raise StoreError(
             f"{path}: {doing} failed: {error.strerror} ({place}); expected to be allowed to and space for it; run as "
             "root or as the server's user, and look at the file system"

@@ -169,13 +169,13 @@ def is_ahead(moment: int) -> bool:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[io.BufferedReader]:
+def opened(path: Path, *, follow: bool = True) -> Iterator[io.BufferedReader]:
     """Open a regular file to be read; OSError, with why in strerror.
 
-    Whatever stands there instead keeps nobody waiting, as a pipe would.
+    Whatever stands there instead keeps nobody waiting, as a pipe would. follow: whether that may be a link.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
     except ValueError as error:
         raise _unusable(path, "no file can have this name") from error
     try:
@@ -190,19 +190,22 @@ def opened(path: Path) -> Iterator[io.BufferedReader]:
         os.close(descriptor)
 
 
-def read(path: Path) -> bytes:
-    """Give the content of a regular file; OSError, also where it has more than LARGEST bytes."""
-    with opened(path) as file:
+def read(path: Path, *, follow: bool = True) -> bytes:
+    """Give the content of a regular file; OSError, also where it has more than LARGEST bytes. follow: as opened()."""
+    with opened(path, follow=follow) as file:
         content = file.read(LARGEST + 1)
     if len(content) > LARGEST:
         raise _unusable(path, f"more than {LARGEST} bytes, which are too many")
     return content
 
 
-def read_text(path: Path, errors: str = "strict") -> str:
-    """Give the text of a regular file; OSError, also where it is no text. errors: as bytes.decode() takes it."""
+def read_text(path: Path, errors: str = "strict", *, follow: bool = True) -> str:
+    """Give the text of a regular file; OSError, also where it is no text.
+
+    errors: as bytes.decode() takes it. follow: as opened() does.
+    """
     try:
-        return read(path).decode("utf-8", errors)
+        return read(path, follow=follow).decode("utf-8", errors)
     except UnicodeDecodeError as error:
         raise _unusable(path, "no text in UTF-8") from error
 
@@ -262,7 +265,8 @@ def make_directories(directory: Path) -> None:
 
 def flush(path: Path) -> None:
     """See a file, or the names in a directory, on the disk; OSError."""
-    descriptor = os.open(path, os.O_RDONLY)
+    # nobody waits for a pipe, whoever put one there
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         os.fsync(descriptor)
     finally:

@@ -25,6 +25,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import (
     atomic_file,
     system,
 )
+from ansible_collections.rosey.nats.plugins.module_utils._host.held import Directories
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree import compare, show, spec
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree.compare import Change, Repair
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree.spec import Entry, State, StateError
@@ -34,14 +35,17 @@ _FLUSHED_AT_ONCE = 16
 
 
 Label = Callable[[Path, Path], None]
-"""Give the first path, new and not yet in use, the security label that the second one has or should have."""
+"""Give the first path, new and not yet in use, the security label that the second one has or should have.
+
+A file that is staged has another name than its place.
+"""
 
 
 def label_with(module: AnsibleModule) -> Label:
     """Give a function that labels a new path for SELinux: as what it replaces, or as the policy says for its place."""
 
     def label(new: Path, stands_at: Path) -> None:
-        replaced = new != stands_at and os.path.lexists(stands_at)
+        replaced = new.name != stands_at.name and os.path.lexists(stands_at)
         context = module.selinux_context(str(stands_at)) if replaced else module.selinux_default_context(str(stands_at))
         module.set_context_if_different(str(new), context, changed=False)
 
@@ -60,18 +64,19 @@ def apply(changes: Sequence[Change], *, label: Label) -> None:
             f"This host has no {lacking}. Nothing was touched. Create it first, or name one that is there."
         )
     of_state = {state: [change for change in changes if change.entry.state == state] for state in State}
-    with ExitStack() as made:
+    with Directories() as places, ExitStack() as opened, ExitStack() as made:
         for change in of_state[State.DIRECTORY]:
-            _put_directory(change, made, label)
+            _put_directory(change, places, opened, made, label)
         with ExitStack() as temporary:
             new = [change for state in (*spec.IN_A_FILE, State.LINK) for change in of_state[state]]
-            staged = [(change, _stage(change, temporary, label)) for change in new]
-            _flush([(change.entry.path, name) for change, name in staged if change.entry.state in spec.IN_A_FILE])
+            staged = [(change, _stage(change, places, temporary, label)) for change in new]
+            files = [(change.entry.path, name) for change, name in staged if change.entry.state in spec.IN_A_FILE]
+            _flush([(path, places.at(name)) for path, name in files])
             for change, name in staged:
                 if change.entry.validate:
                     _validate(change, *_trial(change, name, staged, temporary))
             made.pop_all()
-            _switch(staged, of_state[State.ABSENT], of_state[State.DIRECTORY], of_state[State.OWNED])
+            _switch(places, staged, of_state[State.ABSENT], of_state[State.DIRECTORY], of_state[State.OWNED])
 
 
 def rehearse(changes: Sequence[Change]) -> dict[str, str]:
@@ -106,23 +111,22 @@ def _explained(path: Path, doing: str, already: Collection[Path] = ()) -> Iterat
         raise StateError(text, touched=bool(already)) from error
 
 
-def _put_directory(change: Change, made: ExitStack, label: Label) -> None:
-    """Make a directory or set its metadata; `made` takes what undoes it."""
+def _put_directory(change: Change, places: Directories, opened: ExitStack, made: ExitStack, label: Label) -> None:
+    """Make a directory or set its metadata; `made` takes what undoes it, and `opened` what that needs."""
     path = change.entry.path
     with _explained(path, "making the directory" if change.created else "setting owner and mode"):
+        at = places.at(path)
         if change.created:
-            path.mkdir(0o700)
-            made.callback(_undo, path.rmdir)
-            label(path, path)
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        try:
-            now = os.fstat(descriptor)
-            if not change.created:
-                made.callback(_undo, path.chmod, stat.S_IMODE(now.st_mode))
-                made.callback(_undo, os.chown, path, now.st_uid, now.st_gid)
-            _set_metadata(descriptor, change)
-        finally:
-            os.close(descriptor)
+            at.mkdir(0o700)
+            made.callback(_undo, at.rmdir)
+            label(at, path)
+        descriptor = os.open(at, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        opened.callback(os.close, descriptor)
+        now = os.fstat(descriptor)
+        if not change.created:
+            made.callback(_undo, os.fchmod, descriptor, stat.S_IMODE(now.st_mode))
+            made.callback(_undo, os.fchown, descriptor, now.st_uid, now.st_gid)
+        _set_metadata(descriptor, change)
 
 
 def _set_metadata(descriptor: int, change: Change) -> None:
@@ -138,18 +142,19 @@ def _undo(action: Callable[..., None], *arguments: t.Any) -> None:
         action(*arguments)
 
 
-def _stage(change: Change, temporary: ExitStack, label: Label) -> Path:
+def _stage(change: Change, places: Directories, temporary: ExitStack, label: Label) -> Path:
     """Write a new file or link beside its place, ready but for its name; `temporary` takes what removes it."""
     # The end of the name stays, since a validating command may go by it.
     name = change.entry.path.with_name(f"{atomic_file.temporary_name()}.{change.entry.path.name[-50:]}")
     with _explained(change.entry.path, f"staging it ({len(change.entry.content)} bytes)"):
+        at = places.at(name)
         if change.entry.state == State.LINK:
-            name.symlink_to(change.entry.target)
-            temporary.callback(_undo, name.unlink)
-            os.chown(name, change.uid, change.gid, follow_symlinks=False)
+            at.symlink_to(change.entry.target)
+            temporary.callback(_undo, at.unlink)
+            os.chown(at, change.uid, change.gid, follow_symlinks=False)
         else:
-            _write(change, name, temporary)
-        label(name, change.entry.path)
+            _write(change, at, temporary)
+        label(at, change.entry.path)
     return name
 
 
@@ -294,6 +299,7 @@ def _validate_copy(change: Change, others: Iterable[Change]) -> None:
 
 
 def _switch(
+    places: Directories,
     staged: Sequence[tuple[Change, Path]],
     gone: Sequence[Change],
     directories: Sequence[Change],
@@ -309,50 +315,59 @@ def _switch(
             if change.entry.last == last:
                 with _explained(change.entry.path, "renaming it into place", done):
                     if change.aside:
-                        change.entry.path.rename(change.aside)
-                    name.rename(change.entry.path)
+                        places.at(change.entry.path).rename(places.at(change.aside))
+                    places.at(name).rename(places.at(change.entry.path))
                 done.append(change.entry.path)
         for change in () if last else gone:
-            with _explained(change.entry.path, "removing it", done):
-                _remove(change.entry.path)
+            # with what was above it, too
+            with _explained(change.entry.path, "removing it", done), suppress(FileNotFoundError):
+                _remove(places.at(change.entry.path))
             done.append(change.entry.path)
     for change in owned:
         with _explained(change.entry.path, "setting owner and mode", done):
-            _own_itself(change)
+            _own_itself(change, places)
         done.append(change.entry.path)
     for change in (*directories, *owned):
         if change.repair is not None:
             with _explained(change.entry.path, "repairing the ownership below it", done):
-                _own(change.repair)
+                _own(change.repair, places)
     applied = (*(change for change, _temporary in staged), *gone, *directories)
     changed = {change.entry.path.parent for change in applied}
     # One of them may have been removed with all that was in it.
-    _flush([(directory, directory) for directory in changed if directory.exists()], done)
+    _flush([(directory, places.into(directory)) for directory in changed if directory.exists()], done)
 
 
 def _remove(path: Path) -> None:
-    with suppress(FileNotFoundError):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
-def _own_itself(change: Change) -> None:
+def _own_itself(change: Change, places: Directories) -> None:
     """Set the metadata of what is there, also where it is written to meanwhile."""
     with suppress(FileNotFoundError):
-        descriptor = os.open(change.entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        descriptor = os.open(places.at(change.entry.path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
-            if stat.S_IFMT(os.fstat(descriptor).st_mode) in compare.OWNABLE:
+            if compare.is_ownable(os.fstat(descriptor)):
                 _set_metadata(descriptor, change)
         finally:
             os.close(descriptor)
 
 
-def _own(repair: Repair) -> None:
-    for path, descriptor in compare.strays_of(repair):
+def _own(repair: Repair, places: Directories) -> None:
+    for path, directory in compare.strays_of(repair, places):
         with suppress(FileNotFoundError):
-            os.chown(path.name, repair.uid, repair.gid, dir_fd=descriptor, follow_symlinks=False)
+            descriptor = os.open(path.name, os.O_PATH | os.O_NOFOLLOW, dir_fd=directory)
+            try:
+                # what is there by now; a link is given by its name, since a descriptor of it leads on
+                status = os.fstat(descriptor)
+                if stat.S_ISLNK(status.st_mode):
+                    os.chown(path.name, repair.uid, repair.gid, dir_fd=directory, follow_symlinks=False)
+                elif not compare.is_shared(status):
+                    os.chown(f"/proc/self/fd/{descriptor}", repair.uid, repair.gid)
+            finally:
+                os.close(descriptor)
 
 
 def _flush(paths: Iterable[tuple[Path, Path]], already: Collection[Path] = ()) -> None:

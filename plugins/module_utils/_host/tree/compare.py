@@ -27,6 +27,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import (
     system,
     yaml_section,
 )
+from ansible_collections.rosey.nats.plugins.module_utils._host.held import Directories
 from ansible_collections.rosey.nats.plugins.module_utils._host.python import StrEnum
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree import manifest, spec
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree.spec import Entry, Redactors, State, StateError
@@ -51,7 +52,7 @@ class Aspect(StrEnum):
 METADATA = frozenset({Aspect.OWNER, Aspect.GROUP, Aspect.MODE, Aspect.TIME, Aspect.BELOW})
 FORMATS = {State.DIRECTORY: stat.S_IFDIR, State.LINK: stat.S_IFLNK, **dict.fromkeys(spec.IN_A_FILE, stat.S_IFREG)}
 # What can be given to another account; what a link leads to has an entry of its own, if any.
-OWNABLE = (stat.S_IFDIR, stat.S_IFREG)
+_OWNABLE = (stat.S_IFDIR, stat.S_IFREG)
 _NOUNS = {
     stat.S_IFDIR: "directory",
     stat.S_IFREG: "file",
@@ -165,8 +166,9 @@ def look(entries: Iterable[Mapping[str, t.Any]], redactors: Redactors | None = N
     Raises StateError, with all that is wrong, for a description that can't be meant or that this host can't take.
     """
     described = spec.read_entries(entries, redactors or {})
-    changes = _Comparison(manifest.with_manifests(described)).changes()
-    return Look(changes, sorted(manifest.unmanaged(described)))
+    with Directories() as places:
+        changes = _Comparison(manifest.with_manifests(described, places), places).changes()
+        return Look(changes, sorted(manifest.unmanaged(described, places)))
 
 
 def compare(entries: Iterable[Mapping[str, t.Any]], redactors: Redactors | None = None) -> list[Change]:
@@ -180,8 +182,9 @@ def compare(entries: Iterable[Mapping[str, t.Any]], redactors: Redactors | None 
 class _Comparison:
     """One look at the host; it remembers each account and each directory that it has asked for."""
 
-    def __init__(self, described: Mapping[Path, Entry]) -> None:
+    def __init__(self, described: Mapping[Path, Entry], places: Directories) -> None:
         self._described = described
+        self._places = places
         self._umask = os.umask(0)
         os.umask(self._umask)
         self._uid = functools.cache(functools.partial(_id, _uid))
@@ -229,26 +232,27 @@ class _Comparison:
 
     def _change(self, entry: Entry) -> Change | None:
         try:
-            status = entry.path.lstat()
+            at = self._places.at(entry.path)
+            status = at.lstat()
         except (FileNotFoundError, NotADirectoryError):
             return self._created(entry)
         if entry.state == State.ABSENT:
             gone = Difference(Aspect.REMOVED, _noun(status), str(State.ABSENT))
             return Change(entry, (gone,))
-        if entry.state == State.OWNED and stat.S_IFMT(status.st_mode) not in OWNABLE:
+        if entry.state == State.OWNED and not is_ownable(status):
             return None
         if entry.state != State.OWNED and stat.S_IFMT(status.st_mode) != FORMATS[entry.state]:
-            leads = f" to {entry.path.readlink()}" if stat.S_ISLNK(status.st_mode) else ""
-            if entry.state != State.FILE or not system.may_be_moved(entry.path, status):
+            leads = f" to {at.readlink()}" if stat.S_ISLNK(status.st_mode) else ""
+            if entry.state != State.FILE or not system.may_be_moved(at, status):
                 raise StateError(
                     f"{entry.path}: a {_noun(status)}{leads} stands where the description has a "
                     f"{_NOUNS[FORMATS[entry.state]]}. {_remedy(entry)}"
                 )
-            return self._set_aside(entry, f"{_noun(status)}{leads}")
+            return self._set_aside(entry, system.beside(at).name, f"{_noun(status)}{leads}")
         differences: list[Difference] = []
         before, written = None, None
         if entry.state in spec.IN_A_FILE:
-            before = self._content(entry)
+            before = self._content(entry, at)
             entry = _with_whole_content(entry, before or b"")
             if before != entry.content:
                 differences.append(Difference(Aspect.CONTENT))
@@ -258,7 +262,7 @@ class _Comparison:
                 if system.is_ahead(status.st_mtime_ns):
                     is_then = f"{_clock(status.st_mtime_ns)}, which is yet to come"
                     differences.append(Difference(Aspect.TIME, is_then, _clock(written)))
-        elif entry.state == State.LINK and (target := entry.path.readlink()) != Path(entry.target):
+        elif entry.state == State.LINK and (target := at.readlink()) != Path(entry.target):
             differences.append(Difference(Aspect.TARGET, str(target), entry.target))
         change = self._with_metadata(Change(entry, tuple(differences), before, written), status)
         if entry.recurse and stat.S_ISDIR(status.st_mode):
@@ -266,23 +270,23 @@ class _Comparison:
         return change if change.differences else None
 
     @staticmethod
-    def _content(entry: Entry) -> bytes | None:
+    def _content(entry: Entry, at: Path) -> bytes | None:
         """Read what is there; None where a file can't be read of which nothing is kept."""
         try:
-            return system.read(entry.path)
+            return system.read(at, follow=False)
         except OSError:
             # what nobody could read afterwards, either, is left to its owner
             if entry.state == State.FILE and entry.mode is not None:
                 return None
             raise
 
-    def _set_aside(self, entry: Entry, in_its_place: str) -> Change | None:
-        """Make what is described all the same, and keep what stands in its place beside it."""
-        aside = system.beside(entry.path)
+    def _set_aside(self, entry: Entry, name: str, in_its_place: str) -> Change | None:
+        """Make what is described all the same, and keep what stands in its place beside it, under another name."""
         change = self._created(entry)
         if change is None:
             return None
-        moved = Difference(Aspect.ASIDE, in_its_place, aside.name)
+        moved = Difference(Aspect.ASIDE, in_its_place, name)
+        aside = entry.path.with_name(name)
         return dataclasses.replace(change, differences=(moved, *change.differences[1:]), aside=aside)
 
     def _created(self, entry: Entry) -> Change | None:
@@ -351,7 +355,7 @@ class _Comparison:
             skipped=frozenset(inside),
             closed=frozenset(path for path, other in inside.items() if other.recurse or other.state == State.ABSENT),
         )
-        strays = [str(path) for path, _descriptor in strays_of(repair)]
+        strays = [str(path) for path, _descriptor in strays_of(repair, self._places)]
         if not strays:
             return change
         examples = ", ".join(strays[:_EXAMPLES_SHOWN]) + (", ..." if len(strays) > _EXAMPLES_SHOWN else "")
@@ -371,13 +375,14 @@ class _Comparison:
     def _ask_directory(self, path: Path) -> str | None:
         try:
             status = path.stat()
+            inside = self._places.into(path) if stat.S_ISDIR(status.st_mode) else path
         except FileNotFoundError:
             return f"its directory {path} does not exist. Describe it too, with state directory, or make it."
         except OSError as error:
             return f"its directory {path} can't be looked at: {error.strerror}."
         if not stat.S_ISDIR(status.st_mode):
             return f"a {_noun(status)} stands where its directory {path} should be. Move it away."
-        if not os.access(path, os.W_OK | os.X_OK):
+        if not os.access(inside, os.W_OK | os.X_OK):
             return (
                 f"its directory {path} ({self._user_name(status.st_uid)}:{self._group_name(status.st_gid)}, "
                 f"{stat.S_IMODE(status.st_mode):04o}) can't be written by {self._user_name(os.geteuid())}. "
@@ -443,22 +448,35 @@ def _gid(name: str) -> int:
     return grp.getgrnam(name).gr_gid
 
 
-def strays_of(repair: Repair) -> Iterator[tuple[Path, int]]:
+def is_ownable(status: os.stat_result) -> bool:
+    """Tell whether what has a status can be given to another account."""
+    return stat.S_IFMT(status.st_mode) in _OWNABLE and not is_shared(status)
+
+
+def is_shared(status: os.stat_result) -> bool:
+    """Tell whether a file has another name, by which it may be another account's or a service's."""
+    return stat.S_ISREG(status.st_mode) and status.st_nlink > 1
+
+
+def strays_of(repair: Repair, places: Directories) -> Iterator[tuple[Path, int]]:
     """Find what below a directory belongs to another, each with a descriptor of the directory that it stands in.
 
     Whoever may write there could swap a directory for a link meanwhile; what is reached by its name from the descriptor
     stays what it was.
     """
-    for top, subdirectories, files, descriptor in os.fwalk(repair.directory, onerror=_raise):
-        paths = [Path(top, name) for name in (*subdirectories, *files)]
-        subdirectories[:] = [name for name in subdirectories if Path(top, name) not in repair.closed]
+    held = places.at(repair.directory)
+    for top, subdirectories, files, descriptor in os.fwalk(held, onerror=_raise):
+        above = repair.directory / Path(top).relative_to(held)
+        paths = [above / name for name in (*subdirectories, *files)]
+        subdirectories[:] = [name for name in subdirectories if above / name not in repair.closed]
         for path in paths:
             if path in repair.skipped:
                 continue
             # A running server removes its files at any time.
             with suppress(FileNotFoundError):
                 status = os.stat(path.name, dir_fd=descriptor, follow_symlinks=False)
-                if repair.uid not in (LEAVE, status.st_uid) or repair.gid not in (LEAVE, status.st_gid):
+                is_of_another = repair.uid not in (LEAVE, status.st_uid) or repair.gid not in (LEAVE, status.st_gid)
+                if is_of_another and not is_shared(status):
                     yield path, descriptor
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -15,13 +16,14 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import (
     atomic_file,
     system,
 )
+from ansible_collections.rosey.nats.plugins.module_utils._host.held import Directories
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree import spec
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree.spec import Entry, State, StateError
 
 # Manifests
 
 
-def with_manifests(described: dict[Path, Entry]) -> dict[Path, Entry]:
+def with_manifests(described: dict[Path, Entry], places: Directories) -> dict[Path, Entry]:
     """Add what each manifest asks for: itself, and the absence of a listed file that is no longer described."""
     every = dict(described)
     for directory in described.values():
@@ -32,7 +34,7 @@ def with_manifests(described: dict[Path, Entry]) -> dict[Path, Entry]:
         if directory.manifest in inside:
             raise StateError(f"{path}: it is described, and is the manifest of its directory. Give it another name.")
         names = sorted(name for name, state in inside.items() if state == State.FILE)
-        listed = _listed(directory)
+        listed = _listed(directory, places)
         if not names and not listed:
             continue
         content = (json.dumps(names, indent=0, ensure_ascii=False) + "\n").encode("utf-8", "surrogateescape")
@@ -41,7 +43,7 @@ def with_manifests(described: dict[Path, Entry]) -> dict[Path, Entry]:
         for name in set(listed) - inside.keys() - {directory.manifest}:
             stale = directory.path / name
             # Whatever took its place since then is not ours.
-            if stale.is_file() and not stale.is_symlink():
+            if _is_file(stale, places):
                 every[stale] = Entry(stale, State.ABSENT, reader=directory.reader)
     return every
 
@@ -53,11 +55,18 @@ def _inside(directory: Entry, described: Mapping[Path, Entry]) -> dict[str, Stat
     return {at.name: entry.state for at, entry in described.items() if real(at.parent) == place}
 
 
-def _listed(directory: Entry) -> list[str]:
+def _is_file(path: Path, places: Directories) -> bool:
+    try:
+        return stat.S_ISREG(places.at(path).lstat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _listed(directory: Entry, places: Directories) -> list[str]:
     """Give the names that a directory's manifest lists."""
     path = directory.path / directory.manifest
     try:
-        names = json.loads(system.read_text(path, "surrogateescape"))
+        names = json.loads(system.read_text(places.at(path), "surrogateescape", follow=False))
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
@@ -72,11 +81,11 @@ def _listed(directory: Entry) -> list[str]:
     return names
 
 
-def unmanaged(described: Mapping[Path, Entry]) -> Iterator[str]:
+def unmanaged(described: Mapping[Path, Entry], places: Directories) -> Iterator[str]:
     """Name what stands in directories with a manifest, and was neither described nor put there by us."""
     for directory in described.values():
         if directory.manifest:
-            known = {*_listed(directory), *_inside(directory, described), directory.manifest}
+            known = {*_listed(directory, places), *_inside(directory, described), directory.manifest}
             for path in _files(directory.path):
                 if path.name not in known and not atomic_file.is_temporary(path.name):
                     yield str(path)

@@ -94,6 +94,18 @@ def test_everything_goes_and_nothing_twice(host: Host) -> None:
     assert host.look() == removal.Look((), (), ())
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root owns what another account may not")
+def test_nothing_is_taken_away_behind_a_link_of_another_account(host: Host, tmp_path: Path) -> None:
+    found = host.look()
+    files = [Path(each.path) for each in found.takes if each.what == "file"]
+    (host.root / "etc").rename(tmp_path / "moved")
+    (host.root / "etc").symlink_to(tmp_path / "moved")
+    os.chown(host.root / "etc", 65534, 65534, follow_symlinks=False)
+    with pytest.raises(removal.RemovalError, match="etc is a link of nobody's, which root does not follow"):
+        removal.take(found, lambda _new, _place: None)
+    assert [path for path in files if host.root / "etc" in path.parents and path.exists()]
+
+
 def test_data_stays_unless_told(host: Host) -> None:
     found = host.look(data=False)
     removal.take(found, lambda _new, _place: None)
