@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from ansible_collections.rosey.nats.plugins.module_utils._bot import credentials
+from ansible_collections.rosey.nats.plugins.module_utils._host import redaction
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding
 from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader, login, subjects
 
@@ -27,6 +28,9 @@ PROOF = "_proof"
 _ACCOUNTS = {credentials.SYSTEM: "$SYS"}
 _DEFAULT_ACCOUNT = "$G"
 _RULES = ("publish", "subscribe")
+_MOST_RULES = 10
+# Characters that are shown of one.
+_LONGEST_RULE = 1000
 
 
 @dataclass(frozen=True)
@@ -113,10 +117,13 @@ def _look(server: Server, client: Client) -> Iterator[Finding]:
         remedy = "look for another user of this name in the server's configuration"
         yield Finding(what, f"account {account}", http_reader.excerpt(str(info.get("account"))), remedy)
     meant, has = client.permissions, _mapping(info.get("permissions"))
-    for rule in sorted({*meant, *has}):
+    # the server has three
+    for rule in sorted({*meant, *has})[:_MOST_RULES]:
         if _sorted(meant.get(rule)) != _sorted(has.get(rule)):
             remedy = "deploy again; if this stays, look at the server's log for why it did not take its configuration"
-            yield Finding(f"{what}: {rule}", _shown(meant.get(rule)), _shown(has.get(rule)), remedy)
+            yield Finding(
+                f"{what}: {http_reader.excerpt(rule)}", _shown(meant.get(rule)), _shown(has.get(rule)), remedy
+            )
     for rule in _RULES:
         for subject in client.tried[rule]:
             if not any(_is_of(words, rule, subject) for words in refused):
@@ -161,13 +168,17 @@ def _is_of(words: str, rule: str, subject: str) -> bool:
     return f"for {kind} to" in lowered and f'"{subject.lower()}"' in lowered
 
 
-def _sorted(rule: Mapping[str, t.Any] | None) -> dict[str, t.Any]:
-    return {name: sorted(value) if isinstance(value, list) else value for name, value in (rule or {}).items()}
+def _sorted(rule: t.Any) -> t.Any:
+    if not isinstance(rule, Mapping):
+        return rule or {}
+    return {name: sorted(value, key=str) if isinstance(value, list) else value for name, value in rule.items()}
 
 
-def _shown(rule: Mapping[str, t.Any] | None) -> str:
+def _shown(rule: t.Any) -> str:
     if not rule:
         return "no rule"
-    return "; ".join(
-        f"{name} {', '.join(map(str, value)) if isinstance(value, list) else value}" for name, value in rule.items()
+    text = "; ".join(
+        f"{name} {', '.join(map(str, value)) if isinstance(value, list) else value}"
+        for name, value in (rule.items() if isinstance(rule, Mapping) else [("none, but", rule)])
     )
+    return redaction.readable(text[:_LONGEST_RULE])

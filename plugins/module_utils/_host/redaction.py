@@ -25,6 +25,11 @@ _SECRETS = (
 )
 
 
+def readable(text: str) -> str:
+    """Give a foreign text on one line, without what a terminal would obey."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
 def redact(text: str, secrets: Collection[str] = ()) -> str:
     """Give a text without these secrets, and without whatever looks like one."""
     for secret in sorted(filter(None, secrets), key=len, reverse=True):

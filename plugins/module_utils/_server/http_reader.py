@@ -31,7 +31,9 @@ else:
 
 
 TIMEOUT = 5.0
-_LARGEST_ANSWER = 1 << 29
+# Bytes of an answer that is held as a whole, and of one of which each piece is let go: whoever answers may be another.
+_LARGEST_ANSWER = 1 << 26
+_LARGEST_STREAM = 1 << 29
 _PIECE = 1 << 16
 BEYOND_ALL_NUMBERS = 1 << 65
 _EXCERPT = 80
@@ -114,20 +116,35 @@ class Reader:
     ) -> tuple[int, Answer]:
         """Ask once; give the HTTP status and the object. any_status: the object counts whatever the status."""
         body = bytearray()
-        status = self._fetch(url, query or {}, body.extend)
+        status = self._fetch(url, query or {}, body.extend, _LARGEST_ANSWER)
         remedy = remedy_of_status(status, self._advice)
         if status != http.HTTPStatus.OK and not any_status:
             raise MonitoringError(url, f"HTTP status {status}{shown_as(bytes(body))}", remedy)
         return status, parsed(url, status, bytes(body), remedy)
 
-    def _fetch(self, url: str, query: Mapping[str, str | int], take: Callable[[bytes], object]) -> int:
-        """Give the status, and the body piece by piece to take. A thread does it, to bound the whole answer's time."""
+    def _fetch(
+        self, url: str, query: Mapping[str, str | int], take: Callable[[bytes], object], most: int = _LARGEST_STREAM
+    ) -> int:
+        """Give the status, and the body, at most so many bytes, piece by piece to take.
+
+        A thread does it, to bound the whole answer's time. What comes later is nobody's.
+        """
         outcome: queue.SimpleQueue[tuple[int, str] | Exception] = queue.SimpleQueue()
-        timeout, session = self.timeout, self._session
+        timeout, session, is_late = self.timeout, self._session, threading.Event()
+        left = most
+
+        def take_in_time(piece: bytes) -> None:
+            nonlocal left
+            left -= len(piece)
+            if is_late.is_set():
+                raise TimeoutError
+            if left < 0:
+                raise MonitoringError(url, f"the answer has more than {most} bytes")
+            take(piece)
 
         def fetch() -> None:
             try:
-                outcome.put(_exchange(session, url, query, timeout, take))
+                outcome.put(_exchange(session, url, query, timeout, take_in_time))
             except Exception as error:  # it is raised again below, in the thread that waits for it
                 outcome.put(error)
 
@@ -135,6 +152,7 @@ class Reader:
         try:
             answer = outcome.get(timeout=timeout)
         except queue.Empty:
+            is_late.set()
             self._session = self._new_session()  # the thread still has the other one
             answer = TimeoutError()
         if isinstance(answer, MonitoringError):
@@ -175,8 +193,6 @@ def _exchange(
         size = 0
         for piece in response.iter_content(_PIECE):
             size += len(piece)
-            if size > _LARGEST_ANSWER:
-                raise MonitoringError(url, f"the answer has more than {_LARGEST_ANSWER} bytes")
             take(piece)
         announced = response.headers.get("Content-Length", "")
         if re.fullmatch("[0-9]{1,18}", announced) and size < int(announced):
@@ -230,14 +246,13 @@ def noun(value: t.Any) -> str:
 
 def shown_as(body: bytes) -> str:
     """Say what a body that is none of JSON says."""
-    text = excerpt(body[:_PIECE].decode("utf-8", "replace"))
+    text = excerpt(body[: 4 * _PIECE].decode("utf-8", "replace"))
     return f", and says: {text}" if text else ", and empty"
 
 
 def excerpt(text: str) -> str:
     """Give the beginning of a foreign text on one line, without what looks like a secret."""
-    readable = "".join(character if character.isprintable() else " " for character in text)
-    line = " ".join(redaction.redact(readable).split())
+    line = " ".join(redaction.redact(redaction.readable(text[:_PIECE])).split())
     return line if len(line) <= _EXCERPT else f"{line[:_EXCERPT]}..."
 
 

@@ -21,6 +21,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
+from ansible_collections.rosey.nats.plugins.module_utils._host import redaction
 from ansible_collections.rosey.nats.plugins.module_utils._host.python import StrEnum
 from ansible_collections.rosey.nats.plugins.module_utils._server import info_line, nkeys
 
@@ -124,10 +125,11 @@ class Session:
         answer: bytes | None = None
         refused: list[str] = []
         is_through = False
+        end = _end(self._connection)
         while answer is None or not is_through:
-            line = _line(self._connection)
+            line = _line(self._connection, end)
             if line.startswith(_MESSAGE):
-                answer = _read(self._connection, int(line.split()[-1]) + len("\r\n"))[:-2]
+                answer = _read(self._connection, int(line.split()[-1]) + len("\r\n"), end)[:-2]
             elif line.startswith(_STATUS):
                 raise ConnectionError("nobody answers")
             elif line.startswith(_PONG):
@@ -230,7 +232,8 @@ def _proofs(login: Login, credentials: Mapping[str, str]) -> dict[str, str]:
 def _introduce(login: Login, connection: socket.socket, given: Mapping[str, str]) -> None:
     try:
         connection.sendall(_first_words(given, encrypted=isinstance(connection, ssl.SSLSocket)))
-        while not (said := _line(connection)).startswith(_PONG):
+        end = _end(connection)
+        while not (said := _line(connection, end)).startswith(_PONG):
             _check_for_refusal(login, said)
     except OSError as error:
         raise LoginError(_failed(login, Step.LOG_IN, error)) from error
@@ -242,7 +245,7 @@ def _check_for_refusal(login: Login, said: str) -> None:
 
 
 def _words_of(said: str) -> str:
-    return said.removeprefix(_ERROR).strip("'")
+    return redaction.readable(said.removeprefix(_ERROR).strip("'"))
 
 
 def _encrypted(login: Login, connection: socket.socket, trust: Trust) -> ssl.SSLSocket:
@@ -273,10 +276,10 @@ def _names(login: Login, trust: Trust, seconds: float | None) -> tuple[str, ...]
     return tuple(str(name) for _kind, name in found.get("subjectAltName", ()))
 
 
-def _line(connection: socket.socket) -> str:
-    """Read one line; OSError where the other side ends before it does, or takes too long."""
+def _line(connection: socket.socket, end: float | None = None) -> str:
+    """Read one line; OSError where the other side ends before it does, or takes too long. end: of all that is read."""
     line = bytearray()
-    end = _end(connection)
+    end = _end(connection) if end is None else end
     while not line.endswith(b"\n"):
         if len(line) > _LONGEST:
             raise ConnectionError(f"the other side said more than {_LONGEST} bytes in a line")
@@ -285,12 +288,11 @@ def _line(connection: socket.socket) -> str:
     return line.decode(errors="replace").strip()
 
 
-def _read(connection: socket.socket, size: int) -> bytes:
+def _read(connection: socket.socket, size: int, end: float) -> bytes:
     """Read so many bytes; OSError likewise."""
     if not 0 <= size <= _LONGEST:
         raise ConnectionError(f"the other side announced {size} bytes; expected {_LONGEST} at most")
     found = bytearray()
-    end = _end(connection)
     while len(found) < size:
         found += _piece(connection, size - len(found), end)
     return bytes(found)

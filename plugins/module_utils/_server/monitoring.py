@@ -189,6 +189,9 @@ class Monitor(Reader):
         return f"{self.url}/{endpoint}"
 
 
+_BETWEEN = re.compile(r"[ \t\r\n,]*")
+
+
 class ListSplitter:
     """Takes the lists of one name out of a JSON text that comes in pieces, item by item.
 
@@ -203,6 +206,8 @@ class ListSplitter:
         self._items = json.JSONDecoder()
         self._kept: list[str] = []
         self._text = ""
+        # how much of it was taken; it is cut for all of that at once
+        self._at = 0
         self._in_list = False
         self._enough = 0
 
@@ -221,28 +226,26 @@ class ListSplitter:
     def _split(self) -> None:
         while self._next_item() if self._in_list else self._next_list():
             pass
+        self._text, self._at = self._text[self._at :], 0
+        self._enough = 2 * len(self._text)
 
     def _next_list(self) -> bool:
-        start = self._start.search(self._text)
+        start = self._start.search(self._text, self._at)
         if start is None:
-            self._enough = 2 * len(self._text)
             return False
-        self._kept.append(self._text[: start.end()])
-        self._text, self._enough = self._text[start.end() :], 0
-        self._in_list = True
+        self._kept.append(self._text[self._at : start.end()])
+        self._at, self._in_list = start.end(), True
         return True
 
     def _next_item(self) -> bool:
-        self._text = self._text.lstrip(" \t\r\n,")
-        if self._text.startswith("]"):
-            self._in_list, self._enough = False, 0
+        self._at = t.cast("re.Match[str]", _BETWEEN.match(self._text, self._at)).end()
+        if self._text.startswith("]", self._at):
+            self._in_list = False
             return True
         try:
-            item, end = self._items.raw_decode(self._text)
+            item, self._at = self._items.raw_decode(self._text, self._at)
         except (ValueError, RecursionError):
-            self._enough = 2 * len(self._text)
             return False
-        self._text, self._enough = self._text[end:], 0
         self._take(item)
         return True
 

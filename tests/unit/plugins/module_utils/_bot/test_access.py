@@ -102,6 +102,28 @@ FINE = [*REFUSED, message(INFO), DONE]
             [b"MSG i 1 200000\r\n" + b"[" * 200_000 + b"\r\n", DONE],
             ["client quotes: expected a login and what it may do, found no answer: its answer is nested too deep"],
         ),
+        # whatever stands in its place
+        (
+            [*REFUSED, message({**INFO, "permissions": {**IN_FORCE, "publish": "all"}}), DONE],
+            [f"client quotes: publish: expected allow {PUBLISH[0]}, found none, but all"],
+        ),
+        (
+            [*REFUSED, message({**INFO, "permissions": {**IN_FORCE, "publish": {"allow": [{}, 1, "a"]}}}), DONE],
+            [f"client quotes: publish: expected allow {PUBLISH[0]}, found allow {{}}, 1, a"],
+        ),
+        ([*REFUSED, message({**INFO, "account": {}}), DONE], ["client quotes: expected account $G, found {}"]),
+        (
+            [*REFUSED, message({**INFO, "permissions": {**IN_FORCE, "x\x1b[31m\n": {"\x1b[2J": "\u2028"}}}), DONE],
+            ["client quotes: x [31m: expected no rule, found  [2J"],
+        ),
+        (
+            [*REFUSED, message({**INFO, "permissions": {f"a{number}": 1 for number in range(100)} | IN_FORCE}), DONE],
+            [f"client quotes: a{number}: expected no rule, found none, but 1" for number in [0, 1, *range(10, 18)]],
+        ),
+        (
+            [b"-ERR '\x1b[2J\xe2\x80\xa8x'\r\n"],
+            ["client quotes: expected a login and what it may do, found no answer: [2J x"],
+        ),
         (
             [*REFUSED, message(["no", "mapping"]), DONE],
             [
@@ -118,6 +140,7 @@ def test_what_is_otherwise_than_it_was_compiled_is_told(said: Sequence[bytes], p
     for finding, words in zip(map(str, told), problems, strict=True):
         assert words in finding
         assert "hush" not in finding
+        assert finding.isprintable()
 
 
 def test_the_system_is_in_an_account_of_its_own() -> None:

@@ -20,6 +20,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import nkeys
 from ansible_collections.rosey.nats.plugins.module_utils._server.login import (
     Flaw,
     Login,
+    LoginError,
     Step,
     Trust,
     log_in,
@@ -269,3 +270,27 @@ def test_one_who_says_a_little_again_and_again_keeps_nobody() -> None:
     login = tried(talk)
     assert (login.failed, login.error) == (Step.GREET, "timed out")
     assert time.monotonic() - since < 3
+
+
+@pytest.mark.parametrize("said", [b"PING\r\n", b"+OK\r\n", b"-ERR 'Permissions Violation for Publish to \"x\"'\r\n"])
+@pytest.mark.parametrize("when", ["before it is let in", "once it asks"])
+def test_who_says_something_again_and_again_is_heard_for_a_moment(said: bytes, when: str) -> None:
+    def talk(connection: socket.socket) -> None:
+        connection.sendall(INFO)
+        heard(connection)
+        if when == "once it asks":
+            connection.sendall(b"PONG\r\n")
+            heard(connection)
+        elif b"ERR" in said:
+            return
+        while True:
+            connection.sendall(said * 100)
+
+    begin = time.monotonic()
+    with (
+        raw_server(talk) as url,
+        pytest.raises((LoginError, OSError), match=r"timed out|ended the connection|[Rr]eset|[Bb]roken pipe"),
+        session(f"nats://{url.partition('://')[2]}", LOGIN, Trust(), name="x", seconds=0.3) as opened,
+    ):
+        opened.ask("a", "i")
+    assert time.monotonic() - begin < 3

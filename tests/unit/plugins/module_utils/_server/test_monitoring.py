@@ -17,7 +17,7 @@ import pytest
 
 from ansible_collections.rosey.nats.plugins.module_utils._server import endpoints, http_reader
 from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import MonitoringError
-from ansible_collections.rosey.nats.plugins.module_utils._server.monitoring import Monitor
+from ansible_collections.rosey.nats.plugins.module_utils._server.monitoring import ListSplitter, Monitor
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import (
     ANSWERS,
     IDENTITY,
@@ -275,6 +275,38 @@ def test_an_answer_beyond_all_measure_is_refused(monkeypatch: pytest.MonkeyPatch
         pytest.raises(MonitoringError, match="more than 1000"),
     ):
         Monitor(server.url).varz()
+
+
+def _drip_chunks(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    for _chunk in range(16):
+        connection.sendall(b"1\r\nx\r\n")
+        time.sleep(TIMEOUT / 8)
+
+
+def test_what_comes_too_late_is_nobody_s() -> None:
+    taken: list[bytes] = []
+    with raw_server(_drip_chunks) as url:
+        monitor = Monitor(url, timeout=TIMEOUT)
+        with pytest.raises(MonitoringError, match="no whole answer"):
+            monitor._fetch(f"{url}/jsz", {}, taken.append)
+        before = len(taken)
+        time.sleep(TIMEOUT)
+    assert before
+    assert len(taken) == before
+
+
+def test_many_items_behind_a_large_one_take_a_moment() -> None:
+    taken: list[Any] = []
+    split = ListSplitter("stream_detail", taken.append)
+    # what was waited for has doubled by the time that it is whole
+    text = b'{"stream_detail": ["' + b"x" * (1 << 23) + b'"' + b',{"a":1}' * (1 << 19) + b"]}"
+    started = time.process_time()
+    for at in range(0, len(text), 1 << 16):
+        split.feed(text[at : at + (1 << 16)])
+    assert split.rest() == '{"stream_detail": []}'
+    assert len(taken) == 1 + (1 << 19)
+    assert time.process_time() - started < 10
 
 
 def test_nothing_at_the_port_is_named(free_port: Callable[[], int]) -> None:
