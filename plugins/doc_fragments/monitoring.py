@@ -46,6 +46,37 @@ attributes:
       - rosey.nats.monitoring
 """
 
+    LISTENERS = r"""
+options:
+  tls_listeners:
+    description:
+      - The listeners of the server that show a certificate, as P(rosey.nats.nats_requirements#filter) gives them.
+        Without any, none is looked at.
+      - Who looks shows no certificate of its own. A server with C(verify) notes that in its log.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      purpose:
+        description: What it serves, such as V(clients).
+        type: str
+        required: true
+      url:
+        description: Where it is reached, such as V(tls://127.0.0.1:4222).
+        type: str
+        required: true
+      cert_file:
+        description: The file that the server has the certificate from.
+        type: path
+      key_file:
+        description: The file that it has its key from.
+        type: path
+      first:
+        description: Whether it waits for TLS. V(false) for one that presents itself before.
+        type: bool
+        default: true
+"""
+
     TLS = r"""
 options:
   ca_path:

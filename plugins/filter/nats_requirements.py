@@ -26,6 +26,7 @@ def _requirements(config: Mapping[str, t.Any]) -> dict[str, t.Any]:
     return {
         "endpoints": [dataclasses.asdict(endpoint) for endpoint in requirements.endpoints(config)],
         "client_url": requirements.client_url(config),
+        "tls_listeners": [dataclasses.asdict(listener) for listener in requirements.tls_listeners(config)],
         "monitoring_url": requirements.monitoring_url(config),
         "writable_directories": list(requirements.writable_directories(config)),
         "kept": [{"path": path} for path in requirements.kept(config)],

@@ -11,8 +11,8 @@ short_description: Look once at the health of the event bus on a host
 version_added: 0.1.0
 author: Rosey-Robot Team (@rosey-robot)
 description:
-  - Looks once at the streams that there were, the server, JetStream, connections, subscriptions, routes, the bot and
-    its plugins, and gives a check with a status for each.
+  - Looks once at the streams that there were, the server, its certificates, JetStream, connections, subscriptions,
+    routes, the bot and its plugins, and gives a check with a status for each.
   - It never stops at a failure. What gave no answer is a check that is critical or unknown, and the others are made.
   - Where the host's release has the bot without NATS, though it was meant to use it, that is a warning. So is then a
     server that was stopped in good order and does not start with the host. What only a server tells has no check then.
@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - rosey.nats.bot.health
   - rosey.nats.monitoring
   - rosey.nats.monitoring.tls
+  - rosey.nats.monitoring.listeners
 options:
   server_name:
     description: The name that the server was given. Without it any will do.
@@ -76,7 +77,8 @@ options:
       - The limits of values, by the name of the check, each with C(warning) and C(critical) or one of them. A value
         beyond its limit has that status.
       - Without a limit a value is told and not judged.
-      - Those of V(uptime), in seconds, and V(routes), the number of other servers, are the least that is well.
+      - Those of V(uptime), in seconds, V(certificate), in days, and V(routes), the number of other servers, are the
+        least that is well. V(certificate) is the limit of each C(certificate_*), one for each of O(tls_listeners).
       - All others are the most. V(connection) is in seconds and V(memory) in bytes. In percent are V(cpu),
         V(connections) (of C(max_connections)), V(pending) (of C(max_pending)), V(jetstream_memory),
         V(jetstream_storage) and V(bot_errors) (of all requests since the bot started, and of at least ten). Counted are
@@ -97,6 +99,8 @@ EXAMPLES = r"""
     version: 2.10.7
     jetstream: true
     client_url: nats://localhost:4222
+    tls_listeners:
+      - {purpose: clients, url: "tls://127.0.0.1:4222", cert_file: /etc/nats/server.pem, first: false}
     service: nats
     release_dir: /var/lib/rosey-nats
     bot:
@@ -168,7 +172,13 @@ from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_argumen
 from ansible_collections.rosey.nats.plugins.module_utils._data import asset_reading, lost_streams
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import record_guard, release
 from ansible_collections.rosey.nats.plugins.module_utils._host import background, process, service
-from ansible_collections.rosey.nats.plugins.module_utils._server import health, http_reader, monitoring, server_files
+from ansible_collections.rosey.nats.plugins.module_utils._server import (
+    health,
+    http_reader,
+    monitoring,
+    server_files,
+    tls_listener,
+)
 from ansible_collections.rosey.nats.plugins.module_utils._watch import (
     check_limits,
     check_table,
@@ -303,6 +313,8 @@ def observer_of(
         service=serving,
         files=files_of(serving, server_of(params)) if params["local_files"] else None,
         is_off=is_off(serving, server_of(params)),
+        listeners=tls_listener.given(params["tls_listeners"]),
+        local_files=params["local_files"],
         bot_service=found,
         no_bot=bot_health.why_no_bot(bot, found) if bot else "",
         record=record_of(params, current) if params["release_dir"] else None,
@@ -352,6 +364,7 @@ def main() -> None:
     module = HealthModule(
         argument_spec={
             **monitoring.ARGUMENTS,
+            **tls_listener.ARGUMENTS,
             "server_name": {"type": "str"},
             "version": {"type": "str"},
             "jetstream": {"type": "raw"},

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ansible_collections.rosey.nats.plugins.module_utils._watch import exposition
 from ansible_collections.rosey.nats.plugins.module_utils._watch.check_limits import Status, Unit, Worse, worst
-from ansible_collections.rosey.nats.plugins.module_utils._watch.check_table import KINDS
+from ansible_collections.rosey.nats.plugins.module_utils._watch.check_table import KINDS, which
 from ansible_collections.rosey.nats.plugins.plugin_utils import failure
 
 TABLE = "table"
@@ -203,10 +203,11 @@ def _metrics(all_hosts: tuple[Host, ...]) -> Iterator[exposition.Metric]:
     )
     for name, kind in KINDS.items():
         samples = tuple(
-            exposition.Sample(check["value"], {"host": host.name})
+            exposition.Sample(check["value"], {"host": host.name, **({kind.label: of} if of else {})})
             for host in all_hosts
             for check in host.checks
-            if check["name"] == name and check["value"] is not None
+            for its_kind, of in (which(check["name"]),)
+            if its_kind == name and check["value"] is not None
         )
         title = f"{kind.title[0].upper()}{kind.title[1:]}."
         yield exposition.Metric(f"{_NAMESPACE}_check_{name}{_SUFFIXES[kind.unit]}", gauge, title, samples)

@@ -58,6 +58,10 @@ class Kind(StrEnum):
     WEAK = "weak"
 
 
+# With these a server does not start, and takes up no other certificate.
+UNUSABLE = frozenset({Kind.NO_CERTIFICATE, Kind.NO_KEY, Kind.ENCRYPTED_KEY, Kind.KEY_DOES_NOT_FIT})
+
+
 @dataclass(frozen=True)
 class Problem:
     """What is wrong, as a sentence that says what was found, what was expected and what to do."""

@@ -176,6 +176,27 @@ def session(
         yield Session(login, connection)
 
 
+def shown_certificate(url: str, *, first: bool, seconds: float) -> bytes:
+    """Give the certificate that a server shows, in DER, whoever signed it for whom; LoginError.
+
+    url: with its port. first: it begins with TLS, as whatever is no port for clients does. seconds: for each step.
+    """
+    login = _resolved(Login(url))
+    with ExitStack() as opened:
+        connection = opened.enter_context(_connected(login, seconds))
+        if not first:
+            login = _greeted(login, connection)
+            if not _wants_encryption(login, "tls"):
+                raise LoginError(replace(login, failed=Step.ENCRYPT, error="the server offers no TLS there"))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        try:
+            secured = opened.enter_context(context.wrap_socket(connection, server_hostname=urlsplit(url).hostname))
+        except (OSError, ValueError) as error:
+            raise LoginError(_failed(login, Step.ENCRYPT, error)) from error
+        return secured.getpeercert(binary_form=True) or b""
+
+
 def _resolved(login: Login) -> Login:
     parts = urlsplit(login.url)
     try:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
 from ansible_collections.rosey.nats.plugins.module_utils._server import units
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import lookup, model, reading
+from ansible_collections.rosey.nats.plugins.module_utils._server.tls_listener import TlsListener
 
 
 @dataclass(frozen=True)
@@ -189,6 +190,43 @@ def client_url(config: Mapping[str, t.Any]) -> str | None:
             is_here = lookup.is_wildcard(endpoint.host) or endpoint.host == "127.0.0.1"
             return f"nats://{'localhost' if is_here else _in_url(endpoint.host)}:{endpoint.port}"
     return None
+
+
+# Those that present themselves before TLS; any other listener begins with it (server/server.go, server/leafnode.go).
+_GREETING = ("clients", "leafnodes")
+# What makes these wait; with a time, or auto, one greets after a moment (server/opts.go, parseTLS).
+_FIRST = ("true", "on")
+
+
+def tls_listeners(config: Mapping[str, t.Any]) -> tuple[TlsListener, ...]:
+    """Name every socket at which the server shows a certificate, clients first; UnknownError as endpoints() does."""
+    known = _read(config)
+    found = []
+    for endpoint in endpoints(config):
+        tls = _tls_of(known, endpoint)
+        if tls:
+            host = "127.0.0.1" if lookup.is_wildcard(endpoint.host) else endpoint.host
+            waits = str(tls.get("handshake_first", "")).lower() in _FIRST
+            found.append(
+                TlsListener(
+                    purpose=endpoint.purpose,
+                    url=f"tls://{_in_url(host)}:{endpoint.port}",
+                    cert_file=lookup.text_at(tls, "cert_file") or None,
+                    key_file=lookup.text_at(tls, "key_file") or None,
+                    first=waits or endpoint.purpose not in _GREETING,
+                )
+            )
+    return tuple(found)
+
+
+def _tls_of(known: Mapping[str, t.Any], endpoint: Endpoint) -> Mapping[str, t.Any]:
+    """Give the block of TLS that a listener goes by; an empty one where it has none."""
+    block = endpoint.option.rpartition(".")[0]
+    is_plain = endpoint.purpose == "profiling" or endpoint.option in ("http", "http_port")
+    if is_plain or lookup.value_at(known, *filter(None, (block,)), "no_tls"):
+        return {}
+    tls = lookup.value_at(known, *filter(None, (block,)), "tls")
+    return tls if isinstance(tls, Mapping) else {}
 
 
 def paths(config: Mapping[str, t.Any]) -> Iterator[NeededPath]:

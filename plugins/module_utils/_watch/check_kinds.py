@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from ansible_collections.rosey.nats.plugins.module_utils._bot import (
     bot_expectation,
@@ -19,17 +20,30 @@ from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Findi
 from ansible_collections.rosey.nats.plugins.module_utils._host.service import Service
 from ansible_collections.rosey.nats.plugins.module_utils._server import (
     answers,
+    certificates,
     conditions,
     http_reader,
     measures,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import MonitoringError
+from ansible_collections.rosey.nats.plugins.module_utils._server.served_certificates import Served
+from ansible_collections.rosey.nats.plugins.module_utils._watch import check_certificates
 from ansible_collections.rosey.nats.plugins.module_utils._watch.check_limits import (
     Reading,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._watch.health_snapshot import Expectation, Snapshot
 
 _MOST_NAMED = 3
+Read = Callable[[], "Reading | None"]
+
+
+def of_host(name: str, snapshot: Snapshot, expectation: Expectation) -> Iterator[tuple[str, Read]]:
+    """Give the checks of a kind that there are on this host, by their names, with what reads each."""
+    if name not in READERS_OF_EACH:
+        yield name, partial(READERS[name], snapshot, expectation)
+        return
+    for of, read in READERS_OF_EACH[name](snapshot, expectation):
+        yield f"{name}_{of}", read
 
 
 def _read(well: str, findings: Iterable[Finding], value: float | None = None) -> Reading:
@@ -334,6 +348,22 @@ def _plugins(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
     return Reading(f"{summary}; {_named(unheld)}" if unheld else summary, float(len(unheld)))
 
 
+def _certificates(snapshot: Snapshot, expectation: Expectation) -> Iterator[tuple[str, Read]]:
+    """Give what reads each certificate, by the listener that shows it."""
+
+    def take(served: Served) -> Reading:
+        # one cause for all that a server does not answer
+        if isinstance(served.shown, str) and certificates.HAS_CRYPTOGRAPHY:
+            snapshot.answer("varz")
+        return check_certificates.read(served, expectation.service)
+
+    for served in snapshot.certificates:
+        yield served.listener.purpose, partial(take, served)
+
+
+READERS_OF_EACH: dict[str, Callable[[Snapshot, Expectation], Iterator[tuple[str, Read]]]] = {
+    "certificate": _certificates,
+}
 # What gives None has nothing to look at on this host.
 READERS: dict[str, Callable[[Snapshot, Expectation], Reading | None]] = {
     "streams": _streams,

@@ -30,7 +30,8 @@ class Kind:
     """A check.
 
     title: what it tells, in a few words. remedy: where its value is beyond its limits. unanswered: the status where the
-    server gave no answer.
+    server gave no answer. label: of what a host may have several such checks, each named by it as well; empty where
+    there is one at most.
     """
 
     title: str
@@ -38,6 +39,7 @@ class Kind:
     remedy: str = ""
     worse: Worse = Worse.HIGHER
     unanswered: Status = Status.UNKNOWN
+    label: str = ""
 
     @property
     def limited(self) -> bool:
@@ -88,6 +90,13 @@ KINDS: dict[str, Kind] = {
         Unit.SECONDS,
         "look in the log and the journal for why the server was started anew",
         Worse.LOWER,
+    ),
+    "certificate": Kind(
+        "the days until a certificate expires that the server shows",
+        Unit.COUNT,
+        "renew the certificate, and deploy it",
+        Worse.LOWER,
+        label="listener",
     ),
     "cpu": Kind(
         "how busy the server keeps the cores of the host",
@@ -151,3 +160,9 @@ KINDS: dict[str, Kind] = {
     ),
 }
 """All checks, in the order in which they are told."""
+
+
+def which(check: str) -> tuple[str, str]:
+    """Give the kind of a check by its name, and of what it is where a host may have several of that kind."""
+    kind, _separator, of = check.partition("_")
+    return (kind, of) if kind in KINDS and KINDS[kind].label else (check, "")

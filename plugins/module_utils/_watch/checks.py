@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -22,9 +22,11 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import (
     http_reader,
     info_line,
     monitoring,
+    served_certificates,
     server_files,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import MonitoringError
+from ansible_collections.rosey.nats.plugins.module_utils._server.tls_listener import TlsListener
 from ansible_collections.rosey.nats.plugins.module_utils._watch import (
     check_kinds,
     check_limits,
@@ -46,7 +48,9 @@ def judge(
     """Make all checks that this host has, in the order of KINDS."""
     given = limits_by_name or {}
     made = (
-        _made(name, kind, snapshot, expectation, given.get(name, Limits())) for name, kind in check_table.KINDS.items()
+        _made(own_name, read, kind, check_kinds.is_off_on_purpose(snapshot, expectation), given.get(name, Limits()))
+        for name, kind in check_table.KINDS.items()
+        for own_name, read in check_kinds.of_host(name, snapshot, expectation)
     )
     return tuple(check for check in made if check)
 
@@ -61,16 +65,16 @@ def summary(made: Iterable[Check]) -> str:
     return "; ".join([*parts, f"{len(well)} {Status.OK}"])
 
 
-def _made(name: str, kind: Kind, snapshot: Snapshot, expectation: Expectation, limit: Limits) -> Check | None:
+def _made(name: str, read: check_kinds.Read, kind: Kind, is_off: bool, limit: Limits) -> Check | None:
     value, cause = None, ""
     try:
-        reading = check_kinds.READERS[name](snapshot, expectation)
+        reading = read()
         if reading is None:
             return None
         status, remedy = _status(reading, kind, limit)
         text, value = reading.summary, reading.value
     except MonitoringError as error:
-        if check_kinds.is_off_on_purpose(snapshot, expectation):
+        if is_off:
             return None
         status, text, remedy = kind.unanswered, f"no answer at {error.url}: {error.cause}", error.remedy
         # each endpoint is asked by itself, and one server gives them all
@@ -112,7 +116,8 @@ class Observer:
 
     bot_monitor: of the server that the bot is connected to, None where what plugins hold is not looked at. service,
     bot_service, no_bot, files, is_off: as a Snapshot has them. record: of the streams, why there is none to compare
-    with, or None where they are not compared.
+    with, or None where they are not compared. listeners: those with TLS. local_files: whether what they show comes from
+    files of this host.
     """
 
     monitor: monitoring.Monitor
@@ -125,6 +130,8 @@ class Observer:
     record: lost_streams.Record | lost_streams.NotComparedError | None = None
     files: server_files.Look | str | None = None
     is_off: bool = False
+    listeners: Sequence[TlsListener] = ()
+    local_files: bool = True
 
     def look(self) -> Snapshot:
         """Give the present state."""
@@ -137,6 +144,10 @@ class Observer:
             no_bot=self.no_bot,
             files=self.files,
             is_off=self.is_off,
+            certificates=tuple(
+                served_certificates.look(each, seconds=self.monitor.timeout, files=self.local_files)
+                for each in self.listeners
+            ),
         )
         snapshot = replace(snapshot, streams=self._streams(snapshot))
         if self.bot is None or self.no_bot:

@@ -16,6 +16,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import (
 )
 from ansible_collections.rosey.nats.plugins.module_utils._server.answers import Answer
 from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import MonitoringError
+from ansible_collections.rosey.nats.plugins.module_utils._server.served_certificates import Served
 
 ENDPOINTS = ("varz", "healthz", "jsz", "connz", "subsz", "routez")
 
@@ -59,7 +60,7 @@ class Snapshot:
     answers: those of the monitoring endpoint, by name. connected: why not, as text. told, held: as a Snapshot of
     bot_health has them. no_bot: why there is no bot to look at; empty where there is one. streams: beside those that
     were proven, None where nothing was or they are not compared. is_off: the server was stopped in good order, and does
-    not start with the host.
+    not start with the host. certificates: what each listener with TLS shows.
     """
 
     answers: Mapping[str, Answer | MonitoringError]
@@ -72,6 +73,7 @@ class Snapshot:
     streams: lost_streams.Comparison | lost_streams.NotComparedError | MonitoringError | None = None
     files: server_files.Look | str | None = None
     is_off: bool = False
+    certificates: tuple[Served, ...] = ()
 
     def answer(self, endpoint: str) -> Answer:
         """Give an answer of the server; MonitoringError where there is none."""

@@ -14,6 +14,7 @@ def test_the_filter_gives_plain_data() -> None:
             {"purpose": "monitoring", "option": "http_port", "host": "127.0.0.1", "port": 8222},
         ],
         "client_url": "nats://localhost:4222",
+        "tls_listeners": [],
         "monitoring_url": "http://127.0.0.1:8222",
         "writable_directories": [],
         "kept": [],

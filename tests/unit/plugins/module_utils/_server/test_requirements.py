@@ -256,3 +256,57 @@ def test_what_the_server_made_and_writes_to_again() -> None:
     assert requirements.kept(config) == ("/run/nats.pid", "/var/lib/nats/jetstream", "/var/log/nats.log")
     assert requirements.kept({"log_file": "/dev/stdout", "pid_file": "/run/link/../nats.pid"}) == ()
     assert requirements.kept({"log_file": {"$variable": "LOG"}}) == ()
+
+
+FILES = {"cert_file": "/c.pem", "key_file": "/k.pem"}
+# of a block, where it has a port
+BLOCK = {"host": "10.0.0.1", "port": 7000, "tls": FILES}
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"http_port": 8222}, []),
+        ({"tls": {}, "https_port": 8222}, []),
+        ({"tls": FILES}, [("clients", "tls://127.0.0.1:4222", False)]),
+        ({"tls": FILES, "host": "10.0.0.1"}, [("clients", "tls://10.0.0.1:4222", False)]),
+        ({"tls": FILES, "listen": "[::1]:4333"}, [("clients", "tls://[::1]:4333", False)]),
+        ({"tls": {**FILES, "handshake_first": True}}, [("clients", "tls://127.0.0.1:4222", True)]),
+        ({"tls": {**FILES, "first": "on"}}, [("clients", "tls://127.0.0.1:4222", True)]),
+        # these greet after a moment
+        ({"tls": {**FILES, "handshake_first": "auto"}}, [("clients", "tls://127.0.0.1:4222", False)]),
+        ({"tls": {**FILES, "handshake_first": "300ms"}}, [("clients", "tls://127.0.0.1:4222", False)]),
+        ({"tls": {**FILES, "handshake_first": False}}, [("clients", "tls://127.0.0.1:4222", False)]),
+        ({"tls": FILES, "http_port": 8222}, [("clients", "tls://127.0.0.1:4222", False)]),
+        ({"tls": FILES, "prof_port": 6060}, [("clients", "tls://127.0.0.1:4222", False)]),
+        (
+            {"tls": FILES, "https": "10.0.0.1:8222"},
+            [("clients", "tls://127.0.0.1:4222", False), ("monitoring", "tls://10.0.0.1:8222", True)],
+        ),
+        ({"leafnodes": BLOCK}, [("leafnodes", "tls://10.0.0.1:7000", False)]),
+        ({"leafnodes": {**BLOCK, "tls": {**FILES, "first": True}}}, [("leafnodes", "tls://10.0.0.1:7000", True)]),
+        ({"leafnodes": {"remotes": [{"url": "tls://hub", "tls": {"ca_file": "/ca.pem"}}]}}, []),
+        ({"cluster": BLOCK}, [("cluster", "tls://10.0.0.1:7000", True)]),
+        ({"gateway": {"name": "a", **BLOCK}}, [("gateway", "tls://10.0.0.1:7000", True)]),
+        ({"mqtt": BLOCK}, [("mqtt", "tls://10.0.0.1:7000", True)]),
+        ({"websocket": BLOCK}, [("websocket", "tls://10.0.0.1:7000", True)]),
+        ({"websocket": {**BLOCK, "no_tls": True}}, []),
+        ({"websocket": {**BLOCK, "port": -1}}, []),
+    ],
+)
+def test_listeners_with_tls_are_named(config: Config, expected: list[tuple[str, str, bool]]) -> None:
+    found = [(each.purpose, each.url, each.first) for each in requirements.tls_listeners(config)]
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("tls", "expected"),
+    [
+        (FILES, ("/c.pem", "/k.pem")),
+        ({"HERE": "/h.pem", **FILES, "cert_file": {"$variable": "NOWHERE"}}, (None, "/k.pem")),
+        ({"$include": "tls.conf"}, (None, None)),
+    ],
+)
+def test_files_that_are_not_known_are_left_out(tls: Config, expected: tuple[str | None, str | None]) -> None:
+    (found,) = requirements.tls_listeners({"tls": tls})
+    assert (found.cert_file, found.key_file) == expected

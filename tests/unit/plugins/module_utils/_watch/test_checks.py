@@ -23,8 +23,15 @@ from ansible_collections.rosey.nats.plugins.module_utils._host.process import Pr
 from ansible_collections.rosey.nats.plugins.module_utils._host.service import Service
 from ansible_collections.rosey.nats.plugins.module_utils._host.system import Account
 from ansible_collections.rosey.nats.plugins.module_utils._host.unit_file import Setting
-from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader, monitoring, server_files
+from ansible_collections.rosey.nats.plugins.module_utils._server import (
+    certificates,
+    http_reader,
+    monitoring,
+    server_files,
+)
 from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import MonitoringError
+from ansible_collections.rosey.nats.plugins.module_utils._server.served_certificates import Served
+from ansible_collections.rosey.nats.plugins.module_utils._server.tls_listener import TlsListener
 from ansible_collections.rosey.nats.plugins.module_utils._watch import (
     check_kinds,
     check_limits,
@@ -37,6 +44,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._watch.check_table impo
 from ansible_collections.rosey.nats.plugins.module_utils._watch.checks import Observer, judge
 from ansible_collections.rosey.nats.plugins.module_utils._watch.health_snapshot import Connected, Expectation, Snapshot
 from ansible_collections.rosey.nats.plugins.modules import bus_health_info
+from ansible_collections.rosey.nats.tests.certificates import DAY, NOW, make
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import (
     BOT,
     IDENTITY,
@@ -50,6 +58,8 @@ from ansible_collections.rosey.nats.tests.unit.fake_monitoring import (
 
 ROOT = Path(__file__).parents[5]
 DEFAULTS = yaml.safe_load((ROOT / "roles/health/defaults/main.yml").read_text())["health_thresholds_defaults"]
+# What every host has once, where it has it.
+SINGLE = [name for name, kind in KINDS.items() if not kind.label]
 RUNNING = Process(4711, 0, Path("/usr/bin/program"), ("program",), 1)
 SERVICE = Service(exists=True, enabled=True, running=RUNNING)
 QUOTE, ADD = "rosey.prod.commands.quote", "rosey.prod.commands.addquote"
@@ -152,15 +162,16 @@ def not_well(found: dict[str, Check]) -> dict[str, Status]:
 
 
 def test_every_check_has_what_reads_it() -> None:
-    assert list(check_kinds.READERS) == list(KINDS)
+    assert list(check_kinds.READERS) == SINGLE
+    assert list(check_kinds.READERS_OF_EACH) == [name for name, kind in KINDS.items() if kind.label]
 
 
 def test_a_healthy_host_is_green_with_every_check_and_the_limits_of_the_role() -> None:
     found = made(WELL)
     assert not_well(found) == {}
-    assert list(found) == list(KINDS)
+    assert list(found) == SINGLE
     assert all(check.summary and not check.remedy for check in found.values())
-    assert checks.summary(found.values()) == f"{len(KINDS)} ok"
+    assert checks.summary(found.values()) == f"{len(SINGLE)} ok"
 
 
 def test_the_roles_limits_are_for_all_values_and_no_others() -> None:
@@ -177,10 +188,18 @@ def test_each_value_with_limits_is_described_and_whether_they_are_the_least() ->
     assert limited.keys() <= told.keys()
 
 
+def shows(purpose: str, days: float, **more: Any) -> Served:
+    """Give a listener that shows a certificate which has so many days yet."""
+    listener = TlsListener(purpose, "tls://127.0.0.1:4222", "/etc/nats/cert.pem", None, first=False)
+    shown = certificates.read(make("bus", names=["bus"], until=NOW + days * DAY).pem)[0]
+    return Served(listener, NOW, shown, **more)
+
+
 # What a check measures, as a snapshot and the value that is in it.
 MEASURED: dict[str, tuple[Snapshot, float]] = {
     "connection": (replace(WELL, connected=Connected(0.75, SERVER_ID)), 0.75),
     "uptime": (having(varz={"start": "2026-11-23T19:56:42Z", "now": "2026-11-23T19:57:43.5Z"}), 61.5),
+    "certificate": (replace(WELL, certificates=(shows("clients", 60.5),)), 60.5),
     "cpu": (having(varz={"cpu": 150.0, "cores": 2}), 75.0),
     "memory": (having(varz={"mem": 1234}), 1234),
     "connections": (having(varz={"connections": 40, "max_connections": 50}), 80),
@@ -196,6 +215,10 @@ MEASURED: dict[str, tuple[Snapshot, float]] = {
 }
 
 
+# Those of which a host has several.
+NAMES = {"certificate": "certificate_clients"}
+
+
 def test_every_value_that_can_have_limits_is_measured_below() -> None:
     assert list(MEASURED) == list(DEFAULTS)
 
@@ -207,7 +230,7 @@ def test_each_limit_fires_just_beyond_its_value(name: str) -> None:
     step = -0.5 if KINDS[name].worse is Worse.HIGHER else 0.5
 
     def status(**limits: float) -> tuple[Status, float | None, bool]:
-        check = made(snapshot, expectation, **{name: Limits(**limits)})[name]
+        check = made(snapshot, expectation, **{name: Limits(**limits)})[NAMES.get(name, name)]
         return check.status, check.value, bool(check.remedy)
 
     assert status() == (Status.OK, value, False)
@@ -216,7 +239,8 @@ def test_each_limit_fires_just_beyond_its_value(name: str) -> None:
     assert status(critical=value + step) == (Status.CRITICAL, value, True)
     assert status(warning=value + step, critical=value) == (Status.WARNING, value, True)
     assert status(warning=value + step, critical=value + step) == (Status.CRITICAL, value, True)
-    assert made(snapshot, expectation, **{name: Limits(warning=value + step)})[name].remedy == KINDS[name].remedy
+    found = made(snapshot, expectation, **{name: Limits(warning=value + step)})[NAMES.get(name, name)]
+    assert found.remedy == KINDS[name].remedy
 
 
 TOLD = bot_health.Told
@@ -333,9 +357,9 @@ def test_what_is_wrong_has_its_check_and_no_other(
 def test_a_server_that_does_not_answer_is_critical_and_the_rest_is_made() -> None:
     answers = {name: MonitoringError(f"http://h:8222/{name}", *SILENT_FOR) for name in health_snapshot.ENDPOINTS}
     found = made(replace(WELL, answers=answers, held=SILENT, streams=SILENT))
-    assert list(found) == list(KINDS)
+    assert list(found) == SINGLE
     well = {"service", "files", "connection", "bot_service", "bot", "bot_errors"}
-    unknown = dict.fromkeys(KINDS.keys() - well - {"server"}, Status.UNKNOWN)
+    unknown = dict.fromkeys({*SINGLE} - well - {"server"}, Status.UNKNOWN)
     assert not_well(found) == {"server": Status.CRITICAL, **unknown}
     assert check_limits.worst(check.status for check in found.values()) is Status.CRITICAL
     assert all(check.remedy == "start it" for check in found.values() if check.status is not Status.OK)
@@ -367,7 +391,7 @@ def test_an_answer_that_no_server_gives_is_unknown(answers: dict[str, Any], expe
 def test_what_a_host_does_not_have_has_no_check() -> None:
     bare = Snapshot(HEALTHY)
     names = set(made(bare, Expectation()))
-    assert KINDS.keys() - names == {
+    assert {*SINGLE} - names == {
         *("streams", "service", "files", "connection", "bot_service", "bot", "bot_errors", "plugins")
     }
     absent = Snapshot(HEALTHY, no_bot="no bot is installed at /opt/rosey-bot")
@@ -482,7 +506,7 @@ def test_errors_of_the_bot_have_limits_and_one_of_one_is_not_many(
 def test_what_plugins_hold_has_no_check_where_it_is_not_looked_at() -> None:
     found = made(replace(WELL, held=None))
     assert not_well(found) == {}
-    assert KINDS.keys() - found.keys() == {"plugins"}
+    assert {*SINGLE} - found.keys() == {"plugins"}
 
 
 def test_what_the_bot_need_not_tell_is_nothing_wrong() -> None:
@@ -642,7 +666,7 @@ def test_the_worst_is_critical_then_unknown_then_a_warning() -> None:
 def test_the_summary_names_what_is_not_well_worst_first() -> None:
     found = made(replace(having(varz={"slow_consumers": 1}, subsz=SILENT), connected="refused"))
     assert checks.summary(found.values()) == (
-        f"critical: connection; unknown: subscriptions; warning: slow_consumers; {len(KINDS) - 3} ok"
+        f"critical: connection; unknown: subscriptions; warning: slow_consumers; {len(SINGLE) - 3} ok"
     )
 
 
@@ -822,3 +846,81 @@ def test_what_the_bot_is_started_with_is_its_own_affair() -> None:
     own = replace(SERVICE, drop_ins=(Setting("Service", "ExecStart", "/x", "/x.conf"),))
     assert not_well(made(replace(WELL, bot_service=own), MEANT)) == {}
     assert not_well(made(replace(WELL, service=own), MEANT)) == {"service": "warning"}
+
+
+# The certificates
+
+
+def renewed(days: float) -> dict[str, Any]:
+    return {"kept": certificates.read(make("bus", names=["bus"], until=NOW + days * DAY).pem)[0]}
+
+
+@pytest.mark.parametrize(
+    ("served", "expected", "said"),
+    [
+        (shows("clients", 90), Status.OK, "CN=bus until "),
+        (shows("clients", 90, kept="Permission denied"), Status.OK, "CN=bus until "),
+        (shows("clients", 20), Status.WARNING, "CN=bus until "),
+        (shows("clients", 6), Status.CRITICAL, "CN=bus until "),
+        (shows("clients", -1), Status.CRITICAL, "found that it expired at "),
+        (
+            shows("clients", 90, **renewed(180)),
+            Status.WARNING,
+            "expected that of /etc/nats/cert.pem, with serial number ",
+        ),
+        (shows("clients", -1, **renewed(180)), Status.CRITICAL, "found that the server shows another one, "),
+        (shows("clients", 90, flaw="The key is another."), Status.CRITICAL, "found The key is another."),
+        (
+            replace(shows("clients", 90), shown="refused"),
+            Status.CRITICAL,
+            "expected a certificate at tls://127.0.0.1:4222",
+        ),
+    ],
+)
+def test_a_certificate_is_judged_by_what_is_shown_and_what_is_kept(served: Served, expected: Status, said: str) -> None:
+    found = made(replace(WELL, certificates=(served,)))["certificate_clients"]
+    assert (found.status, said in found.summary) == (expected, True), found.summary
+    assert bool(found.remedy) is (expected is not Status.OK)
+
+
+@pytest.mark.parametrize(
+    ("service", "remedy"),
+    [
+        ("bus.service", "let the server read it: systemctl reload bus, or deploy: ansible-playbook site.yml"),
+        ("nats-server", "let the server read it: deploy: ansible-playbook site.yml"),
+        (None, "let the server read it: deploy: ansible-playbook site.yml"),
+    ],
+)
+def test_what_takes_up_a_renewed_file_is_told_of_the_service_that_runs(service: str | None, remedy: str) -> None:
+    snapshot = replace(WELL, certificates=(shows("clients", 90, **renewed(180)),))
+    assert made(snapshot, replace(MEANT, service=service))["certificate_clients"].remedy.startswith(remedy)
+
+
+def test_each_listener_has_a_check_of_its_own_in_the_order_of_the_configuration() -> None:
+    found = made(replace(WELL, certificates=(shows("clients", 90), shows("monitoring", 20), shows("mqtt", 6))))
+    rows = [(name, check.status) for name, check in found.items() if name not in SINGLE]
+    assert rows == [
+        ("certificate_clients", Status.OK),
+        ("certificate_monitoring", Status.WARNING),
+        ("certificate_mqtt", Status.CRITICAL),
+    ]
+
+
+def test_a_listener_of_a_server_that_does_not_answer_has_its_cause() -> None:
+    answers = {name: MonitoringError(f"http://h:8222/{name}", *SILENT_FOR) for name in health_snapshot.ENDPOINTS}
+    silent = replace(shows("clients", 90), shown="Connection refused")
+    found = made(replace(WELL, answers=answers, held=SILENT, streams=SILENT, certificates=(silent,)))
+    assert found["certificate_clients"].status is Status.UNKNOWN
+    assert found["certificate_clients"].cause == found["cpu"].cause
+
+
+@pytest.mark.parametrize(
+    ("check", "expected"),
+    [
+        ("certificate_clients", ("certificate", "clients")),
+        ("bot_errors", ("bot_errors", "")),
+        ("cpu", ("cpu", "")),
+    ],
+)
+def test_the_kind_of_a_check_is_told_by_its_name(check: str, expected: tuple[str, str]) -> None:
+    assert check_table.which(check) == expected

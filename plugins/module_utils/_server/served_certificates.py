@@ -1,0 +1,74 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The certificate that a listener shows, beside that of its file, which the server reads only when it is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from ansible_collections.rosey.nats.plugins.module_utils._host import system
+from ansible_collections.rosey.nats.plugins.module_utils._server import certificates, login
+from ansible_collections.rosey.nats.plugins.module_utils._server.certificates import Certificate, CertificateError
+from ansible_collections.rosey.nats.plugins.module_utils._server.tls_listener import TlsListener
+
+
+@dataclass(frozen=True)
+class Served:
+    """What a listener shows.
+
+    now: when that was. shown: the certificate, or why there is none. kept: that of its file, why there is none, or None
+    where that is not looked at. flaw: why the server could not use its files, as a sentence; empty where it could, or
+    nobody looked.
+    """
+
+    listener: TlsListener
+    now: datetime
+    shown: Certificate | str
+    kept: Certificate | str | None = None
+    flaw: str = ""
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the file has another certificate than the server shows."""
+        both = isinstance(self.shown, Certificate) and isinstance(self.kept, Certificate)
+        return both and self.shown != self.kept
+
+
+def look(listener: TlsListener, *, seconds: float, files: bool = True) -> Served:
+    """Look at a listener. seconds: for each step of it. files: whether its files are on this host."""
+    now, shown = datetime.now(timezone.utc), _shown(listener, seconds)
+    if not files or listener.cert_file is None or not certificates.HAS_CRYPTOGRAPHY:
+        return Served(listener, now, shown)
+    try:
+        chain = system.read(Path(listener.cert_file))
+        kept = certificates.read(chain)[0]
+    except OSError as error:
+        return Served(listener, now, shown, error.strerror or str(error))
+    except CertificateError as error:
+        return Served(listener, now, shown, str(error), flaw=str(error))
+    return Served(listener, now, shown, kept, _flaw(chain, listener.key_file, now))
+
+
+def _shown(listener: TlsListener, seconds: float) -> Certificate | str:
+    if not certificates.HAS_CRYPTOGRAPHY:
+        return certificates.MISSING
+    try:
+        der = login.shown_certificate(listener.url, first=listener.first, seconds=seconds)
+        return certificates.read_der(der)
+    except login.LoginError as end:
+        return end.login.error
+    except CertificateError as error:
+        return str(error)
+
+
+def _flaw(chain: bytes, key_file: str | None, now: datetime) -> str:
+    """Say why a server could not use what stands in its files; nothing where the key is not for whoever runs this."""
+    try:
+        key = system.read(Path(key_file)) if key_file else None
+    except OSError:
+        return ""
+    found = certificates.problems(chain, key, None, (), now)
+    return next((str(each) for each in found if each.kind in certificates.UNUSABLE), "")
