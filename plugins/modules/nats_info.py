@@ -14,10 +14,12 @@ description:
   - Gives the answers of the monitoring endpoint of a server, under the names that the server itself uses.
   - Lists are complete, whatever the server's pages hold. A list that the server gives as null comes as an empty one.
   - Durations are in nanoseconds and sizes in bytes, as the server gives them.
+  - With O(tls_listeners) it looks at the certificate that each of these shows, too.
   - It fails where one of O(gather) gives no answer, and returns those of the others all the same.
 extends_documentation_fragment:
   - rosey.nats.monitoring
   - rosey.nats.monitoring.tls
+  - rosey.nats.monitoring.listeners
 options:
   gather:
     description: What to ask for.
@@ -188,6 +190,20 @@ accountz:
     system_account: {description: The system account., type: str, sample: $SYS}
     accounts: {description: The names of all accounts., type: list, elements: str, sample: [$G, $SYS]}
     account_details: {description: "Every account, with O(details).", type: list, elements: dict}
+certificates:
+  description: What each of O(tls_listeners) shows, in their order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    purpose: {description: What the listener serves., type: str, sample: clients}
+    subject: {description: Whose the certificate is., type: str, sample: CN=nats.example.com}
+    issuer: {description: Who signed it., type: str, sample: CN=Example CA}
+    names: {description: The names and addresses that it is for., type: list, elements: str}
+    serial: {description: Its serial number in hexadecimal., type: str, sample: 0ABC}
+    not_before: {description: Since when it is valid., type: str, sample: "2026-01-31T12:00:00Z"}
+    not_after: {description: When it expires., type: str, sample: "2027-01-31T12:00:00Z"}
+    fault: {description: "Why there is none to see, in place of all the others.", type: str}
 """
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import python
@@ -196,7 +212,13 @@ python.check()
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import endpoints, http_reader, monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server import (
+    endpoints,
+    http_reader,
+    monitoring,
+    served_certificates,
+    tls_listener,
+)
 
 
 def main() -> None:
@@ -204,6 +226,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **monitoring.ARGUMENTS,
+            **tls_listener.ARGUMENTS,
             "gather": {"type": "list", "elements": "str", "choices": list(endpoints.ENDPOINTS), "default": ["varz"]},
             "details": {"type": "bool", "default": False},
         },
@@ -220,9 +243,12 @@ def main() -> None:
     found = monitor.read_each(gather, detailed=gather if module.params["details"] else ())
     errors = {str(answer): None for answer in found.values() if isinstance(answer, http_reader.MonitoringError)}
     answers = {name: answer for name, answer in found.items() if not isinstance(answer, http_reader.MonitoringError)}
+    listeners, seconds = tls_listener.given(module.params["tls_listeners"]), module.params["timeout"]
+    looks = [served_certificates.look(each, seconds=seconds, files=False) for each in listeners]
+    seen = {**answers, "certificates": [each.as_result for each in looks]}
     if errors:
-        module.fail_json(msg="\n".join(errors), **answers)
-    module.exit_json(changed=False, **answers)
+        module.fail_json(msg="\n".join(errors), **seen)
+    module.exit_json(changed=False, **seen)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ _PERCENT = 100
 # The label that prometheus-nats-exporter has too, so that one rule fits both.
 _LABEL = "server_id"
 
-Answers = Mapping[str, answers.Answer]
+Answers = Mapping[str, t.Any]
 Read = Callable[[answers.Answer], float | None]
 
 
@@ -43,11 +43,12 @@ def _at(path: str, divisor: int = 1) -> Read:
 
 
 def _time(name: str) -> Read:
-    def read(answer: answers.Answer) -> float | None:
-        moment = answers.moment(answer[name])
-        return moment.timestamp() if moment else None
+    return lambda answer: _moment(answer[name])
 
-    return read
+
+def _moment(text: str) -> float | None:
+    moment = answers.moment(text)
+    return moment.timestamp() if moment else None
 
 
 READINGS = (
@@ -90,10 +91,18 @@ READINGS = (
 )
 
 
+# When each certificate expires, of what a look at a listener says, and the time of that.
+_EXPIRIES: tuple[tuple[str, Callable[[float, float], float], str], ...] = (
+    ("not_after_time_seconds", lambda end, _now: end, "When the certificate expires that the listener shows."),
+    ("expires_in_seconds", lambda end, now: end - now, "What it had left when this was written."),
+)
+
+
 def of_server(name: str, answers: Answers, time: float) -> tuple[Metric, ...]:
     """Give the metrics of the server that is called so.
 
     answers: by the names of the endpoints, as the module nats_info returns them; none of a server that does not answer.
+    Those of its certificates have metrics of their own, for each listener that shows one.
     time: when it was asked, in seconds since 1970.
     """
     labels = {_LABEL: name}
@@ -113,4 +122,12 @@ def of_server(name: str, answers: Answers, time: float) -> tuple[Metric, ...]:
         answer = answers.get(reading.endpoint, {})
         usable = answer and not answer.get("disabled")  # as /jsz says where JetStream is off
         metrics.append(metric(reading.name, reading.help, reading.read(answer) if usable else None, reading.kind))
+    seen = {
+        each["purpose"]: end
+        for each in answers.get("certificates", ())
+        if (end := _moment(each.get("not_after", ""))) is not None
+    }
+    for ending, value, text in _EXPIRIES:
+        samples = tuple(Sample(value(end, time), labels | {"listener": purpose}) for purpose, end in seen.items())
+        metrics.append(Metric(f"rosey_nats_certificate_{ending}", Kind.GAUGE, text, samples))
     return tuple(metrics)

@@ -37,6 +37,15 @@ def test_an_alert_fires_at_the_limit_of_the_check(alert: str, limit: float) -> N
     assert set(map(float, re.findall(r"[>*] ([\d.]+)", EXPRESSIONS[alert]))) == {limit}
 
 
+@pytest.mark.parametrize(
+    ("alert", "levels"),
+    [("NatsCertificateExpires", {"warning", "critical"}), ("NatsCertificateExpiresSoon", {"critical"})],
+)
+def test_an_alert_of_a_certificate_fires_at_the_days_of_the_check(alert: str, levels: set[str]) -> None:
+    days = {float(number) for number in re.findall(r"[<=] (\d+) \* 86400", EXPRESSIONS[alert])}
+    assert days == {LIMITS["certificate"][level] for level in levels}
+
+
 @pytest.mark.parametrize("name", ["connections", "slow_consumers"])
 def test_the_gate_warns_at_the_limit_of_the_check_and_says_so(name: str) -> None:
     options = yaml.safe_load(nats_gate.DOCUMENTATION)["options"]

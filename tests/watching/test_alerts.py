@@ -33,6 +33,15 @@ GIB = 2**30
 Series = Mapping[str, str]
 
 
+DAY = 86400
+# At half an hour after 1970, when a rule is asked, it has so many days yet.
+NOW = 30 * 60
+
+
+def expiring(days: float) -> Series:
+    return {"rosey_nats_certificate_not_after_time_seconds": f"{NOW + days * DAY:.0f}x60"}
+
+
 @dataclass(frozen=True)
 class Case:
     """Series that make an alert fire after half an hour, and the same series as they are where all is well.
@@ -151,6 +160,38 @@ CASES = [
         {"rosey_nats_memory_bytes": f"{GIB}x60"},
         {"rosey_nats_memory_bytes": f"{GIB // 2}x60"},
         "nats-server rosey uses 1GiB of memory",
+    ),
+    Case(
+        "NatsCertificateExpires",
+        TEXTFILE,
+        expiring(10),
+        expiring(22),
+        "The certificate that rosey shows for clients is valid for 10d 0h 0m 0s yet",
+        more={"listener": "clients"},
+    ),
+    Case(
+        "NatsCertificateExpires",
+        HEALTH,
+        {"rosey_nats_check_certificate": "10.5x60"},
+        {"rosey_nats_check_certificate": "21x60"},
+        "The certificate that here shows for monitoring is valid for 10d 12h 0m 0s yet",
+        more={"listener": "monitoring"},
+    ),
+    Case(
+        "NatsCertificateExpiresSoon",
+        TEXTFILE,
+        expiring(6),
+        expiring(10),
+        "The certificate that rosey shows for clients is valid for 6d 0h 0m 0s yet",
+        more={"listener": "clients"},
+    ),
+    Case(
+        "NatsCertificateExpiresSoon",
+        HEALTH,
+        {"rosey_nats_check_certificate": "-1x60"},
+        {"rosey_nats_check_certificate": "7x60"},
+        "The certificate that here shows for monitoring is valid for -1d 0h 0m 0s yet",
+        more={"listener": "monitoring"},
     ),
     Case(
         "NatsRouteLost",
@@ -312,6 +353,19 @@ def test_a_server_that_is_critical_is_unhealthy_where_it_answers_and_else_down(
         for each in trials:
             uptime = trial(replace(down, more={}), {"rosey_nats_check_uptime_seconds": "0+60x60"}, [])
             each["input_series"] += uptime["input_series"]
+    done = attempt(tool, tmp_path, *trials)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("days", [22, 10, 6, -1])
+def test_a_certificate_is_one_alert_at_a_time(tool: Path, tmp_path: Path, days: float) -> None:
+    fires = {"NatsCertificateExpires": 7 <= days < 21, "NatsCertificateExpiresSoon": days < 7}
+    trials = []
+    for case in CASES:
+        if case.alert in fires and case.labels == TEXTFILE:
+            told = replace(case, summary=f"{case.summary.rpartition(' for ')[0]} for {days}d 0h 0m 0s yet")
+            trials.append(trial(told, expiring(days), [expected(told)] if fires[case.alert] else []))
+    assert len(trials) == 2
     done = attempt(tool, tmp_path, *trials)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -20,6 +20,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import (
     served_certificates,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._server.certificates import Certificate
+from ansible_collections.rosey.nats.plugins.plugin_utils import server_metrics
 from ansible_collections.rosey.nats.tests.certificates import DAY, NAME, NOW, ROOT, Made, make
 from ansible_collections.rosey.nats.tests.integration.conftest import free_ports
 from ansible_collections.rosey.nats.tests.integration.live import Live
@@ -202,3 +203,29 @@ def test_a_host_without_the_library_is_told_what_to_install(
     found = server.checks(run_module)["certificate_clients"]
     assert (found["status"], found["value"]) == ("warning", None)
     assert "install python3-cryptography there" in found["summary"]
+
+
+def test_the_metrics_have_when_each_certificate_expires(start: Start, run_module: RunModule) -> None:
+    made = leaf(10)
+    server = start(made)
+    listeners = [asdict(each) for each in requirements.tls_listeners(server.config)]
+    url = requirements.monitoring_url(server.config)
+    told = run_module("nats_info", monitoring_url=url, validate_certs=False, tls_listeners=listeners)
+    assert [each["purpose"] for each in told["certificates"]] == [*LISTENERS]
+    assert {each["serial"] for each in told["certificates"]} == {certificates.read(made.pem)[0].serial}
+    now, end = NOW.timestamp(), (NOW + 10 * DAY).timestamp()
+    written = {metric.name: metric.samples for metric in server_metrics.of_server("bus", told, now)}
+    for name, value in (("not_after_time_seconds", end), ("expires_in_seconds", 10 * 86400)):
+        samples = written[f"rosey_nats_certificate_{name}"]
+        labels = [{"server_id": "bus", "listener": purpose} for purpose in LISTENERS]
+        assert [(sample.labels, sample.value) for sample in samples] == [(each, value) for each in labels]
+
+
+def test_a_server_that_does_not_run_has_no_certificate_and_no_metric_of_one(run_module: RunModule) -> None:
+    (port,) = free_ports(1)
+    listener = {"purpose": "clients", "url": f"tls://127.0.0.1:{port}"}
+    told = run_module("nats_info", monitoring_url=f"http://127.0.0.1:{port}", tls_listeners=[listener])
+    assert told["failed"]
+    assert told["certificates"] == [{"purpose": "clients", "fault": "127.0.0.1: Connection refused"}]
+    metrics = server_metrics.of_server("bus", told, 0)
+    assert not [each for each in metrics if "certificate" in each.name and each.samples]

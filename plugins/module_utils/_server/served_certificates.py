@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import typing as t
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -29,6 +30,22 @@ class Served:
     shown: Certificate | str
     kept: Certificate | str | None = None
     flaw: str = ""
+
+    @property
+    def as_result(self) -> dict[str, t.Any]:
+        """What is shown, as a module returns it; its times as the server writes its own."""
+        shown = self.shown
+        if isinstance(shown, str):
+            return {"purpose": self.listener.purpose, "fault": shown}
+        return {
+            "purpose": self.listener.purpose,
+            "subject": shown.subject,
+            "issuer": shown.issuer,
+            "names": list(shown.names),
+            "serial": shown.serial,
+            "not_before": f"{shown.not_before:%Y-%m-%dT%H:%M:%SZ}",
+            "not_after": f"{shown.not_after:%Y-%m-%dT%H:%M:%SZ}",
+        }
 
     @property
     def is_stale(self) -> bool:

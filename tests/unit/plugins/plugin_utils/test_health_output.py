@@ -263,3 +263,14 @@ def test_nagios_writes_a_range_as_its_guidelines_have_it() -> None:
     assert data == ("'its1 connections'=2.5974%;90;95 'its1 uptime'=12345678.9s;300:;60: 'its1 memory'=14594048B")
     only_critical = {"a": {"checks": [check("plugins", value=0.0, critical=0.0)]}}
     assert render(only_critical, "nagios") == "NATS OK - 1 host, 1 ok | 'a plugins'=0;;0\n"
+
+
+def test_the_checks_of_one_kind_are_one_metric_told_apart_by_a_label() -> None:
+    check = {"status": "ok", "value": 60.5}
+    checks = [check | {"name": f"certificate_{name}"} for name in ("clients", "mqtt")]
+    lines = render({"a": {"checks": checks}}, "prometheus").splitlines()
+    assert [line for line in lines if line.startswith("rosey_nats_check_certificate")] == [
+        'rosey_nats_check_certificate{host="a",listener="clients"} 60.5',
+        'rosey_nats_check_certificate{host="a",listener="mqtt"} 60.5',
+    ]
+    assert 'rosey_nats_check_status_code{host="a",check="certificate_mqtt"} 0' in lines

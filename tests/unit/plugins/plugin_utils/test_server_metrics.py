@@ -41,12 +41,16 @@ JSZ = {
     "consumers": 4,
     "messages": 5,
 }
-ANSWERS: dict[str, dict[str, Any]] = {
+ANSWERS: dict[str, Any] = {
     "varz": VARZ,
     "healthz": {"status": "ok"},
     "connz": {"connections": [{"cid": 1, "pending_bytes": 3}, {"cid": 2, "pending_bytes": 4}]},
     "routez": {"routes": [{"remote_id": "NA"}, {"remote_id": "NB"}, {"remote_id": "NA"}]},
     "jsz": JSZ,
+    "certificates": [
+        {"purpose": "clients", "not_after": "2025-11-26T19:47:41Z"},
+        {"purpose": "monitoring", "fault": "connection refused"},
+    ],
 }
 ALL = {
     "textfile_time_seconds": TIME,
@@ -76,10 +80,12 @@ ALL = {
     "jetstream_streams": 3,
     "jetstream_consumers": 4,
     "jetstream_messages": 5,
+    "certificate_not_after_time_seconds": TIME + 99.5,
+    "certificate_expires_in_seconds": 99.5,
 }
 
 
-def values(answers: dict[str, dict[str, Any]]) -> dict[str, float]:
+def values(answers: dict[str, Any]) -> dict[str, float]:
     """Give the number of each metric by the end of its name."""
     found = {}
     for metric in server_metrics.of_server("rosey", answers, TIME):
@@ -108,12 +114,11 @@ def test_all_of_a_server() -> None:
             {"jsz": {"disabled": True, "streams": 0}},
             dict.fromkeys(name for name in ALL if name.startswith("jetstream_")),
         ),
+        ({"certificates": []}, dict.fromkeys(name for name in ALL if name.startswith("certificate_"))),
     ],
-    ids=["not well", "nobody", "no time", "no cpu", "no limits", "JetStream off"],
+    ids=["not well", "nobody", "no time", "no cpu", "no limits", "JetStream off", "no TLS"],
 )
-def test_what_an_answer_lacks_is_left_out(
-    changed: dict[str, dict[str, Any]], expected: dict[str, float | None]
-) -> None:
+def test_what_an_answer_lacks_is_left_out(changed: dict[str, Any], expected: dict[str, float | None]) -> None:
     wanted = {name: value for name, value in (ALL | expected).items() if value is not None}
     assert values(ANSWERS | changed) == wanted
 
