@@ -41,6 +41,7 @@ from textwrap import indent
 from ansible import constants
 from ansible.plugins.callback.default import CallbackModule as Default
 
+from ansible_collections.rosey.nats.plugins.module_utils._host import redaction
 from ansible_collections.rosey.nats.plugins.plugin_utils import failure
 
 # What waits for something outside, or moves much.
@@ -135,7 +136,9 @@ class CallbackModule(Default):
             return
         self._print_task_banner(result._task)
         self._handle_warnings(said)
-        text = f"fatal: [{self.host_label(result)}]: FAILED! =>\n{indent(str(said['msg']), ' ' * 4)}"
+        # it may have words of whoever answered on a port
+        message = "\n".join(map(redaction.readable, str(said["msg"]).split("\n")))
+        text = f"fatal: [{self.host_label(result)}]: FAILED! =>\n{indent(message, ' ' * 4)}"
         self._display.display(text, color=constants.COLOR_ERROR, stderr=self.get_option("display_failed_stderr"))
         if ignore_errors:
             self._display.display("...ignoring", color=constants.COLOR_SKIP)
