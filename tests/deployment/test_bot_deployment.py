@@ -20,7 +20,7 @@ import pytest
 import requests
 import yaml
 
-from ansible_collections.rosey.nats.tests.deployment.conftest import sampled
+from ansible_collections.rosey.nats.tests.sampling import sampled
 
 if TYPE_CHECKING:
     from ansible_collections.rosey.nats.tests.integration.conftest import Deployment

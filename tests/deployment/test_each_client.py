@@ -17,12 +17,12 @@ import requests
 from nats.aio.client import Client
 
 from ansible_collections.rosey.nats.tests import clients
-from ansible_collections.rosey.nats.tests.deployment.conftest import sampled
 from ansible_collections.rosey.nats.tests.integration.conftest import (
     QUOTES,
     Deployment,
     Variables,
 )
+from ansible_collections.rosey.nats.tests.sampling import sampled
 
 SECRET = "seventeen crocodiles write one long and secret text"
 EACH: Variables = {"bot_plugins_credentials": "each", "bot_plugins_credentials_secret": SECRET}

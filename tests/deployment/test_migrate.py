@@ -18,8 +18,8 @@ import pytest
 import requests
 import yaml
 
-from ansible_collections.rosey.nats.tests.deployment.conftest import sampled
 from ansible_collections.rosey.nats.tests.integration.conftest import free_ports, install_bot, local_bot, stop_all
+from ansible_collections.rosey.nats.tests.sampling import sampled
 
 ROOT = Path(__file__).parents[2]
 # Two bots in one environment, as two servers would have them, and an environment of a user's own in place of staging.

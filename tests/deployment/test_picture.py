@@ -15,8 +15,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from ansible_collections.rosey.nats.tests.deployment.conftest import sampled
 from ansible_collections.rosey.nats.tests.integration.conftest import ROOT, run_playbook
+from ansible_collections.rosey.nats.tests.sampling import sampled
 
 PLAYBOOK = "playbooks/contract.yml"
 PRODUCTION = ROOT / "inventories" / "production"

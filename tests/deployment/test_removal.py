@@ -18,12 +18,12 @@ import nats
 import pytest
 import requests
 
-from ansible_collections.rosey.nats.tests.deployment.conftest import sampled
 from ansible_collections.rosey.nats.tests.integration.conftest import (
     ROOT,
     Deployment,
     free_ports,
 )
+from ansible_collections.rosey.nats.tests.sampling import sampled
 
 REMOVE = "playbooks/remove.yml"
 NAMED = ("-e", "remove_hosts=here")

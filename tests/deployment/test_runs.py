@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_file
-from ansible_collections.rosey.nats.tests.deployment.conftest import sampled
 from ansible_collections.rosey.nats.tests.integration.conftest import (
     Deployment,
     free_ports,
@@ -26,6 +25,7 @@ from ansible_collections.rosey.nats.tests.integration.conftest import (
     run_playbook,
     stop_all,
 )
+from ansible_collections.rosey.nats.tests.sampling import sampled
 
 ROLLBACK = "playbooks/rollback.yml"
 # Of a remote that a password belongs to, which nobody shall see.

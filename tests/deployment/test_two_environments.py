@@ -124,6 +124,7 @@ def is_well(each: Inventory) -> bool:
     return bool(each.told()["connected"])
 
 
+@pytest.mark.thorough
 def test_two_bots_on_the_server_of_the_first(root: Path) -> None:
     ports, own = two_ports(), f"{root}/var/lib/rosey-nats-development"
     first = inventory(root, "staging", "opt/rosey-bot", ports)

@@ -18,6 +18,7 @@ import pytest
 
 from ansible_collections.rosey.nats.plugins.plugin_utils import clients, permissions
 from ansible_collections.rosey.nats.tests.integration.conftest import QUOTES
+from ansible_collections.rosey.nats.tests.sampling import sampled
 
 if TYPE_CHECKING:
     from .conftest import Container
@@ -227,21 +228,24 @@ def test_no_secret_of_a_client_is_shown_or_left_but_in_its_file(
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [
-        (
-            {"bot_config_health_url": "http://localhost:8001/api/health", "bot_config_gate_wait": 1},
-            "has not proven what was meant",
-        ),
-        ({"bot_config_python": "/usr/bin/false"}, "try python by hand"),
-        ({"nats_server_config": {"no_auth_user": "x"}}, "nats_server_config has no_auth_user"),
-        ({"bot_plugins_credentials_secret": f"short {MARK}"}, "expected 32 at least"),
-        ({"bot_plugins_credentials_secret": [MASTER]}, "bot_plugins_credentials_secret"),
-        ({"bot_plugins_credentials_given": {"quotes": {"password": f"{MARK}\n"}}}, "bot_plugins_credentials_given"),
-        ({"bot_plugins_credentials_given": {"quotes": {"seed": f"SU{MARK}"}}}, "bot_plugins_credentials_given"),
-        ({"bot_plugins_credentials_given": {"quotes": MARK}}, "bot_plugins_credentials_given"),
-        ({"bot_plugins_credentials_given": MARK}, "bot_plugins_credentials_given"),
-        ({"bot_plugins_credentials_secret": "{{ nobody ~ '" + MARK + "' }}"}, "nobody"),
-    ],
+    sampled(
+        [
+            (
+                {"bot_config_health_url": "http://localhost:8001/api/health", "bot_config_gate_wait": 1},
+                "has not proven what was meant",
+            ),
+            ({"bot_config_python": "/usr/bin/false"}, "try python by hand"),
+            ({"nats_server_config": {"no_auth_user": "x"}}, "nats_server_config has no_auth_user"),
+            ({"bot_plugins_credentials_secret": f"short {MARK}"}, "expected 32 at least"),
+            ({"bot_plugins_credentials_secret": [MASTER]}, "bot_plugins_credentials_secret"),
+            ({"bot_plugins_credentials_given": {"quotes": {"password": f"{MARK}\n"}}}, "bot_plugins_credentials_given"),
+            ({"bot_plugins_credentials_given": {"quotes": {"seed": f"SU{MARK}"}}}, "bot_plugins_credentials_given"),
+            ({"bot_plugins_credentials_given": {"quotes": MARK}}, "bot_plugins_credentials_given"),
+            ({"bot_plugins_credentials_given": MARK}, "bot_plugins_credentials_given"),
+            ({"bot_plugins_credentials_secret": "{{ nobody ~ '" + MARK + "' }}"}, "nobody"),
+        ],
+        4,
+    ),
 )
 def test_a_deployment_that_fails_shows_no_secret_of_a_client(
     host: Container, changes: dict[str, Any], words: str

@@ -22,6 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ansible_collections.rosey.nats.plugins.module_utils._server import archive
 from ansible_collections.rosey.nats.tests.integration import conftest
+from ansible_collections.rosey.nats.tests.sampling import sampled
 
 if TYPE_CHECKING:
     from .conftest import Container
@@ -201,20 +202,26 @@ def test_the_host_can_download_it(watched: Container, wanted: dict[str, Any], re
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [
-        ({"nats_monitoring_exporter_checksum": ""}, r'exporter_checksum is \\?"\\?"; expected the SHA-256'),
-        ({"nats_monitoring_exporter_archive": "/nowhere"}, r'/nowhere\\?"; expected the address of the archive'),
-        (
-            {"nats_monitoring_exporter_checksum": "0" * 64},
-            "archive .* is not the one of prometheus-nats-exporter 0.20.1",
-        ),
-        ({"nats_monitoring_exporter_port": 4222}, "exporter_port is 4222, on which the server itself listens"),
-        ({"nats_monitoring_url": "bot:pw@nowhere"}, r'nats_monitoring_url is \\?"nowhere\\?"; expected the address'),
-        ({"nats_server_config": {"http_port": None}}, r'nats_monitoring_url is \\?"\\?"; expected the address'),
-        ({"nats_monitoring_exporter": "yes please"}, "must be one of: present, absent, unmanaged"),
-        ({"nats_monitoring_exporter_install_dir": "/usr/local/lib"}, FOREIGN),
-        ({"nats_monitoring_exporter": "absent", "nats_monitoring_exporter_install_dir": "/usr/local/lib"}, FOREIGN),
-    ],
+    sampled(
+        [
+            ({"nats_monitoring_exporter_checksum": ""}, r'exporter_checksum is \\?"\\?"; expected the SHA-256'),
+            ({"nats_monitoring_exporter_archive": "/nowhere"}, r'/nowhere\\?"; expected the address of the archive'),
+            (
+                {"nats_monitoring_exporter_checksum": "0" * 64},
+                "archive .* is not the one of prometheus-nats-exporter 0.20.1",
+            ),
+            ({"nats_monitoring_exporter_port": 4222}, "exporter_port is 4222, on which the server itself listens"),
+            (
+                {"nats_monitoring_url": "bot:pw@nowhere"},
+                r'nats_monitoring_url is \\?"nowhere\\?"; expected the address',
+            ),
+            ({"nats_server_config": {"http_port": None}}, r'nats_monitoring_url is \\?"\\?"; expected the address'),
+            ({"nats_monitoring_exporter": "yes please"}, "must be one of: present, absent, unmanaged"),
+            ({"nats_monitoring_exporter_install_dir": "/usr/local/lib"}, FOREIGN),
+            ({"nats_monitoring_exporter": "absent", "nats_monitoring_exporter_install_dir": "/usr/local/lib"}, FOREIGN),
+        ],
+        3,
+    ),
     ids=[
         "no checksum",
         "no archive",
