@@ -138,6 +138,8 @@ options:
         credentials for it. Keys need C(cryptography) or C(PyNaCl) (C(python3-nacl)) for the module.
       - The round trips are then made as the client C(probe), by O(python).
       - Where all of O(servers) are websockets, nobody logs in, and the result says that no client is proven.
+      - Where all of O(servers) begin with C(tls), and one of the clients is C(system), that one has the server end the
+        connections that are in plain text, since they are from before it wanted TLS. Those clients then connect again.
     type: list
     elements: dict
     default: []
@@ -184,7 +186,8 @@ attributes:
     description: Can run in check mode and tell the same.
     support: full
     details:
-      - This module changes nothing. The requests of O(round_trip) are made in check mode too.
+      - This module changes nothing on the host, and in check mode ends no connection. The requests of O(round_trip) are
+        made in check mode too.
   diff_mode:
     description: Returns what changed.
     support: N/A
@@ -290,6 +293,12 @@ clients:
   returned: when O(clients) are given, and the bot has proven itself
   type: list
   elements: str
+called_back:
+  description: The clients that talked in plain text, and were told to connect again.
+  returned: when O(clients) are given, and all of it was proven, not in check mode
+  type: list
+  elements: str
+  sample: ["dashboard (192.0.2.7, cid 12)"]
 round_trip:
   description: What the round trips showed.
   returned: when O(round_trip) is given, in mode V(nats)
@@ -334,7 +343,7 @@ def main() -> None:
     """Run the module."""
     module = HealthModule(argument_spec=bot_gate.ARGUMENTS, supports_check_mode=True, **bot_gate.CONSTRAINTS)
     try:
-        proof = bot_gate.prove(module.params, module.no_log_values.update)
+        proof = bot_gate.prove(module.params, module.no_log_values.update, check_mode=module.check_mode)
     except GateError as error:
         module.fail_json(msg=str(error))
     if proof.failure:

@@ -12,15 +12,17 @@ import json
 import typing as t
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from ansible_collections.rosey.nats.plugins.module_utils._bot import credentials
 from ansible_collections.rosey.nats.plugins.module_utils._host import redaction
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding
-from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader, login, subjects
+from ansible_collections.rosey.nats.plugins.module_utils._server import conditions, http_reader, login, subjects
 
 NAME = "rosey-gate"
 _ASK_OF_ITSELF = "$SYS.REQ.USER.INFO"
+_KICK = "$SYS.REQ.SERVER.{}.KICK"
 # So that a server with a limit of connections has some left for everybody else.
 _AT_ONCE = 2
 # A token of the subjects that are tried in vain.
@@ -102,6 +104,24 @@ def prove(server: Server, clients: Sequence[Client]) -> list[Finding]:
         return [finding for found in pool.map(lambda client: [*_look(server, client)], clients) for finding in found]
 
 
+def call_back(server: Server, system: Client, server_id: str, connections: Sequence[Mapping[str, t.Any]]) -> list[str]:
+    """Have a server end connections of /connz, so that these clients connect again; name those that it ended.
+
+    system: the client that may ask for it (server/events.go, kickClient). One that has gone by itself is not named.
+    """
+    ended = []
+    for connection in connections:
+        try:
+            with _session(server, server.urls[0], system) as session:
+                asked = json.dumps({"cid": connection["cid"]})
+                answer, _refused = session.ask(_KICK.format(server_id), _inbox(system), payload=asked)
+            if "error" not in _mapping(json.loads(answer)):
+                ended.append(conditions.client_name(connection))
+        except (login.LoginError, OSError, ValueError):
+            continue
+    return ended
+
+
 def _look(server: Server, client: Client) -> Iterator[Finding]:
     what = f"client {client.name}"
     try:
@@ -133,21 +153,30 @@ def _look(server: Server, client: Client) -> Iterator[Finding]:
 
 def _trial(server: Server, client: Client) -> tuple[bytes, list[str]]:
     """Ask the server what a client may do, and try what it may not; LoginError, OSError."""
-    inbox = client.login.get("inbox_prefix", subjects.INBOX)
     *others, last = server.urls
     for url in others:
         try:
-            return _ask(server, url, client, inbox)
+            return _ask(server, url, client)
         except login.LoginError as error:
             # only one that is not there has a stand-in
             if error.login.failed not in (login.Step.RESOLVE, login.Step.CONNECT):
                 raise
-    return _ask(server, last, client, inbox)
+    return _ask(server, last, client)
 
 
-def _ask(server: Server, url: str, client: Client, inbox: str) -> tuple[bytes, list[str]]:
-    with login.session(url, client.login, server.trust, name=NAME, seconds=server.seconds) as session:
-        return session.ask(_ASK_OF_ITSELF, subjects.SEPARATOR.join((inbox, PROOF)), **client.tried)
+def _ask(server: Server, url: str, client: Client) -> tuple[bytes, list[str]]:
+    with _session(server, url, client) as session:
+        return session.ask(
+            _ASK_OF_ITSELF, _inbox(client), publish=client.tried["publish"], subscribe=client.tried["subscribe"]
+        )
+
+
+def _session(server: Server, url: str, client: Client) -> AbstractContextManager[login.Session]:
+    return login.session(url, client.login, server.trust, name=NAME, seconds=server.seconds)
+
+
+def _inbox(client: Client) -> str:
+    return subjects.SEPARATOR.join((client.login.get("inbox_prefix", subjects.INBOX), PROOF))
 
 
 def answer_of(said: bytes) -> Mapping[str, t.Any]:

@@ -22,6 +22,7 @@ CA_FILE_VARIABLE = "SSL_CERT_FILE"
 SECRETS = frozenset({"password", "token"})
 # The clients that a deployment has for itself, where each client has a credential of its own.
 PROBE, DEPLOYMENT, OPERATOR, SYSTEM = "probe", "deployment", "operator", "system"
+OF_DEPLOYMENT = frozenset({PROBE, DEPLOYMENT, OPERATOR, SYSTEM})
 
 _FORMS = (frozenset[str](), frozenset({"user", "password"}), frozenset({"token"}))
 # bcrypt ignores what comes after (crypt_blowfish), so a longer password would be less than it seems.

@@ -26,7 +26,13 @@ from ansible_collections.rosey.nats.plugins.module_utils._bot import (
 )
 from ansible_collections.rosey.nats.plugins.module_utils._bus.results import GateError, Proof
 from ansible_collections.rosey.nats.plugins.module_utils._host import environment_file, gate, system
-from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader, login, monitoring, subjects
+from ansible_collections.rosey.nats.plugins.module_utils._server import (
+    conditions,
+    http_reader,
+    login,
+    monitoring,
+    subjects,
+)
 
 LEAST_TRIPS = 200
 MOST_TRIPS = 100_000
@@ -71,9 +77,10 @@ CONSTRAINTS: dict[str, t.Any] = {
 }
 
 
-def prove(params: Mapping[str, t.Any], hide: Callable[[Iterable[str]], None]) -> Proof:
+def prove(params: Mapping[str, t.Any], hide: Callable[[Iterable[str]], None], *, check_mode: bool) -> Proof:
     """Wait until a bot has proven itself, as ARGUMENTS ask for it; GateError where nobody can look.
 
+    Clients that talk in plain text where all are to encrypt what they say are called back, but not in check mode.
     hide: takes what is secret of the parameters, and of the files that they name, as soon as it is known.
     """
     for url in (*params["servers"], params["health_url"], params["monitoring_url"] or ""):
@@ -84,14 +91,11 @@ def prove(params: Mapping[str, t.Any], hide: Callable[[Iterable[str]], None]) ->
     reader = _reader(params)
     variables: Mapping[str, str] = {}
     if params["environment_file"] and (params["round_trip"] or params["clients"]):
-        try:
-            variables = variables_of(Path(params["environment_file"]), reader)
-        except _OfOtherAccountError:
-            variables = {}
+        variables = variables_of(Path(params["environment_file"]), reader)
     if params["environment_file"] and params["round_trip"]:
         params = {**params, "credentials": credentials.given_by(variables)}
         hide(value for name, value in params["credentials"].items() if name != "user")
-    clients = [_client(each, refusals=params["refusals"]) for each in params["clients"]]
+    clients = [_client(each, reader, refusals=params["refusals"]) for each in params["clients"]]
     hide(value for each in clients for name, value in each.login.items() if name in _SECRET_OPTIONS)
     if found := faults(params):
         raise GateError("\n".join(found))
@@ -121,6 +125,7 @@ def prove(params: Mapping[str, t.Any], hide: Callable[[Iterable[str]], None]) ->
             judgement, access.prove(server, proven), f"{len(proven) or 'no'} clients proven"
         )
         result["clients"] = [each.name for each in proven]
+        result["called_back"] = _call_back(params, server, proven) if judgement.passed and not check_mode else []
     if not judgement.passed:
         judgement = replace(judgement, findings=tuple(_explained(params, judgement.findings, expectation)))
     if judgement.held is not None:
@@ -132,7 +137,9 @@ def prove(params: Mapping[str, t.Any], hide: Callable[[Iterable[str]], None]) ->
         "seen": judgement.seen,
     }
     if judgement.passed:
-        return Proof(result, "", tuple(map(str, judgement.findings)))
+        called = result.get("called_back")
+        told = [f"told to connect again, since they talked in plain text: {', '.join(called)}"] if called else []
+        return Proof(result, "", (*map(str, judgement.findings), *told))
     who = f"the bot at {params['health_url']}"
     return Proof(result, gate.failure(who, params["wait"], judgement.summary, judgement.findings, lost=lost))
 
@@ -158,10 +165,10 @@ def _explained(
     return plugin_files.explained(findings, expectation.plugins, places, secrets)
 
 
-def variables_of(path: Path, reader: system.Account | None = None) -> Mapping[str, str]:
-    """Give what an environment file has; GateError. reader: who is given it, None where that is who reads it."""
+def variables_of(path: Path, account: system.Account | None = None) -> Mapping[str, str]:
+    """Give what an environment file has; GateError. account: see _content."""
     try:
-        return environment_file.get(_content(path, reader))
+        return environment_file.get(_content(path, account))
     except FileNotFoundError:
         return {}
     except (OSError, environment_file.EnvironmentFileError) as error:
@@ -169,21 +176,15 @@ def variables_of(path: Path, reader: system.Account | None = None) -> Mapping[st
         raise GateError(f"environment_file: {path}: {why}; run as a user who may read it, and correct it") from error
 
 
-class _OfOtherAccountError(Exception):
-    """A file is of an account that is neither its reader's nor root's, so what it says is not for the reader."""
+def _content(path: Path, account: system.Account | None) -> bytes:
+    """Give the content of a file; OSError.
 
-
-def _content(path: Path, reader: system.Account | None) -> bytes:
-    """Give the content of a file; OSError, _OfOtherAccountError.
-
-    What is root's is nothing that a reader has there: whoever owns the directory may have put a link in its place.
+    account: whose directory it is in, None for whoever reads. What is root's is nothing that such an account has there:
+    it may have put a link in the place of the file.
     """
     with system.opened(path) as file:
-        owner = os.fstat(file.fileno()).st_uid
-        if reader and owner not in (reader.uid, 0):
-            raise _OfOtherAccountError
-        if reader and owner == 0:
-            belongs = f"it belongs to {system.user_name(0)}; expected {reader.name}, who is given what it says"
+        if account and os.fstat(file.fileno()).st_uid == 0:
+            belongs = f"it belongs to {system.user_name(0)}; expected {account.name}, in whose directory it is"
             raise OSError(errno.EPERM, belongs, str(path))
         return file.read(system.LARGEST)
 
@@ -227,25 +228,38 @@ def observer_of(params: Mapping[str, t.Any], expectation: bot_expectation.Expect
     return bot_health.Observer(reader, monitor, expectation)
 
 
-def _client(given: Mapping[str, t.Any], *, refusals: bool) -> access.Client:
-    """Read what a client proves itself with from its files; GateError."""
-    proof = _proof(Path(given["file"]))
+def _client(given: Mapping[str, t.Any], account: system.Account | None, *, refusals: bool) -> access.Client:
+    """Read what a client proves itself with from its files; GateError. account: the bot's, where it is another one."""
+    proof = _proof(Path(given["file"]), None if given["name"] in credentials.OF_DEPLOYMENT else account)
     own = proof.get("inbox_prefix", "").rpartition(f".{subjects.INBOX}.")[0]
     prefixes = [own, next(each for each in subjects.PREFIXES.values() if each != own)]
     tried = access.not_for(given["name"], given["permissions"] if refusals else {}, prefixes)
     return access.Client(given["name"], proof, given["permissions"], tried)
 
 
-def _proof(file: Path) -> dict[str, str]:
+def _proof(file: Path, account: system.Account | None) -> dict[str, str]:
     """Give what a client proves itself with by its file of environment variables, the seed in place of its file."""
-    found = credentials.options_given_by(variables_of(file))
+    found = credentials.options_given_by(variables_of(file, account))
     if seed_file := found.pop(_SEED_FILE, ""):
         try:
-            found[_SEED] = _content(Path(seed_file), None).decode("ascii").strip()
+            found[_SEED] = _content(Path(seed_file), account).decode("ascii").strip()
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "no seed"
             raise GateError(f"clients: {seed_file}: {why}; run as a user who may read it, and correct it") from error
     return found
+
+
+def _call_back(params: Mapping[str, t.Any], server: access.Server, clients: Iterable[access.Client]) -> list[str]:
+    """Have those connect again who talk in plain text; name them."""
+    system = next((each for each in clients if each.name == credentials.SYSTEM), None)
+    if system is None or not params["monitoring_url"] or not all(url.startswith("tls:") for url in server.urls):
+        return []
+    monitor = monitoring.Monitor(params["monitoring_url"], **monitoring.reader_options(params))
+    try:
+        answer = monitor.read("connz")
+    except http_reader.MonitoringError:
+        return []  # the bot was proven without it, and the next run asks again
+    return access.call_back(server, system, answer["server_id"], conditions.plain_clients(answer["connections"]))
 
 
 def _server(params: Mapping[str, t.Any], variables: Mapping[str, str]) -> access.Server:

@@ -278,7 +278,7 @@ def _prove(
             proofs[name] = (
                 server_gate.prove(arguments.validated_parameters, run_command, check_mode=check_mode)
                 if name == SERVER
-                else bot_gate.prove(arguments.validated_parameters, hide)
+                else bot_gate.prove(arguments.validated_parameters, hide, check_mode=check_mode)
             )
         except GateError:
             break

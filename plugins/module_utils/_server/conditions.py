@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import typing as t
+from collections.abc import Iterable, Iterator, Mapping
 
-from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding
-from ansible_collections.rosey.nats.plugins.module_utils._server import answers
+from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding, Severity
+from ansible_collections.rosey.nats.plugins.module_utils._server import answers, http_reader
 
 Answer = answers.Answer
 
@@ -57,6 +58,38 @@ def quorum_findings(varz: Answer, jsz: Answer) -> Iterator[Finding]:
         online = 1 + len(group.get("replicas") or []) - len(lost_peers(group))
         if online <= size // 2:
             yield Finding("jetstream cluster", f"more than {size // 2} of {size} servers", str(online), remedy)
+
+
+def privacy_findings(connections: Iterable[Answer]) -> Iterator[Finding]:
+    """Name the clients that talk in plain text to a server that wants TLS.
+
+    Those that were connected when it came to want it go on as they are (server/reload.go, tlsOption).
+    """
+    if plain := plain_clients(connections):
+        more = len(plain) - _MOST_CLIENTS_NAMED
+        named = ", ".join(map(client_name, plain[:_MOST_CLIENTS_NAMED])) + (f" and {more} more" if more > 0 else "")
+        yield Finding(
+            "tls",
+            "every client encrypted",
+            f"{len(plain)} in plain text, as they were before: {named}",
+            "let them connect again: restart them",
+            Severity.WARNING,
+        )
+
+
+_NATS = "nats"
+_MOST_CLIENTS_NAMED = 5
+
+
+def plain_clients(connections: Iterable[Answer]) -> list[Answer]:
+    """Give the clients of /connz that talk in plain text; those of WebSocket and MQTT have listeners of their own."""
+    return [each for each in connections if each.get("type", _NATS) == _NATS and not each.get("tls_version")]
+
+
+def client_name(connection: Mapping[str, t.Any]) -> str:
+    """Write who a connection of /connz is."""
+    name = http_reader.excerpt(str(connection.get("name") or "without a name"))
+    return f"{name} ({http_reader.excerpt(str(connection.get('ip', '')))}, cid {connection['cid']})"
 
 
 def lost_peers(group: Answer) -> tuple[str, ...]:

@@ -331,6 +331,7 @@ def _conditions(snapshot: Snapshot, expectation: Expectation) -> Iterator[Findin
     yield from conditions.health_findings(snapshot.healthz)
     if expectation.jetstream:
         yield from conditions.quorum_findings(snapshot.varz, snapshot.jsz)
+    yield from conditions.privacy_findings(snapshot.connections)
     for name, threshold in expectation.thresholds.items():
         measure = measures.MEASURES[name]
         found = measure.read(snapshot.varz)
@@ -394,7 +395,8 @@ class Observer:
                 seen[path] = log_seen
             elif option.effect in effects.LOOKS:
                 seen[path] = effects.LOOKS[option.effect](value, self._expectation, varz, log, self._monitor)
-        return Snapshot(varz, healthz, jsz, log, seen)
+        connections = tuple(self._monitor.read("connz")["connections"]) if self._expectation.is_private else ()
+        return Snapshot(varz, healthz, jsz, log, seen, connections)
 
     def _look_at_log(self, varz: Answer) -> tuple[Log | None, Seen]:
         path = self._expectation.log_file

@@ -55,6 +55,12 @@ class Expectation:
     thresholds: Mapping[str, Threshold] = field(default_factory=dict)
 
     @property
+    def is_private(self) -> bool:
+        """Whether whatever clients say is meant to be encrypted."""
+        said = {path: value for path, _option, value in self.settings}
+        return bool(said.get(("tls", "cert_file"))) and said.get(("allow_non_tls",)) is not True
+
+    @property
     def log_file(self) -> Path | None:
         """The log file, where it can be looked at from here."""
         for path, _option, value in self.settings:
@@ -78,13 +84,17 @@ class Seen:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A server at one moment: its answers, what its log says, and what was seen of the options that have an effect."""
+    """A server at one moment: its answers, what its log says, and what was seen of the options that have an effect.
+
+    connections: of /connz, where clients are meant to be encrypted.
+    """
 
     varz: Answer
     healthz: Answer
     jsz: Answer
     log: Log | None = None
     seen: Mapping[model.Path, Seen] = field(default_factory=dict)
+    connections: tuple[Answer, ...] = ()
 
 
 @dataclass(frozen=True)

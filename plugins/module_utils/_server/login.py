@@ -27,6 +27,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import info_lin
 
 SCHEMES = ("nats", "tls")
 _LONGEST = 1 << 20
+_AHEAD = 1 << 16
 _ERROR, _MESSAGE, _STATUS, _PING, _PONG = "-ERR ", "MSG ", "HMSG ", "PING", "PONG"
 _VIOLATION = "permissions violation"
 _NEEDED_FOR_KEYS = "cryptography or PyNaCl (python3-nacl)"
@@ -111,14 +112,20 @@ class Session:
     _connection: socket.socket = field(repr=False)
 
     def ask(
-        self, subject: str, inbox: str, *, publish: Iterable[str] = (), subscribe: Iterable[str] = ()
+        self,
+        subject: str,
+        inbox: str,
+        *,
+        payload: str = "",
+        publish: Iterable[str] = (),
+        subscribe: Iterable[str] = (),
     ) -> tuple[bytes, list[str]]:
         """Ask a question, and then try to say and to hear something; give the answer, and what was refused.
 
         inbox: where the answer goes. publish, subscribe: subjects. A refusal is in the server's words. OSError where
         there is no answer.
         """
-        said = [f"SUB {inbox} 1", f"PUB {subject} {inbox} 0\r\n"]
+        said = [f"SUB {inbox} 1", f"PUB {subject} {inbox} {len(payload.encode())}\r\n{payload}"]
         said += [f"PUB {each} 0\r\n" for each in publish]
         said += [f"SUB {each} {number}" for number, each in enumerate(subscribe, start=2)]
         self._connection.sendall("".join(f"{line}\r\n" for line in (*said, _PING)).encode())
@@ -302,11 +309,18 @@ def _line(connection: socket.socket, end: float | None = None) -> str:
     line = bytearray()
     end = _end(connection) if end is None else end
     while not line.endswith(b"\n"):
+        line += _piece(connection, _size_of_line(connection), end)
         if len(line) > _LONGEST:
             raise ConnectionError(f"the other side said more than {_LONGEST} bytes in a line")
-        # one byte at a time: what follows the greeting belongs to TLS
-        line += _piece(connection, 1, end)
     return line.decode(errors="replace").strip()
+
+
+def _size_of_line(connection: socket.socket) -> int:
+    """Tell how many bytes belong to a line for sure: what follows the greeting belongs to TLS."""
+    if isinstance(connection, ssl.SSLSocket):
+        return 1  # it can't look ahead, and has what came in one record anyway
+    ahead = connection.recv(_AHEAD, socket.MSG_PEEK)
+    return ahead.find(b"\n") + 1 or max(1, len(ahead))
 
 
 def _read(connection: socket.socket, size: int, end: float) -> bytes:

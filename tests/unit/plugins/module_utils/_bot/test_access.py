@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Findi
 from ansible_collections.rosey.nats.plugins.module_utils._server import login
 from ansible_collections.rosey.nats.tests.integration.conftest import free_ports
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import raw_server
-from ansible_collections.rosey.nats.tests.unit.plugins.module_utils._server.test_login import answers
+from ansible_collections.rosey.nats.tests.unit.plugins.module_utils._server.test_login import answers, heard
 
 PUBLISH, SUBSCRIBE = ["rosey.prod.cytube.chat.message"], ["rosey.prod.commands.quote", "rosey.prod._inbox.quotes.>"]
 COMPILED = {
@@ -155,6 +156,26 @@ def test_one_that_is_not_there_has_a_stand_in() -> None:
         assert access.prove(access.Server(servers, login.Trust(), 1), [client()]) == []
         (finding,) = access.prove(access.Server(servers[:1], login.Trust(), 1), [client()])
     assert "Connection refused" in str(finding)
+
+
+def test_those_that_a_server_ended_are_named() -> None:
+    said: list[bytes] = []
+    answers_in_turn = [{"server": {}}, {"server": {}, "error": {"code": 500, "description": "no such client id"}}]
+
+    def talk(connection: socket.socket) -> None:
+        connection.sendall(b"INFO {}\r\n")
+        heard(connection)
+        connection.sendall(DONE)
+        said.append(heard(connection))
+        body = json.dumps(answers_in_turn.pop(0)).encode()
+        connection.sendall(b"MSG p._proof 1 %d\r\n%b\r\n%b" % (len(body), body, DONE))
+
+    gone = [{"cid": 7, "name": "dash", "ip": "h"}, {"cid": 8, "name": "left", "ip": "h"}]
+    with raw_server(talk) as url:
+        server = access.Server([f"nats://{url.partition('://')[2]}"], login.Trust(), 1)
+        assert access.call_back(server, client("system"), "SERVER", gone) == ["dash (h, cid 7)"]
+    asked = [f'PUB $SYS.REQ.SERVER.SERVER.KICK p._proof 10\r\n{{"cid": {each}}}\r\n'.encode() for each in (7, 8)]
+    assert [line in what for line, what in zip(asked, said, strict=True)] == [True, True]
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,35 @@ def judge(
     return health.judge(snapshot, health.expect(config, **expected))
 
 
+PRIVATE = {"tls": {"cert_file": "/c", "key_file": "/k"}}
+PLAIN: dict[str, Any] = {"cid": 3, "name": "dash", "ip": "192.0.2.7", "type": "nats"}
+
+
+@pytest.mark.parametrize(
+    ("config", "connections", "told"),
+    [
+        (PRIVATE, [PLAIN], "1 in plain text, as they were before: dash (192.0.2.7, cid 3)"),
+        (PRIVATE, [PLAIN] * 7, "7 in plain text, as they were before: dash (192.0.2.7, cid 3), "),
+        (PRIVATE, [{**PLAIN, "name": "a\x1b[2Jb"}], "[2Jb (192.0.2.7, cid 3)"),
+        (PRIVATE, [{"cid": 4}], "without a name (, cid 4)"),
+        (PRIVATE, [{**PLAIN, "tls_version": "1.3"}, {**PLAIN, "type": "mqtt"}], ""),
+        ({**PRIVATE, "allow_non_tls": True}, [PLAIN], ""),
+        ({}, [PLAIN], ""),
+    ],
+)
+def test_who_talks_in_plain_text_is_named(config: dict[str, Any], connections: list[dict[str, Any]], told: str) -> None:
+    expectation = health.expect(config)
+    varz = {**VARZ, "tls_required": True}
+    seen = tuple(connections) if expectation.is_private else ()
+    judgement = health.judge(Snapshot(varz, OK, JSZ, connections=seen), expectation)
+    warnings = [str(each) for each in judgement.findings if each.severity is Severity.WARNING]
+    assert [told in each for each in warnings] == ([True] if told else [])
+    assert "\x1b" not in "".join(warnings)
+    if len(connections) > 5:
+        assert warnings[0].count("dash") == 5
+        assert "and 2 more" in warnings[0]
+
+
 def outcome(judgement: health_model.Judgement) -> str:
     """Give what became of the one thing that was meant."""
     assert judgement.meant == 1
