@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socketserver
+import ssl
 import subprocess
 import threading
 from collections.abc import Awaitable, Callable, Iterator
@@ -61,6 +62,17 @@ def login(host: Host, prefix: str) -> dict[str, str]:
 
 
 @pytest.fixture
+def trust(host: Host, prefix: str) -> dict[str, Any]:
+    """Give what a client needs to know of the server's certificate, where it has one."""
+    environment = {"rosey.prod": "production", "rosey.staging": "staging"}.get(prefix, "development")
+    authorities = host.file(f"/opt/rosey-bot/environments/{environment}/authorities.crt")
+    if not authorities.exists:
+        return {}
+    context = ssl.create_default_context(cadata=authorities.content_string)
+    return {"tls": context, "tls_hostname": "localhost", "tls_handshake_first": True}
+
+
+@pytest.fixture
 def tunnel(host: Host) -> Iterator[Callable[[int], int]]:
     """Give a function that opens a local port which leads to a port of 127.0.0.1 on the host."""
     with ExitStack() as opened:
@@ -81,12 +93,12 @@ def tunnel(host: Host) -> Iterator[Callable[[int], int]]:
 
 
 @pytest.fixture
-def converse(tunnel: Callable[[int], int], login: dict[str, str]) -> Callable[..., Any]:
+def converse(tunnel: Callable[[int], int], login: dict[str, str], trust: dict[str, Any]) -> Callable[..., Any]:
     """Give a function that runs a coroutine function with a connected nats-py client and returns its result."""
 
     def run(conversation: Callable[[Client], Awaitable[Any]], *, port: int = 4222, **options: Any) -> Any:
         async def session() -> Any:
-            connecting = nats.connect(f"nats://127.0.0.1:{tunnel(port)}", **{**login, **options})
+            connecting = nats.connect(f"nats://127.0.0.1:{tunnel(port)}", **{**trust, **login, **options})
             client = await asyncio.wait_for(connecting, CONNECT_SECONDS)
             try:
                 return await conversation(client)

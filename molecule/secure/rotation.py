@@ -13,30 +13,47 @@ from __future__ import annotations
 import asyncio
 import json
 import shlex
+import ssl
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import nats
 
-SERVER = "nats://127.0.0.1:4222"
+SERVER = "localhost:4222"
 CONNECTIONS = "http://127.0.0.1:8222/connz"
 BOT = "rosey-bot-prod"
 BEGUN = Path("/run/rotation.begun")
+SECRETS = Path("/opt/rosey-bot/environments/production/secrets.env")
 FILES = [
     *Path("/etc/nats/clients").glob("*.env"),
     *Path("/opt/rosey-bot/environments/production/plugins").glob("*.env"),
-    Path("/opt/rosey-bot/environments/production/secrets.env"),
+    SECRETS,
 ]
 STREAM, SUBJECT = "rotation", "rosey.test.rotation"
 PAUSE = 1 / 50
 
 
+def variables(file: Path) -> dict[str, str]:
+    """Read a file of environment variables."""
+    return dict(word.split("=", 1) for word in shlex.split(file.read_text(), comments=True))
+
+
+def encryption() -> dict[str, Any]:
+    """Give what a client needs where the bot encrypts what it says."""
+    authorities = variables(SECRETS).get("SSL_CERT_FILE")
+    if not authorities:
+        return {"servers": f"nats://{SERVER}"}
+    context = ssl.create_default_context(cafile=authorities)
+    return {"servers": f"tls://{SERVER}", "tls": context, "tls_handshake_first": True}
+
+
 async def connect(file: Path) -> nats.NATS:
     """Log in with what a client's file says; a connection that is cut off is not made anew."""
-    given = dict(word.split("=", 1) for word in shlex.split(file.read_text(), comments=True))
+    given = variables(file)
     names = {"NATS_USER": "user", "NATS_PASSWORD": "password", "NATS_NKEY": "nkeys_seed"}
     login = {option: given[name] for name, option in names.items() if name in given}
-    return await nats.connect(SERVER, **login, inbox_prefix=given["NATS_INBOX_PREFIX"], allow_reconnect=False)
+    return await nats.connect(**encryption(), **login, inbox_prefix=given["NATS_INBOX_PREFIX"], allow_reconnect=False)
 
 
 def connections_of_bot() -> set[tuple[str, int]]:

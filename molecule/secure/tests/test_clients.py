@@ -1,7 +1,7 @@
 # Copyright (c) Rosey-Robot Team
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A credential for each client, on one host with keys and on one with passwords, after one of them was rotated."""
+"""A credential for each client, on one host with keys and on one with passwords and TLS, after one was rotated."""
 
 from __future__ import annotations
 
@@ -86,6 +86,21 @@ def test_each_cell_of_the_contract_is_as_it_says(converse: Callable[..., Any], l
         said, heard = converse(conversation, **login_of(name), error_cb=note)
         assert said == clients.allowed(party.says, tried), name
         assert heard == clients.allowed(party.hears, tried), name
+
+
+def test_every_connection_is_as_private_as_its_host(monitor: Callable[..., dict[str, Any]], host: Host) -> None:
+    versions = {each.get("tls_version") for each in monitor("connz")["connections"]}
+    assert versions == ({"1.3"} if host.backend.get_hostname().endswith("password") else {None})
+
+
+def test_whoever_looks_from_without_sees_who_he_talks_to(host: Host) -> None:
+    ask = "openssl s_client -connect localhost:4222 -verify_return_error -verify_hostname localhost -brief"
+    with_authority = f"{ask} -CAfile {OF_BOT}/authorities.crt </dev/null 2>&1"
+    if host.backend.get_hostname().endswith("password"):
+        assert "Verification: OK" in host.run(with_authority).stdout
+        assert "unable to get local issuer certificate" in host.run(f"{ask} </dev/null 2>&1").stdout
+    else:
+        assert not host.file(f"{OF_BOT}/authorities.crt").exists
 
 
 def test_the_system_user_hears_of_the_server(converse: Callable[..., Any], login_of: Login) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import typing as t
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._data import dangers
@@ -24,7 +25,13 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import (
 )
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree import compare, ownership
-from ansible_collections.rosey.nats.plugins.module_utils._server import health, plan, requirements, server_files
+from ansible_collections.rosey.nats.plugins.module_utils._server import (
+    certificates,
+    health,
+    plan,
+    requirements,
+    server_files,
+)
 from ansible_collections.rosey.nats.plugins.module_utils._server.answering import Answering
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import reading
 
@@ -122,6 +129,33 @@ def check_access(
         raise ObstacleError(f"{error.filename}: it can't be looked at: {error.strerror}. Run with become.") from error
     if faults:
         raise ObstacleError("\n".join(fault.refusal for fault in faults))
+
+
+def check_certificate(params: Mapping[str, t.Any], config: Mapping[str, t.Any], now: datetime) -> None:
+    """Refuse files of the host, kept by others, with which no client would take the server for the one that it means.
+
+    The server itself accepts a certificate that has expired, or is for another name. now: with its zone.
+    """
+    wanted = (params["settings"] or {}).get("tls")
+    tls = reading.canonical(reading.resolved(config)).get("tls")
+    if not wanted or not isinstance(tls, Mapping) or _goes_back(params):
+        return
+    certificate, key = Path(tls["cert_file"]), Path(tls["key_file"])
+    # what comes with the deployment was judged before
+    if str(certificate) in {entry["path"] for entry in params["entries"]}:
+        return
+    if not certificates.HAS_CRYPTOGRAPHY:
+        raise ObstacleError(
+            f"{certificate}: this host's Python has no cryptography, by which a certificate is judged before the "
+            f"server has it. Install {system.PACKAGES['cryptography']} there."
+        )
+    try:
+        pems = system.read(certificate), system.read(key)
+    except OSError as error:
+        raise ObstacleError(f"{error.filename}: it can't be looked at: {error.strerror}. Run with become.") from error
+    authorities = wanted["authorities"].encode() or None
+    if problems := certificates.problems(*pems, authorities, wanted["names"], now):
+        raise ObstacleError("\n".join(f"{certificate}: {problem}" for problem in problems))
 
 
 def _check_ports(config: Mapping[str, t.Any], running: process.Process | None) -> None:

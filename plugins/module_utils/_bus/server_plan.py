@@ -9,8 +9,9 @@ import grp
 import platform
 import pwd
 import typing as t
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime, timezone
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._bus import server_obstacles, server_reasons, server_store
@@ -152,10 +153,7 @@ def _observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Pl
     # what the sandbox hides can't be mended by giving it to the account
     server_obstacles.check_unit(params, service_now, jetstream.paths, changes, run_command)
     if params["runtime"] != "docker":
-        server_obstacles.check_access(params, jetstream.paths, changes, service_now)
-        server_obstacles.check_addresses(params, meant, service_now.running)
-        server_obstacles.check_own(params, jetstream.paths, service_now.running)
-        server_obstacles.check_room(meant, server)
+        _check_host(jetstream, changes, service_now)
     data = jetstream.data()
     held = jetstream.held(data)
     back = server_store.copy_to_bring_back(params)
@@ -201,6 +199,16 @@ def _observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Pl
         "store": server_store.result_of(params, data, before, asked),
     }
     return Planned(result, asked.warnings)
+
+
+def _check_host(wanted: Known, changes: Sequence[compare.Change], service_now: service.Service) -> None:
+    """Refuse what the host itself, outside of any container, keeps the server from; ObstacleError."""
+    params, config, running = wanted.params, wanted.meant, service_now.running
+    server_obstacles.check_access(params, wanted.paths, changes, service_now)
+    server_obstacles.check_certificate(params, config, datetime.now(timezone.utc))
+    server_obstacles.check_addresses(params, config, running)
+    server_obstacles.check_own(params, wanted.paths, running)
+    server_obstacles.check_room(config, wanted.server)
 
 
 def _checksum(params: Mapping[str, t.Any], architecture: Architecture) -> str | None:

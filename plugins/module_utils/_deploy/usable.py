@@ -49,6 +49,7 @@ SETTINGS: dict[str, dict[str, t.Any]] = {
             "data_dir": _TEXT,
             "copies": _TEXT,
             "monitoring_url": _TEXT,
+            "tls": {"type": "dict", "default": {}},
             "stop": {
                 "type": "dict",
                 "default": _STOP,

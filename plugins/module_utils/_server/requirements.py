@@ -188,7 +188,8 @@ def client_url(config: Mapping[str, t.Any]) -> str | None:
     for endpoint in endpoints(config):
         if endpoint.purpose == "clients":
             is_here = lookup.is_wildcard(endpoint.host) or endpoint.host == "127.0.0.1"
-            return f"nats://{'localhost' if is_here else _in_url(endpoint.host)}:{endpoint.port}"
+            scheme = "tls" if is_private(config) else "nats"
+            return f"{scheme}://{'localhost' if is_here else _in_url(endpoint.host)}:{endpoint.port}"
     return None
 
 
@@ -227,6 +228,13 @@ def _tls_of(known: Mapping[str, t.Any], endpoint: Endpoint) -> Mapping[str, t.An
         return {}
     tls = lookup.value_at(known, *filter(None, (block,)), "tls")
     return tls if isinstance(tls, Mapping) else {}
+
+
+def is_private(config: Mapping[str, t.Any]) -> bool:
+    """Tell whether clients have to encrypt what they say."""
+    known = reading.canonical(config)
+    tls = known.get("tls")
+    return isinstance(tls, Mapping) and bool(tls.get("cert_file")) and known.get("allow_non_tls") is not True
 
 
 def paths(config: Mapping[str, t.Any]) -> Iterator[NeededPath]:

@@ -11,6 +11,8 @@ Secrets: NATS_SERVER (one or more, with commas; instead of `servers`) and the lo
     (EnvironmentFile), and otherwise from `secrets.env` beside the configuration. The login is NATS_USER, NATS_PASSWORD,
     NATS_TOKEN, NATS_NKEY (path of a file with the seed of a key; needs the libraries nkeys and PyNaCl) and
     NATS_INBOX_PREFIX (the `inbox_prefix` of nats.connect()).
+Trust: SSL_CERT_FILE and SSL_CERT_DIR, by which OpenSSL finds the authorities, come from `secrets.env`, whatever the
+    process environment says. The plugins' processes have them, too.
 Plugins: each enabled one of `plugins/*.yaml` beside the configuration runs in a process of its own. It connects as
     `<nats.name>-<name>`, subscribes to its `subscriptions` and to nothing else, and logs to
     `<home>/logs/plugins/<name>.log`. One that died is started again.

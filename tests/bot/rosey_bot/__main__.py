@@ -8,11 +8,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import sys
 from pathlib import Path
 
 from .core import Bot
-from .settings import SettingsError, read_settings
+from .settings import SettingsError, read_settings, trust
 
 
 def main() -> None:
@@ -24,6 +25,7 @@ def main() -> None:
     given = parser.parse_args()
     try:
         settings = read_settings(given.home.resolve(), given.environment)
+        trust(settings.directory / "secrets.env", os.environ)
     except SettingsError as error:
         sys.exit(str(error))
     logging.basicConfig(level=settings.log_level, format="%(levelname)s %(name)s: %(message)s")

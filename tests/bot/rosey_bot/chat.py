@@ -18,7 +18,7 @@ import nats
 from nats.aio.msg import Msg
 
 from .bus import describe, make_chat, parse_chat
-from .settings import Settings, SettingsError, read_settings
+from .settings import Settings, SettingsError, read_settings, trust
 
 SECONDS = 5
 # Another guest each time: to the same one a plugin says nothing for some seconds.
@@ -66,6 +66,7 @@ def main() -> None:
     given = parser.parse_args()
     try:
         settings = read_settings(given.home.resolve(), given.environment)
+        trust(settings.directory / "secrets.env", os.environ)
     except SettingsError as error:
         sys.exit(str(error))
     answer = asyncio.run(converse(settings, given.text))

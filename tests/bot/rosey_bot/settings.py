@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ LOGIN = {
     "NATS_INBOX_PREFIX": "inbox_prefix",
 }
 SECRETS = {"NATS_SERVER": "servers", **LOGIN}
+# Where OpenSSL, and so Python, finds the authorities.
+TRUST = {"SSL_CERT_FILE", "SSL_CERT_DIR"}
 # All that a login may stand in, the last two only in the section `nats`.
 LOGIN_OPTIONS = {*LOGIN.values(), "nkeys_seed_str", "user_credentials"}
 ASSIGNMENT = re.compile(r"\s*(?:export\s+)?(\w+)=(.*)")
@@ -110,6 +112,13 @@ def secret_options(variables: Mapping[str, str]) -> dict[str, Any]:
     if "servers" in found:
         found["servers"] = [server.strip() for server in found["servers"].split(",")]
     return found
+
+
+def trust(path: Path, environment: MutableMapping[str, str]) -> None:
+    """Let this process and its plugins trust whom the file names: a shell that started it may not know them."""
+    if path.exists():
+        found = read_environment_file(path)
+        environment.update({name: found[name] for name in TRUST & found.keys()})
 
 
 def read_secrets(path: Path, environment: Mapping[str, str]) -> dict[str, Any]:

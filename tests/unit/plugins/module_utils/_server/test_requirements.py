@@ -80,6 +80,10 @@ def test_monitoring_url(config: Config, expected: str | None) -> None:
         ({"listen": "127.0.0.1:4333"}, "nats://localhost:4333"),
         ({"listen": "[::]:4333"}, "nats://localhost:4333"),
         ({"port": -1}, None),
+        ({"tls": {"cert_file": "/c", "key_file": "/k"}}, "tls://localhost:4222"),
+        ({"tls": {"cert_file": "/c", "key_file": "/k"}, "allow_non_tls": True}, "nats://localhost:4222"),
+        # nothing but a timeout is no TLS
+        ({"tls": {"timeout": 3}}, "nats://localhost:4222"),
     ],
 )
 def test_client_url(config: Config, expected: str | None) -> None:
