@@ -174,7 +174,7 @@ def encrypted(pair: Pair) -> str:
         [
             (tls(FIRST.issue(), SECOND), "authorit"),
             (tls(FIRST.issue(until=-0.1), FIRST), "expired at"),
-            (tls(FIRST.issue(["bus.example.org"]), FIRST), "expected that it is for 127.0.0.1 as well"),
+            (tls(FIRST.issue(["bus.example.org"]), FIRST), "expected that it is for localhost as well"),
             (tls(FIRST.issue(since=1), FIRST), "is valid from"),
             (tls(Pair(PAIR.certificate, SECOND.issue().key, 0), FIRST), "is not that of the certificate"),
             (tls(Pair(PAIR.certificate, encrypted(PAIR), 0), FIRST), "is encrypted with a passphrase"),
