@@ -123,8 +123,8 @@ class Container:
         words = ["docker", "exec", self.name, "bash", "-c", command]
         return subprocess.run(words, capture_output=True, text=True, check=check, timeout=120)
 
-    def play(self, changes: Variables | None = None, *options: str) -> str:
-        """Run the role with these changes to its variables; give what it printed, and its exit status in front."""
+    def play(self, changes: Variables | None = None, *options: str, playbook: str = "site.yml") -> str:
+        """Run a playbook with these changes to its variables; give what it printed, and its exit status in front."""
         connection = {
             "ansible_connection": "community.docker.docker",
             "ansible_user": "root",
@@ -132,7 +132,7 @@ class Container:
         }
         always = {"nats_server_install_method": "build", "bot_config_environment": "development"}
         variables = merged({**always, **self.variables}, changes or {})
-        return play_role(self.name, self.inventory, variables | connection, *options)
+        return play_role(self.name, self.inventory, variables | connection, *options, playbook=playbook)
 
     def varz(self) -> dict[str, Any]:
         """Ask the server's monitoring endpoint, which only the host itself can reach."""

@@ -40,8 +40,14 @@ SECRETS_FILE = "/opt/rosey-bot/environments/staging/secrets.env"
 OF_SERVER, OF_BOT = "/etc/nats/clients", "/opt/rosey-bot/environments/staging/plugins"
 SERVER_FILE = "/etc/nats/nats-server.conf"
 RELEASES = "/var/lib/rosey-nats/releases/"
-# Where a deployment, its service or its bot may have written; what a kernel shows of processes is looked at meanwhile.
-WHERE_FILES_ARE = "/etc /opt /root /run /tmp /usr/local /var /home"
+# A deployment, its service or its bot may have written anywhere; what a kernel shows of processes is seen meanwhile.
+WHERE_FILES_ARE = "--exclude-dir=proc --exclude-dir=sys --devices=skip /"
+# What looks at a host, or says what it would do to one.
+LOOKS = {
+    "health": ("-ehealth_output=json",),
+    "diagnose": (),
+    "rollback": ("--check",),
+}
 
 
 @contextmanager
@@ -185,7 +191,9 @@ def test_no_secret_of_a_client_is_shown_or_left_but_in_its_file(
     host: Container, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str, settings: dict[str, str]
 ) -> None:
     log, report = tmp_path / "ansible.log", tmp_path / "report.html"
-    for name, value in {**settings, "LOG_PATH": str(log), "LOCAL_TEMP": str(tmp_path)}.items():
+    kept = {"LOG_PATH": str(log), "LOCAL_TEMP": str(tmp_path), "RETRY_FILES_ENABLED": "1"}
+    kept |= {"CACHE_PLUGIN": "ansible.builtin.jsonfile", "CACHE_PLUGIN_CONNECTION": str(tmp_path / "facts")}
+    for name, value in {**settings, **kept}.items():
         monkeypatch.setenv(f"ANSIBLE_{name}", value)
     changes = {**EACH, "bot_plugins_credentials_kind": kind}
     options = ("--diff", "-vvvvv", f"-erosey_report={report}")
@@ -197,6 +205,11 @@ def test_no_secret_of_a_client_is_shown_or_left_but_in_its_file(
     with watched_commands() as commands:
         said = [host.play(changes, "--check", *options), host.play(changes, *options)]
         said.append(host.play({**changes, **rotated}, "--check", *options))
+        looks = {
+            name: host.play(changes, "-vvvvv", f"-erosey_report={tmp_path}/{name}.html", *more, playbook=playbook)
+            for name, more in (LOOKS.items() if kind == "password" else ())
+            for playbook in [f"playbooks/{name}.yml"]
+        }
     assert [each.partition("\n")[0] for each in said] == ["exit 0"] * 3
     # though the account of the bot may read the files of three of them alone
     assert f"{len(credentials_of(kind))} clients proven" in " ".join(said[1].split())
@@ -204,6 +217,7 @@ def test_no_secret_of_a_client_is_shown_or_left_but_in_its_file(
     assert any(b"ansible-playbook" in command for command in commands)
     told = {
         "output": "\n".join(said),
+        **looks,
         "log": log.read_text(),
         "report": report.read_text(),
         "commands": b"\n".join(commands).decode(errors="replace"),
