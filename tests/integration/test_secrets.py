@@ -191,7 +191,7 @@ def test_no_secret_of_a_client_is_shown_or_left_but_in_its_file(
     host: Container, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str, settings: dict[str, str]
 ) -> None:
     log, report = tmp_path / "ansible.log", tmp_path / "report.html"
-    kept = {"LOG_PATH": str(log), "LOCAL_TEMP": str(tmp_path), "RETRY_FILES_ENABLED": "1"}
+    kept = {"LOG_PATH": str(log), "LOCAL_TEMP": str(tmp_path)}
     kept |= {"CACHE_PLUGIN": "ansible.builtin.jsonfile", "CACHE_PLUGIN_CONNECTION": str(tmp_path / "facts")}
     for name, value in {**settings, **kept}.items():
         monkeypatch.setenv(f"ANSIBLE_{name}", value)
