@@ -125,7 +125,7 @@ PARTS = (
     ),
     pytest_part("integration", "tests/integration -m 'not thorough'", "images", "server", "servers"),
     pytest_part("watching", "tests/watching -m 'not thorough'", "images", "server"),
-    pytest_part("faults-sample", "tests/faults -m sample", "server", "servers"),
+    pytest_part("faults-sample", "tests/faults -m sample", "images", "server", "servers"),
     pytest_part("diagnosis-sample", "-m sample tests/diagnosis", "images", "server"),
     pytest_part("kill-sample", "-s tests/kill/test_sample.py", "server", "servers"),
     *(scenario_part(name) for name in SCENARIOS),

@@ -28,8 +28,24 @@ class Line:
     gap: float
 
 
+@dataclass(frozen=True)
+class Race:
+    """One row of the table of races. done: how often the attacker got something done; ended: how each run ended; gap:
+    the longest time without an answer of the server, in seconds; gained: how much is the attacker's that was not."""
+
+    who: str
+    what: str
+    runs: int
+    done: int
+    ended: list[str]
+    gap: float
+    gained: int
+
+
 TABLE: list[Line] = []
+RACES: list[Race] = []
 Tell = Callable[..., None]
+TellRace = Callable[[Race], None]
 
 
 @pytest.fixture
@@ -42,13 +58,24 @@ def tell() -> Tell:
     return add
 
 
+@pytest.fixture
+def tell_race() -> TellRace:
+    """Give a function that adds a row to the table of races."""
+    return RACES.append
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "sample: a row that every run of all tests has")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if not TABLE:
-        return
+    if TABLE:
+        show_faults(terminalreporter)
+    if RACES:
+        show_races(terminalreporter)
+
+
+def show_faults(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.section(f"{len(TABLE)} faults")
     width = max(len(line.name) for line in TABLE)
     runs = max(len(line.runs) for line in TABLE)
@@ -57,3 +84,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         said = line.said if len(line.said) <= SHOWN else f"{line.said[: SHOWN - 3]}..."
         terminalreporter.line(f"{line.name:{width}}  {line.gap:6.2f}s  {line.runs:{runs}}  {said}")
     terminalreporter.line(f"longest time without an acknowledgement: {max(line.gap for line in TABLE):.2f} s")
+
+
+def show_races(terminalreporter: pytest.TerminalReporter) -> None:
+    terminalreporter.section(f"{len(RACES)} races")
+    width = max(len(race.what) for race in RACES)
+    terminalreporter.line(f"{'who':5}  {'what':{width}}  runs  {'attacks':>9}  no answer  gained  ended")
+    for race in RACES:
+        ended = "; ".join(f"{race.ended.count(each)} {each[:SHOWN]}" for each in dict.fromkeys(race.ended))
+        figures = f"{race.runs:4}  {race.done:9}  {race.gap:8.2f}s  {race.gained:6}"
+        terminalreporter.line(f"{race.who:5}  {race.what:{width}}  {figures}  {ended}")
+    terminalreporter.line(
+        f"{sum(race.done for race in RACES)} attacks on {sum(race.runs for race in RACES)} runs, "
+        f"{sum(race.gained for race in RACES)} gained"
+    )
