@@ -187,6 +187,8 @@ class Ground:
         )
         said = self.container.play()
         assert said.startswith("exit 0"), said
+        # which reads certificates
+        self.run("DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends python3-cryptography")
         self.run(ADD_STREAM)
         said = self.container.play()
         assert said.startswith("exit 0"), said

@@ -22,7 +22,7 @@ import nats
 import pytest
 from nats.errors import Error
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import conf
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf, login
 from ansible_collections.rosey.nats.tests.certificates import NAME, Case, cases
 from ansible_collections.rosey.nats.tests.integration.conftest import free_ports
 
@@ -169,6 +169,27 @@ def go_says(nats_server: Path, served: dict[str, Served], tmp_path_factory: pyte
 )
 def test_go_connects_where_nothing_is_wrong_for_it(case: Case, go_says: dict[str, str]) -> None:
     assert (CONNECTED in go_says[case.name]) is case.go, go_says[case.name]
+
+
+@pytest.mark.parametrize(
+    ("name", "flaw"),
+    [
+        ("issued in between", None),
+        ("another authority", login.Flaw.UNTRUSTED),
+        ("nothing in between", login.Flaw.UNTRUSTED),
+        ("another name", login.Flaw.NAME),
+        ("expired", login.Flaw.EXPIRED),
+        ("an authority that expired", login.Flaw.EXPIRED),
+        ("not yet", login.Flaw.NOT_YET),
+    ],
+)
+def test_a_login_tells_apart_what_a_certificate_is_refused_for(
+    name: str, flaw: login.Flaw | None, served: dict[str, Served]
+) -> None:
+    found = served[name]
+    trust = login.Trust(found.authorities)
+    met = login.log_in(f"tls://{NAME}:{found.port}", {}, trust, name="tried", seconds=SECONDS)
+    assert (met.flaw, met.succeeded) == (flaw, flaw is None), met.error
 
 
 def test_somebody_refuses_all_that_is_called_a_problem() -> None:

@@ -48,12 +48,13 @@ class Flaw(StrEnum):
     """What a client refuses a certificate for."""
 
     EXPIRED = "expired"
+    NOT_YET = "not yet"
     NAME = "name"
     UNTRUSTED = "untrusted"
 
 
 # X509_V_ERR_* of OpenSSL, include/openssl/x509_vfy.h; any other one is about who signed it.
-_FLAWS = {9: Flaw.EXPIRED, 10: Flaw.EXPIRED, 62: Flaw.NAME, 64: Flaw.NAME}
+_FLAWS = {9: Flaw.NOT_YET, 10: Flaw.EXPIRED, 62: Flaw.NAME, 64: Flaw.NAME}
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -21,15 +21,14 @@ class Served:
     """What a listener shows.
 
     now: when that was. shown: the certificate, or why there is none. kept: that of its file, why there is none, or None
-    where that is not looked at. flaw: why the server could not use its files, as a sentence; empty where it could, or
-    nobody looked.
+    where that is not looked at. flaw: why the server could not use its files; None where it could, or nobody looked.
     """
 
     listener: TlsListener
     now: datetime
     shown: Certificate | str
     kept: Certificate | str | None = None
-    flaw: str = ""
+    flaw: certificates.Problem | None = None
 
     @property
     def as_result(self) -> dict[str, t.Any]:
@@ -56,17 +55,30 @@ class Served:
 
 def look(listener: TlsListener, *, seconds: float, files: bool = True) -> Served:
     """Look at a listener. seconds: for each step of it. files: whether its files are on this host."""
-    now, shown = datetime.now(timezone.utc), _shown(listener, seconds)
-    if not files or listener.cert_file is None or not certificates.HAS_CRYPTOGRAPHY:
-        return Served(listener, now, shown)
+    seen = Served(listener, datetime.now(timezone.utc), _shown(listener, seconds))
+    return with_files(seen) if files else seen
+
+
+def unasked(listener: TlsListener) -> Served:
+    """Look at the files of a listener alone, as of a server that does not run."""
+    return with_files(Served(listener, datetime.now(timezone.utc), ""))
+
+
+def with_files(seen: Served) -> Served:
+    """Look at the files as well that a listener has its certificate from."""
+    listener = seen.listener
+    if listener.cert_file is None or not certificates.HAS_CRYPTOGRAPHY:
+        return seen
     try:
-        chain = system.read(Path(listener.cert_file))
+        # a relative path begins where the server is started
+        chain = system.read(Path("/", listener.cert_file))
         kept = certificates.read(chain)[0]
     except OSError as error:
-        return Served(listener, now, shown, error.strerror or str(error))
+        return replace(seen, kept=error.strerror or str(error))
     except CertificateError as error:
-        return Served(listener, now, shown, str(error), flaw=str(error))
-    return Served(listener, now, shown, kept, _flaw(chain, listener.key_file, now))
+        problem = certificates.Problem(certificates.Kind.NO_CERTIFICATE, f"The certificate: {error}")
+        return replace(seen, kept=str(error), flaw=problem)
+    return replace(seen, kept=kept, flaw=_flaw(chain, listener.key_file, seen.now))
 
 
 def _shown(listener: TlsListener, seconds: float) -> Certificate | str:
@@ -81,11 +93,11 @@ def _shown(listener: TlsListener, seconds: float) -> Certificate | str:
         return str(error)
 
 
-def _flaw(chain: bytes, key_file: str | None, now: datetime) -> str:
+def _flaw(chain: bytes, key_file: str | None, now: datetime) -> certificates.Problem | None:
     """Say why a server could not use what stands in its files; nothing where the key is not for whoever runs this."""
     try:
-        key = system.read(Path(key_file)) if key_file else None
+        key = system.read(Path("/", key_file)) if key_file else None
     except OSError:
-        return ""
+        return None
     found = certificates.problems(chain, key, None, (), now)
-    return next((str(each) for each in found if each.kind in certificates.UNUSABLE), "")
+    return next((each for each in found if each.kind in certificates.UNUSABLE), None)

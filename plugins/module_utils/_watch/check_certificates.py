@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from ansible_collections.rosey.nats.plugins.module_utils._host import command_line
+from ansible_collections.rosey.nats.plugins.module_utils._host import command_line, system
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding, Severity
 from ansible_collections.rosey.nats.plugins.module_utils._server import certificates
 from ansible_collections.rosey.nats.plugins.module_utils._server.certificates import Certificate
@@ -21,7 +21,8 @@ def read(served: Served, service: str | None) -> Reading:
     shown, what = served.shown, f"certificate for {served.listener.purpose}"
     if isinstance(shown, str):
         is_blind = not certificates.HAS_CRYPTOGRAPHY
-        remedy = "install it: a deployment does" if is_blind else "look in the log of the server for why"
+        install = f"install {system.PACKAGES['cryptography']} on the host"
+        remedy = install if is_blind else "look in the log of the server for why"
         severity = Severity.WARNING if is_blind else Severity.ERROR
         wanted = f"a certificate at {served.listener.url}"
         return Reading(f"expected {wanted}, found {shown}", None, (Finding(what, wanted, shown, remedy, severity),))
@@ -44,7 +45,7 @@ def _findings(served: Served, shown: Certificate, what: str, service: str) -> It
         yield Finding(what, "one that is valid by now", found, remedy)
     if served.flaw:
         remedy = "put the certificate and the key that belong together there, before the server is started again"
-        yield Finding(what, f"files that a start can use, as {served.listener.cert_file}", served.flaw, remedy)
+        yield Finding(what, f"files that a start can use, as {served.listener.cert_file}", str(served.flaw), remedy)
     elif served.is_stale and isinstance(served.kept, Certificate):
         wanted = f"that of {served.listener.cert_file}, with serial number {served.kept.serial}, until "
         remedy = f"let the server read it: {_take_up(service)}"

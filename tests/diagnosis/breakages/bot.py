@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import partial
 
 from ansible_collections.rosey.nats.tests.diagnosis import ground
+from ansible_collections.rosey.nats.tests.diagnosis.breakages.tls import CERTIFICATES, FIRST, TOMORROW, TRUST
 from ansible_collections.rosey.nats.tests.diagnosis.ground import (
     BACKGROUND,
     BOT,
@@ -34,18 +35,6 @@ async def main():
     await asyncio.sleep(3600)
 asyncio.run(main())
 """
-# An authority, and a certificate of it for this name.
-CERTIFICATES = """
-cd /etc/nats
-openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj /CN=authority -days 9 2>/dev/null
-openssl req -newkey rsa:2048 -nodes -keyout tls.key -out tls.csr -subj /CN={name} 2>/dev/null
-printf 'subjectAltName=DNS:{name}' > extensions
-openssl x509 -req -in tls.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out tls.pem -days {days} -extfile extensions \
-    2>/dev/null
-chown nats:nats tls.*; chmod 755 .; chmod 644 ca.pem
-printf 'tls {{cert_file: "/etc/nats/tls.pem", key_file: "/etc/nats/tls.key"}}\\n' >> nats-server.conf
-"""
-TRUST = f"echo SSL_CERT_FILE=/etc/nats/ca.pem >> {SECRETS}"
 
 
 def servers(url: str) -> str:
@@ -265,10 +254,44 @@ BREAKAGES = [
     Breakage(
         name="certificate that has expired",
         cause="tls_expired",
-        says="expired",
+        says="by the clock of this host",
         make=f"({CERTIFICATES.format(name='localhost', days=0)}); {TRUST}; {BOTH}",
         neighbour="certificate for another name",
         touches="server's TLS",
+    ),
+    Breakage(
+        name="certificate of tomorrow",
+        cause="tls_not_yet",
+        says="by the clock of this host",
+        make=f"({TOMORROW}); {TRUST}; {BOTH}",
+        neighbour="certificate that has expired",
+        touches="server's TLS",
+        sample=True,
+    ),
+    Breakage(
+        name="server that waits for TLS",
+        cause="tls_first",
+        says="CN=localhost",
+        make=f"({CERTIFICATES.format(name='localhost', days=9)}\n{FIRST}); {TRUST}; {BOTH}; sleep 2",
+        neighbour="certificate of an unknown authority",
+        touches="server's TLS",
+    ),
+    Breakage(
+        name="bot that begins with TLS at a server without",
+        cause="tls_not_first",
+        says=BOT_CONFIG,
+        make=f"sed -i 's/^nats:.*/&\\n  tls_handshake_first: true/' {BOT_CONFIG}; {RESTART}",
+        neighbour="server that waits for TLS",
+        touches="bot's file",
+    ),
+    Breakage(
+        name="bot that asks a server without TLS for it",
+        cause="tls_not_used",
+        says="in the clear",
+        make=servers("tls://localhost:4222"),
+        neighbour="bot that begins with TLS at a server without",
+        touches="bot's environment file",
+        hides=False,
     ),
     Breakage(
         name="no connection left",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import partial
 
 from ansible_collections.rosey.nats.tests.diagnosis import ground
+from ansible_collections.rosey.nats.tests.diagnosis.breakages.tls import ANOTHER_KEY, CERTIFICATES, RENEWAL, TRUST
 from ansible_collections.rosey.nats.tests.diagnosis.ground import BACKGROUND, CONFIG, STORE
 
 UNIT = "/etc/systemd/system/nats.service"
@@ -226,6 +227,25 @@ BREAKAGES = [
         make=f'{append("""tls { cert_file: "/etc/nats/server.pem", key_file: "/etc/nats/server.key" }""")}; {RESTART}',
         neighbour="unknown option",
         touches="configuration",
+    ),
+    Breakage(
+        name="key of another certificate",
+        cause="key_mismatch",
+        says="The private key is not that of the certificate of CN=localhost",
+        make=f"({CERTIFICATES.format(name='localhost', days=9)}\n{ANOTHER_KEY}); {RESTART}",
+        neighbour="certificate missing",
+        touches="configuration",
+    ),
+    Breakage(
+        name="certificate that was renewed and not read",
+        cause="certificate_not_read",
+        says="systemctl reload nats",
+        make=f"({CERTIFICATES.format(name='localhost', days=9)}); {TRUST}; {RESTART}; systemctl restart {ground.BOT}; "
+        f"({RENEWAL}); sleep 2",
+        neighbour="key of another certificate",
+        touches="service",
+        hides=False,
+        sample=True,
     ),
     Breakage(
         name="address of another host",

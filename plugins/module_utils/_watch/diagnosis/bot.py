@@ -8,14 +8,19 @@ Nothing here looks at the host. Credentials are compared, and never part of a ca
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
-from ansible_collections.rosey.nats.plugins.module_utils._bot import credentials
+from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_expectation, credentials
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import bot_files, bot_login, refusals
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.bot_evidence import (
     Evidence,
     variables_of,
 )
-from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.bot_words import address_of, bot_cause
+from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.bot_words import (
+    address_of,
+    bot_cause,
+    how_to_correct,
+)
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.refusals import Refused, ServerLog
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import (
     Cause,
@@ -38,6 +43,7 @@ def diagnosis(evidence: Evidence, log: ServerLog | NotSeenError = _NOTHING) -> D
         return Diagnosis(healthy=("the bot is described to run without NATS",))
     if evidence.is_connected:
         questions: tuple[Question[Evidence], ...] = (
+            Question("", _ask_encryption),
             Question("bot connected to its server", bot_files.ask_where),
             Question("", lambda connected: _ask_refusals(connected, log)),
         )
@@ -46,6 +52,24 @@ def diagnosis(evidence: Evidence, log: ServerLog | NotSeenError = _NOTHING) -> D
     if any(cause.confidence > Confidence.POSSIBLE for cause in found.causes):
         return found
     return Diagnosis(ranked((*bot_files.unexplained(evidence), *found.causes)), found.healthy)
+
+
+def _ask_encryption(evidence: Evidence) -> Iterator[Cause]:
+    """Look whether a bot that asks for TLS has it: its client goes on without where the server does not ask for it."""
+    if isinstance(evidence.told, NotSeenError) or isinstance(evidence.limits, NotSeenError):
+        return
+    place = bot_expectation.place_or_none(str(evidence.tells("server")))
+    described = [bot_expectation.place_or_none(each) for each in evidence.described.servers]
+    is_described = place is not None and any(each and replace(each, scheme=place.scheme) == place for each in described)
+    if place and is_described and place.scheme == "tls" and not evidence.limits.get("tls_required"):
+        yield bot_cause(
+            "tls_not_used",
+            "the bot asks for TLS, the server has none, and all that they say is in the clear",
+            f"the bot is connected to {place.shown}",
+            "/varz of the server has no tls_required",
+            remedy="give the server tls in nats_server_config, without allow_non_tls; or write nats:// where that is "
+            f"meant: {how_to_correct(evidence)}",
+        )
 
 
 def _ask_refusals(evidence: Evidence, log: ServerLog | NotSeenError) -> Iterator[Cause]:

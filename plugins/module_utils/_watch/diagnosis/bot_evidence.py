@@ -27,7 +27,16 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import (
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
 from ansible_collections.rosey.nats.plugins.module_utils._host.service import RunCommand
 from ansible_collections.rosey.nats.plugins.module_utils._host.system import PACKAGES, Account
-from ansible_collections.rosey.nats.plugins.module_utils._server import answers, http_reader, login, monitoring
+from ansible_collections.rosey.nats.plugins.module_utils._server import (
+    answers,
+    http_reader,
+    login,
+    monitoring,
+    served_certificates,
+)
+from ansible_collections.rosey.nats.plugins.module_utils._server.login import Step
+from ansible_collections.rosey.nats.plugins.module_utils._server.served_certificates import Served
+from ansible_collections.rosey.nats.plugins.module_utils._server.tls_listener import TlsListener
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import evidence
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.evidence import Unit
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import NotSeenError, attempt, seen
@@ -171,7 +180,8 @@ class Evidence:
     told: what the bot tells of itself. connections: of the server, with their subjects. limits: its /varz. running: the
     variables of the bot's process, None where it has none. logins: what came of trying the servers that the bot goes
     to, none where it is connected. own_addresses: those that they mean and that are this host's. server: the server's
-    configuration.
+    configuration. certificates: what is shown where a login failed, by its URL. greets: the URLs at which a server
+    greets that the bot meets with TLS.
     """
 
     described: Described
@@ -186,6 +196,8 @@ class Evidence:
     server: Mapping[str, t.Any] | NotSeenError = field(repr=False)
     logins: tuple[login.Login, ...] | NotSeenError = ()
     own_addresses: frozenset[str] = frozenset()
+    certificates: Mapping[str, Served] = field(default_factory=dict)
+    greets: frozenset[str] = frozenset()
 
     @property
     def says_connected(self) -> bool | None:
@@ -379,7 +391,24 @@ def _with_logins(known: Evidence) -> Evidence:
     logins = attempt(lambda: tuple(log_in(url) for url in urls))
     met = () if isinstance(logins, NotSeenError) else logins
     own = frozenset(address for each in met for address in each.addresses if _is_own(address))
-    return replace(known, logins=logins, own_addresses=own)
+    looks = {each.url: _certificate(each, trust) for each in met if _asks_for_a_look(each)}
+    greets = frozenset(each.url for each in met if trust.first and each.failed is Step.ENCRYPT and _greets(each.url))
+    return replace(known, logins=logins, own_addresses=own, certificates=looks, greets=greets)
+
+
+def _asks_for_a_look(met: login.Login) -> bool:
+    """Tell whether a certificate would tell more of a login: one was refused, or TLS was waited for."""
+    return met.failed is Step.GREET or (met.failed is Step.ENCRYPT and met.flaw is not None)
+
+
+def _certificate(met: login.Login, trust: login.Trust) -> Served:
+    first = trust.first or met.failed is Step.GREET
+    return served_certificates.look(TlsListener("clients", met.url, None, None, first), seconds=evidence.SECONDS)
+
+
+def _greets(url: str) -> bool:
+    """Tell whether a server presents itself without being met with TLS."""
+    return bool(login.log_in(url, None, login.Trust(), name=CLIENT_NAME, seconds=evidence.SECONDS).info)
 
 
 def _is_own(address: str) -> bool:

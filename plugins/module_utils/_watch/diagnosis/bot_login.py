@@ -16,7 +16,8 @@ from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_expecta
 from ansible_collections.rosey.nats.plugins.module_utils._host import (
     sockets,
 )
-from ansible_collections.rosey.nats.plugins.module_utils._server import answers, http_reader, requirements
+from ansible_collections.rosey.nats.plugins.module_utils._server import answers, certificates, http_reader, requirements
+from ansible_collections.rosey.nats.plugins.module_utils._server.certificates import Certificate
 from ansible_collections.rosey.nats.plugins.module_utils._server.login import Flaw, Login, Step
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import reading
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import bot_files
@@ -146,6 +147,15 @@ def _ungreeted(evidence: Evidence, login: Login) -> Iterator[Cause]:
             f"port {login.port} of nats-server serves {purpose}",
             remedy=how_to_correct(evidence),
         )
+    elif shown := _certificate(evidence, login):
+        yield bot_cause(
+            "tls_first",
+            "the server waits for TLS, and the bot for the server's greeting",
+            asked,
+            f"met with TLS, it shows the certificate of {shown.shown}",
+            remedy="give the bot tls_handshake_first (bot_config_nats), or take handshake_first out of tls in "
+            f"nats_server_config; deploy, then {evidence.described.restart}",
+        )
     else:
         yield bot_cause(
             "server_silent",
@@ -177,16 +187,45 @@ _CERTIFICATES = {
     ),
     Flaw.EXPIRED: (
         "tls_expired",
-        "the server's certificate has expired, or does not count yet",
-        "renew the certificate, and look at the clocks of both hosts",
+        "the server's certificate has expired",
+        "renew the certificate, and let the server read it",
+    ),
+    Flaw.NOT_YET: (
+        "tls_not_yet",
+        "the server's certificate is not valid yet",
+        "look at the clocks of this host and of who issued it (timedatectl), or wait",
     ),
 }
 
 
+def _certificate(evidence: Evidence, login: Login) -> Certificate | None:
+    """Give what is shown where a login failed, as far as it could be seen."""
+    served = evidence.certificates.get(login.url)
+    return served.shown if served and isinstance(served.shown, Certificate) else None
+
+
+def _dates(evidence: Evidence, login: Login) -> Iterator[str]:
+    shown = _certificate(evidence, login) if login.flaw in (Flaw.EXPIRED, Flaw.NOT_YET) else None
+    if shown:
+        since, until = certificates.shown(shown.not_before), certificates.shown(shown.not_after)
+        now = certificates.shown(evidence.certificates[login.url].now)
+        yield f"it is valid from {since} until {until}, and it is {now} by the clock of this host"
+
+
 def _unencrypted(evidence: Evidence, login: Login) -> Iterator[Cause]:
+    if login.url in evidence.greets:
+        yield bot_cause(
+            "tls_not_first",
+            "the bot begins with TLS, and the server greets in the clear",
+            f"at {address_of(login)}: {login.error}",
+            f"tls_handshake_first stands in {evidence.described.section_file}",
+            remedy="take tls_handshake_first out of bot_config_nats, or give the server tls with handshake_first in "
+            f"nats_server_config; deploy, then {evidence.described.restart}",
+        )
+        return
     name, cause, remedy = _CERTIFICATES[login.flaw]
     is_for = [f"it is for {', '.join(login.names)}"] if login.names else []
-    evidences = (f"the certificate at {address_of(login)}: {login.error}", *is_for)
+    evidences = (f"the certificate at {address_of(login)}: {login.error}", *is_for, *_dates(evidence, login))
     yield bot_cause(name, cause, *evidences, remedy=f"{remedy}; then {evidence.described.restart}")
 
 

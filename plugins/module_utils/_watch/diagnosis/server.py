@@ -15,7 +15,11 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import (
     unit_checks,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._server import conditions, requirements, server_files
-from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import server_end, server_needs
+from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import (
+    server_certificates,
+    server_end,
+    server_needs,
+)
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.server_evidence import (
     Evidence,
 )
@@ -49,7 +53,8 @@ def diagnosis(evidence: Evidence) -> Diagnosis:
         return diagnose(Symptom.SERVER, (*_IN_A_CONTAINER, *first), evidence)
     unit = () if evidence.unit is None else (UNIT,)
     questions = RUNNING if evidence.runs else DOWN
-    return diagnose(Symptom.SERVER, (*first, *unit, *questions), evidence)
+    certificates = server_certificates.questions(evidence)
+    return diagnose(Symptom.SERVER, (*first, *unit, *certificates, *questions), evidence)
 
 
 # What the server says as it leaves out a stream (server/jetstream.go, EnableJetStream).

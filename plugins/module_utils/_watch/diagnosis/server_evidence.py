@@ -31,13 +31,16 @@ from ansible_collections.rosey.nats.plugins.module_utils._host.service import Ru
 from ansible_collections.rosey.nats.plugins.module_utils._host.system import Account
 from ansible_collections.rosey.nats.plugins.module_utils._server import (
     answers,
+    certificates,
     conf,
     conf_lexer,
     http_reader,
     monitoring,
     requirements,
+    served_certificates,
     server_files,
 )
+from ansible_collections.rosey.nats.plugins.module_utils._server.served_certificates import Served
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import evidence
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.evidence import Unit
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import NotSeenError, attempt, seen
@@ -118,7 +121,7 @@ class Evidence:
     its hosts that are not this one's, and why. pid, state: of its process, as proc(5) writes it, 0 where there is none.
     log: the end of its log file, without secrets. monitor: asks it; a server that has not answered is not waited for
     again. available: the bytes of memory that are left. streams: beside those that were proven, None where nothing was
-    or none can be compared.
+    or none can be compared. certificates: what each listener with TLS shows, and what its files have.
     """
 
     described: Described
@@ -140,6 +143,7 @@ class Evidence:
     health: Answer | NotSeenError = field(default_factory=dict)
     available: int | None = None
     streams: lost_streams.Comparison | NotSeenError | None = None
+    certificates: tuple[Served, ...] | NotSeenError = ()
 
     @property
     def runs(self) -> bool:
@@ -204,6 +208,8 @@ def look(described: Described, run_command: RunCommand) -> Evidence:
         health=health,
         available=_available(),
         streams=attempt(lambda: _streams(described, asked, health)) if has_streams else None,
+        # the files of one in a container are elsewhere
+        certificates=() if described.container else attempt(lambda: tuple(_certificates(known, is_asked=bool(pid)))),
     )
 
 
@@ -337,6 +343,21 @@ def _monitoring_url(config: Mapping[str, t.Any]) -> str | None:
         return requirements.monitoring_url(config)
     except (TypeError, ValueError):
         return None
+
+
+def _certificates(config: Mapping[str, t.Any], *, is_asked: bool) -> Iterator[Served]:
+    try:
+        listeners = requirements.tls_listeners(config)
+    except (TypeError, ValueError):
+        return  # what is no port is told with the configuration
+    if listeners and not certificates.HAS_CRYPTOGRAPHY:
+        install = f"install {system.PACKAGES['cryptography']} there"
+        raise NotSeenError("the certificates of the server", "this host's Python has no cryptography", install)
+    for each in listeners:
+        if is_asked:
+            yield served_certificates.look(each, seconds=evidence.SECONDS)
+        else:
+            yield served_certificates.unasked(each)
 
 
 def _absent(config: Mapping[str, t.Any]) -> Iterator[tuple[str, str]]:

@@ -15,6 +15,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import (
 )
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import check, model
+from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import server_certificates
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.evidence import Unit
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.server_evidence import (
     COMMAND_LINE,
@@ -218,7 +219,8 @@ def _ask_configuration(evidence: Evidence) -> Iterator[Cause]:
     )
     trial = None if isinstance(evidence.tested, NotSeenError) else evidence.tested
     said = ""
-    if trial and trial.status and not _is_of_a_path(trial.said, evidence):
+    tells = (_is_of_a_path, server_certificates.has_told)
+    if trial and trial.status and not any(is_told(trial.said, evidence) for is_told in tells):
         said = f"{evidence.binary.path} -t: {trial.said.splitlines()[-1] if trial.said else trial.status}"
     by_table = [str(problem) for problem in found if problem.stage is model.Stage.CHECK]
     if evidence.fault:
@@ -293,7 +295,7 @@ def _ask_addresses(evidence: Evidence) -> Iterator[Cause]:
 
 def is_explained(evidence: Evidence) -> bool:
     """Tell whether something that is wrong with what it needs is why it ended."""
-    return any(finds(question.ask, evidence, Confidence.CERTAIN) for question in NEEDS)
+    return any(finds(question.ask, evidence, Confidence.CERTAIN) for question in (*NEEDS, server_certificates.KEYS))
 
 
 # They are asked whether the server runs or not, and a certain cause among them explains an end: then no other is told.

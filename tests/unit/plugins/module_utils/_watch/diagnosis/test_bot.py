@@ -260,7 +260,9 @@ def test_what_nothing_explains_is_said_to_be_so() -> None:
             "localhost:4222: e; let the bot trust",
         ),
         ({"logins": (login(Step.ENCRYPT, "e", flaw=Flaw.NAME, names=("a", "b")),)}, "tls_name", "it is for a, b;"),
-        ({"logins": (login(Step.ENCRYPT, "e", flaw=Flaw.EXPIRED),)}, "tls_expired", "clocks"),
+        ({"logins": (login(Step.ENCRYPT, "e", flaw=Flaw.EXPIRED),)}, "tls_expired", "renew the certificate"),
+        ({"logins": (login(Step.ENCRYPT, "e", flaw=Flaw.NOT_YET),)}, "tls_not_yet", "clocks"),
+        ({"logins": (login(Step.ENCRYPT, "e"),), "greets": frozenset({URL})}, "tls_not_first", "tls_handshake_first"),
         ({"logins": (login(Step.ENCRYPT, "no shared cipher"),)}, "tls_failed", "no shared cipher"),
         (
             {
@@ -439,6 +441,22 @@ def test_a_bot_on_another_server_is_told() -> None:
     ((name, said),) = found(seen(told=told, secrets=secrets("NATS_SERVER=nats://bus.example\n")))
     assert name == "other_server"
     assert "it is connected to bus.example:4222, by NATS_SERVER in" in said
+
+
+@pytest.mark.parametrize(
+    ("server", "required", "expected"),
+    [
+        ("tls://localhost:4222", False, ["tls_not_used", "other_server"]),
+        ("tls://localhost:4222", True, ["other_server"]),
+        ("nats://localhost:4222", False, []),
+        # of another server nothing is known
+        ("tls://bus.example:4222", False, ["other_server"]),
+    ],
+)
+def test_a_bot_that_asks_for_tls_in_vain_is_told(server: str, required: bool, expected: list[str]) -> None:
+    told = {"nats": {"connected": True, "server": server}}
+    limits = {"max_connections": 200, "connections": 3, **({"tls_required": True} if required else {})}
+    assert [name for name, _said in found(seen(told=told, limits=limits))] == expected
 
 
 def test_healthy_parts_are_named() -> None:

@@ -17,8 +17,15 @@ from ansible_collections.rosey.nats.plugins.module_utils._data.asset_record impo
 from ansible_collections.rosey.nats.plugins.module_utils._host import access, process, sockets, unit_file
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need
 from ansible_collections.rosey.nats.plugins.module_utils._host.system import Account
-from ansible_collections.rosey.nats.plugins.module_utils._server import server_files
-from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import server, server_words
+from ansible_collections.rosey.nats.plugins.module_utils._server import certificates, server_files
+from ansible_collections.rosey.nats.plugins.module_utils._server.certificates import Kind
+from ansible_collections.rosey.nats.plugins.module_utils._server.served_certificates import Served
+from ansible_collections.rosey.nats.plugins.module_utils._server.tls_listener import TlsListener
+from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import (
+    server,
+    server_certificates,
+    server_words,
+)
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.evidence import Unit
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.server_evidence import (
     COMMAND_LINE,
@@ -31,6 +38,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.server
     Trial,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree import Cause, Confidence, NotSeenError
+from ansible_collections.rosey.nats.tests.certificates import NOW, make
 
 BINARY, FILE = Path("/usr/local/bin/nats-server"), Path("/etc/nats/nats-server.conf")
 GONE = NotSeenError("it", "it is gone", "bring it back")
@@ -508,3 +516,36 @@ def test_a_drop_in_explains_what_the_account_may_not_do() -> None:
 def test_a_drop_in_that_harms_nothing_is_no_cause() -> None:
     unit = Unit("nats", PROPERTIES, files=files("LimitNOFILE=9"))
     assert server.diagnosis(replace(HEALTHY, unit=unit)).causes == ()
+
+
+LISTENER = TlsListener("clients", "tls://127.0.0.1:4222", "/etc/nats/cert.pem", "/etc/nats/key.pem", first=False)
+SHOWN, RENEWED = (certificates.read(make("bus", names=["bus"]).pem)[0] for _each in range(2))
+KEY, NOTHING = (certificates.Problem(kind, "It is so.") for kind in (Kind.KEY_DOES_NOT_FIT, Kind.NO_CERTIFICATE))
+
+
+@pytest.mark.parametrize(
+    ("shown", "runs", "expected"),
+    [
+        ({}, True, []),
+        ({"kept": SHOWN}, True, []),
+        ({"kept": "Permission denied"}, True, []),
+        ({"kept": RENEWED}, True, [("certificate_not_read", "CERTAIN")]),
+        ({"kept": RENEWED, "flaw": KEY}, True, [("key_mismatch", "LIKELY")]),
+        ({"kept": RENEWED, "flaw": KEY}, False, [("key_mismatch", "CERTAIN")]),
+        ({"flaw": NOTHING}, False, [("certificate_unusable", "CERTAIN")]),
+    ],
+)
+def test_what_is_wrong_with_certificates_is_told_once_for_all_that_show_them(
+    shown: dict[str, Any], runs: bool, expected: list[tuple[str, str]]
+) -> None:
+    clients = Served(LISTENER, NOW, SHOWN, **shown)
+    said = "nats-server: error parsing X509 certificate/key pair: tls: private key does not match public key"
+    evidence = HEALTHY if runs else replace(ended(said), tested=Trial(1, said))
+    both = (clients, replace(clients, listener=replace(LISTENER, purpose="monitoring")))
+    found = server.diagnosis(replace(evidence, certificates=both)).causes
+    assert [(each.name, each.confidence.name) for each in found] == expected
+
+
+def test_a_server_without_tls_has_nothing_more_to_be_asked() -> None:
+    assert server_certificates.questions(HEALTHY) == ()
+    assert len(server_certificates.questions(replace(HEALTHY, certificates=(Served(LISTENER, NOW, SHOWN),)))) == 2
