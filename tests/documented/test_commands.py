@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import json
 import os
 import re
 import signal
@@ -24,6 +25,7 @@ import nats
 import pytest
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import process
+from ansible_collections.rosey.nats.tests import authority as authorities
 from ansible_collections.rosey.nats.tests import run, sanity
 from ansible_collections.rosey.nats.tests.docs.blocks import Block, blocks
 
@@ -143,6 +145,13 @@ def choose_a_secret(clone: Clone) -> None:
     clients.write_text("bot_plugins_credentials_secret: a secret of no host that anybody could reach\n")
 
 
+def issue_a_certificate(clone: Clone) -> None:
+    authority = authorities.Authority("authority of the bus")
+    pair = authority.issue()
+    texts = {"certificate": pair.certificate, "key": pair.key, "authorities": authority.pem}
+    (clone.root / "tls.yml").write_text(json.dumps({"nats_server_tls": texts}))
+
+
 @dataclass(frozen=True)
 class Step:
     """A block by what only its commands have, and what its host has to have been through."""
@@ -171,6 +180,7 @@ STEPS = (
     Step("added_cluster", lambda clone: clone.add_stream("CHAT", 12)),
     Step("rollback_to=list", change),
     Step("streams_gone", lose_a_stream, accept_the_loss),
+    Step("-e @tls.yml", issue_a_certificate, Clone.deploy),
     Step("bot_plugins_credentials=each\n", choose_a_secret),
     Step("bot_plugins_credentials_numbers"),
     Step("contract.yml -i inventories/production\n"),
