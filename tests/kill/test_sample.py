@@ -19,6 +19,7 @@ from ansible_collections.rosey.nats.tests.kill.ground import (
     Point,
     Reload,
     Rotation,
+    RotationOfAll,
     Trace,
     Version,
     table,
@@ -31,10 +32,14 @@ SAMPLE: list[tuple[type[Phase], str, Choice]] = [
     (First, "before begin", lambda trace, _share: trace.before("Begin | Claim the host")),
     (First, "the start's module alone", lambda trace, share: trace.inside("module", "nats_process", share)),
     (Reload, "inside the switch, alone", lambda trace, share: trace.inside("module", "config_tree", share)),
-    (Reload, "after switch, before reload", lambda trace, _share: trace.before("Run | Process of this user")),
     (Reload, "the bot's restart, alone", lambda trace, share: trace.inside("module", "bot_process", share)),
     (Version, "inside the restart, alone", lambda trace, share: trace.inside("module", "nats_process", share)),
     (Rotation, "a credential, before reload", lambda trace, _share: trace.before("Run | Process of this user")),
+    (
+        RotationOfAll,
+        "all credentials, inside the switch",
+        lambda trace, share: trace.inside("module", "config_tree", share),
+    ),
 ]
 
 
