@@ -17,5 +17,5 @@ def sampled(rows: Iterable[Any], count: int) -> list[Any]:
 
 
 def _thorough(row: Any) -> Any:
-    values = row if type(row) is tuple else [row]
+    values = row if isinstance(row, tuple) else [row]
     return pytest.param(*values, marks=pytest.mark.thorough)

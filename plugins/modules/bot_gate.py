@@ -164,6 +164,13 @@ options:
       - The server logs these refusals. Their subjects have C(_proof) as a token.
     type: bool
     default: true
+  tls_hostname:
+    description: The name that the server's certificate is for, where O(clients) reach it by another one.
+    type: str
+  tls_handshake_first:
+    description: Whether O(clients) begin with the TLS handshake, as C(handshake_first) of the server wants it.
+    type: bool
+    default: false
   home:
     description:
       - The directory of the bot. With O(environment_file), what is found of a plugin names the plugin's file and

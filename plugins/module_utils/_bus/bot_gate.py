@@ -57,6 +57,8 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "environment_file": {"type": "path"},
     "clients": bot_arguments.CLIENTS_ARGUMENT,
     "refusals": {"type": "bool", "default": True},
+    "tls_hostname": {"type": "str"},
+    "tls_handshake_first": {"type": "bool", "default": False},
     "home": {"type": "path"},
     "service": {"type": "str"},
     "pid_file": {"type": "path"},
@@ -265,11 +267,10 @@ def _call_back(params: Mapping[str, t.Any], server: access.Server, clients: Iter
 def _server(params: Mapping[str, t.Any], variables: Mapping[str, str]) -> access.Server:
     """Give where the clients log in, as the bot does. Nobody here speaks to a websocket."""
     places = map(bot_expectation.place, params["servers"])
-    options = (params["round_trip"] or {}).get("options", {})
     trust = login.Trust(
         variables.get(credentials.CA_FILE_VARIABLE),
-        options.get("tls_hostname"),
-        options.get("tls_handshake_first", False),
+        params["tls_hostname"],
+        params["tls_handshake_first"],
     )
     urls = [place.shown for place in places if place.scheme in login.SCHEMES]
     return access.Server(urls, trust, params["timeout"])

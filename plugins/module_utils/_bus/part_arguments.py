@@ -100,6 +100,8 @@ def bot_gate(settings: Settings, plugins: Settings | None) -> dict[str, t.Any]:
             "user": settings["owner"] or None,
             "environment_file": settings["environment_file"],
             "clients": plugins["clients"] if plugins and is_connected else [],
+            "tls_hostname": settings["login"].get("tls_hostname"),
+            "tls_handshake_first": settings["login"].get("tls_handshake_first"),
             "home": settings["home"],
             "service": settings["service"] if settings["runtime"] == _SYSTEMD else None,
             "pid_file": settings["pid_file"] if settings["runtime"] == _PROCESS else None,

@@ -36,9 +36,9 @@ REFUSED = [
 INFO = {"user": "quotes.1", "account": "$G", "permissions": IN_FORCE}
 
 
-def client(name: str = "quotes", permissions: Mapping[str, Any] = COMPILED, **changes: Any) -> access.Client:
+def client(name: str = "quotes", permissions: Mapping[str, Any] | None = None, **changes: Any) -> access.Client:
     given = {"login": {"user": f"{name}.1", "password": "hush", "inbox_prefix": "p"}, "tried": TRIED, **changes}
-    return access.Client(name, permissions=permissions, **given)
+    return access.Client(name, permissions=COMPILED if permissions is None else permissions, **given)
 
 
 def found(said: Sequence[bytes], asked: access.Client) -> list[Finding]:
