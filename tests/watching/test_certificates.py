@@ -22,7 +22,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import (
 from ansible_collections.rosey.nats.plugins.module_utils._server.certificates import Certificate
 from ansible_collections.rosey.nats.plugins.plugin_utils import server_metrics
 from ansible_collections.rosey.nats.tests.certificates import DAY, NAME, NOW, ROOT, Made, make
-from ansible_collections.rosey.nats.tests.integration.conftest import free_ports
+from ansible_collections.rosey.nats.tests.integration.conftest import Deployment, free_ports, stop_all
 from ansible_collections.rosey.nats.tests.integration.live import Live
 
 RunModule = Callable[..., dict[str, Any]]
@@ -229,3 +229,31 @@ def test_a_server_that_does_not_run_has_no_certificate_and_no_metric_of_one(run_
     assert told["certificates"] == [{"purpose": "clients", "fault": "127.0.0.1: Connection refused"}]
     metrics = server_metrics.of_server("bus", told, 0)
     assert not [each for each in metrics if "certificate" in each.name and each.samples]
+
+
+def test_a_deployment_with_tls_has_a_row_and_a_metric_for_each_listener(tmp_path: Path) -> None:
+    port, monitoring, bot_port = free_ports(3)
+    host = Deployment(tmp_path, port, monitoring, bot_port)
+    made, old = leaf(100), leaf(10)
+    for name, content in {"cert.pem": old.chain, "key.pem": old.key_pem}.items():
+        (tmp_path / name).write_bytes(content)
+    tls = {"cert_file": str(tmp_path / "cert.pem"), "key_file": str(tmp_path / "key.pem")}
+    given = {
+        "nats_server_config": {"tls": tls},
+        "nats_monitoring_textfile": "present",
+        "nats_monitoring_textfile_dir": str(tmp_path),
+    }
+    try:
+        said = host.play(given)
+        assert said.startswith("exit 0"), said
+        metrics = (tmp_path / "rosey_nats.prom").read_text()
+        metric = 'rosey_nats_certificate_not_after_time_seconds{server_id="deployed",listener="clients"} '
+        assert f"{metric}{(NOW + 10 * DAY).timestamp():.0f}\n" in metrics
+        (tmp_path / "cert.pem").write_bytes(made.chain)
+        (tmp_path / "key.pem").write_bytes(made.key_pem)
+        said = host.play(given, playbook="playbooks/health.yml")
+        row = next(line for line in said.splitlines() if "certificate_clients" in line)
+        assert [" ".join(each.split()) for each in row.split("|")][2:6:2] == ["warning", "< 21"], said
+        assert "days; expected that of " in row
+    finally:
+        stop_all(tmp_path)

@@ -28,7 +28,7 @@ def read(served: Served, service: str | None) -> Reading:
         return Reading(f"expected {wanted}, found {shown}", None, (Finding(what, wanted, shown, remedy, severity),))
     findings = tuple(_findings(served, shown, what, service or ""))
     days = certificates.left(shown, served.now) / timedelta(days=1)
-    until = f"{shown.shown} until {certificates.shown(shown.not_after)}"
+    until = f"{shown.shown} until {certificates.shown(shown.not_after)}, {days:.1f} days"
     told = "; ".join(f"expected {each.expected}, found {each.found}" for each in findings)
     return Reading(f"{until}; {told}" if told else until, days, findings)
 
