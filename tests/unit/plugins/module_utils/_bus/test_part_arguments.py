@@ -1,0 +1,47 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.rosey.nats.plugins.module_utils._bus import part_arguments
+from ansible_collections.rosey.nats.plugins.module_utils._deploy import usable
+
+BOT: dict[str, Any] = {
+    "home": "/bot",
+    "environment": "development",
+    "environment_file": "/bot/secrets.env",
+    "mode": "nats",
+    "runtime": "process",
+    "become": False,
+    "command": ["bot"],
+    "pid_file": "/bot.pid",
+    "health_url": "http://h",
+    "servers": ["tls://h:4222"],
+}
+PLUGINS: dict[str, Any] = {"plugins": [{"name": "quotes", "subscriptions": ["rosey.dev.commands.quote"]}]}
+OPTIONS = {"tls_hostname": "bus", "tls_handshake_first": True, "user_credentials": "/creds"}
+
+
+def of_bot(**changes: Any) -> dict[str, Any]:
+    """Give the settings of a bot, with defaults for what is not given."""
+    parts = {"bot": {"settings": {**BOT, **changes}, "entries": []}}
+    assert usable.problem(parts) == ""
+    return usable.settings(parts, Path("/releases"))["bot"]
+
+
+@pytest.mark.parametrize("round_trip", [True, False])
+def test_clients_meet_the_certificate_as_the_bot_does(round_trip: bool) -> None:
+    asked = part_arguments.bot_gate(of_bot(login=OPTIONS, round_trip=round_trip), {**PLUGINS, "clients": []})
+    assert (asked["tls_hostname"], asked["tls_handshake_first"]) == ("bus", True)
+    assert ("round_trip" in asked) is round_trip
+
+
+def test_without_tls_nothing_is_said_of_it() -> None:
+    asked = part_arguments.bot_gate(of_bot(), {**PLUGINS, "clients": []})
+    assert not {"tls_hostname", "tls_handshake_first"} & asked.keys()
