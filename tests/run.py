@@ -53,8 +53,8 @@ LINTERS = (
 )
 
 WORKERS = 3
-# Seconds after which a command is taken to hang.
-PATIENCE = 3600
+# Seconds after which a command is taken to hang. A machine that others use, too, may take twice the usual time.
+PATIENCE = 4800
 LINES_SHOWN = 25
 LINES_SHOWN_OF_A_FAILURE = 150
 
