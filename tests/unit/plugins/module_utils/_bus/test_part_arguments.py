@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ansible_collections.rosey.nats.plugins.module_utils._bus import part_arguments
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import usable
 
+ROOT = Path(__file__).parents[5]
 BOT: dict[str, Any] = {
     "home": "/bot",
     "environment": "development",
@@ -45,3 +47,12 @@ def test_clients_meet_the_certificate_as_the_bot_does(round_trip: bool) -> None:
 def test_without_tls_nothing_is_said_of_it() -> None:
     asked = part_arguments.bot_gate(of_bot(), {**PLUGINS, "clients": []})
     assert not {"tls_hostname", "tls_handshake_first"} & asked.keys()
+
+
+def test_the_step_asks_what_the_plan_asks() -> None:
+    (step,) = yaml.safe_load((ROOT / "roles" / "release" / "tasks" / "bot" / "gate.yml").read_text())
+    settings = of_bot(
+        login=OPTIONS, round_trip=True, client_name="b", monitoring_url="http://m", python="/p", owner="o"
+    )
+    asked = {**part_arguments.bot_gate(settings, {**PLUGINS, "clients": []})}
+    assert asked.keys() <= step["rosey.nats.bot_gate"].keys()
