@@ -141,14 +141,9 @@ def check_certificate(params: Mapping[str, t.Any], config: Mapping[str, t.Any], 
     if not wanted or not isinstance(tls, Mapping) or _goes_back(params):
         return
     certificate, key = Path(tls["cert_file"]), Path(tls["key_file"])
-    # what comes with the deployment was judged before
-    if str(certificate) in {entry["path"] for entry in params["entries"]}:
+    # what comes with the deployment was judged before, and without the library the host is looked at again with it
+    if str(certificate) in {entry["path"] for entry in params["entries"]} or not certificates.HAS_CRYPTOGRAPHY:
         return
-    if not certificates.HAS_CRYPTOGRAPHY:
-        raise ObstacleError(
-            f"{certificate}: this host's Python has no cryptography, by which a certificate is judged before the "
-            f"server has it. Install {system.PACKAGES['cryptography']} there."
-        )
     try:
         pems = system.read(certificate), system.read(key)
     except OSError as error:

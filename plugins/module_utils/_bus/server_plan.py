@@ -176,7 +176,7 @@ def _observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Pl
     result = {
         "architecture": architecture.name,
         "archive": programs.release_name(params["version"], architecture),
-        "packages": system.missing_packages(["requests"]),
+        "packages": system.missing_packages(_libraries(params)),
         "user_exists": _exists(pwd.getpwnam, params["user"]),
         "group_exists": _exists(grp.getgrnam, params["group"]),
         "binary": {
@@ -199,6 +199,11 @@ def _observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Pl
         "store": server_store.result_of(params, data, before, asked),
     }
     return Planned(result, asked.warnings)
+
+
+def _libraries(params: Mapping[str, t.Any]) -> list[str]:
+    """Name the libraries that looking at the server needs; certificates are judged by one of their own."""
+    return ["requests", *(["cryptography"] if (params["settings"] or {}).get("tls") else [])]
 
 
 def _check_host(wanted: Known, changes: Sequence[compare.Change], service_now: service.Service) -> None:
