@@ -213,8 +213,52 @@ def test_what_no_client_would_take_is_refused_and_nothing_touched(
     assert (deployed.files(), served(deployed)) == (before, number)
 
 
+@pytest.mark.parametrize(
+    ("pair", "words"),
+    sampled(
+        [
+            (FIRST.issue(until=-0.1), "server.crt: The certificate of CN=bus expired at"),
+            (
+                Pair(PAIR.certificate, SECOND.issue().key, 0),
+                "server.crt: The private key is not that of the certificate",
+            ),
+            (FIRST.issue(["bus.example.org"]), "expected that it is for localhost as well"),
+            (Pair(PAIR.certificate, "", 0), "There is no private key in the file of the key"),
+            (None, "there is no such file"),
+        ],
+        2,
+    ),
+)
+def test_files_of_the_host_are_judged_there(
+    deployed: Deployment, tmp_path: Path, pair: Pair | None, words: str
+) -> None:
+    files = {"certificate_file": str(tmp_path / "server.crt"), "key_file": str(tmp_path / "server.key")}
+    if pair:
+        (tmp_path / "server.crt").write_text(pair.certificate)
+        (tmp_path / "server.key").write_text(pair.key)
+    before, number = deployed.files(), served(deployed)
+    said = deployed.play({**connections(deployed), "nats_server_tls": {**files, "authorities": FIRST.pem}})
+    assert said.startswith("exit 2"), said
+    assert words in " ".join(said.split())
+    assert (deployed.files(), served(deployed)) == (before, number)
+
+
+def test_files_that_others_renew_are_taken_up(deployed: Deployment, tmp_path: Path) -> None:
+    certificate, key = tmp_path / "server.crt", tmp_path / "server.key"
+    given = {"certificate_file": str(certificate), "key_file": str(key), "authorities": FIRST.pem}
+    for pair in (FIRST.issue(), FIRST.issue()):
+        certificate.write_text(pair.certificate)
+        key.write_text(pair.key)
+        said = deploy(deployed, {**connections(deployed), "nats_server_tls": given})
+        assert "reload" in said
+        assert served(deployed) == pair.serial
+    deploy(deployed, {**connections(deployed), **tls(PAIR, FIRST)})
+
+
 def test_off_again_the_bot_goes_back_to_plain_text(deployed: Deployment) -> None:
-    deploy(deployed, connections(deployed))
+    crowd = Crowd(deployed, **secured(FIRST))
+    crowd.meanwhile(lambda: deploy(deployed, connections(deployed)))
+    assert crowd.dropped == 0
     assert not any("tls_version" in row for row in rows(deployed))
     assert "changed=0" in deploy(deployed, connections(deployed))
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ansible_collections.rosey.nats.plugins.plugin_utils import clients, permissions
+from ansible_collections.rosey.nats.tests.authority import Authority
 from ansible_collections.rosey.nats.tests.integration.conftest import QUOTES
 from ansible_collections.rosey.nats.tests.sampling import sampled
 
@@ -35,6 +36,11 @@ EACH: dict[str, Any] = {
     "bot_plugins_credentials_secret": MASTER,
     "bot_plugins_declared": [QUOTES],
 }
+AUTHORITY = Authority("authority of the bus")
+PAIR = AUTHORITY.issue()
+TLS = {"nats_server_tls": {"certificate": PAIR.certificate, "key": PAIR.key, "authorities": AUTHORITY.pem}}
+# a line of it, since it is one secret in many
+KEY = PAIR.key.splitlines()[1]
 BCRYPT = re.compile(r"\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}")
 SECRETS_FILE = "/opt/rosey-bot/environments/staging/secrets.env"
 OF_SERVER, OF_BOT = "/etc/nats/clients", "/opt/rosey-bot/environments/staging/plugins"
@@ -195,9 +201,9 @@ def test_no_secret_of_a_client_is_shown_or_left_but_in_its_file(
     kept |= {"CACHE_PLUGIN": "ansible.builtin.jsonfile", "CACHE_PLUGIN_CONNECTION": str(tmp_path / "facts")}
     for name, value in {**settings, **kept}.items():
         monkeypatch.setenv(f"ANSIBLE_{name}", value)
-    changes = {**EACH, "bot_plugins_credentials_kind": kind}
+    changes = {**EACH, **TLS, "bot_plugins_credentials_kind": kind}
     options = ("--diff", "-vvvvv", f"-erosey_report={report}")
-    secrets = [MARK, *credentials_of(kind).values()]
+    secrets = [MARK, KEY, *credentials_of(kind).values()]
 
     # what it would do, what it does, and what it would do to another credential
     rotated = {"bot_plugins_credentials_numbers": {QUOTES["name"]: 2}}
@@ -236,7 +242,7 @@ def test_no_secret_of_a_client_is_shown_or_left_but_in_its_file(
     of_releases = {path for path in found if path.startswith(RELEASES)}
     assert of_releases
     assert {found.pop(path) for path in of_releases} == {"600 root:root"}
-    assert found == files_of(kind)
+    assert found == {**files_of(kind), "/etc/nats/tls/server.key": "640 root:nats"}
     assert holders(host, [MASTER[-20:]]) == {}
 
 
@@ -247,6 +253,10 @@ def test_no_secret_of_a_client_is_shown_or_left_but_in_its_file(
             (
                 {"bot_config_health_url": "http://localhost:8001/api/health", "bot_config_gate_wait": 1},
                 "has not proven what was meant",
+            ),
+            (
+                {"nats_server_tls": {**TLS["nats_server_tls"], "key": PAIR.key.replace("BEGIN", "BEGUN")}},
+                "There is no private key",
             ),
             ({"bot_config_python": "/usr/bin/false"}, "try python by hand"),
             ({"nats_server_config": {"no_auth_user": "x"}}, "nats_server_config has no_auth_user"),
@@ -265,9 +275,9 @@ def test_a_deployment_that_fails_shows_no_secret_of_a_client(
     host: Container, changes: dict[str, Any], words: str
 ) -> None:
     rotated = {"bot_plugins_credentials_numbers": {QUOTES["name"]: 3}}
-    secrets = [MARK, *credentials_of("password", 1).values(), *credentials_of("password", 3).values()]
+    secrets = [MARK, KEY, *credentials_of("password", 1).values(), *credentials_of("password", 3).values()]
     with watched_commands() as commands:
-        said = host.play({**EACH, **rotated, **changes}, "--diff", "-vvvvv")
+        said = host.play({**EACH, **TLS, **rotated, **changes}, "--diff", "-vvvvv")
     assert said.startswith("exit 2")
     assert (shown(secrets, said), BCRYPT.search(said)) == (0, None)
     assert words in said
