@@ -37,7 +37,15 @@ def problems(tls: Mapping[str, t.Any], urls: Iterable[str], now: datetime) -> li
         names(tls, urls),
         now,
     )
-    return [str(problem).removesuffix(".") for problem in judged]
+    found = [str(problem).removesuffix(".") for problem in judged]
+    return found or [*_problems_of_trust(tls)]
+
+
+def _problems_of_trust(tls: Mapping[str, t.Any]) -> Iterator[str]:
+    """Name a certificate that nobody can have signed whom a host trusts by itself."""
+    leaf = certificates.read(tls["certificate"].encode())[0]
+    if leaf.is_self_issued and not tls.get(_AUTHORITIES):
+        yield f"the certificate of {leaf.shown} is signed by itself, and authorities names nobody; name it there, too"
 
 
 def names(tls: Mapping[str, t.Any], urls: Iterable[str]) -> list[str]:

@@ -129,8 +129,7 @@ def _look(server: Server, client: Client) -> Iterator[Finding]:
         info = answer_of(answer)
     except (login.LoginError, OSError, ValueError) as error:
         found = f"no answer: {http_reader.excerpt(_reason(error))}"
-        remedy = f"deploy again, so that the server and the file of {client.name} have the same credential"
-        yield Finding(what, "a login and what it may do", found, remedy)
+        yield Finding(what, "a login and what it may do", found, _remedy(client, error))
         return
     account = _ACCOUNTS.get(client.name, _DEFAULT_ACCOUNT)
     if info.get("account") != account:
@@ -185,6 +184,20 @@ def answer_of(said: bytes) -> Mapping[str, t.Any]:
         return _mapping(_mapping(json.loads(said)).get("data"))
     except RecursionError:
         raise ValueError("its answer is nested too deep") from None
+
+
+_REMEDIES = {
+    login.Step.RESOLVE: "let this host know the name, or correct the bot's servers",
+    login.Step.CONNECT: "see that the server runs and listens there",
+    # the server closes a connection on which TLS does not begin as it expects
+    login.Step.GREET: "look for TLS in the server's log, and whether clients begin with the handshake as it wants it",
+    login.Step.ENCRYPT: "look at the server's certificate, and at whom the bot trusts",
+}
+
+
+def _remedy(client: Client, error: Exception) -> str:
+    credential = f"deploy again, so that the server and the file of {client.name} have the same credential"
+    return _REMEDIES.get(error.login.failed, credential) if isinstance(error, login.LoginError) else credential
 
 
 def _reason(error: Exception) -> str:

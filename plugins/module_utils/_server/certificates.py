@@ -411,7 +411,8 @@ def _why_not(
         remedy = f"Name the certificate of {last.issuer} among the authorities, too: not all clients end in the middle."
         return f"{signed}, which is not among the authorities", remedy
     return f"{signed}, whose certificate is in neither file", (
-        f"Append the certificate of {last.issuer} to the one of the server, or name it among the authorities."
+        f"Name the certificate of {last.issuer} among the authorities where clients are to trust it; append it to the "
+        "one of the server where it leads to one of them."
     )
 
 

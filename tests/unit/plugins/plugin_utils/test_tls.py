@@ -13,11 +13,13 @@ import pytest
 from ansible_collections.rosey.nats.plugins.module_utils._server import certificates
 from ansible_collections.rosey.nats.plugins.plugin_utils import tls
 from ansible_collections.rosey.nats.tests.authority import Authority, Pair
+from ansible_collections.rosey.nats.tests.certificates import make
 
 URLS = ["tls://localhost:4222", "tls://127.0.0.1:4222"]
 NOW = datetime.now(UTC)
 FIRST, SECOND = Authority("first"), Authority("second")
 PAIR = FIRST.issue()
+ALONE = make("alone", names=["localhost", "127.0.0.1"])
 
 
 def given(pair: Pair = PAIR, authorities: str = FIRST.pem, **more: Any) -> dict[str, Any]:
@@ -56,6 +58,10 @@ def test_what_clients_take_is_no_problem(asked: dict[str, Any]) -> None:
         (given(authorities=SECOND.pem), "second"),
         (given(FIRST.issue(since=-9, until=-1)), "expired at"),
         (given(FIRST.issue(since=1)), "is valid from"),
+        (
+            {"certificate": ALONE.pem.decode(), "key": ALONE.key_pem.decode()},
+            "the certificate of CN=alone is signed by itself, and authorities names nobody",
+        ),
         (given(Pair(PAIR.certificate, FIRST.issue().key, 0)), "is not that of the certificate"),
     ],
 )
