@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import command_line
 from ansible_collections.rosey.nats.plugins.module_utils._server import certificates
-from ansible_collections.rosey.nats.plugins.module_utils._server.certificates import Certificate
 from ansible_collections.rosey.nats.plugins.module_utils._server.served_certificates import Served
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.server_evidence import (
     Evidence,
@@ -63,7 +62,7 @@ def _ask_renewed(evidence: Evidence) -> Iterator[Cause]:
         if served.is_stale and not served.flaw:
             by_file.setdefault(served.listener.cert_file, []).append(served)
     for file, all_served in by_file.items():
-        shown, kept = (t.cast("Certificate", each) for each in (all_served[0].shown, all_served[0].kept))
+        shown, kept = (t.cast("certificates.Certificate", each) for each in (all_served[0].shown, all_served[0].kept))
         service = evidence.described.service
         yield server_cause(
             "certificate_not_read",
