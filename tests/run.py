@@ -144,7 +144,7 @@ EXTRA_PARTS = (
     pytest_part("faults", "tests/faults", "images", "server", "servers", patience=4 * 3600),
     pytest_part(
         "thorough",
-        "-m thorough tests/deployment tests/integration tests/watching",
+        "tests/deployment tests/integration tests/watching",
         *("images", "server", "servers"),
         patience=4 * 3600,
     ),

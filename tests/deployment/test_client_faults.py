@@ -141,6 +141,7 @@ def test_a_client_that_somebody_lets_do_anything_is_put_right(host: Deployment, 
     assert not asyncio.run(may_say_anything(host))
 
 
+@pytest.mark.thorough
 def test_without_a_library_for_keys_the_host_goes_back(host: Deployment) -> None:
     (library,) = host.home.rglob("nacl.pth")
     aside = library.rename(library.with_suffix(".aside"))

@@ -305,6 +305,7 @@ def test_each_with_a_key_in_place_of_a_password(deployed: Deployment) -> None:
     assert "changed=0" in deploy(deployed, bot_plugins_credentials_kind="nkey")
 
 
+@pytest.mark.thorough
 def test_back_to_passwords_no_seed_is_left(deployed: Deployment) -> None:
     assert [*deployed.directory.rglob("*.nk")]
     said = deploy(deployed)
@@ -313,6 +314,7 @@ def test_back_to_passwords_no_seed_is_left(deployed: Deployment) -> None:
     assert all("NATS_NKEY" not in variables_of(deployed, client) for client in CLIENTS)
 
 
+@pytest.mark.thorough
 def test_back_to_one_for_all(deployed: Deployment) -> None:
     said = deployed.play({**PLUGINS, "bot_plugins_credentials": "shared"})
     assert said.startswith("exit 0"), said
@@ -324,6 +326,7 @@ def test_back_to_one_for_all(deployed: Deployment) -> None:
     assert file_of(deployed, "operator").exists()
 
 
+@pytest.mark.thorough
 def test_what_was_stored_while_all_shared_one_is_there_for_each(deployed: Deployment) -> None:
     async def store() -> None:
         client = await nats.connect(f"nats://127.0.0.1:{deployed.port}")

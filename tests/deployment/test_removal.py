@@ -214,6 +214,7 @@ def test_the_same_command_brings_it_to_its_end(deployed: Deployment) -> None:
     assert asyncio.run(messages(deployed)) == 7
 
 
+@pytest.mark.thorough
 def test_two_on_a_host_leave_each_other_alone(deployed: Deployment) -> None:
     deploy(deployed)
     root = deployed.directory / "root"

@@ -27,6 +27,9 @@ from ansible_collections.rosey.nats.tests.integration.conftest import (
 )
 from ansible_collections.rosey.nats.tests.sampling import sampled
 
+# molecule/rollback/tests/test_batch.py has three hosts that go back together
+pytestmark = pytest.mark.thorough
+
 ROLLBACK = "playbooks/rollback.yml"
 # Of a remote that a password belongs to, which nobody shall see.
 URL = "https://deployer:correct-horse@git.example.org/inventory.git"

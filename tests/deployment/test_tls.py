@@ -263,6 +263,7 @@ def test_off_again_the_bot_goes_back_to_plain_text(deployed: Deployment) -> None
     assert "changed=0" in deploy(deployed, connections(deployed))
 
 
+@pytest.mark.thorough
 def test_with_a_system_user_who_talks_in_plain_text_is_called_back(deployed: Deployment) -> None:
     each = {
         **connections(deployed),

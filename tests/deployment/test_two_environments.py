@@ -171,6 +171,7 @@ def test_two_bots_on_the_server_of_the_first(root: Path) -> None:
     assert is_well(first)
 
 
+@pytest.mark.thorough
 def test_two_servers_on_one_host_each_with_its_bot(root: Path) -> None:
     ports, other = two_ports(), two_ports()
     first = inventory(root, "staging", "opt/rosey-bot", ports)

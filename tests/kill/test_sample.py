@@ -1,7 +1,7 @@
 # Copyright (c) Rosey-Robot Team
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A deployment that is killed at any point is brought to its end by the same command: seven of the points."""
+"""A deployment that is killed at any point is brought to its end by the same command: five of the points."""
 
 from __future__ import annotations
 
@@ -29,10 +29,8 @@ Choice = Callable[[Trace, float], Point]
 
 # Of each phase, in the order of their going: the point of a whole run's trace, and a seeded share of a module's doings.
 SAMPLE: list[tuple[type[Phase], str, Choice]] = [
-    (First, "before begin", lambda trace, _share: trace.before("Begin | Claim the host")),
     (First, "the start's module alone", lambda trace, share: trace.inside("module", "nats_process", share)),
     (Reload, "inside the switch, alone", lambda trace, share: trace.inside("module", "config_tree", share)),
-    (Reload, "the bot's restart, alone", lambda trace, share: trace.inside("module", "bot_process", share)),
     (Version, "inside the restart, alone", lambda trace, share: trace.inside("module", "nats_process", share)),
     (Rotation, "a credential, before reload", lambda trace, _share: trace.before("Run | Process of this user")),
     (

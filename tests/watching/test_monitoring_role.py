@@ -167,6 +167,7 @@ def test_a_change_restarts_the_exporter_alone(watched: Container, wanted: dict[s
     assert said.startswith("exit 0"), said
 
 
+@pytest.mark.thorough
 def test_a_damaged_binary_is_replaced(watched: Container, wanted: dict[str, Any]) -> None:
     binary, before = f"/usr/local/lib/{SERVICE}/0.20.1/{SERVICE}", pid_of(watched, SERVICE)
     watched.run(f"rm {binary}; echo damaged > {binary}")
@@ -176,6 +177,7 @@ def test_a_damaged_binary_is_replaced(watched: Container, wanted: dict[str, Any]
     assert watched.run("ls -d /tmp/nats-exporter.* | wc -l").strip() == "0"
 
 
+@pytest.mark.thorough
 def test_what_a_run_that_was_cut_off_had_written_is_taken_up(watched: Container, wanted: dict[str, Any]) -> None:
     watched.run(
         f"cp -p {UNIT} /root/unit; sed -i s/7777/7779/ {UNIT}; systemctl daemon-reload; systemctl restart {SERVICE};"
@@ -187,6 +189,7 @@ def test_what_a_run_that_was_cut_off_had_written_is_taken_up(watched: Container,
     assert "changed=0 " in watched.play(wanted, *ONLY)
 
 
+@pytest.mark.thorough
 def test_the_host_can_download_it(watched: Container, wanted: dict[str, Any], release: Path) -> None:
     watched.run(f"rm -r /usr/local/lib/{SERVICE}; mkdir -p /srv/mirror")
     subprocess.run(["docker", "cp", str(release), f"{watched.name}:/srv/mirror/exporter.tar.gz"], check=True)
@@ -245,6 +248,7 @@ def test_what_is_wrong_is_said_before_anything_is_touched(
     assert {"nats-server", SERVICE} <= set(watched.run("ls /usr/local/lib").split())
 
 
+@pytest.mark.thorough
 def test_only_the_exporter_needs_root_beside_a_server_of_a_user(host: Container, wanted: dict[str, Any]) -> None:
     no_root = {"ansible_become_exe": "no-sudo", "ansible_become_user": "nobody"}
     of_a_user = {"nats_server_runtime": "process", "nats_server_prefix": "/srv/bus", **no_root}
@@ -258,6 +262,7 @@ def test_only_the_exporter_needs_root_beside_a_server_of_a_user(host: Container,
         assert said.startswith("exit 0"), said
 
 
+@pytest.mark.thorough
 def test_an_exporter_that_can_not_run_is_no_success(watched: Container, wanted: dict[str, Any]) -> None:
     watched.run("systemd-run --unit=holder python3 -m http.server --bind 127.0.0.1 7790")
     taken = {"nats_monitoring_exporter_port": 7790, "nats_monitoring_exporter_wait": 2}
