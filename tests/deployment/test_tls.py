@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -243,16 +246,27 @@ def test_files_of_the_host_are_judged_there(
     assert (deployed.files(), served(deployed)) == (before, number)
 
 
-def test_files_that_others_renew_are_taken_up(deployed: Deployment, tmp_path: Path) -> None:
+def test_files_that_others_renew_are_taken_up_by_their_hook(deployed: Deployment, tmp_path: Path) -> None:
     certificate, key = tmp_path / "server.crt", tmp_path / "server.key"
+    first, renewed = FIRST.issue(), FIRST.issue()
     given = {"certificate_file": str(certificate), "key_file": str(key), "authorities": FIRST.pem}
-    for pair in (FIRST.issue(), FIRST.issue()):
+
+    def write(pair: Pair) -> None:
         certificate.write_text(pair.certificate)
         key.write_text(pair.key)
-        said = deploy(deployed, {**connections(deployed), "nats_server_tls": given})
-        assert "reload" in said
-        assert served(deployed) == pair.serial
-    deploy(deployed, {**connections(deployed), **tls(PAIR, FIRST)})
+
+    write(first)
+    assert "reload" in deploy(deployed, {**connections(deployed), "nats_server_tls": given})
+    assert served(deployed) == first.serial
+    write(renewed)
+    (pid_file,) = deployed.directory.rglob("nats-server.pid")
+    os.kill(int(pid_file.read_text()), signal.SIGHUP)
+    for _attempt in range(50):
+        if served(deployed) == renewed.serial:
+            break
+        time.sleep(0.1)
+    assert served(deployed) == renewed.serial
+    assert "changed=0" in deploy(deployed, {**connections(deployed), "nats_server_tls": given})
 
 
 def test_off_again_the_bot_goes_back_to_plain_text(deployed: Deployment) -> None:
