@@ -227,7 +227,7 @@ def test_what_no_client_would_take_is_refused_and_nothing_touched(
             ),
             (FIRST.issue(["bus.example.org"]), "expected that it is for localhost as well"),
             (Pair(PAIR.certificate, "", 0), "There is no private key in the file of the key"),
-            (None, "there is no such file"),
+            (None, "server.crt: this host has no "),
         ],
         2,
     ),
