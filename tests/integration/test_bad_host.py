@@ -91,6 +91,7 @@ def refused(container: Container, changes: dict[str, Any], expected: list[str]) 
     return said
 
 
+@pytest.mark.thorough
 def test_a_dry_run_on_a_fresh_host_shows_what_would_be(fresh: Container) -> None:
     fresh.run("mkdir /opt/rosey-bot")
     try:
@@ -107,6 +108,7 @@ def test_a_dry_run_on_a_fresh_host_shows_what_would_be(fresh: Container) -> None
     assert_untouched(fresh)
 
 
+@pytest.mark.thorough
 def test_a_host_without_requests_and_a_package_source(fresh: Container) -> None:
     fresh.run(f'echo \'Dir::Etc::sourcelist "/dev/null"; Dir::Etc::sourceparts "/dev/null";\' > {NO_SOURCES}')
     try:
@@ -116,6 +118,7 @@ def test_a_host_without_requests_and_a_package_source(fresh: Container) -> None:
     assert_untouched(fresh)
 
 
+@pytest.mark.thorough
 def test_what_stays_of_a_deployment_that_was_refused_is_told(fresh: Container) -> None:
     said = " ".join(refused(fresh, {"nats_server_link": "/srv"}, ["link /srv is a directory"]).split())
     assert "was not changed, but for what stays: the packages python3-requests" in said

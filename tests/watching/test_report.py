@@ -23,6 +23,7 @@ from ansible_collections.rosey.nats.tests import browser as browsers
 from ansible_collections.rosey.nats.tests.browser import Browser, Look
 from ansible_collections.rosey.nats.tests.integration import test_packaging
 from ansible_collections.rosey.nats.tests.integration.conftest import QUOTES, ROOT, Deployment, run_playbook
+from ansible_collections.rosey.nats.tests.sampling import sampled
 from ansible_collections.rosey.nats.tests.unit.example_runs import (
     CHECKED,
     DIAGNOSED,
@@ -146,6 +147,7 @@ def test_a_host_that_can_not_be_reached(deployment: Deployment, browser: Browser
     assert "Connection refused" in seen.text
 
 
+@pytest.mark.thorough
 def test_a_dry_run_and_a_rollback(deployment: Deployment, browser: Browser, page: Path) -> None:
     said = deployment.play({"nats_server_config": {"max_connections": 78}}, "--check", "-e", f"rosey_report={page}")
     assert said.startswith("exit 0"), said
@@ -196,12 +198,15 @@ def test_a_run_that_does_not_come_to_its_end(
 
 @pytest.mark.parametrize(
     ("options", "remedy"),
-    [
-        (["-e", "rosey_report=/nowhere/report.html"], "found no /nowhere. Make it, or name another"),
-        (["-e", "rosey_report=/"], "rosey_report is /, which is a directory"),
-        (["-e", '{"rosey_report": true}'], "rosey_report is True; expected the path of a file"),
-        (["-e", "rosey_report={{ playbook_dir }}/report.html"], "nothing writes it"),
-    ],
+    sampled(
+        [
+            (["-e", "rosey_report=/nowhere/report.html"], "found no /nowhere. Make it, or name another"),
+            (["-e", "rosey_report=/"], "rosey_report is /, which is a directory"),
+            (["-e", '{"rosey_report": true}'], "rosey_report is True; expected the path of a file"),
+            (["-e", "rosey_report={{ playbook_dir }}/report.html"], "nothing writes it"),
+        ],
+        1,
+    ),
 )
 def test_a_report_that_can_not_be_written_is_refused(
     deployment: Deployment, tmp_path: Path, options: list[str], remedy: str
@@ -213,6 +218,7 @@ def test_a_report_that_can_not_be_written_is_refused(
     assert not (ROOT / "report.html").exists()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("enabled", "exit_status", "told"),
     [({}, 2, "nothing writes it"), ({"ANSIBLE_CALLBACKS_ENABLED": "rosey.nats.report"}, 0, "Report: ")],
@@ -237,6 +243,7 @@ def test_a_run_that_is_asked_for_none_writes_none(deployment: Deployment, tmp_pa
     assert "Report" not in said
 
 
+@pytest.mark.thorough
 def test_an_installed_collection_writes_it(
     installation: test_packaging.Installation, deployment: Deployment, page: Path
 ) -> None:
