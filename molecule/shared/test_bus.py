@@ -87,11 +87,12 @@ def test_a_client_that_does_not_know_the_password_is_refused(
     assert "nats: 'Authorization Violation'" in said
 
 
-def test_the_bot_says_that_it_holds_all_subjects(monitor: Callable[..., dict[str, Any]]) -> None:
+def test_the_bot_says_that_it_holds_all_subjects(monitor: Callable[..., dict[str, Any]], trust: dict[str, Any]) -> None:
     said = monitor("api/health", port=8000)
     # the six of quotes and trivia, and the bot's own
     assert said["status"] == "connected"
-    assert said["nats"] == {"connected": True, "server": "nats://localhost:4222", "subjects": 7}
+    server = f"{'tls' if trust else 'nats'}://localhost:4222"
+    assert said["nats"] == {"connected": True, "server": server, "subjects": 7}
 
 
 def test_the_bots_own_configuration_stays_as_it_was(host: Host) -> None:
