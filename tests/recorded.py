@@ -26,6 +26,7 @@ SERVER: dict[str, Any] = {
     "data_dir": "/var/lib/nats",
     "copies": "/var/lib/rosey-nats/stores",
     "monitoring_url": "http://127.0.0.1:8222",
+    "tls": {},
     "stop": {"signal": "INT", "timeout": 90},
     "gate": True,
     "gate_wait": 30,
