@@ -167,7 +167,7 @@ async def publish_while(host: Deployment, act: Callable[[], None]) -> dict[str, 
     acting = asyncio.create_task(asyncio.to_thread(act))
     acknowledged = 0
     while not acting.done():
-        await stream.publish("kept.here", b"", timeout=5)
+        await stream.publish("kept.here", b"", timeout=30)
         acknowledged += 1
         await asyncio.sleep(0.005)
     await acting
