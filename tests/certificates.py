@@ -100,7 +100,6 @@ def make(
     until: datetime = NOW + 100 * DAY,
     uses: Sequence[x509.ObjectIdentifier] = (),
     key_usage: x509.KeyUsage | None = None,
-    hashed: hashes.HashAlgorithm | None = None,
     pss: bool = False,
     serial: int | None = None,
 ) -> Made:
@@ -129,9 +128,9 @@ def make(
         builder = builder.add_extension(x509.ExtendedKeyUsage(uses), critical=False)
     signer = by.key if by else key
     plain = isinstance(signer, (ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey))
-    digest = None if plain else hashed or hashes.SHA256()
+    digest = None if plain else hashes.SHA256()
     form = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH) if pss else None
-    made = builder.sign(signer, digest, rsa_padding=form)  # type: ignore[arg-type]
+    made = builder.sign(signer, digest, rsa_padding=form)
     return Made(made, key, (by.certificate, *by.between) if by and _has_issuer(by) else ())
 
 

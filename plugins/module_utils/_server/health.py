@@ -26,6 +26,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import (
     http_reader,
     measures,
     monitoring,
+    requirements,
     server_log,
     units,
 )
@@ -61,6 +62,7 @@ def expect(
         since=since,
         local_files=local_files,
         thresholds=thresholds or {},
+        is_private=requirements.is_private(config),
     )
 
 

@@ -43,7 +43,7 @@ class Expectation:
     settings: what options.leaves() gives for the configuration. jetstream: whether it is meant to be on, None where
     nothing was said. problems: what is wrong with the values, by dotted path. since: the configuration has to be loaded
     after this mark. local_files: whether the files that the configuration names can be looked at from here. thresholds:
-    by their name in MEASURES.
+    by their name in MEASURES. is_private: whether whatever clients say is meant to be encrypted.
     """
 
     version: str | None = None
@@ -53,12 +53,7 @@ class Expectation:
     since: Mark | None = None
     local_files: bool = True
     thresholds: Mapping[str, Threshold] = field(default_factory=dict)
-
-    @property
-    def is_private(self) -> bool:
-        """Whether whatever clients say is meant to be encrypted."""
-        said = {path: value for path, _option, value in self.settings}
-        return bool(said.get(("tls", "cert_file"))) and said.get(("allow_non_tls",)) is not True
+    is_private: bool = False
 
     @property
     def log_file(self) -> Path | None:
