@@ -8,7 +8,6 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from urllib.parse import urlsplit
 
 from ansible_collections.rosey.nats.plugins.module_utils._server import certificates
 
@@ -34,7 +33,7 @@ def problems(tls: Mapping[str, t.Any], urls: Iterable[str], now: datetime) -> li
         tls["certificate"].encode(),
         tls["key"].encode(),
         authorities.encode() if authorities else None,
-        names(tls, urls),
+        certificates.reached_by(urls, tls.get(_NAMES, ())),
         now,
     )
     found = [str(problem).removesuffix(".") for problem in judged]
@@ -46,12 +45,6 @@ def _problems_of_trust(tls: Mapping[str, t.Any]) -> Iterator[str]:
     leaf = certificates.read(tls["certificate"].encode())[0]
     if leaf.is_self_issued and not tls.get(_AUTHORITIES):
         yield f"the certificate of {leaf.shown} is signed by itself, and authorities names nobody; name it there, too"
-
-
-def names(tls: Mapping[str, t.Any], urls: Iterable[str]) -> list[str]:
-    """Give the names and addresses that the certificate has to be for."""
-    hosts = [urlsplit(url).hostname or "" for url in urls]
-    return list(dict.fromkeys(filter(None, [*hosts, *tls.get(_NAMES, ())])))
 
 
 def _problems_of_form(tls: Mapping[str, t.Any]) -> Iterator[str]:

@@ -149,7 +149,8 @@ def check_certificate(params: Mapping[str, t.Any], config: Mapping[str, t.Any], 
     except OSError as error:
         raise ObstacleError(f"{error.filename}: it can't be looked at: {error.strerror}. Run with become.") from error
     authorities = wanted["authorities"].encode() or None
-    if problems := certificates.problems(*pems, authorities, wanted["names"], now):
+    names = certificates.reached_by(wanted["urls"], wanted["names"])
+    if problems := certificates.problems(*pems, authorities, names, now):
         raise ObstacleError("\n".join(f"{certificate}: {problem}" for problem in problems))
 
 

@@ -17,6 +17,7 @@ import typing as t
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from urllib.parse import urlsplit
 
 from ansible_collections.rosey.nats.plugins.module_utils._host.python import StrEnum
 from ansible_collections.rosey.nats.plugins.module_utils._host.system import PACKAGES
@@ -279,6 +280,12 @@ def _of_names(leaf: Certificate, names: Sequence[str]) -> Iterator[Problem]:
             "which clients reach the server. Request it anew with all of these as subject alternative names, or let "
             "clients use a name that it has.",
         )
+
+
+def reached_by(urls: Iterable[str], names: Iterable[str]) -> list[str]:
+    """Give by what clients reach a server: the hosts of the URLs, and the names and addresses besides."""
+    hosts = (urlsplit(url).hostname or "" for url in urls)
+    return list(dict.fromkeys(filter(None, (*hosts, *names))))
 
 
 def covers(certificate: Certificate, name: str) -> bool:

@@ -74,7 +74,7 @@ def apply(changes: Sequence[Change], *, label: Label) -> None:
             _flush([(path, places.at(name)) for path, name in files])
             for change, name in staged:
                 if change.entry.validate:
-                    _validate(change, *_trial(change, name, staged, temporary))
+                    _validate(change, *_trial(change, name, staged, places, temporary))
             made.pop_all()
             _switch(places, staged, of_state[State.ABSENT], of_state[State.DIRECTORY], of_state[State.OWNED])
 
@@ -142,10 +142,14 @@ def _undo(action: Callable[..., None], *arguments: t.Any) -> None:
         action(*arguments)
 
 
+def _name_beside(path: Path) -> Path:
+    """Give a new name beside a path. Its end stays, since a validating command may go by it."""
+    return path.with_name(f"{atomic_file.temporary_name()}.{path.name[-50:]}")
+
+
 def _stage(change: Change, places: Directories, temporary: ExitStack, label: Label) -> Path:
     """Write a new file or link beside its place, ready but for its name; `temporary` takes what removes it."""
-    # The end of the name stays, since a validating command may go by it.
-    name = change.entry.path.with_name(f"{atomic_file.temporary_name()}.{change.entry.path.name[-50:]}")
+    name = _name_beside(change.entry.path)
     with _explained(change.entry.path, f"staging it ({len(change.entry.content)} bytes)"):
         at = places.at(name)
         if change.entry.state == State.LINK:
@@ -175,7 +179,7 @@ def _write(change: Change, name: Path, temporary: ExitStack) -> None:
 
 
 def _trial(
-    change: Change, name: Path, staged: Sequence[tuple[Change, Path]], temporary: ExitStack
+    change: Change, name: Path, staged: Sequence[tuple[Change, Path]], places: Directories, temporary: ExitStack
 ) -> tuple[Path, dict[Path, Path]]:
     """Give the file that a validating command tries, and where it finds each one that changes with it.
 
@@ -187,9 +191,9 @@ def _trial(
     }
     if not others:
         return name, others
-    copy = change.entry.path.with_name(f"{atomic_file.temporary_name()}.{change.entry.path.name[-50:]}")
+    copy = _name_beside(change.entry.path)
     with _explained(change.entry.path, "writing a copy of it to be validated"):
-        _write(_renamed(change, others), copy, temporary)
+        _write(_renamed(change, others), places.at(copy), temporary)
     return copy, others
 
 

@@ -79,4 +79,4 @@ def test_without_the_library_it_is_not_judged(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_certificate_is_for_what_clients_use() -> None:
-    assert tls.names({"names": ["bus", "localhost"]}, URLS) == ["localhost", "127.0.0.1", "bus"]
+    assert certificates.reached_by(URLS, ["bus", "localhost"]) == ["localhost", "127.0.0.1", "bus"]
