@@ -301,11 +301,13 @@ def test_nothing_of_an_answer_is_run_or_obeyed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [10_000])
 def test_many_connections_are_no_reason_to_wait(nats_server: Path, tmp_path: Path, number: int) -> None:
     port, monitoring_port = free_ports(2)
-    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < number + 1000:
         pytest.skip(f"this machine lets a process open {hard} files")
     words = [nats_server, "-a", "127.0.0.1", "-p", str(port), "-m", str(monitoring_port)]
     with ExitStack() as opened:
+        opened.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (number + 1000, hard))
         server = opened.enter_context(subprocess.Popen(words, stderr=subprocess.DEVNULL))
         opened.callback(server.terminate)
         time.sleep(1)
