@@ -267,10 +267,20 @@ def test_files_that_others_renew_are_taken_up_by_their_hook(deployed: Deployment
         time.sleep(0.1)
     assert served(deployed) == renewed.serial
     assert "changed=0" in deploy(deployed, {**connections(deployed), "nats_server_tls": given})
+    # without the hook, the next run does it
+    write(first)
+    server = deployed.varz()["server_id"]
+    said = deploy(deployed, {**connections(deployed), "nats_server_tls": given})
+    assert f"certificate for clients: another one -> that of {certificate} (reload)" in " ".join(said.split())
+    assert (served(deployed), deployed.varz()["server_id"]) == (first.serial, server)
+    assert "changed=0" in deploy(deployed, {**connections(deployed), "nats_server_tls": given})
 
 
 def test_off_again_the_bot_goes_back_to_plain_text(deployed: Deployment) -> None:
     crowd = Crowd(deployed, **secured(FIRST))
+    foretold = deploy(deployed, connections(deployed), "--check")
+    assert "clients that begin with TLS before the server says anything are let in until now" in foretold
+    assert served(deployed)
     crowd.meanwhile(lambda: deploy(deployed, connections(deployed)))
     assert crowd.dropped == 0
     assert not any("tls_version" in row for row in rows(deployed))
@@ -288,26 +298,30 @@ def test_with_a_system_user_who_talks_in_plain_text_is_called_back(deployed: Dep
     operator = deployed.directory / "root" / "etc" / "nats" / "clients" / "operator.env"
     login = clients.login(clients.variables(operator.read_text()), lambda path: Path(path).read_text())
 
-    async def stay() -> tuple[list[str], str]:
-        seen: list[str] = []
+    async def stay() -> tuple[int, str]:
+        closed = 0
 
         async def note() -> None:
-            seen.append("closed")
+            nonlocal closed
+            closed += 1
 
-        client = await nats.connect(
-            f"nats://127.0.0.1:{deployed.port}", **login, name="dashboard", closed_cb=note, allow_reconnect=False
-        )
+        plain = [
+            await nats.connect(
+                f"nats://127.0.0.1:{deployed.port}", **login, name="dashboard", closed_cb=note, allow_reconnect=False
+            )
+            for _each in range(CLIENTS)
+        ]
         foretold = await asyncio.to_thread(deploy, deployed, {**each, **tls(PAIR, FIRST)}, "--check")
-        assert client.is_connected
+        assert all(client.is_connected for client in plain)
         assert "told to connect again" not in foretold
         said = await asyncio.to_thread(deploy, deployed, {**each, **tls(PAIR, FIRST)})
         for _attempt in range(50):
-            if seen:
+            if closed == CLIENTS:
                 break
             await asyncio.sleep(0.1)
-        return seen, said
+        return closed, said
 
-    seen, said = asyncio.run(stay())
-    assert seen == ["closed"]
+    closed, said = asyncio.run(stay())
+    assert closed == CLIENTS
     assert "told to connect again, since they talked in plain text: dashboard (127.0.0.1, cid " in said
     assert all(row.get("tls_version") for row in rows(deployed))

@@ -378,9 +378,7 @@ class _Monitor(monitoring.Monitor):
             for name, answer in answers.items()
         }
 
-    def _fetch(
-        self, url: str, _query: Mapping[str, str | int], take: Callable[[bytes], object], _most: int = 0
-    ) -> int:
+    def _fetch(self, url: str, _query: Mapping[str, str | int], take: Callable[[bytes], object], _most: int = 0) -> int:
         take(self._bodies[url.rpartition("/")[2]])
         return 200
 

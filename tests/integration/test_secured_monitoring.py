@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,15 +19,8 @@ if TYPE_CHECKING:
     from .conftest import Container
     from .material import Material
 
-PLACE = "/etc/ssl/bus"
 TRUSTED = "/usr/local/share/ca-certificates/bus.crt"
-CONFIG = {
-    "host": "localhost",
-    "http_port": None,
-    "https_port": 8222,
-    "jetstream": None,
-    "tls": {"cert_file": f"{PLACE}/server.pem", "key_file": f"{PLACE}/server.key"},
-}
+CONFIG = {"host": "localhost", "http_port": None, "https_port": 8222, "jetstream": None}
 
 
 def copy(container: Container, source: str, destination: str) -> None:
@@ -35,12 +29,13 @@ def copy(container: Container, source: str, destination: str) -> None:
 
 @pytest.fixture(scope="module")
 def secured(start_container: Callable[..., Container], material: Material) -> Container:
-    container = start_container("rosey-test-secured", nats_server_config=CONFIG, nats_server_gate_wait=5)
-    container.run(f"mkdir -p {PLACE}")
-    copy(container, material.certificates[0], f"{PLACE}/server.pem")
-    copy(container, material.keys[0], f"{PLACE}/server.key")
-    container.run(f"chmod 644 {PLACE}/*")
-    return container
+    certificate, key = (Path(each[0]).read_text(encoding="ascii") for each in (material.certificates, material.keys))
+    return start_container(
+        "rosey-test-secured",
+        nats_server_config=CONFIG,
+        nats_server_tls={"certificate": certificate, "key": key, "authorities": certificate},
+        nats_server_gate_wait=5,
+    )
 
 
 def test_it_is_refused_until_the_host_trusts_the_certificate(secured: Container) -> None:

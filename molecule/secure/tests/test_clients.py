@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import nkeys
 import pytest
+import testinfra
 import yaml
 from nats.aio.client import Client
 from testinfra.host import Host
@@ -101,6 +103,60 @@ def test_whoever_looks_from_without_sees_who_he_talks_to(host: Host) -> None:
         assert "unable to get local issuer certificate" in host.run(f"{ask} </dev/null 2>&1").stdout
     else:
         assert not host.file(f"{OF_BOT}/authorities.crt").exists
+
+
+NAME, AUTHORITIES = "bus.example.org", "/run/authorities.crt"
+UNKNOWN_AUTHORITY_OF_CURL = 60
+
+
+class Elsewhere:
+    """A host that looks at the server of another one, with whom to trust in AUTHORITIES."""
+
+    def __init__(self) -> None:
+        self._host = testinfra.get_host("docker://rosey-secure-nkey")
+        server = testinfra.get_host("docker://rosey-secure-password")
+        show = ["docker", "inspect", "--format", "{{.NetworkSettings.IPAddress}}", "rosey-secure-password"]
+        self._address = subprocess.run(show, check=True, capture_output=True, text=True).stdout.strip()
+        self._login = clients.login(
+            clients.variables(server.file(FILES["operator"]).content_string),
+            lambda path: str(server.file(path).content_string),
+        )
+        authorities = server.file(f"{OF_BOT}/authorities.crt").content_string
+        self._host.run_test("printf %s > %s", authorities, AUTHORITIES)
+
+    def openssl(self, *options: str) -> str:
+        words = f"-connect {self._address}:4222 -verify_return_error -verify_hostname {NAME} {' '.join(options)}"
+        return str(self._host.run(f"openssl s_client {words} </dev/null 2>&1").stdout)
+
+    def curl(self, *options: str, scheme: str = "https") -> tuple[int, str]:
+        words = f"--silent --http0.9 --max-time 5 --resolve {NAME}:4222:{self._address} {' '.join(options)}"
+        found = self._host.run(f"curl {words} {scheme}://{NAME}:4222/")
+        return found.rc, found.stdout
+
+    def nats_py(self, *authorities: str, name: str = NAME) -> str:
+        program = Path(__file__).parents[1].joinpath("elsewhere.py").read_text(encoding="utf-8")
+        words = [program, self._address, name, *authorities, json.dumps(self._login)]
+        return str(self._host.check_output("/opt/rosey-bot/venv/bin/python -c" + " %s" * len(words), *words))
+
+
+def test_another_host_gets_on_by_the_authority_alone() -> None:
+    elsewhere = Elsewhere()
+    assert elsewhere.nats_py(AUTHORITIES) == "heard"
+    assert "unable to get local issuer certificate" in elsewhere.nats_py()
+    assert "Hostname mismatch" in elsewhere.nats_py(AUTHORITIES, name="other.example.org")
+
+    greeting = elsewhere.curl("--cacert", AUTHORITIES)[1]
+    assert '"server_name":"rosey_nats_prod"' in greeting
+    assert elsewhere.curl() == (UNKNOWN_AUTHORITY_OF_CURL, "")
+    assert elsewhere.curl(scheme="http")[1] == ""
+
+    for version in ("1_2", "1_3"):
+        said = elsewhere.openssl("-CAfile", AUTHORITIES, f"-tls{version}", "-showcerts")
+        assert "Verify return code: 0 (ok)" in said
+        assert "issuer=CN = authority of the bus" in said.replace("CN=", "CN = ")
+        assert f"TLSv{version.replace('_', '.')}" in said
+    refused = elsewhere.openssl("-CAfile", AUTHORITIES, "-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0")
+    assert "alert protocol version" in refused
 
 
 def test_the_system_user_hears_of_the_server(converse: Callable[..., Any], login_of: Login) -> None:

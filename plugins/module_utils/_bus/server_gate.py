@@ -41,6 +41,8 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import (
     measures,
     monitoring,
     programs,
+    requirements,
+    served_certificates,
     server_files,
     server_log,
 )
@@ -94,6 +96,7 @@ def prove(params: Mapping[str, t.Any], run_command: service.RunCommand, *, check
     # what is only predicted to be mended is not yet, and the plan has looked at it
     if params["local_files"] and not check_mode:
         outcome = prove_files(outcome, running_of(params, run_command))
+        outcome = prove_certificates(outcome, params["config_file"], seconds=params["timeout"])
     try:
         outcome = prove_assets(params, outcome, expectation, check_mode=check_mode)
     except http_reader.MonitoringError as error:
@@ -329,6 +332,17 @@ def prove_files(outcome: Outcome, running: process.Process | None) -> Outcome:
         return outcome
     judgement = replace(outcome.judgement, findings=gate.errors_first([*outcome.judgement.findings, *found]))
     return replace(outcome, judgement=judgement)
+
+
+def prove_certificates(outcome: Outcome, config_file: str | None, *, seconds: float) -> Outcome:
+    """Add the listeners that show another certificate than their files have, as after a reload that was refused."""
+    if not outcome.judgement.passed or config_file is None:
+        return outcome
+    listeners = requirements.tls_listeners(read_config(Path(config_file)))
+    looks = (served_certificates.look(each, seconds=seconds) for each in listeners)
+    remedy = "reload the server, and look at its log where it refuses the files"
+    found = [finding for each in looks if (finding := served_certificates.stale(each, remedy))]
+    return with_findings(outcome, found) if found else outcome
 
 
 def running_of(params: Mapping[str, t.Any], run_command: service.RunCommand) -> process.Process | None:

@@ -140,6 +140,11 @@ def _observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Pl
         *server_reasons.of_files(
             params, changes, (now or Whole({}), then), Read(service_now.running, server, recorded)
         ),
+        *(
+            server_reasons.of_certificates(then.config, params["entries"], seconds=answering.MONITORING_SECONDS)
+            if server
+            else ()
+        ),
     ]
     # Whether a container runs is for Docker's own module to find out.
     started = service_now.running or (params["runtime"] == "docker" and present is not None)
@@ -198,7 +203,8 @@ def _observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Pl
         "log_file": reading.canonical(meant).get("log_file"),
         "store": server_store.result_of(params, data, before, asked),
     }
-    return Planned(result, asked.warnings)
+    told = client_access.told_of_ways(ran, meant) if server and isinstance(ran, dict) else ""
+    return Planned(result, (*asked.warnings, *filter(None, (told, requirements.warning(meant)))))
 
 
 def _libraries(params: Mapping[str, t.Any]) -> list[str]:

@@ -21,6 +21,8 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import (
     included_files,
     plan,
     read_files,
+    requirements,
+    served_certificates,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._server.answering import Answering
 from ansible_collections.rosey.nats.plugins.module_utils._server.included_files import Whole
@@ -213,6 +215,23 @@ def of_files(
                 yield Reason(file.option, path, ", ".join(what), file.action)
             elif path in entries and not read.has_taken_up(entries[path], file.action):
                 yield Reason(file.option, path, "not in effect yet", file.action)
+
+
+def of_certificates(
+    config: Mapping[str, t.Any], entries: Iterable[Mapping[str, t.Any]], *, seconds: float
+) -> Iterator[Reason]:
+    """Name the certificates that others have renewed on the host, and that the server does not show yet.
+
+    config: what is meant. Those among the entries are compared as files are.
+    """
+    own = {entry["path"] for entry in entries}
+    for listener in requirements.tls_listeners(config):
+        if listener.cert_file is None or listener.cert_file in own:
+            continue
+        seen = served_certificates.look(listener, seconds=seconds)
+        if seen.is_stale and seen.flaw is None:
+            option = f"certificate for {listener.purpose}"
+            yield Reason(option, listener.cert_file, "another one than the server shows", Action.RELOAD)
 
 
 def _is_read(path: str, file: read_files.ReadFile) -> bool:

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import plan
+from ansible_collections.rosey.nats.plugins.module_utils._host.python import StrEnum
+from ansible_collections.rosey.nats.plugins.module_utils._server import plan, tls_listener
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import model, reading
 
 # Where clients connect, what they prove themselves with, and what they may (processClientConnect and processConnect in
@@ -65,3 +66,40 @@ def _limit(name: str, config: Mapping[str, t.Any], default: int) -> float:
     if isinstance(number, bool) or not isinstance(number, (int, float)):
         return _UNLIMITED
     return float(number) if number > 0 else _UNLIMITED
+
+
+class Way(StrEnum):
+    """How a client begins to talk to a server, as the rest of a sentence."""
+
+    PLAIN = "in plain text"
+    GREETED = "with TLS once the server has greeted them"
+    FIRST = "with TLS before the server says anything"
+
+
+def ways(config: Mapping[str, t.Any]) -> frozenset[Way]:
+    """Give how clients may begin (server/server.go, createClientEx)."""
+    known = reading.canonical(config)
+    tls = known.get("tls")
+    if not (isinstance(tls, Mapping) and tls.get("cert_file")):
+        return frozenset({Way.PLAIN})
+    greets, begins = tls_listener.begins(tls)
+    found = {Way.GREETED: greets, Way.FIRST: begins, Way.PLAIN: greets and known.get("allow_non_tls") is True}
+    return frozenset(way for way, is_open in found.items() if is_open)
+
+
+def told_of_ways(before: Mapping[str, t.Any], after: Mapping[str, t.Any]) -> str:
+    """Say who does not get on the bus any more for how he begins to talk; nothing where everybody does."""
+    lost, taken = ways(before) - ways(after), ways(after)
+    if not lost:
+        return ""
+    talks = Way.GREETED in lost and Way.PLAIN in taken
+    is_plain = "; one that does not insist on TLS talks in plain text then" if talks else ""
+    return (
+        f"tls: clients that begin {_listed(lost)} are let in until now, and not any more from their next connection "
+        f"on; expected of each that it begins {_listed(taken)}{is_plain}. The bot of this deployment is told; change "
+        "those clients that it does not write before they connect again"
+    )
+
+
+def _listed(found: Collection[Way]) -> str:
+    return " or ".join(each for each in Way if each in found)

@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
-from ansible_collections.rosey.nats.plugins.module_utils._server import units
+from ansible_collections.rosey.nats.plugins.module_utils._server import tls_listener, units
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import lookup, model, reading
 from ansible_collections.rosey.nats.plugins.module_utils._server.tls_listener import TlsListener
 
@@ -166,7 +166,26 @@ def problems(config: Mapping[str, t.Any]) -> list[model.Problem]:
         wanted = "a directory that stays: without one, streams are kept in /tmp and gone with the service"
         remedy = "set jetstream.store_dir"
         all_problems.append(model.Problem("jetstream", "", "has no store_dir", wanted, remedy, model.Stage.RUN))
+    if known.get("no_auth_user") and (peers := [block for block in _PEER_BLOCKS if block in known]):
+        fault = f"lets in whoever reaches the port of {' and '.join(peers)}, without a credential (CVE-2026-58253)"
+        wanted, remedy = "none beside these", "take it out, and give each client a credential"
+        all_problems.append(model.Problem("no_auth_user", "", fault, wanted, remedy, model.Stage.RUN))
     return all_problems
+
+
+def warning(config: Mapping[str, t.Any]) -> str:
+    """Tell what a server of the pinned version is weak in with this configuration; nothing where that is nothing."""
+    maps = [".".join(path) for path in _MAPS if lookup.value_at(_read(config), *path)]
+    if not maps:
+        return ""
+    return (
+        f"{', '.join(maps)}: nats-server 2.10.7 is known to be weak where certificates stand for users "
+        "(CVE-2026-33248); expected that users prove themselves with keys or passwords. Use verify, which asks for a "
+        "certificate and takes it for nobody, and give each client a credential"
+    )
+
+
+_MAPS = tuple((*block, "tls", "verify_and_map") for block in ((), ("websocket",), ("mqtt",), ("leafnodes",)))
 
 
 def monitoring_url(config: Mapping[str, t.Any]) -> str | None:
@@ -195,8 +214,6 @@ def client_url(config: Mapping[str, t.Any]) -> str | None:
 
 # Those that present themselves before TLS; any other listener begins with it (server/server.go, server/leafnode.go).
 _GREETING = ("clients", "leafnodes")
-# What makes these wait; with a time, or auto, one greets after a moment (server/opts.go, parseTLS).
-_FIRST = ("true", "on")
 
 
 def tls_listeners(config: Mapping[str, t.Any]) -> tuple[TlsListener, ...]:
@@ -207,14 +224,14 @@ def tls_listeners(config: Mapping[str, t.Any]) -> tuple[TlsListener, ...]:
         tls = _tls_of(known, endpoint)
         if tls:
             host = "127.0.0.1" if lookup.is_wildcard(endpoint.host) else endpoint.host
-            waits = str(tls.get("handshake_first", "")).lower() in _FIRST
+            greets, _begins = tls_listener.begins(tls)
             found.append(
                 TlsListener(
                     purpose=endpoint.purpose,
                     url=f"tls://{_in_url(host)}:{endpoint.port}",
                     cert_file=lookup.text_at(tls, "cert_file") or None,
                     key_file=lookup.text_at(tls, "key_file") or None,
-                    first=waits or endpoint.purpose not in _GREETING,
+                    first=not greets or endpoint.purpose not in _GREETING,
                 )
             )
     return tuple(found)

@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import system
+from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding, Severity
 from ansible_collections.rosey.nats.plugins.module_utils._server import certificates, login
 from ansible_collections.rosey.nats.plugins.module_utils._server.certificates import Certificate, CertificateError
 from ansible_collections.rosey.nats.plugins.module_utils._server.tls_listener import TlsListener
@@ -49,8 +50,22 @@ class Served:
     @property
     def is_stale(self) -> bool:
         """Whether the file has another certificate than the server shows."""
-        both = isinstance(self.shown, Certificate) and isinstance(self.kept, Certificate)
-        return both and self.shown != self.kept
+        return stale(self, "") is not None
+
+    @property
+    def what(self) -> str:
+        """What a finding about it is about."""
+        return f"certificate for {self.listener.purpose}"
+
+
+def stale(served: Served, remedy: str, severity: Severity = Severity.ERROR) -> Finding | None:
+    """Tell that a listener shows another certificate than its file has; None where it does not."""
+    shown, kept = served.shown, served.kept
+    if not (isinstance(shown, Certificate) and isinstance(kept, Certificate)) or shown == kept:
+        return None
+    until = f"with serial number {kept.serial}, until {certificates.shown(kept.not_after)}"
+    found = f"that the server shows another one, {shown.serial}"
+    return Finding(served.what, f"that of {served.listener.cert_file}, {until}", found, remedy, severity)
 
 
 def look(listener: TlsListener, *, seconds: float, files: bool = True) -> Served:

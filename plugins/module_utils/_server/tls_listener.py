@@ -43,3 +43,12 @@ class TlsListener:
 def given(listeners: Iterable[Mapping[str, t.Any]]) -> list[TlsListener]:
     """Read what a module was given as ARGUMENTS have it."""
     return [TlsListener(**each) for each in listeners]
+
+
+def begins(tls: Mapping[str, t.Any]) -> tuple[bool, bool]:
+    """Tell whether a client may wait until it is greeted, and whether it may begin with the handshake.
+
+    tls: the block of the listener. With a time, or auto, the server waits for so long (server/opts.go, parseTLS).
+    """
+    word = str(tls.get("handshake_first", False)).lower()
+    return word not in ("true", "on"), word not in ("false", "off")

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import command_line, system
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding, Severity
-from ansible_collections.rosey.nats.plugins.module_utils._server import certificates
+from ansible_collections.rosey.nats.plugins.module_utils._server import certificates, served_certificates
 from ansible_collections.rosey.nats.plugins.module_utils._server.certificates import Certificate
 from ansible_collections.rosey.nats.plugins.module_utils._server.served_certificates import Served
 from ansible_collections.rosey.nats.plugins.module_utils._watch.check_limits import Reading
@@ -18,7 +18,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._watch.check_limits imp
 
 def read(served: Served, service: str | None) -> Reading:
     """Read the days that a certificate is valid yet, and what is wrong with it. service: what runs the server."""
-    shown, what = served.shown, f"certificate for {served.listener.purpose}"
+    shown, what = served.shown, served.what
     if isinstance(shown, str):
         is_blind = not certificates.HAS_CRYPTOGRAPHY
         install = f"install {system.PACKAGES['cryptography']} on the host"
@@ -46,16 +46,8 @@ def _findings(served: Served, shown: Certificate, what: str, service: str) -> It
     if served.flaw:
         remedy = "put the certificate and the key that belong together there, before the server is started again"
         yield Finding(what, f"files that a start can use, as {served.listener.cert_file}", str(served.flaw), remedy)
-    elif served.is_stale and isinstance(served.kept, Certificate):
-        wanted = f"that of {served.listener.cert_file}, with serial number {served.kept.serial}, until "
-        remedy = f"let the server read it: {_take_up(service)}"
-        yield Finding(
-            what,
-            f"{wanted}{certificates.shown(served.kept.not_after)}",
-            f"that the server shows another one, {shown.serial}",
-            remedy,
-            Severity.WARNING,
-        )
+    elif told := served_certificates.stale(served, f"let the server read it: {_take_up(service)}", Severity.WARNING):
+        yield told
 
 
 def _take_up(service: str) -> str:

@@ -53,3 +53,39 @@ def test_what_a_client_connects_by_is_named(
     before: dict[str, Any], after: dict[str, Any], expected: tuple[str, ...]
 ) -> None:
     assert client_access.changes(before, after) == expected
+
+
+CERTIFICATE = {"cert_file": "/a", "key_file": "/b"}
+GREETED, FIRST = {"tls": CERTIFICATE}, {"tls": {**CERTIFICATE, "handshake_first": True}}
+EITHER = {"tls": {**CERTIFICATE, "handshake_first": "auto"}}
+LENIENT = {"tls": CERTIFICATE, "allow_non_tls": True}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "lost"),
+    [
+        ({}, {}, ""),
+        ({}, GREETED, "in plain text"),
+        ({}, FIRST, "in plain text"),
+        ({}, EITHER, "in plain text"),
+        ({}, LENIENT, ""),
+        (LENIENT, GREETED, "in plain text"),
+        (GREETED, LENIENT, ""),
+        (GREETED, FIRST, "with TLS once the server has greeted them"),
+        (GREETED, EITHER, ""),
+        (EITHER, FIRST, "with TLS once the server has greeted them"),
+        (EITHER, GREETED, "with TLS before the server says anything"),
+        (FIRST, EITHER, ""),
+        (FIRST, {"tls": {**CERTIFICATE, "handshake_first": "off"}}, "with TLS before the server says anything"),
+        (FIRST, {"tls": {**CERTIFICATE, "handshake_first": "300ms"}}, ""),
+        (FIRST, {}, "with TLS before the server says anything"),
+        (GREETED, {}, "with TLS once the server has greeted them"),
+        (EITHER, {}, "with TLS once the server has greeted them or with TLS before the server says anything"),
+    ],
+)
+def test_who_is_not_let_in_any_more_is_told(before: dict[str, Any], after: dict[str, Any], lost: str) -> None:
+    told = client_access.told_of_ways(before, after)
+    assert (
+        told.startswith(f"tls: clients that begin {lost} are let in until now, and not any more") if lost else not told
+    )
+    assert ("talks in plain text then" in told) == (before in (GREETED, EITHER) and not after)
