@@ -162,8 +162,9 @@ def test_another_authority_comes_in_order(deployed: Deployment) -> None:
                 deployed, {**connections(deployed), **tls(pair, *authorities)}
             )
         )
-        assert served(deployed) == pair.serial
+        # whoever has just looked at the certificate is a connection for a moment
         assert all(row.get("tls_version") for row in rows(deployed))
+        assert served(deployed) == pair.serial
     assert crowd.dropped == 0
 
 
@@ -271,7 +272,7 @@ def test_files_that_others_renew_are_taken_up_by_their_hook(deployed: Deployment
     write(first)
     server = deployed.varz()["server_id"]
     said = deploy(deployed, {**connections(deployed), "nats_server_tls": given})
-    assert f"certificate for clients: another one -> that of {certificate} (reload)" in " ".join(said.split())
+    assert f"certificate for clients: {certificate} -> another one than the server shows (reload)" in " ".join(said.split())
     assert (served(deployed), deployed.varz()["server_id"]) == (first.serial, server)
     assert "changed=0" in deploy(deployed, {**connections(deployed), "nats_server_tls": given})
 
