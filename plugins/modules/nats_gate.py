@@ -116,6 +116,16 @@ options:
       - The connections that the server may have at most, in percent of its C(max_connections). More is an error.
       - Without it more than 90 is a warning.
     type: int
+  cluster_members:
+    description:
+      - The names of all servers of the cluster that the server is in, its own too; none for a single server.
+      - With them it also has to have a route to each of the others and to nobody else, the group that leads JetStream
+        has to have a leader and these members, and each replica that this server leads has to be in step, in two looks
+        that are a second apart.
+      - A consumer that is broken, as one without a leader, is a warning, as its stream is kept well.
+    type: list
+    elements: str
+    default: []
 seealso:
   - module: rosey.nats.nats_info
 """
@@ -167,6 +177,11 @@ EXAMPLES = r"""
     memory_limit: 2000000000
     slow_consumers_limit: 0
     connections_limit: 80
+
+- name: Wait until the server is in step with the others of its cluster
+  rosey.nats.nats_gate:
+    monitoring_url: http://127.0.0.1:8222
+    cluster_members: [rosey_nats_prod_n1, rosey_nats_prod_n2, rosey_nats_prod_n3]
 """
 
 RETURN = r"""

@@ -52,11 +52,18 @@ def server_gate(settings: Settings, plan: Mapping[str, t.Any]) -> dict[str, t.An
             "data": plan["store"]["data"],
             "restarted": runtime == _DOCKER and is_started,
             "accepted": plan["accepted"],
+            "cluster_members": _members(settings),
             "wait": settings["gate_wait"],
             # a server that was just started may still die
             "soak": settings["gate_soak"] if is_started else 0,
         }
     )
+
+
+def _members(settings: Settings) -> list[str] | None:
+    """Name the servers of the cluster that a server is in; an earlier version recorded none."""
+    members = (settings.get("cluster") or {}).get("members", {})
+    return list(members.values()) or None
 
 
 def bot(settings: Settings) -> dict[str, t.Any]:

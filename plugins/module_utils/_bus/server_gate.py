@@ -71,6 +71,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "memory_limit": {"type": "int"},
     "slow_consumers_limit": {"type": "int"},
     "connections_limit": {"type": "int"},
+    "cluster_members": {"type": "list", "elements": "str", "default": []},
 }
 # What the arguments ask of each other.
 CONSTRAINTS: dict[str, t.Any] = {
@@ -79,6 +80,8 @@ CONSTRAINTS: dict[str, t.Any] = {
 }
 # What is a warning where the caller gave no limit of his own, as the defaults of the role health have it.
 _WARNING_LIMITS = {"slow_consumers": 0, "connections": 90}
+# Replicas are in step where two looks, a second apart, find them so.
+_CLUSTER_SOAK = 1.0
 
 
 def prove(params: Mapping[str, t.Any], run_command: service.RunCommand, *, check_mode: bool) -> Proof:
@@ -90,7 +93,7 @@ def prove(params: Mapping[str, t.Any], run_command: service.RunCommand, *, check
         expectation,
         wait=params["wait"],
         timeout=params["timeout"],
-        soak=params["soak"],
+        soak=max(params["soak"], _CLUSTER_SOAK if expectation.members and params["wait"] else 0),
         is_hopeless=attempts.is_hopeless if attempts else lambda: has_ended(params["pid_file"]),
     )
     # what is only predicted to be mended is not yet, and the plan has looked at it
@@ -280,6 +283,7 @@ def expectation_of(params: Mapping[str, t.Any]) -> health_model.Expectation:
         since=health_model.Mark(**params["since"]) if params["since"] else None,
         local_files=params["local_files"],
         thresholds=thresholds,
+        members=params["cluster_members"],
     )
 
 

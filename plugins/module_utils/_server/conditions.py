@@ -23,23 +23,30 @@ def is_starting(healthz: Answer) -> bool:
 
 
 _MOST_ERRORS_NAMED = 5
+_CONSUMER = "CONSUMER"
 
 
-def health_findings(healthz: Answer) -> Iterator[Finding]:
+def health_findings(healthz: Answer, *, consumers: Severity = Severity.ERROR) -> Iterator[Finding]:
     """Tell what the server says of its own health.
 
     With or without details, the body tells; the status is always 200 with them (server/monitor.go, healthz).
+    consumers: how bad it is where only consumers are not well.
     """
-    errors = [
-        str(error.get("error", error)) if isinstance(error, Mapping) else str(error) for error in healthz["errors"]
-    ]
+    told = healthz["errors"]
+    errors = [str(error.get("error", error)) if isinstance(error, Mapping) else str(error) for error in told]
     errors += [healthz["error"]] if healthz.get("error") else []
     if healthz["status"] == "ok" and not errors:
         return
+    is_of_consumers = len(errors) == len(told) > 0 and all(_is_of_consumer(error) for error in told)
+    severity = consumers if is_of_consumers else Severity.ERROR
     more = len(errors) - _MOST_ERRORS_NAMED
     said = "; ".join(errors[:_MOST_ERRORS_NAMED]) + (f" and {more} more" if more > 0 else "")
     found = f"{healthz['status']}: {said}" if said else str(healthz["status"])
-    yield Finding("/healthz", "ok", found, "wait until the server has recovered, or look at its log")
+    yield Finding("/healthz", "ok", found, "wait until the server has recovered, or look at its log", severity)
+
+
+def _is_of_consumer(error: t.Any) -> bool:
+    return isinstance(error, Mapping) and error.get("type") == _CONSUMER
 
 
 def quorum_findings(varz: Answer, jsz: Answer) -> Iterator[Finding]:

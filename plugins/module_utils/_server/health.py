@@ -11,7 +11,7 @@ import os
 import re
 import stat
 import typing as t
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -20,6 +20,8 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import system
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding, Severity, errors_first
 from ansible_collections.rosey.nats.plugins.module_utils._host.redaction import HIDDEN
 from ansible_collections.rosey.nats.plugins.module_utils._server import (
+    cluster,
+    cluster_reading,
     conditions,
     effects,
     health_model,
@@ -52,8 +54,12 @@ def expect(
     since: Mark | None = None,
     local_files: bool = True,
     thresholds: Mapping[str, Threshold] | None = None,
+    members: Collection[str] = (),
 ) -> Expectation:
-    """Make an expectation from a configuration as it is written; only what it says is expected."""
+    """Make an expectation from a configuration as it is written; only what it says is expected.
+
+    members: the server names of the cluster that it is in.
+    """
     return Expectation(
         version=version,
         settings=tuple(reading.leaves(config)),
@@ -63,6 +69,7 @@ def expect(
         local_files=local_files,
         thresholds=thresholds or {},
         is_private=requirements.is_private(config),
+        members=tuple(members),
     )
 
 
@@ -330,8 +337,11 @@ def _reload_findings(snapshot: Snapshot, expectation: Expectation, *, refuted: b
 
 
 def _conditions(snapshot: Snapshot, expectation: Expectation) -> Iterator[Finding]:
-    yield from conditions.health_findings(snapshot.healthz)
-    if expectation.jetstream:
+    consumers = cluster.consumer_severity(snapshot.varz) if expectation.members else Severity.ERROR
+    yield from conditions.health_findings(snapshot.healthz, consumers=consumers)
+    if snapshot.cluster:
+        yield from cluster.findings(snapshot.cluster, snapshot.varz, expectation.members)
+    elif expectation.jetstream:
         yield from conditions.quorum_findings(snapshot.varz, snapshot.jsz)
     yield from conditions.privacy_findings(snapshot.connections)
     for name, threshold in expectation.thresholds.items():
@@ -382,7 +392,7 @@ class Observer:
         answered()
         healthz = self._monitor.healthz()
         jsz: Answer = {}
-        if self._expectation.jetstream is not None:
+        if self._expectation.jetstream is not None or self._expectation.members:
             jsz = self._monitor.jsz()
             if jsz["server_id"] != varz["server_id"]:
                 raise http_reader.MonitoringError(
@@ -398,7 +408,10 @@ class Observer:
             elif option.effect in effects.LOOKS:
                 seen[path] = effects.LOOKS[option.effect](value, self._expectation, varz, log, self._monitor)
         connections = tuple(self._monitor.read("connz")["connections"]) if self._expectation.is_private else ()
-        return Snapshot(varz, healthz, jsz, log, seen, connections)
+        sight = None
+        if self._expectation.members:
+            sight = cluster_reading.look(self._monitor, varz["server_name"], jsz)
+        return Snapshot(varz, healthz, jsz, log, seen, connections, sight)
 
     def _look_at_log(self, varz: Answer) -> tuple[Log | None, Seen]:
         path = self._expectation.log_file

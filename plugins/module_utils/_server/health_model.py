@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding, Severity, passed
+from ansible_collections.rosey.nats.plugins.module_utils._server.cluster import Sight
 from ansible_collections.rosey.nats.plugins.module_utils._server.conditions import Answer
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import model
 from ansible_collections.rosey.nats.plugins.module_utils._server.options.model import Option
@@ -43,7 +44,8 @@ class Expectation:
     settings: what options.leaves() gives for the configuration. jetstream: whether it is meant to be on, None where
     nothing was said. problems: what is wrong with the values, by dotted path. since: the configuration has to be loaded
     after this mark. local_files: whether the files that the configuration names can be looked at from here. thresholds:
-    by their name in MEASURES. is_private: whether whatever clients say is meant to be encrypted.
+    by their name in MEASURES. is_private: whether whatever clients say is meant to be encrypted. members: the server
+    names of the cluster that it is in, none for a single server.
     """
 
     version: str | None = None
@@ -54,6 +56,7 @@ class Expectation:
     local_files: bool = True
     thresholds: Mapping[str, Threshold] = field(default_factory=dict)
     is_private: bool = False
+    members: tuple[str, ...] = ()
 
     @property
     def log_file(self) -> Path | None:
@@ -81,7 +84,8 @@ class Seen:
 class Snapshot:
     """A server at one moment: its answers, what its log says, and what was seen of the options that have an effect.
 
-    connections: of /connz, where clients are meant to be encrypted.
+    connections: of /connz, where clients are meant to be encrypted. cluster: what it tells of its cluster, where it is
+    meant to be in one.
     """
 
     varz: Answer
@@ -90,6 +94,7 @@ class Snapshot:
     log: Log | None = None
     seen: Mapping[model.Path, Seen] = field(default_factory=dict)
     connections: tuple[Answer, ...] = ()
+    cluster: Sight | None = None
 
 
 @dataclass(frozen=True)

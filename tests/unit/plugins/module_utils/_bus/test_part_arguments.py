@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.rosey.nats.plugins.module_utils._bus import part_arguments
+from ansible_collections.rosey.nats.plugins.module_utils._bus import part_arguments, server_gate
 from ansible_collections.rosey.nats.plugins.module_utils._deploy import usable
 
 ROOT = Path(__file__).parents[5]
@@ -56,3 +56,30 @@ def test_the_step_asks_what_the_plan_asks() -> None:
     )
     asked = {**part_arguments.bot_gate(settings, {**PLUGINS, "clients": []})}
     assert asked.keys() <= step["rosey.nats.bot_gate"].keys()
+
+
+SERVER: dict[str, Any] = {
+    "runtime": "process",
+    "monitoring_url": "http://h:8222",
+    "version": "2.10.7",
+    "config_file": "/nats.conf",
+    "service": "nats",
+    "pid_file": "/nats.pid",
+    "gate_wait": 30,
+    "gate_soak": 0,
+}
+AT_REST: dict[str, Any] = {"action": "nothing", "mark": None, "store": {"data": None}, "accepted": []}
+
+
+@pytest.mark.parametrize(
+    ("cluster", "members"),
+    [
+        ({}, None),
+        ({"cluster": {}}, None),
+        ({"cluster": {"name": "rosey", "members": {"a": "bus_a", "b": "bus_b"}}}, ["bus_a", "bus_b"]),
+    ],
+)
+def test_the_gate_of_a_member_is_told_of_all(cluster: dict[str, Any], members: list[str] | None) -> None:
+    asked = part_arguments.server_gate({**SERVER, **cluster}, AT_REST)
+    assert asked.get("cluster_members") == members
+    assert set(asked) <= set(server_gate.ARGUMENTS)

@@ -430,6 +430,29 @@ def test_jetstream_in_a_cluster_needs_a_quorum(group: Any, passed: bool) -> None
     assert judge({"jetstream": True}, jsz={"meta_cluster": group}).passed is passed
 
 
+CONSUMER = {"type": "CONSUMER", "error": "JetStream consumer '$G > S > c' is not current"}
+STREAM = {"type": "STREAM", "error": "JetStream stream '$G > S' is not current"}
+
+
+@pytest.mark.parametrize(
+    ("errors", "members", "now", "passed"),
+    [
+        ([CONSUMER], ["rosey_nats_test"], RELOADED["config_load_time"], True),
+        ([CONSUMER], ["rosey_nats_test"], STARTED, False),
+        ([CONSUMER], [], RELOADED["config_load_time"], False),
+        ([CONSUMER, STREAM], ["rosey_nats_test"], RELOADED["config_load_time"], False),
+        ([], ["rosey_nats_test"], RELOADED["config_load_time"], False),
+    ],
+)
+def test_a_broken_consumer_makes_no_member_of_a_cluster_unwell(
+    errors: list[Any], members: list[str], now: str, passed: bool
+) -> None:
+    healthz = {"status": "error", "errors": errors}
+    judgement = judge({}, {"now": now}, healthz=healthz, members=members)
+    assert [finding.what for finding in judgement.findings] == ["/healthz"]
+    assert judgement.passed is passed
+
+
 @pytest.mark.parametrize(
     ("name", "limit", "varz", "found"),
     [

@@ -1,0 +1,201 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Several real nats-servers that are one cluster, as processes of this host: each can be stopped, killed or held still.
+
+>>> with cluster.running(binary, directory) as members:
+...     members["n1"].pause()
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.rosey.nats.plugins.module_utils._server import conf
+from ansible_collections.rosey.nats.tests.integration.conftest import free_ports
+
+HOST = "127.0.0.1"
+NAMES = ("n1", "n2", "n3")
+USER = "route"
+SYSTEM = {"user": "admin", "password": "admin"}
+# A leader is found within a second or two; a busy machine takes its time.
+SECONDS = 30.0
+PAUSE = 0.05
+
+Config = dict[str, Any]
+
+
+class Member:
+    """One server of a cluster, with a directory of its own. config: what its next start reads."""
+
+    def __init__(self, binary: Path, directory: Path, name: str) -> None:
+        self.binary, self.directory, self.name = binary, directory, name
+        self.port, self.monitoring_port, self.route_port = free_ports(3)
+        self.config_file, self.log = directory / "nats-server.conf", directory / "log"
+        self.config: Config = {}
+        self.process: subprocess.Popen[bytes] | None = None
+        directory.mkdir(parents=True)
+
+    @property
+    def client_url(self) -> str:
+        return f"nats://{HOST}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """Of the monitoring endpoint."""
+        return f"http://{HOST}:{self.monitoring_port}"
+
+    def write(self, **changes: Any) -> None:
+        """Write the configuration, with these changes to its sections."""
+        self.config |= changes
+        self.config_file.write_text(conf.render(self.config))
+
+    def start(self) -> None:
+        """Start it by its configuration; it needs not be ready yet."""
+        with (self.directory / "output").open("ab") as output:
+            command = [self.binary, "-c", self.config_file]
+            self.process = subprocess.Popen(command, stdout=output, stderr=output)
+
+    def send(self, number: signal.Signals) -> None:
+        assert self.process
+        self.process.send_signal(number)
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> None:
+        """End it, in an orderly way, and wait until it has; nothing where it does not run."""
+        if self.process:
+            self.send(number)
+            self.send(signal.SIGCONT)
+            self.process.wait(SECONDS)
+            self.process = None
+
+    def kill(self) -> None:
+        self.stop(signal.SIGKILL)
+
+    def pause(self) -> None:
+        """Hold it still, as a host does that hangs: its connections stay."""
+        self.send(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self.send(signal.SIGCONT)
+
+    def ask(self, endpoint: str, **query: str | int) -> Config:
+        """Ask its monitoring endpoint; OSError."""
+        url = f"{self.url}/{endpoint}?{urllib.parse.urlencode(query)}"
+        with urllib.request.urlopen(url, timeout=SECONDS) as answer:
+            found: Config = json.load(answer)
+            return found
+
+
+class Cluster(Mapping[str, Member]):
+    """The members by their names."""
+
+    def __init__(self, members: Mapping[str, Member]) -> None:
+        self._members = members
+
+    def __getitem__(self, name: str) -> Member:
+        return self._members[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._members)
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    @property
+    def servers(self) -> list[str]:
+        """Where clients connect."""
+        return [member.client_url for member in self.values()]
+
+    def leader(self, *, among: tuple[str, ...] = ()) -> Member:
+        """Give the leader of the meta group, once the members that run agree on one and it has all of these as peers.
+
+        among: the names of the peers; without them all members but the leader.
+        """
+        return wait_for(lambda: self._leader(among), "a meta leader that all members agree on")
+
+    def followers(self) -> list[Member]:
+        leader = self.leader()
+        return [member for member in self.values() if member is not leader]
+
+    def _leader(self, among: tuple[str, ...]) -> Member | None:
+        groups = {name: member.ask("jsz").get("meta_cluster") or {} for name, member in self.items() if member.process}
+        named = {group.get("leader") for group in groups.values()}
+        name = named.pop() if len(named) == 1 else None
+        if name not in groups:
+            return None
+        replicas = groups[name].get("replicas") or []
+        current = {each["name"] for each in replicas if each["current"] and not each.get("offline")}
+        return self[name] if current >= (set(among or self) - {name}) else None
+
+
+@contextmanager
+def running(
+    binary: Path,
+    directory: Path,
+    changes: Mapping[str, Config] | None = None,
+    *,
+    names: tuple[str, ...] = NAMES,
+    wait: bool = True,
+) -> Iterator[Cluster]:
+    """Run a cluster while the context lasts. changes: to the configuration of each; wait: until it is whole."""
+    members = {name: Member(binary, directory / name, name) for name in names}
+    cluster = Cluster(members)
+    try:
+        for member in members.values():
+            member.write(**{**config_of(member, cluster), **(changes or {}).get(member.name, {})})
+            member.start()
+        if wait:
+            cluster.leader()
+        yield cluster
+    finally:
+        for member in members.values():
+            member.kill()
+
+
+def config_of(member: Member, peers: Mapping[str, Member]) -> Config:
+    """Give the configuration of a member: what the role makes of `nats_server_cluster`, on this host's addresses."""
+    return {
+        "server_name": member.name,
+        "host": HOST,
+        "port": member.port,
+        "http_port": member.monitoring_port,
+        "log_file": str(member.log),
+        "jetstream": {"store_dir": str(member.directory / "store"), "max_mem": "64M", "max_file": "256M"},
+        "accounts": {"$SYS": {"users": [SYSTEM]}},
+        "cluster": cluster_section(member, peers),
+    }
+
+
+def cluster_section(member: Member, peers: Mapping[str, Member], password: str = "secret") -> Config:
+    """Give the section `cluster` of a member. password: of the routes, its own and that which it gives to its peers."""
+    others = [peer for peer in peers.values() if peer is not member]
+    return {
+        "name": "rosey",
+        "host": HOST,
+        "port": member.route_port,
+        "no_advertise": True,
+        "authorization": {"user": USER, "password": password},
+        "routes": [f"nats://{USER}:{password}@{HOST}:{peer.route_port}" for peer in others],
+    }
+
+
+def wait_for(look: Callable[[], Any], what: str, seconds: float = SECONDS) -> Any:
+    """Look until there is something, and give it; a server that does not answer has nothing."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if found := look():
+                return found
+        except OSError:
+            pass
+        time.sleep(PAUSE)
+    raise AssertionError(f"no {what} within {seconds:g} seconds")

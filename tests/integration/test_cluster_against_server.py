@@ -1,0 +1,299 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The gate at the members of a real cluster: a whole one passes, and each fault is what it is told to be."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import nats
+import pytest
+from nats.js.client import JetStreamContext
+
+from ansible_collections.rosey.nats.plugins.module_utils._server import cluster as judging
+from ansible_collections.rosey.nats.tests import cluster
+
+RunModule = Callable[..., dict[str, Any]]
+Told = set[tuple[str, str, str]]
+ALL = ", ".join(cluster.NAMES)
+SILENT = "not heard of for"
+
+
+class Bus:
+    """A cluster that is asked by the gate."""
+
+    def __init__(self, members: cluster.Cluster, run_module: RunModule) -> None:
+        self.members = members
+        self._run_module = run_module
+
+    def ask(self, member: cluster.Member, **asked: Any) -> dict[str, Any]:
+        """Let the gate look at a member, once unless it is told to wait."""
+        given = {"wait": 0, "cluster_members": list(cluster.NAMES), **asked}
+        return self._run_module("nats_gate", monitoring_url=member.url, **given)
+
+    def told(self, member: cluster.Member) -> Told:
+        """Give what the gate finds: what, what was expected, and what was found."""
+        return {(each["what"], each["expected"], each["found"]) for each in self.ask(member)["findings"]}
+
+    def is_whole(self) -> None:
+        """Wait until every member passes."""
+        for member in self.members.values():
+            result = self.ask(member, wait=cluster.SECONDS)
+            assert result.get("msg") is None
+            assert result["findings"] == []
+
+
+def with_streams(members: cluster.Cluster, use: Callable[[JetStreamContext], Any]) -> Any:
+    """Do something over a client of the cluster."""
+
+    async def talk() -> Any:
+        client = await nats.connect(members.servers)
+        try:
+            return await use(client.jetstream(timeout=10))
+        finally:
+            await client.close()
+
+    return asyncio.run(talk())
+
+
+async def make_streams(jetstream: JetStreamContext) -> None:
+    await jetstream.add_stream(name="KEPT", subjects=["kept.>"], num_replicas=3)
+    await jetstream.add_consumer("KEPT", durable_name="reader", ack_policy="explicit")
+    await jetstream.add_stream(name="ALONE", subjects=["alone.>"], num_replicas=1)
+    await jetstream.add_consumer("KEPT", name="passing", ack_policy="explicit", inactive_threshold=600)
+    await publish(jetstream)
+
+
+async def publish(jetstream: JetStreamContext, number: int = 10) -> None:
+    for _each in range(number):
+        await jetstream.publish("kept.x", b"x")
+
+
+@pytest.fixture(scope="module")
+def members(nats_server: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[cluster.Cluster]:
+    with cluster.running(nats_server, tmp_path_factory.mktemp("cluster")) as running:
+        with_streams(running, make_streams)
+        yield running
+
+
+@pytest.fixture
+def bus(members: cluster.Cluster, run_module: RunModule) -> Bus:
+    """Give a cluster that is whole, whatever was done to it before."""
+    for member in members.values():
+        if member.process is None:
+            member.start()
+    found = Bus(members, run_module)
+    found.is_whole()
+    return found
+
+
+def leader_of(members: cluster.Cluster, stream: str) -> cluster.Member:
+    """Give the member that leads a stream, as all that keep it say."""
+
+    def find() -> cluster.Member | None:
+        said = set()
+        for member in members.values():
+            if member.process is not None:
+                (account,) = member.ask("jsz", acc="$G", streams=1)["account_details"]
+                said |= {each["cluster"].get("leader") for each in account["stream_detail"] if each["name"] == stream}
+        return members.get(said.pop() or "") if len(said) == 1 else None
+
+    found: cluster.Member = cluster.wait_for(find, f"leader of {stream}")
+    return found
+
+
+def others(members: cluster.Cluster, *left_out: cluster.Member) -> list[cluster.Member]:
+    return [member for member in members.values() if member not in left_out]
+
+
+def test_a_whole_cluster_passes_in_two_looks_a_second_apart(bus: Bus) -> None:
+    for member in bus.members.values():
+        assert bus.ask(member)["passed"] is True
+
+
+def test_a_cluster_that_is_written_to_passes(bus: Bus) -> None:
+    """Whoever is not asked first for a message is one behind at many a moment: in a sixth of the looks at this pace."""
+
+    async def write_and_look(jetstream: JetStreamContext) -> list[Any]:
+        async def write() -> None:
+            while True:
+                await asyncio.gather(*(jetstream.publish("kept.busy", b"x" * 500) for _each in range(50)))
+
+        writing = asyncio.ensure_future(write())
+        looks = [await asyncio.to_thread(bus.told, member) for member in bus.members.values() for _each in range(30)]
+        writing.cancel()
+        with suppress(asyncio.CancelledError):
+            await writing
+        return looks
+
+    assert with_streams(bus.members, write_and_look) == [set()] * 90
+
+
+def test_only_a_leader_knows_of_its_replicas(bus: Bus) -> None:
+    """What the judgement leaves out: on a follower the other one is behind by all that there is, for ever."""
+    leader = leader_of(bus.members, "KEPT")
+    for member in bus.members.values():
+        (account,) = member.ask("jsz", acc="$G", streams=1)["account_details"]
+        (stream,) = [each for each in account["stream_detail"] if each["name"] == "KEPT"]
+        behind = {each["name"] for each in stream["cluster"]["replicas"] if not each["current"]}
+        aside = {each.name for each in bus.members.values()} - {leader.name, member.name}
+        assert behind == (set() if member is leader else aside)
+        group = member.ask("jsz")["meta_cluster"]
+        assert ("replicas" in group) is (group["leader"] == member.name)
+
+
+def test_a_member_that_was_killed_has_no_route(bus: Bus) -> None:
+    victim, *_rest = bus.members.followers()
+    victim.kill()
+    for member in others(bus.members, victim):
+        assert ("routes", f"a route to {victim.name}", "none") in bus.told(member)
+        standing = standing_of(member)
+        assert standing.gone == (victim.name,)
+        assert standing.is_leader is (standing.leader == member.name)
+
+
+def standing_of(member: cluster.Member) -> judging.Standing:
+    return judging.standing(*(member.ask(each) for each in ("varz", "jsz", "routez")), cluster.NAMES)
+
+
+def test_a_member_that_is_held_still_is_not_heard_of(bus: Bus) -> None:
+    """Its routes stay, so that its leaders alone know, and the server calls it current for ten seconds."""
+    leader, (victim, other) = bus.members.leader(), bus.members.followers()
+    victim.pause()
+    try:
+
+        def told() -> list[str]:
+            return [found for what, _expected, found in bus.told(leader) if what == "meta group"]
+
+        (found,) = cluster.wait_for(told, "word of a silent member")
+        assert found.startswith(f"{victim.name} {SILENT} ")
+        assert standing_of(leader) == judging.Standing(leader.name, is_leader=True, gone=(victim.name,))
+        assert standing_of(other).gone == ()
+        assert not {what for what, _expected, _found in bus.told(other)} & {"routes", "meta group"}
+    finally:
+        victim.resume()
+
+
+@pytest.mark.thorough
+def test_a_replica_that_has_less_is_behind_by_that(bus: Bus) -> None:
+    leader = leader_of(bus.members, "KEPT")
+    victim, other = others(bus.members, leader)
+    victim.pause()
+    try:
+        with_streams(cluster.Cluster({each.name: each for each in (leader, other)}), lambda js: publish(js, 25))
+
+        def told() -> list[str]:
+            found = [found for what, _expected, found in bus.told(leader) if what == "streams"]
+            return [each for each in found if SILENT in each]
+
+        (found,) = cluster.wait_for(told, "word of a replica")
+        assert found.startswith(f"KEPT ({victim.name} {SILENT} ")
+        assert found.endswith(" seconds and 25 behind)")
+    finally:
+        victim.resume()
+
+
+@pytest.mark.parametrize("other", ["password", pytest.param("name", marks=pytest.mark.thorough)])
+def test_members_that_do_not_agree_have_no_route(bus: Bus, other: str) -> None:
+    odd, *rest = others(bus.members)
+    section = odd.config["cluster"]
+    odd.stop()
+    if other == "password":
+        odd.write(cluster=cluster.cluster_section(odd, bus.members, "other"))
+    else:
+        odd.write(cluster={**section, "name": "other"})
+    odd.start()
+    try:
+        cluster.wait_for(lambda: odd.ask("varz"), "answer")
+        expected = {("routes", f"a route to {each.name}", "none") for each in rest}
+        assert {each for each in bus.told(odd) if each[0] == "routes"} == expected
+        for member in rest:
+            assert ("routes", f"a route to {odd.name}", "none") in bus.told(member)
+    finally:
+        odd.stop()
+        odd.write(cluster=section)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("twin", [True, False])
+def test_a_server_too_many_is_named(bus: Bus, nats_server: Path, tmp_path: Path, twin: bool) -> None:
+    """One of another's name, or one that nobody knows of."""
+    name = bus.members["n2"].name if twin else "n4"
+    fourth = cluster.Member(nats_server, tmp_path / "fourth", name)
+    config = cluster.config_of(fourth, bus.members)
+    if twin:
+        # with it, the group would take the one for the other
+        del config["jetstream"]
+        config["cluster"]["routes"] = config["cluster"]["routes"][:1]
+    fourth.write(**config)
+    fourth.start()
+    first = bus.members["n1"]
+    wanted, found = (f"one server named {name}", "2 servers") if twin else (f"none but to {ALL}", f"one to {name}")
+    try:
+        cluster.wait_for(lambda: ("routes", wanted, found) in bus.told(first), "word of the fourth")
+        if not twin:
+            cluster.wait_for(lambda: ("meta group", "3 servers", "4") in bus.told(first), "word of its place")
+    finally:
+        fourth.stop()
+    if not twin:
+        remove_peer(bus.members, name)
+
+
+def remove_peer(members: cluster.Cluster, name: str) -> None:
+    """Take a server out of the group that leads JetStream, as `nats server raft peer-remove` does."""
+
+    async def ask() -> None:
+        client = await nats.connect(members.leader(among=cluster.NAMES).client_url, **cluster.SYSTEM)
+        await client.request("$JS.API.SERVER.REMOVE", f'{{"peer": "{name}"}}'.encode(), timeout=10)
+        await client.close()
+
+    asyncio.run(ask())
+
+
+@pytest.mark.thorough
+def test_without_a_quorum_nothing_has_a_leader(bus: Bus) -> None:
+    last, *gone = others(bus.members)
+    for member in gone:
+        member.kill()
+    expected = {
+        ("meta group", "a leader", "none"),
+        ("streams", "a leader for each", "none for KEPT"),
+        *(("routes", f"a route to {member.name}", "none") for member in gone),
+    }
+    cluster.wait_for(lambda: expected <= bus.told(last), "word of everything")
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("kept", ["C", "S"])
+def test_what_can_not_be_kept_together_is_told(bus: Bus, kept: str) -> None:
+    """Where the log of a group can't be opened, the server calls itself the leader, and healthy."""
+    damaged = []
+    for member in others(bus.members)[:2]:
+        member.stop()
+        for group in (member.directory / "store" / "jetstream" / "$SYS" / "_js_").glob(f"{kept}-R3F-*"):
+            shutil.rmtree(group)
+            group.write_text("no directory")
+            damaged.append(group)
+        member.start()
+    assert damaged
+    first = bus.members["n1"]
+    what, name = ("consumers", "KEPT > reader") if kept == "C" else ("streams", "KEPT")
+    expected = (what, "each in the group of its replicas", f"not {name}")
+    try:
+        cluster.wait_for(lambda: expected in bus.told(first), "word of it")
+        if kept == "C":
+            # it is waited for, and then keeps the server from nothing
+            assert bus.ask(first, wait=cluster.SECONDS)["passed"] is True
+        else:
+            assert bus.ask(first)["passed"] is False
+    finally:
+        for member in bus.members.values():
+            member.stop()
+        for group in damaged:
+            group.unlink()
