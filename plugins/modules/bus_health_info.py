@@ -38,6 +38,17 @@ options:
     description: Whether the server was meant to be in a cluster, and so to have routes.
     type: bool
     default: false
+  cluster_members:
+    description:
+      - The names of all servers of the cluster, its own too. With them the routes and the group that leads JetStream
+        have to be of these, and there are checks of the replicas and of the clock.
+      - What the others make up for is a warning, as a member that is down.
+    type: list
+    elements: str
+    default: []
+  asked_at:
+    description: The time of the machine that asks, in seconds since 1970. Without it the clock is not compared.
+    type: float
   client_url:
     description: Where clients connect to the server, such as V(nats://localhost:4222). Without it that is not tried.
     type: str
@@ -84,6 +95,8 @@ options:
         V(jetstream_storage) and V(bot_errors) (of all requests since the bot started, and of at least ten). Counted are
         V(subscriptions), V(slow_consumers), V(meta) (servers of the JetStream cluster that its leader has lost) and
         V(plugins) (subscriptions that are declared and not held).
+      - With O(cluster_members) there are V(replicas), counted, V(leaders), in percent of at least ten, and V(clock), in
+        seconds.
     type: dict
     default: {}
 seealso:
@@ -162,6 +175,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import python
 python.check()
 
 import os
+import time
 import typing as t
 from collections.abc import Mapping
 from pathlib import Path
@@ -238,6 +252,7 @@ def expectation_of(params: Given, current: release.Record | None) -> health_snap
         version=params["version"],
         jetstream=None if jetstream is None else health.meant_jetstream({"jetstream": jetstream}),
         cluster=params["cluster"],
+        members=tuple(params["cluster_members"]),
         client_url=params["client_url"],
         service=_name(params, "nats-server"),
         bot=bot_arguments.expectation_of(bot) if bot else None,
@@ -315,6 +330,7 @@ def observer_of(
         is_off=is_off(serving, server_of(params)),
         listeners=tls_listener.given(params["tls_listeners"]),
         local_files=params["local_files"],
+        apart=None if params["asked_at"] is None else time.time() - params["asked_at"],
         bot_service=found,
         no_bot=bot_health.why_no_bot(bot, found) if bot else "",
         record=record_of(params, current) if params["release_dir"] else None,
@@ -369,6 +385,8 @@ def main() -> None:
             "version": {"type": "str"},
             "jetstream": {"type": "raw"},
             "cluster": {"type": "bool", "default": False},
+            "cluster_members": {"type": "list", "elements": "str", "default": []},
+            "asked_at": {"type": "float"},
             "client_url": {"type": "str"},
             "release_dir": {"type": "path"},
             "local_files": {"type": "bool", "default": True},

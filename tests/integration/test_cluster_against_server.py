@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -40,6 +41,18 @@ class Bus:
     def told(self, member: cluster.Member) -> Told:
         """Give what the gate finds: what, what was expected, and what was found."""
         return {(each["what"], each["expected"], each["found"]) for each in self.ask(member)["findings"]}
+
+    def checks(self, member: cluster.Member) -> dict[str, str]:
+        """Give the status of each check of the member's part in the cluster."""
+        result = self._run_module(
+            "bus_health_info",
+            monitoring_url=member.url,
+            cluster=True,
+            cluster_members=list(cluster.NAMES),
+            asked_at=time.time(),
+        )
+        names = ("server", "meta", "routes", "replicas", "leaders", "clock")
+        return {each["name"]: each["status"] for each in result["checks"] if each["name"] in names}
 
     def is_whole(self) -> None:
         """Wait until every member passes."""
@@ -115,6 +128,7 @@ def others(members: cluster.Cluster, *left_out: cluster.Member) -> list[cluster.
 def test_a_whole_cluster_passes_in_two_looks_a_second_apart(bus: Bus) -> None:
     for member in bus.members.values():
         assert bus.ask(member)["passed"] is True
+        assert set(bus.checks(member).values()) == {"ok"}
 
 
 def test_a_cluster_that_is_written_to_passes(bus: Bus) -> None:
@@ -156,6 +170,9 @@ def test_a_member_that_was_killed_has_no_route(bus: Bus) -> None:
         standing = standing_of(member)
         assert standing.gone == (victim.name,)
         assert standing.is_leader is (standing.leader == member.name)
+        # the others make up for it
+        assert bus.checks(member)["routes"] == "warning"
+        assert "critical" not in bus.checks(member).values()
 
 
 def standing_of(member: cluster.Member) -> judging.Standing:
@@ -267,6 +284,8 @@ def test_without_a_quorum_nothing_has_a_leader(bus: Bus) -> None:
         *(("routes", f"a route to {member.name}", "none") for member in gone),
     }
     cluster.wait_for(lambda: expected <= bus.told(last), "word of everything")
+    found = bus.checks(last)
+    assert [found[name] for name in ("meta", "routes", "replicas")] == ["critical", "warning", "critical"]
 
 
 @pytest.mark.thorough

@@ -35,7 +35,7 @@ RunModule = Callable[..., dict[str, Any]]
 PLAYBOOK = "playbooks/health.yml"
 FORMATS = ("table", "json", "prometheus", "nagios")
 MACHINES = FORMATS[1:]
-SINGLE = [name for name, kind in KINDS.items() if not kind.label]
+SINGLE = [name for name, kind in KINDS.items() if not kind.label and not kind.in_clusters]
 # How much more of this machine one look at one host may cost than one call of ansible-playbook that reaches it.
 MOST = 5.0
 

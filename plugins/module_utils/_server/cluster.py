@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding, Severity
+from ansible_collections.rosey.nats.plugins.module_utils._host.python import StrEnum
 from ansible_collections.rosey.nats.plugins.module_utils._server import answers, http_reader
 
 Answer = answers.Answer
@@ -194,16 +195,55 @@ def consumer_severity(varz: Answer) -> Severity:
     return Severity.ERROR if is_new else Severity.WARNING
 
 
+def leaders(sight: Sight) -> dict[str, int]:
+    """Count of how many groups each server is the leader, of those that this one takes part in."""
+    counts: dict[str, int] = {}
+    for group in sight.groups:
+        if group.size > 1 and group.is_joined and group.leader:
+            counts[group.leader] = counts.get(group.leader, 0) + 1
+    return counts
+
+
 def findings(sight: Sight, varz: Answer, members: Collection[str]) -> Iterator[Finding]:
     """Tell what is wrong with a cluster. varz: of the member that tells; members: the names of all, its own too."""
+    return (fault.finding for fault in faults(sight, varz, members))
+
+
+def faults(sight: Sight, varz: Answer, members: Collection[str]) -> Iterator[Fault]:
+    """Tell what is wrong with a cluster, as findings() does, each by its kind."""
     own = str(varz["server_name"])
-    yield from _route_findings(sight, own, members)
+    yield from _route_faults(sight, own, members)
     if sight.meta:
-        yield from _meta_findings(sight.meta, own, members)
+        yield from _meta_faults(sight.meta, own, members)
     streams = [group for group in sight.groups if not group.is_consumers]
     consumers = [group for group in sight.groups if group.is_consumers]
-    yield from _asset_findings("streams", streams, sight, own, Severity.ERROR)
-    yield from _asset_findings("consumers", consumers, sight, own, consumer_severity(varz))
+    yield from _asset_faults(STREAMS, streams, sight, own, Severity.ERROR)
+    yield from _asset_faults(CONSUMERS, consumers, sight, own, consumer_severity(varz))
+
+
+class Kind(StrEnum):
+    """What can be wrong with a cluster."""
+
+    NO_ROUTE = "no route"
+    UNKNOWN = "unknown"
+    TWINS = "twins"
+    NO_LEADER = "no leader"
+    SIZE = "size"
+    NOT_JOINED = "not joined"
+    BEHIND = "behind"
+
+
+# What the rest of the cluster makes up for.
+COVERED = frozenset({Kind.NO_ROUTE, Kind.BEHIND})
+ROUTES, META, STREAMS, CONSUMERS = "routes", "meta group", "streams", "consumers"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong. what its finding is about is ROUTES, META, STREAMS or CONSUMERS."""
+
+    kind: Kind
+    finding: Finding
 
 
 _NO_ROUTE = (
@@ -219,54 +259,58 @@ _NOT_JOINED = "look at this server's log for why; with the others in step, remov
 _BROKEN_CONSUMER = "look at the logs of these servers; a consumer can be deleted and made anew without its stream"
 
 
-def _route_findings(sight: Sight, own: str, members: Collection[str]) -> Iterator[Finding]:
+def _route_faults(sight: Sight, own: str, members: Collection[str]) -> Iterator[Fault]:
     names = list(sight.routed.values())
     for name in members:
         if name != own and name not in names:
-            yield Finding("routes", f"a route to {name}", "none", _NO_ROUTE)
+            yield Fault(Kind.NO_ROUTE, Finding(ROUTES, f"a route to {name}", "none", _NO_ROUTE))
     for name in dict.fromkeys(names):
         shown = http_reader.excerpt(name)
         if name not in members:
-            yield Finding("routes", f"none but to {_listed(members)}", f"one to {shown}", _UNKNOWN)
+            yield Fault(Kind.UNKNOWN, Finding(ROUTES, f"none but to {_listed(members)}", f"one to {shown}", _UNKNOWN))
         if (count := names.count(name)) > 1 or name == own:
             found = f"{count + (name == own)} servers"
-            yield Finding("routes", f"one server named {shown}", found, _TWO_OF_A_NAME)
+            yield Fault(Kind.TWINS, Finding(ROUTES, f"one server named {shown}", found, _TWO_OF_A_NAME))
 
 
-def _meta_findings(meta: Group, own: str, members: Collection[str]) -> Iterator[Finding]:
-    what = "meta group"
+def _meta_faults(meta: Group, own: str, members: Collection[str]) -> Iterator[Fault]:
     if not meta.leader:
-        yield Finding(what, "a leader", "none", _NO_LEADER)
+        yield Fault(Kind.NO_LEADER, Finding(META, "a leader", "none", _NO_LEADER))
     elif meta.leader not in members:
-        yield Finding(what, f"a leader out of {_listed(members)}", http_reader.excerpt(meta.leader), _UNKNOWN)
+        yield Fault(
+            Kind.UNKNOWN,
+            Finding(META, f"a leader out of {_listed(members)}", http_reader.excerpt(meta.leader), _UNKNOWN),
+        )
     if meta.size != len(members):
-        yield Finding(what, f"{len(members)} servers", str(meta.size), _SIZE)
+        yield Fault(Kind.SIZE, Finding(META, f"{len(members)} servers", str(meta.size), _SIZE))
     if meta.leader != own:
         return
     known = {peer.name for peer in meta.peers}
     if missing := [name for name in members if name != own and name not in known]:
-        yield Finding(what, f"{_listed(members)} in it", f"not {_listed(missing)}", _SIZE)
+        yield Fault(Kind.SIZE, Finding(META, f"{_listed(members)} in it", f"not {_listed(missing)}", _SIZE))
     if unknown := [peer.name for peer in meta.peers if peer.name not in members]:
-        yield Finding(what, f"none but {_listed(members)}", _some(unknown), _SIZE)
+        yield Fault(Kind.UNKNOWN, Finding(META, f"none but {_listed(members)}", _some(unknown), _SIZE))
     if behind := [str(peer) for peer in meta.peers if peer.name in members and not peer.in_step]:
-        yield Finding(what, "every peer in step", _some(behind), _BEHIND)
+        yield Fault(Kind.BEHIND, Finding(META, "every peer in step", _some(behind), _BEHIND))
 
 
-def _asset_findings(
-    what: str, groups: Collection[Group], sight: Sight, own: str, broken: Severity
-) -> Iterator[Finding]:
+def _asset_faults(what: str, groups: Collection[Group], sight: Sight, own: str, broken: Severity) -> Iterator[Fault]:
     """Tell what is wrong with streams, or with consumers. broken: how bad one is that nothing will come of."""
-    is_consumers = what == "consumers"
+    is_consumers = what == CONSUMERS
     if leaderless := [str(group) for group in groups if not group.leader]:
-        yield Finding(what, "a leader for each", f"none for {_some(leaderless)}", _LEADERLESS, broken)
+        yield Fault(
+            Kind.NO_LEADER, Finding(what, "a leader for each", f"none for {_some(leaderless)}", _LEADERLESS, broken)
+        )
     if alone := [str(group) for group in groups if not group.is_joined]:
         remedy = _BROKEN_CONSUMER if is_consumers else _NOT_JOINED
-        yield Finding(what, "each in the group of its replicas", f"not {_some(alone)}", remedy, broken)
+        yield Fault(
+            Kind.NOT_JOINED, Finding(what, "each in the group of its replicas", f"not {_some(alone)}", remedy, broken)
+        )
     led = [group for group in groups if group.leader == own and group.is_joined]
     if small := [
         f"{group} {len(group.peers) + 1} of {group.size}" for group in led if len(group.peers) + 1 < group.size
     ]:
-        yield Finding(what, "as many replicas as it is to have", _some(small), _LEADERLESS, broken)
+        yield Fault(Kind.SIZE, Finding(what, "as many replicas as it is to have", _some(small), _LEADERLESS, broken))
 
     def is_broken(peer: Peer) -> bool:
         """Tell whether one that is there otherwise does not answer for this alone."""
@@ -275,9 +319,9 @@ def _asset_findings(
 
     late = [(group, [peer for peer in group.peers if not peer.in_step]) for group in led]
     if behind := _peers_of(late, lambda peer: not is_broken(peer)):
-        yield Finding(what, "every replica in step", _some(behind), _BEHIND)
+        yield Fault(Kind.BEHIND, Finding(what, "every replica in step", _some(behind), _BEHIND))
     if dead := _peers_of(late, is_broken):
-        yield Finding(what, "every replica in step", _some(dead), _BROKEN_CONSUMER, broken)
+        yield Fault(Kind.BEHIND, Finding(what, "every replica in step", _some(dead), _BROKEN_CONSUMER, broken))
 
 
 def _is_silent(meta: Group | None, name: str) -> bool:

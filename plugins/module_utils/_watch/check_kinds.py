@@ -21,6 +21,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._host.service import Se
 from ansible_collections.rosey.nats.plugins.module_utils._server import (
     answers,
     certificates,
+    cluster,
     conditions,
     http_reader,
     measures,
@@ -254,7 +255,25 @@ def _store(used: str, limit: str, noun: str) -> Callable[[Snapshot, Expectation]
     return take
 
 
-def _meta(snapshot: Snapshot, _expectation: Expectation) -> Reading:
+def _cluster_faults(snapshot: Snapshot, expectation: Expectation, *about: str) -> list[cluster.Fault]:
+    """Tell what is wrong with a cluster, of these things. What the rest of it makes up for is a warning."""
+    if snapshot.cluster is None:
+        return []
+
+    def milder(fault: cluster.Fault) -> cluster.Fault:
+        return replace(fault, finding=replace(fault.finding, severity=Severity.WARNING))
+
+    found = cluster.faults(_sight(snapshot), snapshot.answer("varz"), expectation.members)
+    return [milder(each) if each.kind in cluster.COVERED else each for each in found if each.finding.what in about]
+
+
+def _sight(snapshot: Snapshot) -> cluster.Sight:
+    if not isinstance(snapshot.cluster, cluster.Sight):
+        raise snapshot.cluster or ValueError("no cluster")
+    return snapshot.cluster
+
+
+def _meta(snapshot: Snapshot, expectation: Expectation) -> Reading:
     varz, jsz = snapshot.answer("varz"), snapshot.answer("jsz")
     group = jsz.get("meta_cluster")
     if not group:
@@ -262,7 +281,11 @@ def _meta(snapshot: Snapshot, _expectation: Expectation) -> Reading:
     lost = conditions.lost_peers(group)
     named = f", lost: {', '.join(map(http_reader.excerpt, lost))}" if lost else ""
     summary = f"{group.get('cluster_size')} servers led by {http_reader.excerpt(str(group.get('leader')))}{named}"
-    return _read(summary, conditions.quorum_findings(varz, jsz), float(len(lost)))
+    findings = list(conditions.quorum_findings(varz, jsz))
+    # that there is no leader is said once
+    faults = _cluster_faults(snapshot, expectation, cluster.META)
+    findings += [each.finding for each in faults if each.kind is not cluster.Kind.NO_LEADER]
+    return _read(summary, findings, float(len(lost)))
 
 
 def _routes(snapshot: Snapshot, expectation: Expectation) -> Reading:
@@ -270,7 +293,46 @@ def _routes(snapshot: Snapshot, expectation: Expectation) -> Reading:
     if not expectation.cluster and not names:
         return Reading("no cluster, so no routes")
     shown = ", ".join(http_reader.excerpt(name) for name in sorted(names.values()))
-    return Reading(f"routes to {len(names)} other servers{': ' if shown else ''}{shown}", float(len(names)))
+    summary = f"routes to {len(names)} other servers{': ' if shown else ''}{shown}"
+    findings = [each.finding for each in _cluster_faults(snapshot, expectation, cluster.ROUTES)]
+    return _read(summary, findings, float(len(names)))
+
+
+def _replicas(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
+    if snapshot.cluster is None:
+        return None
+    own = snapshot.answer("varz")["server_name"]
+    led = [group for group in _sight(snapshot).groups if group.leader == own and group.peers]
+    peers = [peer for group in led for peer in group.peers]
+    behind = sum(not peer.in_step for peer in peers)
+    summary = f"{len(peers) - behind} of {len(peers)} copies in step, of {len(led)} streams and consumers led here"
+    faults = _cluster_faults(snapshot, expectation, cluster.STREAMS, cluster.CONSUMERS)
+    # how many are behind has limits
+    findings = tuple(each.finding for each in faults if each.kind is not cluster.Kind.BEHIND)
+    named = _named([each.finding for each in faults])
+    return Reading(f"{summary}; {named}" if named else summary, float(behind), findings)
+
+
+# One that leads all of a few is no sign of anything.
+_FEWEST_LED = 10
+
+
+def _leaders(snapshot: Snapshot, _expectation: Expectation) -> Reading | None:
+    if snapshot.cluster is None:
+        return None
+    counts = cluster.leaders(_sight(snapshot))
+    if not counts:
+        return Reading("no streams with replicas")
+    total = sum(counts.values())
+    told = ", ".join(f"{http_reader.excerpt(name)} {count}" for name, count in sorted(counts.items()))
+    return Reading(f"{total} streams and consumers led: {told}", 100 * max(counts.values()) / max(_FEWEST_LED, total))
+
+
+def _clock(snapshot: Snapshot, expectation: Expectation) -> Reading | None:
+    if snapshot.apart is None or not expectation.members:
+        return None
+    direction = "ahead of" if snapshot.apart > 0 else "behind"
+    return Reading(f"{abs(snapshot.apart):.1f} seconds {direction} the clock of who asked", abs(snapshot.apart))
 
 
 # The bot
@@ -383,6 +445,9 @@ READERS: dict[str, Callable[[Snapshot, Expectation], Reading | None]] = {
     "jetstream_storage": _store("storage", "max_storage", "storage"),
     "meta": _meta,
     "routes": _routes,
+    "replicas": _replicas,
+    "leaders": _leaders,
+    "clock": _clock,
     "bot_service": _bot_service,
     "bot": _bot,
     "bot_errors": _bot_errors,

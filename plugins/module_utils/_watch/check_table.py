@@ -31,7 +31,7 @@ class Kind:
 
     title: what it tells, in a few words. remedy: where its value is beyond its limits. unanswered: the status where the
     server gave no answer. label: of what a host may have several such checks, each named by it as well; empty where
-    there is one at most.
+    there is one at most. in_clusters: only a member of a cluster has it.
     """
 
     title: str
@@ -40,6 +40,7 @@ class Kind:
     worse: Worse = Worse.HIGHER
     unanswered: Status = Status.UNKNOWN
     label: str = ""
+    in_clusters: bool = False
 
     @property
     def limited(self) -> bool:
@@ -145,6 +146,24 @@ KINDS: dict[str, Kind] = {
         Unit.COUNT,
         "start the other servers of the cluster, or check its routes and that this server reaches them",
         Worse.LOWER,
+    ),
+    "replicas": Kind(
+        "the copies of streams and consumers that are behind, of those that this server leads",
+        Unit.COUNT,
+        "wait until they have caught up, or look at the logs of their servers",
+        in_clusters=True,
+    ),
+    "leaders": Kind(
+        "how many streams and consumers one server of the cluster leads, of at least ten",
+        Unit.PERCENT,
+        "spread them, as a roll ends with them uneven: nats stream cluster step-down, for some of them",
+        in_clusters=True,
+    ),
+    "clock": Kind(
+        "how far the clock is from that of the machine that asked",
+        Unit.SECONDS,
+        "look at what sets the clock: timedatectl, chronyc tracking",
+        in_clusters=True,
     ),
     "bot_service": Kind("what runs the bot"),
     "bot": Kind("what the bot says of itself at its health endpoint"),

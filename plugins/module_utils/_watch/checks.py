@@ -19,6 +19,8 @@ from ansible_collections.rosey.nats.plugins.module_utils._data import lost_strea
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Severity
 from ansible_collections.rosey.nats.plugins.module_utils._host.service import Service
 from ansible_collections.rosey.nats.plugins.module_utils._server import (
+    cluster,
+    cluster_reading,
     http_reader,
     info_line,
     monitoring,
@@ -117,7 +119,7 @@ class Observer:
     bot_monitor: of the server that the bot is connected to, None where what plugins hold is not looked at. service,
     bot_service, no_bot, files, is_off: as a Snapshot has them. record: of the streams, why there is none to compare
     with, or None where they are not compared. listeners: those with TLS. local_files: whether what they show comes from
-    files of this host.
+    files of this host. apart: as a Snapshot has it.
     """
 
     monitor: monitoring.Monitor
@@ -132,6 +134,7 @@ class Observer:
     is_off: bool = False
     listeners: Sequence[TlsListener] = ()
     local_files: bool = True
+    apart: float | None = None
 
     def look(self) -> Snapshot:
         """Give the present state."""
@@ -148,11 +151,21 @@ class Observer:
                 served_certificates.look(each, seconds=self.monitor.timeout, files=self.local_files)
                 for each in self.listeners
             ),
+            apart=self.apart,
         )
-        snapshot = replace(snapshot, streams=self._streams(snapshot))
+        snapshot = replace(snapshot, streams=self._streams(snapshot), cluster=self._cluster(snapshot))
         if self.bot is None or self.no_bot:
             return snapshot
         return replace(snapshot, told=bot_health.ask(self.bot), held=self._held(snapshot))
+
+    def _cluster(self, snapshot: Snapshot) -> cluster.Sight | MonitoringError | None:
+        if not self.expectation.members:
+            return None
+        try:
+            varz, jsz = snapshot.answer("varz"), snapshot.answer("jsz")
+            return cluster_reading.look(self.monitor, varz["server_name"], jsz)
+        except MonitoringError as error:
+            return error
 
     def _streams(
         self, snapshot: Snapshot

@@ -15,6 +15,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import (
     server_files,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._server.answers import Answer
+from ansible_collections.rosey.nats.plugins.module_utils._server.cluster import Sight
 from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import MonitoringError
 from ansible_collections.rosey.nats.plugins.module_utils._server.served_certificates import Served
 
@@ -26,16 +27,18 @@ class Expectation:
     """What was meant.
 
     jetstream: whether it is to be on, None where nothing was said. cluster: whether there are other servers to have
-    routes to. client_url: where clients connect, None where that can't be tried. service: what runs the server, for a
-    person, None where that can't be looked at. bot, bot_service: likewise of the bot, None where no bot is looked at.
-    released_bot: the release of the host that has a bot, empty where it has none. released_legacy: likewise the one
-    that has the bot without NATS. plugins_fault: why it can't be told which plugins were meant.
+    routes to. members: the server names of the cluster, where they are known. client_url: where clients connect, None
+    where that can't be tried. service: what runs the server, for a person, None where that can't be looked at. bot,
+    bot_service: likewise of the bot, None where no bot is looked at. released_bot: the release of the host that has a
+    bot, empty where it has none. released_legacy: likewise the one that has the bot without NATS. plugins_fault: why it
+    can't be told which plugins were meant.
     """
 
     server_name: str | None = None
     version: str | None = None
     jetstream: bool | None = None
     cluster: bool = False
+    members: tuple[str, ...] = ()
     client_url: str | None = None
     service: str | None = None
     bot: bot_expectation.Expectation | None = None
@@ -60,7 +63,8 @@ class Snapshot:
     answers: those of the monitoring endpoint, by name. connected: why not, as text. told, held: as a Snapshot of
     bot_health has them. no_bot: why there is no bot to look at; empty where there is one. streams: beside those that
     were proven, None where nothing was or they are not compared. is_off: the server was stopped in good order, and does
-    not start with the host. certificates: what each listener with TLS shows.
+    not start with the host. certificates: what each listener with TLS shows. cluster: what a member tells of its
+    cluster. apart: the seconds by which the host's clock is ahead of that of who asked, None where that is not known.
     """
 
     answers: Mapping[str, Answer | MonitoringError]
@@ -74,6 +78,8 @@ class Snapshot:
     files: server_files.Look | str | None = None
     is_off: bool = False
     certificates: tuple[Served, ...] = ()
+    cluster: Sight | MonitoringError | None = None
+    apart: float | None = None
 
     def answer(self, endpoint: str) -> Answer:
         """Give an answer of the server; MonitoringError where there is none."""

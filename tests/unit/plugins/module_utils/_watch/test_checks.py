@@ -25,6 +25,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._host.system import Acc
 from ansible_collections.rosey.nats.plugins.module_utils._host.unit_file import Setting
 from ansible_collections.rosey.nats.plugins.module_utils._server import (
     certificates,
+    cluster,
     http_reader,
     monitoring,
     server_files,
@@ -60,6 +61,7 @@ ROOT = Path(__file__).parents[5]
 DEFAULTS = yaml.safe_load((ROOT / "roles/health/defaults/main.yml").read_text())["health_thresholds_defaults"]
 # What every host has once, where it has it.
 SINGLE = [name for name, kind in KINDS.items() if not kind.label]
+ALONE = [name for name in SINGLE if not KINDS[name].in_clusters]
 RUNNING = Process(4711, 0, Path("/usr/bin/program"), ("program",), 1)
 SERVICE = Service(exists=True, enabled=True, running=RUNNING)
 QUOTE, ADD = "rosey.prod.commands.quote", "rosey.prod.commands.addquote"
@@ -124,6 +126,34 @@ WELL = Snapshot(
     streams=compared(*PROVEN.assets.streams.values()),
     files=server_files.Look(NATS, ()),
 )
+N2, N3 = (cluster.Peer(name, silent=0.4) for name in ("n2", "n3"))
+GROUPS = tuple(cluster.Group(("$G", f"S{number}"), "rosey_nats_test", 3, (N2, N3)) for number in range(8))
+LED_META = cluster.Group((), "rosey_nats_test", 3, (N2, N3))
+SIGHT = cluster.Sight({"A": "n2", "B": "n3"}, LED_META, (*GROUPS[:4], replace(GROUPS[4], leader="n2")))
+IN_CLUSTER = replace(MEANT, cluster=True, members=("rosey_nats_test", "n2", "n3"))
+MEMBER = replace(
+    WELL,
+    answers={
+        **HEALTHY,
+        "varz": {**HEALTHY["varz"], "now": "2026-11-23T20:56:43Z"},
+        "jsz": {**HEALTHY["jsz"], **peers(True, True)},
+        "routez": {**IDENTITY, "routes": [{"remote_id": f"ID{each}", "remote_name": each} for each in ("n2", "n3")]},
+    },
+    cluster=SIGHT,
+    apart=-1.2,
+)
+
+
+def seen(**changes: Any) -> Snapshot:
+    """Give a member that sees its cluster so."""
+    return replace(MEMBER, cluster=replace(SIGHT, **changes))
+
+
+def behind(group: cluster.Group, **changes: Any) -> cluster.Group:
+    """Give a group of which a peer is not in step."""
+    return replace(group, peers=(replace(N2, **changes), N3))
+
+
 CLOSED = Fault(
     "jetstream.store_dir",
     "/var/lib/nats",
@@ -167,11 +197,17 @@ def test_every_check_has_what_reads_it() -> None:
 
 
 def test_a_healthy_host_is_green_with_every_check_and_the_limits_of_the_role() -> None:
-    found = made(WELL)
-    assert not_well(found) == {}
-    assert list(found) == SINGLE
-    assert all(check.summary and not check.remedy for check in found.values())
-    assert checks.summary(found.values()) == f"{len(SINGLE)} ok"
+    for snapshot, expectation, names in ((WELL, MEANT, ALONE), (MEMBER, IN_CLUSTER, SINGLE)):
+        found = made(snapshot, expectation)
+        assert not_well(found) == {}
+        assert list(found) == names
+        assert all(check.summary and not check.remedy for check in found.values())
+        assert checks.summary(found.values()) == f"{len(names)} ok"
+
+
+def test_what_a_member_does_not_tell_of_its_cluster_is_unknown() -> None:
+    found = made(replace(MEMBER, cluster=SILENT), IN_CLUSTER)
+    assert not_well(found) == dict.fromkeys(("meta", "routes", "replicas", "leaders"), Status.UNKNOWN)
 
 
 def test_the_roles_limits_are_for_all_values_and_no_others() -> None:
@@ -210,6 +246,9 @@ MEASURED: dict[str, tuple[Snapshot, float]] = {
     "jetstream_storage": (having(jsz={"storage": 1800}), 90),
     "meta": (having(jsz=peers(True, False)), 1),
     "routes": (having(routez=route("A", "A", "A", "B")), 2),
+    "replicas": (seen(groups=(behind(GROUPS[0], lag=2), GROUPS[1], behind(GROUPS[2], current=False))), 2),
+    "leaders": (seen(groups=(*GROUPS, replace(GROUPS[0], leader="n2"), replace(GROUPS[1], leader="n3"))), 80),
+    "clock": (replace(MEMBER, apart=-12.5), 12.5),
     "bot_errors": (replace(WELL, told=bot_health.Told(200, {**BOT, "requests": 50, "errors": 5})), 10),
     "plugins": (replace(WELL, held={"rosey-bot-prod-quotes": (QUOTE,)}), 1),
 }
@@ -226,7 +265,7 @@ def test_every_value_that_can_have_limits_is_measured_below() -> None:
 @pytest.mark.parametrize("name", MEASURED)
 def test_each_limit_fires_just_beyond_its_value(name: str) -> None:
     snapshot, value = MEASURED[name]
-    expectation = replace(MEANT, cluster=name == "routes", bot=MEANT.bot)
+    expectation = IN_CLUSTER if KINDS[name].in_clusters else replace(MEANT, cluster=name == "routes")
     step = -0.5 if KINDS[name].worse is Worse.HIGHER else 0.5
 
     def status(**limits: float) -> tuple[Status, float | None, bool]:
@@ -267,6 +306,34 @@ TOLD = bot_health.Told
         (having(jsz=peers(False, False)), MEANT, {"meta": "critical"}, "more than 1 of 3 servers, found 1"),
         (having(jsz=peers(True, True, leader=None)), MEANT, {"meta": "critical"}, "expected a leader, found none"),
         (WELL, replace(MEANT, cluster=True), {"routes": "critical"}, "routes to 0 other servers"),
+        (seen(routed={"A": "n2"}), IN_CLUSTER, {"routes": "warning"}, "expected a route to n3, found none"),
+        (seen(routed={**SIGHT.routed, "C": "n4"}), IN_CLUSTER, {"routes": "critical"}, "found one to n4"),
+        (seen(routed={**SIGHT.routed, "C": "n3"}), IN_CLUSTER, {"routes": "critical"}, "one server named n3, found 2"),
+        (seen(meta=replace(LED_META, size=4)), IN_CLUSTER, {"meta": "critical"}, "expected 3 servers, found 4"),
+        (seen(meta=behind(LED_META, silent=9.0)), IN_CLUSTER, {"meta": "warning"}, "n2 not heard of for 9 seconds"),
+        (
+            replace(
+                seen(meta=replace(LED_META, leader="")),
+                answers={**MEMBER.answers, "jsz": {**HEALTHY["jsz"], **peers(True, True, leader=None)}},
+            ),
+            IN_CLUSTER,
+            {"meta": "critical"},
+            "jetstream cluster: expected a leader, found none",
+        ),
+        (
+            seen(groups=(behind(GROUPS[0], lag=2),)),
+            IN_CLUSTER,
+            {"replicas": "warning"},
+            "1 of 2 copies in step, of 1 streams and consumers led here; streams: expected every replica in step, "
+            "found S0 (n2 2 behind)",
+        ),
+        (seen(groups=(replace(GROUPS[0], leader=""),)), IN_CLUSTER, {"replicas": "critical"}, "found none for S0"),
+        (
+            seen(groups=(replace(GROUPS[0], key=("$G", "S", "reader"), leader=""),)),
+            IN_CLUSTER,
+            {"replicas": "warning"},
+            "found none for S > reader",
+        ),
         (replace(WELL, connected="Connection refused"), MEANT, {"connection": "critical"}, "Connection refused"),
         (replace(WELL, connected=Connected(0.1, "NOTHER")), MEANT, {"connection": "critical"}, "another server"),
         (replace(WELL, service=replace(SERVICE, running=None)), MEANT, {"service": "critical"}, "nothing that runs"),
@@ -357,9 +424,9 @@ def test_what_is_wrong_has_its_check_and_no_other(
 def test_a_server_that_does_not_answer_is_critical_and_the_rest_is_made() -> None:
     answers = {name: MonitoringError(f"http://h:8222/{name}", *SILENT_FOR) for name in health_snapshot.ENDPOINTS}
     found = made(replace(WELL, answers=answers, held=SILENT, streams=SILENT))
-    assert list(found) == SINGLE
+    assert list(found) == ALONE
     well = {"service", "files", "connection", "bot_service", "bot", "bot_errors"}
-    unknown = dict.fromkeys({*SINGLE} - well - {"server"}, Status.UNKNOWN)
+    unknown = dict.fromkeys({*ALONE} - well - {"server"}, Status.UNKNOWN)
     assert not_well(found) == {"server": Status.CRITICAL, **unknown}
     assert check_limits.worst(check.status for check in found.values()) is Status.CRITICAL
     assert all(check.remedy == "start it" for check in found.values() if check.status is not Status.OK)
@@ -391,7 +458,7 @@ def test_an_answer_that_no_server_gives_is_unknown(answers: dict[str, Any], expe
 def test_what_a_host_does_not_have_has_no_check() -> None:
     bare = Snapshot(HEALTHY)
     names = set(made(bare, Expectation()))
-    assert {*SINGLE} - names == {
+    assert {*ALONE} - names == {
         *("streams", "service", "files", "connection", "bot_service", "bot", "bot_errors", "plugins")
     }
     absent = Snapshot(HEALTHY, no_bot="no bot is installed at /opt/rosey-bot")
@@ -486,8 +553,8 @@ def test_the_worst_value_of_every_check_is_not_well_by_default() -> None:
     without = {name for name in limited if limits[name] == Limits()}
     assert without == WITHOUT_DEFAULT_LIMIT
     for name, kind in limited.items():
-        # errors that are counted since a start don't go away when all is well again
-        if kind.unit is Unit.PERCENT and name != "bot_errors":
+        # errors that are counted since a start don't go away when all is well again; who leads is nothing critical
+        if kind.unit is Unit.PERCENT and name not in {"bot_errors", "leaders"}:
             assert limits[name].critical is not None, name
 
 
@@ -506,7 +573,7 @@ def test_errors_of_the_bot_have_limits_and_one_of_one_is_not_many(
 def test_what_plugins_hold_has_no_check_where_it_is_not_looked_at() -> None:
     found = made(replace(WELL, held=None))
     assert not_well(found) == {}
-    assert {*SINGLE} - found.keys() == {"plugins"}
+    assert {*ALONE} - found.keys() == {"plugins"}
 
 
 def test_what_the_bot_need_not_tell_is_nothing_wrong() -> None:
@@ -666,7 +733,7 @@ def test_the_worst_is_critical_then_unknown_then_a_warning() -> None:
 def test_the_summary_names_what_is_not_well_worst_first() -> None:
     found = made(replace(having(varz={"slow_consumers": 1}, subsz=SILENT), connected="refused"))
     assert checks.summary(found.values()) == (
-        f"critical: connection; unknown: subscriptions; warning: slow_consumers; {len(SINGLE) - 3} ok"
+        f"critical: connection; unknown: subscriptions; warning: slow_consumers; {len(ALONE) - 3} ok"
     )
 
 
@@ -898,7 +965,7 @@ def test_what_takes_up_a_renewed_file_is_told_of_the_service_that_runs(service: 
 
 def test_each_listener_has_a_check_of_its_own_in_the_order_of_the_configuration() -> None:
     found = made(replace(WELL, certificates=(shows("clients", 90), shows("monitoring", 20), shows("mqtt", 6))))
-    rows = [(name, check.status) for name, check in found.items() if name not in SINGLE]
+    rows = [(name, check.status) for name, check in found.items() if name not in ALONE]
     assert rows == [
         ("certificate_clients", Status.OK),
         ("certificate_monitoring", Status.WARNING),
