@@ -9,7 +9,7 @@ import typing as t
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import answers
+from ansible_collections.rosey.nats.plugins.module_utils._server import answers, cluster
 from ansible_collections.rosey.nats.plugins.module_utils._watch.exposition import Kind, Metric, Sample
 
 # The unit in which the server gives its use of the processor: hundredths of a core.
@@ -81,6 +81,13 @@ READINGS = (
         lambda routez: len(answers.routed_servers(routez)),
         "The other servers of the cluster that it has a route to.",
     ),
+    Reading(
+        "jetstream_meta_leader",
+        "jsz",
+        lambda jsz: bool(meta.leader) if (meta := cluster.meta_group(jsz)) else None,
+        "Whether the group that leads JetStream in its cluster has a leader.",
+    ),
+    Reading("jetstream_meta_servers", "jsz", _at("meta_cluster.cluster_size"), "The servers of this group."),
     Reading("jetstream_memory_bytes", "jsz", _at("memory"), "The messages that JetStream holds in memory."),
     Reading("jetstream_memory_limit_bytes", "jsz", _at("config.max_memory"), "The most of them; max_mem."),
     Reading("jetstream_storage_bytes", "jsz", _at("storage"), "The messages that JetStream holds on disk."),
@@ -89,6 +96,12 @@ READINGS = (
     Reading("jetstream_consumers", "jsz", _at("consumers"), "The consumers of JetStream."),
     Reading("jetstream_messages", "jsz", _at("messages"), "The messages in these streams."),
 )
+
+
+def _cluster_of(varz: answers.Answer) -> dict[str, str]:
+    """Name the cluster that a server is in; one that stands alone has no such label."""
+    name = (varz.get("cluster") or {}).get("name")
+    return {"cluster": name} if isinstance(name, str) else {}
 
 
 # When each certificate expires, of what a look at a listener says, and the time of that.
@@ -117,7 +130,7 @@ def of_server(name: str, answers: Answers, time: float) -> tuple[Metric, ...]:
         metric("up", "Whether the server answers.", varz is not None),
     ]
     if varz:
-        metrics.append(metric("info", "The version of the server.", 1, version=varz["version"]))
+        metrics.append(metric("info", "The version of the server.", 1, version=varz["version"], **_cluster_of(varz)))
     for reading in READINGS:
         answer = answers.get(reading.endpoint, {})
         usable = answer and not answer.get("disabled")  # as /jsz says where JetStream is off

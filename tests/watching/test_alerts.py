@@ -44,10 +44,10 @@ def expiring(days: float) -> Series:
 
 @dataclass(frozen=True)
 class Case:
-    """Series that make an alert fire after half an hour, and the same series as they are where all is well.
+    """Series that make an alert fire after so many minutes, and the same series as they are where all is well.
 
-    labels, more: those of the series. dropped: labels of the series that the alert hasn't. summary: of the alert that
-    fires.
+    labels, more: those of the series, beside those in its name. dropped: labels of the series that the alert hasn't.
+    summary: of the alert that fires.
     """
 
     alert: str
@@ -57,6 +57,7 @@ class Case:
     summary: str
     more: Mapping[str, str] = field(default_factory=dict)
     dropped: Mapping[str, str] = field(default_factory=dict)
+    minutes: int = 30
 
 
 def near(name: str, limit: str, most: int, *values: int) -> tuple[Series, Series]:
@@ -208,6 +209,68 @@ CASES = [
         "nats-server rosey has routes to fewer servers than before: 0",
     ),
     Case(
+        "NatsNoMetaLeader",
+        TEXTFILE,
+        {"rosey_nats_jetstream_meta_leader": "0x60"},
+        {"rosey_nats_jetstream_meta_leader": "1x60"},
+        "JetStream of rosey has no leader in its cluster",
+    ),
+    Case(
+        "NatsPeerLost",
+        HEALTH,
+        {"rosey_nats_check_meta": "1x60"},
+        {"rosey_nats_check_meta": "0x60"},
+        "here, which leads JetStream, has lost 1 servers of its cluster",
+    ),
+    Case(
+        "NatsClusterBroken",
+        HEALTH,
+        {"rosey_nats_check_status_code": "2x60"},
+        {"rosey_nats_check_status_code": "1x60"},
+        "here has routes to none of its cluster, or to servers that are not of it",
+        more={"check": "routes"},
+    ),
+    Case(
+        "NatsStreamWithoutLeader",
+        HEALTH,
+        {"rosey_nats_check_status_code": "2x60"},
+        {"rosey_nats_check_status_code": "1x60"},
+        "A stream on here has no leader, or lacks copies",
+        more={"check": "replicas"},
+    ),
+    Case(
+        "NatsReplicasBehind",
+        HEALTH,
+        {"rosey_nats_check_replicas": "2x60"},
+        # for a moment it is so at every write
+        {"rosey_nats_check_replicas": "2x28 0x1 2x31"},
+        "2 copies of streams and consumers that here leads are behind",
+    ),
+    Case(
+        "NatsLeadersUneven",
+        HEALTH,
+        {"rosey_nats_check_leaders_percent": "90x120"},
+        {"rosey_nats_check_leaders_percent": "90x40 60x80"},
+        "One server of the cluster of here leads 90 % of the streams",
+        minutes=90,
+    ),
+    Case(
+        "NatsClockOff",
+        HEALTH,
+        {"rosey_nats_check_clock_seconds": "61x60"},
+        {"rosey_nats_check_clock_seconds": "3x60"},
+        "The clock of here is 1m 1s off",
+    ),
+    Case(
+        "NatsVersionsMixed",
+        {"cluster": "bus"},
+        {'rosey_nats_info{version="2.10.7"}': "1x120", 'rosey_nats_info{version="2.10.29"}': "1x120"},
+        # an upgrade takes its time
+        {'rosey_nats_info{version="2.10.7"}': "1x120", 'rosey_nats_info{version="2.10.29"}': "_x60 1x60"},
+        "The servers of cluster bus run 2 versions",
+        minutes=90,
+    ),
+    Case(
         "NatsSlowConsumers",
         EXPORTER,
         {"gnatsd_varz_slow_consumers": "1x20 2x40"},
@@ -314,10 +377,13 @@ def expected(case: Case) -> dict[str, Any]:
 
 def trial(case: Case, series: Series, alerts: list[dict[str, Any]]) -> dict[str, Any]:
     labels = shown(case.labels | case.more | case.dropped)
+    named = ((name.rstrip("}").split("{"), values) for name, values in series.items())
     return {
         "interval": "1m",
-        "input_series": [{"series": f"{name}{{{labels}}}", "values": values} for name, values in series.items()],
-        "alert_rule_test": [{"eval_time": "30m", "alertname": case.alert, "exp_alerts": alerts}],
+        "input_series": [
+            {"series": f"{name}{{{','.join([labels, *own])}}}", "values": values} for (name, *own), values in named
+        ],
+        "alert_rule_test": [{"eval_time": f"{case.minutes}m", "alertname": case.alert, "exp_alerts": alerts}],
     }
 
 
@@ -333,7 +399,7 @@ def test_prometheus_takes_the_rules(tool: Path) -> None:
     assert f"SUCCESS: {len(RULES)} rules found" in done.stdout
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.alert}-{case.labels['job']}")
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.alert}-{case.labels.get('job', '')}")
 def test_a_rule_fires_where_something_is_wrong_and_only_there(tool: Path, tmp_path: Path, case: Case) -> None:
     done = attempt(tool, tmp_path, trial(case, case.firing, [expected(case)]), trial(case, case.quiet, []))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -421,4 +487,5 @@ def test_the_rules_ask_for_metrics_that_are_written() -> None:
     check = {"status": "ok", "value": 1.0}
     results = {"here": {"checks": [check | {"name": name} for name in health_output.KINDS]}}
     health = re.findall(r"^# TYPE (\w+)", health_output.render(results, "prometheus"), re.MULTILINE)
-    assert ours <= {metric.name for metric in server_metrics.of_server("rosey", {}, 0)} | set(health)
+    answers = {"varz": {"version": "2.10.7", "start": "", "config_load_time": ""}}
+    assert ours <= {metric.name for metric in server_metrics.of_server("rosey", answers, 0)} | set(health)

@@ -40,6 +40,7 @@ JSZ = {
     "streams": 3,
     "consumers": 4,
     "messages": 5,
+    "meta_cluster": {"leader": "n2", "cluster_size": 3},
 }
 ANSWERS: dict[str, Any] = {
     "varz": VARZ,
@@ -73,6 +74,8 @@ ALL = {
     "pending_bytes": 7,
     "pending_limit_bytes": 67_108_864,
     "routed_servers": 2,
+    "jetstream_meta_leader": 1,
+    "jetstream_meta_servers": 3,
     "jetstream_memory_bytes": 1,
     "jetstream_memory_limit_bytes": 512,
     "jetstream_storage_bytes": 2,
@@ -110,17 +113,38 @@ def test_all_of_a_server() -> None:
             {"jsz": JSZ | {"config": None}},
             dict.fromkeys(("jetstream_memory_limit_bytes", "jetstream_storage_limit_bytes")),
         ),
+        ({"jsz": JSZ | {"meta_cluster": {"cluster_size": 3}}}, {"jetstream_meta_leader": 0}),
+        (
+            {"jsz": {name: value for name, value in JSZ.items() if name != "meta_cluster"}},
+            dict.fromkeys(("jetstream_meta_leader", "jetstream_meta_servers")),
+        ),
         (
             {"jsz": {"disabled": True, "streams": 0}},
             dict.fromkeys(name for name in ALL if name.startswith("jetstream_")),
         ),
         ({"certificates": []}, dict.fromkeys(name for name in ALL if name.startswith("certificate_"))),
     ],
-    ids=["not well", "nobody", "no time", "no cpu", "no limits", "JetStream off", "no TLS"],
+    ids=[
+        *("not well", "nobody", "no time", "no cpu", "no limits", "no leader", "no cluster", "JetStream off", "no TLS"),
+    ],
 )
 def test_what_an_answer_lacks_is_left_out(changed: dict[str, Any], expected: dict[str, float | None]) -> None:
     wanted = {name: value for name, value in (ALL | expected).items() if value is not None}
     assert values(ANSWERS | changed) == wanted
+
+
+@pytest.mark.parametrize(
+    ("varz", "labels"),
+    [
+        ({}, {"server_id": "rosey", "version": "2.10.7"}),
+        ({"cluster": {}}, {"server_id": "rosey", "version": "2.10.7"}),
+        ({"cluster": {"name": "bus"}}, {"server_id": "rosey", "version": "2.10.7", "cluster": "bus"}),
+    ],
+)
+def test_a_server_names_the_cluster_that_it_is_in(varz: dict[str, Any], labels: dict[str, str]) -> None:
+    metrics = server_metrics.of_server("rosey", {**ANSWERS, "varz": VARZ | varz}, TIME)
+    (info,) = [metric for metric in metrics if metric.name == "rosey_nats_info"]
+    assert [dict(sample.labels) for sample in info.samples] == [labels]
 
 
 def test_a_server_that_does_not_answer() -> None:
