@@ -130,7 +130,9 @@ def of_server(name: str, answers: Answers, time: float) -> tuple[Metric, ...]:
         metric("up", "Whether the server answers.", varz is not None),
     ]
     if varz:
-        metrics.append(metric("info", "The version of the server.", 1, version=varz["version"], **_cluster_of(varz)))
+        metrics.append(
+            metric("info", "The version of the server.", 1, Kind.GAUGE, version=varz["version"], **_cluster_of(varz))
+        )
     for reading in READINGS:
         answer = answers.get(reading.endpoint, {})
         usable = answer and not answer.get("disabled")  # as /jsz says where JetStream is off

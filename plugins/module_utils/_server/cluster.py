@@ -26,6 +26,9 @@ _CONSUMER_KEY = 3
 SILENT_SECONDS = 5.0
 # A member that is restarted with a lame duck is away for less.
 BROKEN_SECONDS = 30.0
+# A route to a server that does not take this one's password is there for a moment, a thousand times a second, as the
+# server counts it before it is let in (server/route.go, processRouteInfo).
+SETTLED_ROUTE_SECONDS = 1.0
 # Until then a server that has just started is on its way with its consumers.
 SETTLED_SECONDS = 10.0
 _NANOSECONDS = 1_000_000_000
@@ -108,12 +111,19 @@ class Group:
 class Sight:
     """What one member tells. routed: the names of the servers that routes lead to, by their ids.
 
-    meta: None where JetStream is off. groups: of the streams and consumers that this server keeps.
+    meta: None where JetStream is off. groups: of the streams and consumers that this server keeps. passing: the names
+    of servers to which there are none but routes that have just been made.
     """
 
     routed: Mapping[str, str]
     meta: Group | None = None
     groups: tuple[Group, ...] = ()
+    passing: frozenset[str] = frozenset()
+
+    @property
+    def reached(self) -> frozenset[str]:
+        """The names of the servers to which there are routes that last."""
+        return frozenset(self.routed.values()) - self.passing
 
 
 @dataclass(frozen=True)
@@ -134,10 +144,22 @@ def standing(varz: Answer, jsz: Answer, routez: Answer, members: Collection[str]
     own = str(varz["server_name"])
     meta = meta_group(jsz)
     leader = (meta.leader or None) if meta else None
-    routed = set(answers.routed_servers(routez).values())
+    reached = sight_of_routes(routez).reached
     silent = {peer.name for peer in meta.peers if not peer.is_heard} if meta and leader == own else set()
-    gone = tuple(name for name in members if name != own and (name not in routed or name in silent))
+    gone = tuple(name for name in members if name != own and (name not in reached or name in silent))
     return Standing(leader, leader == own, gone)
+
+
+def sight_of_routes(routez: Answer) -> Sight:
+    """Read /routez."""
+    now = answers.moment(_text(routez.get("now")))
+    settled = set()
+    for route in routez["routes"]:
+        start = answers.moment(_text(route.get("start")))
+        if now is None or start is None or (now - start).total_seconds() >= SETTLED_ROUTE_SECONDS:
+            settled.add(str(route.get("remote_name")))
+    routed = answers.routed_servers(routez)
+    return Sight(routed, passing=frozenset(routed.values()) - settled)
 
 
 def meta_group(jsz: Answer) -> Group | None:
@@ -262,8 +284,9 @@ _BROKEN_CONSUMER = "look at the logs of these servers; a consumer can be deleted
 def _route_faults(sight: Sight, own: str, members: Collection[str]) -> Iterator[Fault]:
     names = list(sight.routed.values())
     for name in members:
-        if name != own and name not in names:
-            yield Fault(Kind.NO_ROUTE, Finding(ROUTES, f"a route to {name}", "none", _NO_ROUTE))
+        if name != own and name not in sight.reached:
+            found = "one that has just been made" if name in sight.passing else "none"
+            yield Fault(Kind.NO_ROUTE, Finding(ROUTES, f"a route to {name}", found, _NO_ROUTE))
     for name in dict.fromkeys(names):
         shown = http_reader.excerpt(name)
         if name not in members:
@@ -314,7 +337,7 @@ def _asset_faults(what: str, groups: Collection[Group], sight: Sight, own: str, 
 
     def is_broken(peer: Peer) -> bool:
         """Tell whether one that is there otherwise does not answer for this alone."""
-        is_lost = peer.offline or peer.name not in sight.routed.values() or _is_silent(sight.meta, peer.name)
+        is_lost = peer.offline or peer.name not in sight.reached or _is_silent(sight.meta, peer.name)
         return is_consumers and not is_lost and (peer.is_unknown or peer.silent > BROKEN_SECONDS)
 
     late = [(group, [peer for peer in group.peers if not peer.in_step]) for group in led]

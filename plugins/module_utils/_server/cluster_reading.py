@@ -34,10 +34,12 @@ def look(
 
 
 def _look_once(monitor: Monitor, jsz: answers.Answer) -> cluster.Sight:
-    routed = answers.routed_servers(monitor.read("routez"))
+    routes = cluster.sight_of_routes(monitor.read("routez"))
     meta = cluster.meta_group(jsz)
     accounts = [] if jsz.get("disabled") else monitor.account_ids()
-    return cluster.Sight(routed, meta, tuple(group for account in accounts for group in _groups(monitor, account)))
+    return replace(
+        routes, meta=meta, groups=tuple(group for account in accounts for group in _groups(monitor, account))
+    )
 
 
 def _groups(monitor: Monitor, account: str) -> list[cluster.Group]:

@@ -62,6 +62,10 @@ ERROR, WARNING = Severity.ERROR, Severity.WARNING
         (replace(WELL, routed={**ROUTED, "ID3b": "n3"}), [("routes", "one server named n3", "2 servers", ERROR)]),
         (replace(WELL, routed={**ROUTED, "ID1b": "n1"}), [("routes", "one server named n1", "2 servers", ERROR)]),
         (replace(WELL, routed={"ID2": "n2"}), [("routes", "a route to n3", "none", ERROR)]),
+        (
+            replace(WELL, passing=frozenset({"n3"})),
+            [("routes", "a route to n3", "one that has just been made", ERROR)],
+        ),
         (replace(WELL, routed={**ROUTED, "ID4": "n4"}), [("routes", "none but to n1, n2, n3", "one to n4", ERROR)]),
         (meta(leader=""), [("meta group", "a leader", "none", ERROR)]),
         (meta(leader="n4"), [("meta group", "a leader out of n1, n2, n3", "n4", ERROR)]),
@@ -216,6 +220,28 @@ def test_how_a_member_stands(group: dict[str, Any] | None, routed: str, expected
     jsz = {} if group is None else {"meta_cluster": {"cluster_size": 3, **group}}
     routes = [{"remote_id": f"ID{name}", "remote_name": name} for name in routed.split()]
     assert cluster.standing(OWN, jsz, {"routes": routes}, MEMBERS) == expected
+
+
+NOW = "2026-11-30T10:00:01.5Z"
+
+
+@pytest.mark.parametrize(
+    ("starts", "passing"),
+    [
+        (["2026-11-30T10:00:00.5Z"], set()),
+        (["2026-11-30T10:00:00.6Z"], {"n2"}),
+        (["2026-11-30T10:00:00.6Z", "2026-11-30T09:00:00Z"], set()),
+        (["?"], set()),
+        ([None], set()),
+        ([], set()),
+    ],
+)
+def test_a_route_has_to_last_for_a_second(starts: list[str | None], passing: set[str]) -> None:
+    routes = [{"remote_id": "ID2", "remote_name": "n2", "start": start} for start in starts]
+    sight = cluster.sight_of_routes({"now": NOW, "routes": routes})
+    assert (sight.passing, sight.reached) == (passing, {"n2"} - passing if starts else set())
+    gone = cluster.standing({**OWN}, {}, {"now": NOW, "routes": routes}, ("n1", "n2")).gone
+    assert gone == (("n2",) if passing or not starts else ())
 
 
 JSON = st.recursive(
