@@ -9,7 +9,7 @@ import typing as t
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import answers, cluster
+from ansible_collections.rosey.nats.plugins.module_utils._server import answers
 from ansible_collections.rosey.nats.plugins.module_utils._watch.exposition import Kind, Metric, Sample
 
 # The unit in which the server gives its use of the processor: hundredths of a core.
@@ -84,7 +84,7 @@ READINGS = (
     Reading(
         "jetstream_meta_leader",
         "jsz",
-        lambda jsz: bool(meta.leader) if (meta := cluster.meta_group(jsz)) else None,
+        lambda jsz: bool(jsz["meta_cluster"].get("leader")) if jsz.get("meta_cluster") else None,
         "Whether the group that leads JetStream in its cluster has a leader.",
     ),
     Reading("jetstream_meta_servers", "jsz", _at("meta_cluster.cluster_size"), "The servers of this group."),
