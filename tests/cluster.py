@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -18,14 +19,17 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import nats
+from nats.js.client import JetStreamContext
 
 from ansible_collections.rosey.nats.plugins.module_utils._server import conf
 from ansible_collections.rosey.nats.tests.integration.conftest import free_ports
 
 HOST = "127.0.0.1"
 NAMES = ("n1", "n2", "n3")
-USER = "route"
+USER, PASSWORD = "route", "spoon-and-fork"
 SYSTEM = {"user": "admin", "password": "admin"}
 # A leader is found within a second or two; a busy machine takes its time.
 SECONDS = 30.0
@@ -40,7 +44,9 @@ class Member:
     def __init__(self, binary: Path, directory: Path, name: str) -> None:
         self.binary, self.directory, self.name = binary, directory, name
         self.port, self.monitoring_port, self.route_port = free_ports(3)
-        self.config_file, self.log = directory / "nats-server.conf", directory / "log"
+        self.config_file, self.log, self.pid_file = (
+            directory / name for name in ("nats-server.conf", "log", "nats-server.pid")
+        )
         self.config: Config = {}
         self.process: subprocess.Popen[bytes] | None = None
         directory.mkdir(parents=True)
@@ -120,7 +126,19 @@ class Cluster(Mapping[str, Member]):
 
         among: the names of the peers; without them all members but the leader.
         """
-        return wait_for(lambda: self._leader(among), "a meta leader that all members agree on")
+        return wait_for(lambda: self._leader(among), "meta leader that all members agree on")
+
+    def leader_of(self, stream: str) -> Member:
+        """Give the member that leads a stream of the global account, once all that keep it say the same."""
+        return wait_for(lambda: self._leader_of(stream), f"leader of {stream} that all agree on")
+
+    def _leader_of(self, stream: str) -> Member | None:
+        said = set()
+        for member in self.values():
+            if member.process is not None:
+                (account,) = member.ask("jsz", acc="$G", streams=1)["account_details"]
+                said |= {each["cluster"].get("leader") for each in account["stream_detail"] if each["name"] == stream}
+        return self.get(said.pop() or "") if len(said) == 1 else None
 
     def followers(self) -> list[Member]:
         leader = self.leader()
@@ -169,13 +187,14 @@ def config_of(member: Member, peers: Mapping[str, Member]) -> Config:
         "port": member.port,
         "http_port": member.monitoring_port,
         "log_file": str(member.log),
+        "pid_file": str(member.pid_file),
         "jetstream": {"store_dir": str(member.directory / "store"), "max_mem": "64M", "max_file": "256M"},
         "accounts": {"$SYS": {"users": [SYSTEM]}},
         "cluster": cluster_section(member, peers),
     }
 
 
-def cluster_section(member: Member, peers: Mapping[str, Member], password: str = "secret") -> Config:
+def cluster_section(member: Member, peers: Mapping[str, Member], password: str = PASSWORD) -> Config:
     """Give the section `cluster` of a member. password: of the routes, its own and that which it gives to its peers."""
     others = [peer for peer in peers.values() if peer is not member]
     return {
@@ -188,7 +207,24 @@ def cluster_section(member: Member, peers: Mapping[str, Member], password: str =
     }
 
 
-def wait_for(look: Callable[[], Any], what: str, seconds: float = SECONDS) -> Any:
+async def add_stream(jetstream: JetStreamContext, **config: Any) -> None:
+    """Make a stream, again until the cluster has a place for it: its leader hears last of what its peers have."""
+    deadline = time.monotonic() + SECONDS
+    while True:
+        try:
+            await jetstream.add_stream(**config)
+        except (nats.js.errors.APIError, nats.errors.TimeoutError):
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(PAUSE)
+        else:
+            return
+
+
+Found = TypeVar("Found")
+
+
+def wait_for(look: Callable[[], Found | None], what: str, seconds: float = SECONDS) -> Found:
     """Look until there is something, and give it; a server that does not answer has nothing."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -75,6 +75,18 @@ options:
             as V(streams_gone) otherwise.
           - Without it, and where the server does not run, streams are not compared.
         type: path
+      cluster_members:
+        description:
+          - The names of all servers of the cluster that it is in, its own too; none for a server that stands alone.
+          - With them it is asked why it and the others are not one bus, as V(route_credentials) or V(no_quorum).
+        type: list
+        elements: str
+        default: []
+      asked_at:
+        description:
+          - The time of the machine that asks, in seconds since 1970. Without it the clock of a cluster's server is not
+            compared.
+        type: float
   faults:
     description: What is wrong with the description itself, by the symptom that it matters to. Each becomes a cause.
     type: dict
@@ -216,6 +228,8 @@ _SERVER = {
     "monitoring_url": {"type": "str"},
     "version": {"type": "str", "default": ""},
     "release_dir": {"type": "path"},
+    "cluster_members": {"type": "list", "elements": "str", "default": []},
+    "asked_at": {"type": "float"},
 }
 _BOT = {
     "environment": {"type": "str", "required": True},
@@ -269,6 +283,9 @@ def server_of(params: Mapping[str, t.Any], other: str) -> server_evidence.Descri
         pid_file=Path(server["pid_file"]),
         monitoring_url=server["monitoring_url"],
         release_dir=Path(server["release_dir"]) if server["release_dir"] and not other else None,
+        version=server["version"],
+        members=tuple(server["cluster_members"]),
+        asked_at=server["asked_at"],
     )
 
 

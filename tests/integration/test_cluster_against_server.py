@@ -76,9 +76,9 @@ def with_streams(members: cluster.Cluster, use: Callable[[JetStreamContext], Any
 
 
 async def make_streams(jetstream: JetStreamContext) -> None:
-    await jetstream.add_stream(name="KEPT", subjects=["kept.>"], num_replicas=3)
+    await cluster.add_stream(jetstream, name="KEPT", subjects=["kept.>"], num_replicas=3)
     await jetstream.add_consumer("KEPT", durable_name="reader", ack_policy="explicit")
-    await jetstream.add_stream(name="ALONE", subjects=["alone.>"], num_replicas=1)
+    await cluster.add_stream(jetstream, name="ALONE", subjects=["alone.>"], num_replicas=1)
     await jetstream.add_consumer("KEPT", name="passing", ack_policy="explicit", inactive_threshold=600)
     await publish(jetstream)
 
@@ -103,21 +103,6 @@ def bus(members: cluster.Cluster, run_module: RunModule) -> Bus:
             member.start()
     found = Bus(members, run_module)
     found.is_whole()
-    return found
-
-
-def leader_of(members: cluster.Cluster, stream: str) -> cluster.Member:
-    """Give the member that leads a stream, as all that keep it say."""
-
-    def find() -> cluster.Member | None:
-        said = set()
-        for member in members.values():
-            if member.process is not None:
-                (account,) = member.ask("jsz", acc="$G", streams=1)["account_details"]
-                said |= {each["cluster"].get("leader") for each in account["stream_detail"] if each["name"] == stream}
-        return members.get(said.pop() or "") if len(said) == 1 else None
-
-    found: cluster.Member = cluster.wait_for(find, f"leader of {stream}")
     return found
 
 
@@ -151,7 +136,7 @@ def test_a_cluster_that_is_written_to_passes(bus: Bus) -> None:
 
 def test_only_a_leader_knows_of_its_replicas(bus: Bus) -> None:
     """What the judgement leaves out: on a follower the other one is behind by all that there is, for ever."""
-    leader = leader_of(bus.members, "KEPT")
+    leader = bus.members.leader_of("KEPT")
     for member in bus.members.values():
         (account,) = member.ask("jsz", acc="$G", streams=1)["account_details"]
         (stream,) = [each for each in account["stream_detail"] if each["name"] == "KEPT"]
@@ -199,7 +184,7 @@ def test_a_member_that_is_held_still_is_not_heard_of(bus: Bus) -> None:
 
 @pytest.mark.thorough
 def test_a_replica_that_has_less_is_behind_by_that(bus: Bus) -> None:
-    leader = leader_of(bus.members, "KEPT")
+    leader = bus.members.leader_of("KEPT")
     victim, other = others(bus.members, leader)
     victim.pause()
     try:

@@ -31,6 +31,8 @@ BROKEN_SECONDS = 30.0
 SETTLED_ROUTE_SECONDS = 1.0
 # Until then a server that has just started is on its way with its consumers.
 SETTLED_SECONDS = 10.0
+# What a finding is about.
+ROUTES, META, STREAMS, CONSUMERS = "routes", "meta group", "streams", "consumers"
 _NANOSECONDS = 1_000_000_000
 _GLOBAL_ACCOUNT = "$G"
 _MOST_NAMED = 5
@@ -103,6 +105,8 @@ class Group:
         return len(self.peers) + 1
 
     def __str__(self) -> str:
+        if not self.key:
+            return META
         account, *names = self.key
         return " > ".join(names if account == _GLOBAL_ACCOUNT else self.key)
 
@@ -257,7 +261,6 @@ class Kind(StrEnum):
 
 # What the rest of the cluster makes up for.
 COVERED = frozenset({Kind.NO_ROUTE, Kind.BEHIND})
-ROUTES, META, STREAMS, CONSUMERS = "routes", "meta group", "streams", "consumers"
 
 
 @dataclass(frozen=True)

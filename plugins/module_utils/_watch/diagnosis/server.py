@@ -17,6 +17,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import (
 from ansible_collections.rosey.nats.plugins.module_utils._server import conditions, requirements, server_files
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import (
     server_certificates,
+    server_cluster,
     server_end,
     server_needs,
 )
@@ -54,7 +55,8 @@ def diagnosis(evidence: Evidence) -> Diagnosis:
     unit = () if evidence.unit is None else (UNIT,)
     questions = RUNNING if evidence.runs else DOWN
     certificates = server_certificates.questions(evidence)
-    return diagnose(Symptom.SERVER, (*first, *unit, *certificates, *questions), evidence)
+    members = server_cluster.questions(evidence)
+    return diagnose(Symptom.SERVER, (*first, *unit, *certificates, *members, *questions), evidence)
 
 
 # What the server says as it leaves out a stream (server/jetstream.go, EnableJetStream).

@@ -32,6 +32,8 @@ from ansible_collections.rosey.nats.plugins.module_utils._host.system import Acc
 from ansible_collections.rosey.nats.plugins.module_utils._server import (
     answers,
     certificates,
+    cluster,
+    cluster_reading,
     conf,
     conf_lexer,
     http_reader,
@@ -57,7 +59,8 @@ class Described:
 
     service: empty where it is a process of its own, whose number is in pid_file. container: that it runs in, if any.
     account, group: who runs it. release_dir: where the host keeps what it held when it was last proven, None where
-    that is not compared.
+    that is not compared. version: which nats-server it is meant to be. members: the server names of the cluster that it
+    is in, none where it stands alone. asked_at: the time of the machine that asks, in seconds since 1970.
     """
 
     service: str
@@ -69,6 +72,27 @@ class Described:
     pid_file: Path
     monitoring_url: str | None
     release_dir: Path | None = None
+    version: str = ""
+    members: tuple[str, ...] = ()
+    asked_at: float | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """A server's part in its cluster: what it tells of that, and the names of all members.
+
+    apart: the seconds by which the host's clock is ahead of that of who asked, None where that is not known.
+    """
+
+    sight: cluster.Sight
+    varz: Answer
+    members: tuple[str, ...]
+    apart: float | None = None
+
+    @property
+    def own(self) -> str:
+        """The server's name."""
+        return str(self.varz["server_name"])
 
 
 @dataclass(frozen=True)
@@ -121,7 +145,8 @@ class Evidence:
     its hosts that are not this one's, and why. pid, state: of its process, as proc(5) writes it, 0 where there is none.
     log: the end of its log file, without secrets. monitor: asks it; a server that has not answered is not waited for
     again. available: the bytes of memory that are left. streams: beside those that were proven, None where nothing was
-    or none can be compared. certificates: what each listener with TLS shows, and what its files have.
+    or none can be compared. certificates: what each listener with TLS shows, and what its files have. cluster: None
+    where it stands alone or does not run.
     """
 
     described: Described
@@ -144,6 +169,7 @@ class Evidence:
     available: int | None = None
     streams: lost_streams.Comparison | NotSeenError | None = None
     certificates: tuple[Served, ...] | NotSeenError = ()
+    cluster: Part | NotSeenError | None = None
 
     @property
     def runs(self) -> bool:
@@ -210,6 +236,7 @@ def look(described: Described, run_command: RunCommand) -> Evidence:
         streams=attempt(lambda: _streams(described, asked, health)) if has_streams else None,
         # the files of one in a container are elsewhere
         certificates=() if described.container else attempt(lambda: tuple(_certificates(known, is_asked=bool(pid)))),
+        cluster=attempt(lambda: _part(described, asked)) if described.members and pid else None,
     )
 
 
@@ -408,6 +435,18 @@ def _streams(
         raise NotSeenError(error.what, error.why, error.remedy) from error
     except http_reader.MonitoringError as error:
         raise NotSeenError(f"what the server tells at {error.url}", error.cause, error.remedy) from error
+
+
+def _part(described: Described, asked: monitoring.Monitor | NotSeenError) -> Part:
+    """Ask a server for its part in the cluster; NotSeenError."""
+    varz = evidence.ask_server(asked, "varz")
+    monitor = seen(asked)
+    try:
+        sight = cluster_reading.look(monitor, varz["server_name"])
+    except http_reader.MonitoringError as error:
+        raise NotSeenError(f"what the server tells at {error.url}", error.cause, error.remedy) from error
+    apart = None if described.asked_at is None else time.time() - described.asked_at
+    return Part(sight, varz, described.members, apart)
 
 
 def _state(pid: int) -> str:

@@ -113,11 +113,16 @@ def end_of(unit: Unit) -> str:
 
 def lines_of_log(evidence: Evidence, pattern: re.Pattern[str]) -> list[str]:
     """Give what the process wrote into its log, as far as that can be read, a few lines at most."""
+    return own_lines(evidence, pattern)[:MOST_LINES]
+
+
+def own_lines(evidence: Evidence, pattern: re.Pattern[str]) -> list[str]:
+    """Give all such lines that the process wrote into its log, as far as that can be read."""
     if isinstance(evidence.log, NotSeenError):
         return []
     own = f"[{evidence.pid}] "
     found = [line for line in evidence.log.splitlines() if line.startswith(own) and pattern.search(line)]
-    return [line.partition("] ")[2] for line in found[:MOST_LINES]]
+    return [line.partition("] ")[2] for line in found]
 
 
 MOST_LINES = 3
