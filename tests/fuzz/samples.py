@@ -220,7 +220,15 @@ ANSWERS: dict[str, dict[str, Any]] = {
                     {
                         "name": "CHAT",
                         "created": "2026-11-29T14:14:00.423171067Z",
-                        "cluster": {"leader": "rosey_nats_prod"},
+                        "cluster": {
+                            "name": "c",
+                            "raft_group": "S-R3F-9WWqIjNS",
+                            "leader": "rosey_nats_prod",
+                            "replicas": [
+                                {"name": "b", "current": True, "active": 1549296, "peer": "y"},
+                                {"name": "c", "current": False, "active": 0, "lag": 201, "peer": "z"},
+                            ],
+                        },
                         "config": CHAT,
                         "state": {
                             "messages": 4,

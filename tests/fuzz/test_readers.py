@@ -57,6 +57,8 @@ from ansible_collections.rosey.nats.plugins.module_utils._host.tree import compa
 from ansible_collections.rosey.nats.plugins.module_utils._server import (
     answers,
     archive,
+    cluster,
+    cluster_reading,
     conditions,
     conf,
     conf_lexer,
@@ -357,6 +359,10 @@ def _answers(body: Any, _directory: Path) -> None:
     conditions.is_starting(healthz)
     subscriptions.held_by_name(monitor.read("connz", details=True), monitor.url)
     answers.routed_servers(monitor.read("routez"))
+    cluster.standing(varz, jsz, monitor.read("routez"), MEMBERS)
+    sight = cluster_reading.look(monitor, varz["server_name"], pause=lambda _seconds: None)
+    "".join(map(str, cluster.findings(sight, varz, MEMBERS)))
+    cluster.leaders(sight)
     held = asset_reading.ask(monitor)
     ran = [varz["version"]] if programs.is_version(varz["version"]) else []
     dangers.find(replace(SITUATION, before={}, held=held, varz=with_jetstream, ran=ran))
@@ -366,6 +372,9 @@ def _answers(body: Any, _directory: Path) -> None:
 def _damaged_answer(luck: random.Random, sample: Any) -> tuple[str, bytes]:
     name, answer = sample
     return name, damage.damaged_json(luck, answer)
+
+
+MEMBERS = ("rosey_nats_prod", "b", "c")
 
 
 class _Monitor(monitoring.Monitor):

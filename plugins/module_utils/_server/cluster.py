@@ -179,6 +179,7 @@ def meta_group(jsz: Answer) -> Group | None:
 
 def asset_groups(account: str, stream: Answer) -> Iterator[Group]:
     """Read the groups of a stream and of its consumers out of the stream's details in /jsz."""
+    stream = _mapping(stream)
     config, key = _mapping(stream.get("config")), (account, _text(stream.get("name")))
     size = _number(config.get("num_replicas")) or 1
     yield _asset_group(key, size, stream)
@@ -403,4 +404,6 @@ def _text(value: t.Any) -> str:
 
 
 def _number(value: t.Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+    """Read a number of the server's, which has 64 bits."""
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_number and abs(value) < http_reader.BEYOND_ALL_NUMBERS else 0

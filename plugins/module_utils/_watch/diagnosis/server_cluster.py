@@ -30,7 +30,8 @@ from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis.tree i
 
 _EVEN_PERCENT = 80
 _FEWEST_LED = 10
-_APART_SECONDS = 10
+# with those that asking takes, on a busy machine
+_APART_SECONDS = 30
 
 
 class _Refusal(t.NamedTuple):
