@@ -29,13 +29,14 @@ SILENT = "not heard of for"
 class Bus:
     """A cluster that is asked by the gate."""
 
-    def __init__(self, members: cluster.Cluster, run_module: RunModule) -> None:
+    def __init__(self, members: cluster.Cluster, run_module: RunModule, names: tuple[str, ...] = cluster.NAMES) -> None:
         self.members = members
         self._run_module = run_module
+        self._names = list(names)
 
     def ask(self, member: cluster.Member, **asked: Any) -> dict[str, Any]:
         """Let the gate look at a member, once unless it is told to wait."""
-        given = {"wait": 0, "cluster_members": list(cluster.NAMES), **asked}
+        given = {"wait": 0, "cluster_members": self._names, **asked}
         return self._run_module("nats_gate", monitoring_url=member.url, **given)
 
     def told(self, member: cluster.Member) -> Told:
@@ -48,7 +49,7 @@ class Bus:
             "bus_health_info",
             monitoring_url=member.url,
             cluster=True,
-            cluster_members=list(cluster.NAMES),
+            cluster_members=self._names,
             asked_at=time.time(),
         )
         names = ("server", "meta", "routes", "replicas", "leaders", "clock")
@@ -160,8 +161,8 @@ def test_a_member_that_was_killed_has_no_route(bus: Bus) -> None:
         assert "critical" not in bus.checks(member).values()
 
 
-def standing_of(member: cluster.Member) -> judging.Standing:
-    return judging.standing(*(member.ask(each) for each in ("varz", "jsz", "routez")), cluster.NAMES)
+def standing_of(member: cluster.Member, names: tuple[str, ...] = cluster.NAMES) -> judging.Standing:
+    return judging.standing(*(member.ask(each) for each in ("varz", "jsz", "routez")), names)
 
 
 def test_a_member_that_is_held_still_is_not_heard_of(bus: Bus) -> None:
@@ -275,6 +276,34 @@ def test_without_a_quorum_nothing_has_a_leader(bus: Bus) -> None:
     cluster.wait_for(lambda: expected <= bus.told(last), "word of everything")
     found = bus.checks(last)
     assert [found[name] for name in ("meta", "routes", "replicas")] == ["critical", "warning", "critical"]
+
+
+@pytest.mark.thorough
+def test_a_stream_without_its_majority_is_told_where_the_cluster_has_one(
+    nats_server: Path, tmp_path: Path, run_module: RunModule
+) -> None:
+    names = ("n1", "n2", "n3", "n4", "n5")
+    with cluster.running(nats_server, tmp_path / "five", names=names) as members:
+        bus = Bus(members, run_module, names)
+        with_streams(members, make_streams)
+        bus.is_whole()
+        keeping = [member for member in members.values() if keeps(member, "KEPT")]
+        assert len(keeping) == 3
+        last, *gone = keeping
+        for member in gone:
+            member.kill()
+        expected = ("streams", "a leader for each", "none for KEPT")
+        cluster.wait_for(lambda: expected in bus.told(last), "word of a stream")
+        away = tuple(member.name for member in gone)
+        assert members.leader(among=tuple(set(names) - set(away)))
+        assert "a leader" not in {wanted for what, wanted, _found in bus.told(last) if what == "meta group"}
+        assert set(standing_of(last, names).gone) == set(away)
+
+
+def keeps(member: cluster.Member, name: str) -> bool:
+    """Tell whether a member has a copy of a stream."""
+    (account,) = member.ask("jsz", acc="$G", streams=1)["account_details"]
+    return name in {each["name"] for each in account.get("stream_detail") or []}
 
 
 @pytest.mark.thorough
