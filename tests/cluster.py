@@ -128,6 +128,24 @@ class Cluster(Mapping[str, Member]):
         """
         return wait_for(lambda: self._leader(among), "meta leader that all members agree on")
 
+    def gather(self) -> None:
+        """Wait until all members are in the meta group.
+
+        A later version leaves one out at a fifth of the first starts (2.10.29; not 2.10.7): it joins at its next.
+        """
+        try:
+            wait_for(lambda: self._leader(()), "meta leader", SECONDS / 3)
+        except AssertionError:
+            for member in self._left_out():
+                member.stop()
+                member.start()
+            self.leader()
+
+    def _left_out(self) -> list[Member]:
+        groups = {name: member.ask("jsz").get("meta_cluster") or {} for name, member in self.items()}
+        known = {each["name"] for group in groups.values() for each in group.get("replicas") or []}
+        return [member for name, member in self.items() if name not in {*known, groups[name].get("leader")}]
+
     def leader_of(self, stream: str) -> Member:
         """Give the member that leads a stream of the global account, once all that keep it say the same."""
         return wait_for(lambda: self._leader_of(stream), f"leader of {stream} that all agree on")
@@ -172,7 +190,7 @@ def running(
             member.write(**{**config_of(member, cluster), **(changes or {}).get(member.name, {})})
             member.start()
         if wait:
-            cluster.leader()
+            cluster.gather()
         yield cluster
     finally:
         for member in members.values():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,10 @@ def diagnosed(run_module: RunModule, member: cluster.Member, **asked: Any) -> li
     return causes
 
 
+def is_well(run_module: RunModule, member: cluster.Member) -> bool:
+    return not diagnosed(run_module, member)
+
+
 def sure(causes: list[dict[str, Any]]) -> list[str]:
     return [cause["name"] for cause in causes if cause["confidence"] != "possible"]
 
@@ -52,7 +57,7 @@ def sure(causes: list[dict[str, Any]]) -> list[str]:
 @pytest.mark.sample
 def test_every_member_of_a_whole_cluster_is_well(members: cluster.Cluster, run_module: RunModule) -> None:
     for member in members.values():
-        cluster.wait_for(lambda: not diagnosed(run_module, member), f"well {member.name}")  # noqa: B023
+        cluster.wait_for(partial(is_well, run_module, member), f"{member.name} that is well")
 
 
 def test_every_breakage_of_a_cluster_has_a_neighbour_with_another_cause() -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,17 @@ def stranger(members: Cluster, directory: Path) -> Iterator[Member]:
     yield from fourth(members, directory, "n4")
 
 
+def left_over(members: Cluster, directory: Path) -> Iterator[Member]:
+    """Let a server join that is no member, and go."""
+    for asked in fourth(members, directory, "n4"):
+        cluster.wait_for(partial(counts, asked, len(members) + 1), "fourth")
+    yield members["n1"]
+
+
+def counts(member: Member, size: int) -> bool:
+    return bool(member.ask("jsz")["meta_cluster"]["cluster_size"] == size)
+
+
 def killed(members: Cluster, _directory: Path) -> Iterator[Member]:
     members["n3"].kill()
     yield members["n1"]
@@ -251,6 +263,7 @@ BREAKAGES = [
     Breakage("another pool", "route_pool_differs", "n3", other_pool, neighbour="another password"),
     Breakage("a name twice", "name_twice", "one server named n2", twin, neighbour="a stranger"),
     Breakage("a stranger", "peer_unknown", "n4", stranger, neighbour="a name twice"),
+    Breakage("a stranger that is gone", "peer_left_over", "found 4", left_over, neighbour="a stranger"),
     Breakage("killed", "peer_gone", "no route to n3", killed, neighbour="held still", sample=True),
     Breakage("held still", "peer_silent", "not heard of for", held_still, neighbour="killed"),
     Breakage("two killed", "no_quorum", "not there: n2", two_killed, neighbour="killed"),

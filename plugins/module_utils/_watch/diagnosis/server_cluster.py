@@ -87,7 +87,7 @@ _GONE = _REFUSALS[-1]
 
 
 def _ask_names(evidence: Evidence) -> Iterator[Cause]:
-    for fault in _faults(evidence, cluster.ROUTES, cluster.META):
+    for fault in _faults(evidence, cluster.ROUTES):
         if fault.kind is Kind.TWINS:
             yield server_cause(
                 "name_twice",
@@ -150,6 +150,26 @@ def _ask_majority(evidence: Evidence) -> Iterator[Cause]:
         # who leads may not have noticed yet
         confidence=Confidence.CERTAIN if not meta.leader else Confidence.LIKELY,
     )
+
+
+def _ask_group(evidence: Evidence) -> Iterator[Cause]:
+    """Tell of who is in the cluster and not in the group that leads JetStream, or the other way round."""
+    part = seen(evidence.cluster)
+    meta = part.sight.meta if part else None
+    if part is None or meta is None or _away(part) or set(part.sight.routed.values()) - {*part.members}:
+        return
+    # the size alone where another one leads, and so knows who
+    said = [str(fault.finding) for fault in _faults(evidence, cluster.META) if fault.kind is Kind.SIZE]
+    if said:
+        is_short = meta.size < len(part.members)
+        yield server_cause(
+            "peer_left_out" if is_short else "peer_left_over",
+            "a member has its routes and is not in the group that leads JetStream"
+            if is_short
+            else "a server that is gone counts for the majority of the group that leads JetStream",
+            *said,
+            remedy=next(fault for fault in _faults(evidence, cluster.META) if fault.kind is Kind.SIZE).finding.remedy,
+        )
 
 
 def _has_quorum(part: Part) -> bool:
@@ -293,6 +313,7 @@ CLUSTER: tuple[Question[Evidence], ...] = (
     Question("names of the cluster's servers", _ask_names),
     Question("routes", _ask_routes),
     Question("majority of the cluster", _ask_majority),
+    Question("members of the group that leads JetStream", _ask_group),
     Question("peers that answer", _ask_silent),
     Question("replicas", _ask_replicas),
     Question("leaders", _ask_leaders),

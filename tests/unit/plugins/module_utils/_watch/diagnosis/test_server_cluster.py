@@ -83,6 +83,13 @@ def causes(evidence: Evidence) -> list[tuple[str, str]]:
             member(**led(replace(QUIET, name="n2"), QUIET)),
             [("peer_silent", "certain"), ("peer_silent", "certain"), ("no_quorum", "likely")],
         ),
+        (member(meta=replace(META, leader="n2", size=2, peers=())), [("peer_left_out", "certain")]),
+        (member(meta=replace(META, size=2, peers=(N2,))), [("peer_left_out", "certain")]),
+        (
+            member(meta=replace(META, size=4, peers=(N2, N3, replace(N3, name="n4", silent=99.0)))),
+            [("peer_left_over", "certain")],
+        ),
+        (member(routed={**SIGHT.routed, "ID4": "n4"}, meta=replace(META, size=4)), [("peer_unknown", "certain")]),
         (member(meta=None, routed=NO_N3, groups=()), [("peer_gone", "likely")]),
         (member(groups=(replace(STREAM, leader=""), replace(READER, leader=""))), [("stream_leaderless", "certain")]),
         (member(groups=(STREAM, replace(READER, leader=""))), [("consumer_broken", "certain")]),
