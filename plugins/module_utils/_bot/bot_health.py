@@ -293,9 +293,7 @@ class Observer:
             return Snapshot(told)
         self._monitor.timeout = seconds
         try:
-            return Snapshot(
-                told, subscriptions.held_by_name(self._monitor.read("connz", details=True), self._monitor.url)
-            )
+            return Snapshot(told, subscriptions.look(self._monitor, self._expectation.servers))
         except MonitoringError as error:
             return Snapshot(told, error)
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sized
 
 from ansible_collections.rosey.nats.plugins.module_utils._bot import remedies
 from ansible_collections.rosey.nats.plugins.module_utils._bot.bot_expectation import Expectation, Plugin
@@ -13,8 +13,12 @@ from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Findi
 from ansible_collections.rosey.nats.plugins.module_utils._server import subjects
 from ansible_collections.rosey.nats.plugins.module_utils._server.answers import Answer
 from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import MonitoringError
+from ansible_collections.rosey.nats.plugins.module_utils._server.monitoring import Monitor
 
 # What the server holds
+
+# In place of a connection's name, no client can have it: what clients of other servers of the cluster hold.
+ELSEWHERE = "\0elsewhere"
 
 
 class _Subjects:
@@ -38,9 +42,10 @@ class Held:
     """What a plugin holds of all that connections do.
 
     A plugin has a connection of its own, or the one that all share; who else listens is no plugin. Where no connection
-    bears the bot's name, all count.
+    bears the bot's name, all count. Of one that is connected to another server of the cluster it is known only what
+    clients hold there.
 
-    by_name: the subjects that connections hold, by the names of these.
+    by_name: the subjects that connections hold, by the names of these, and by ELSEWHERE.
     """
 
     def __init__(self, by_name: Mapping[str, Collection[str]], client_name: str | None) -> None:
@@ -50,6 +55,7 @@ class Held:
             name == client_name or name.startswith(f"{client_name}-") for name in by_name
         )
         self._of_all = _Subjects(subject for each in by_name.values() for subject in each)
+        self._elsewhere = _Subjects(by_name.get(ELSEWHERE, ()))
 
     def has_own(self, plugin: Plugin) -> bool:
         """Tell whether the plugin has a connection of its own."""
@@ -61,7 +67,10 @@ class Held:
         if self._is_named:
             name = self._connection(plugin)
             own = _Subjects(self._by_name[name] if name else ())
-        return [subject for subject in plugin.subscriptions if not own.cover(subject)]
+        unheld = [subject for subject in plugin.subscriptions if not own.cover(subject)]
+        if self.has_own(plugin):
+            return unheld
+        return [subject for subject in unheld if not self._elsewhere.cover(subject)]
 
     def found(self, plugin: Plugin) -> str:
         """Say what was found instead of it."""
@@ -108,3 +117,18 @@ def held_by_name(connz: Answer, url: str) -> dict[str, set[str]]:
             raise MonitoringError(f"{url}/connz", f"connection {connection['cid']} has no list of subjects")
         held.setdefault(name, set()).update(listed)
     return held
+
+
+def held_elsewhere(routez: Answer) -> dict[str, set[str]]:
+    """Give the subjects that clients of other servers of the cluster hold, from /routez with its subjects."""
+    listed = [route.get("subscriptions_list") or [] for route in routez["routes"]]
+    return {ELSEWHERE: {subject for each in listed if isinstance(each, list) for subject in each}} if listed else {}
+
+
+def look(monitor: Monitor, servers: Sized) -> dict[str, set[str]]:
+    """Ask a server for the subjects that are held, by the names of connections; MonitoringError.
+
+    servers: of the bot. Where there are several, it may be connected to another one.
+    """
+    held = held_by_name(monitor.read("connz", details=True), monitor.url)
+    return {**held, **held_elsewhere(monitor.read("routez", details=True))} if len(servers) > 1 else held

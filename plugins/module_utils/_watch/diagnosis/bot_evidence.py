@@ -13,7 +13,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_expectation, credentials, plugin_files
+from ansible_collections.rosey.nats.plugins.module_utils._bot import (
+    bot_expectation,
+    credentials,
+    plugin_files,
+    subscriptions,
+)
 from ansible_collections.rosey.nats.plugins.module_utils._host import (
     access,
     background,
@@ -181,7 +186,8 @@ class Evidence:
     variables of the bot's process, None where it has none. logins: what came of trying the servers that the bot goes
     to, none where it is connected. own_addresses: those that they mean and that are this host's. server: the server's
     configuration. certificates: what is shown where a login failed, by its URL. greets: the URLs at which a server
-    greets that the bot meets with TLS.
+    greets that the bot meets with TLS. elsewhere: what clients of other servers of the cluster hold, where the bot may
+    be connected to one of these.
     """
 
     described: Described
@@ -198,6 +204,7 @@ class Evidence:
     own_addresses: frozenset[str] = frozenset()
     certificates: Mapping[str, Served] = field(default_factory=dict)
     greets: frozenset[str] = frozenset()
+    elsewhere: Mapping[str, set[str]] = field(default_factory=dict)
 
     @property
     def says_connected(self) -> bool | None:
@@ -290,9 +297,18 @@ def look(
         running=attempt(lambda: _environment(number)) if running else None,
         listeners=attempt(_listeners),
         server=server,
+        elsewhere=_elsewhere(described, monitor),
     )
     # one that is meant to run without NATS has no login, and the server would write down that it was refused
     return seen_so_far if seen_so_far.is_connected or described.legacy else _with_logins(seen_so_far)
+
+
+def _elsewhere(described: Described, monitor: monitoring.Monitor | NotSeenError) -> Mapping[str, set[str]]:
+    """Ask for what is held at other servers; where nobody answers, nothing is known of it."""
+    if len(described.servers) <= 1:
+        return {}
+    found = attempt(lambda: subscriptions.held_elsewhere(evidence.ask_server(monitor, "routez", details=True)))
+    return {} if isinstance(found, NotSeenError) else found
 
 
 def _unit(described: Described, run_command: RunCommand) -> Unit:

@@ -93,6 +93,7 @@ def _held(evidence: Evidence) -> subscriptions.Held:
     connections = seen(evidence.bot.connections)
     try:
         by_name = subscriptions.held_by_name({"connections": connections}, bot.monitoring_url or "")
+        by_name |= evidence.bot.elsewhere
     except MonitoringError as error:
         raise NotSeenError("what the server holds", f"{error.url}: {error.cause}", error.remedy) from error
     return subscriptions.Held(by_name, bot.client_name)
