@@ -326,7 +326,7 @@ def test_a_stream_that_somebody_deleted_is_named_until_that_is_accepted(host: Ho
     assert host.play().startswith("exit 0")
 
 
-@pytest.mark.sample
+@pytest.mark.thorough
 def test_deployments_under_busy_clients_find_nothing(host: Host) -> None:
     """Each run restarts the server, while streams age, drain, are published to and purged."""
     assert host.play().startswith("exit 0")

@@ -28,6 +28,7 @@ from ansible_collections.rosey.nats.tests.integration.conftest import (
     install_bot,
     stop_all,
 )
+from ansible_collections.rosey.nats.tests.sampling import sampled
 
 HELLO = {"name": "hello", "subscriptions": ["commands.hello"], "publishes": ["plugin.hello.event"]}
 GIVEN: Variables = {
@@ -126,7 +127,7 @@ def test_the_credential_of_another_is_put_right(host: Deployment) -> None:
     assert (plugins(host) / "hello.env").read_bytes() == meant
 
 
-@pytest.mark.parametrize("is_put_back", [False, True])
+@pytest.mark.parametrize("is_put_back", sampled([False, True], 1))
 def test_a_client_that_somebody_lets_do_anything_is_put_right(host: Deployment, is_put_back: bool) -> None:
     times = config(host).stat()
     meant = let_hello_say_anything(host)
@@ -155,6 +156,7 @@ def test_without_a_library_for_keys_the_host_goes_back(host: Deployment) -> None
     assert asyncio.run(may_say_anything(host)) is False
 
 
+@pytest.mark.thorough
 def test_a_seed_that_is_lost_or_that_others_may_read_is_put_right(host: Deployment) -> None:
     said = host.play(KEYS)
     assert said.startswith("exit 0"), said

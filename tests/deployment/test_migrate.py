@@ -144,6 +144,7 @@ def test_the_stages_follow_each_other_and_a_second_time_changes_nothing(world: W
     assert {name: host.server_id() for name, host in world.hosts.items()} == ids
 
 
+@pytest.mark.thorough
 def test_the_first_gate_that_does_not_pass_ends_it(world: World) -> None:
     data = world.hosts["test"].home / "data"
     data.rename(data.with_name("away"))

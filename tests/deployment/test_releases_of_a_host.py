@@ -212,6 +212,7 @@ def play_there(host: Host, other: Deployment, changes: dict[str, Any], *options:
     return other.play({**prefix, "bot_config_round_trip": False, **changes}, *options)
 
 
+@pytest.mark.thorough
 def test_what_the_bot_connects_by_is_not_changed_without_it(host: Host) -> None:
     before = host.state()
     password = {"nats_server_credentials": {"user": "rosey", "password": "another secret"}}
@@ -267,6 +268,7 @@ def test_a_bot_that_the_release_has_is_missed(without_home: Host) -> None:
     assert host.deployment.varz()["max_connections"] == 77
 
 
+@pytest.mark.thorough
 def test_a_part_that_can_not_go_back_is_told(without_home: Host) -> None:
     host = without_home
     before, home = host.release, host.deployment.home

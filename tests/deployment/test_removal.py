@@ -201,6 +201,7 @@ def cut_off(host: Deployment, task: str) -> None:
         os.killpg(run.pid, signal.SIGKILL)
 
 
+@pytest.mark.thorough
 def test_the_same_command_brings_it_to_its_end(deployed: Deployment) -> None:
     deploy(deployed)
     asyncio.run(publish(deployed, 7))

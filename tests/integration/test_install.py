@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ansible_collections.rosey.nats.plugins.module_utils._server import archive, go_build, programs
+from ansible_collections.rosey.nats.tests.sampling import sampled
 
 if TYPE_CHECKING:
     from .conftest import Deployment
@@ -59,7 +60,7 @@ def pinned(release: Path) -> dict[str, Any]:
     return {"nats_server_checksums": {VERSION: {architecture.name: archive.sha256(release)}}}
 
 
-@pytest.mark.parametrize("method", ["download", "download_or_build", "file"])
+@pytest.mark.parametrize("method", sampled(["download", "download_or_build", "file"], 1))
 def test_a_damaged_binary_is_replaced_and_the_second_run_changes_nothing(
     deployment: Deployment, release: Path, mirror: str, nats_server: Path, method: str
 ) -> None:
