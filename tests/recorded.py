@@ -27,6 +27,7 @@ SERVER: dict[str, Any] = {
     "copies": "/var/lib/rosey-nats/stores",
     "monitoring_url": "http://127.0.0.1:8222",
     "tls": {},
+    "cluster": {},
     "stop": {"signal": "INT", "timeout": 90},
     "gate": True,
     "gate_wait": 30,

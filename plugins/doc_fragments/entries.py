@@ -341,6 +341,7 @@ options:
         can't be told which there were.
       - Where one of these destroys or hides what is kept in files and is accepted, the store is copied first.
       - V(uncopied_store) accepts that the store of a container is not copied where it would have to be.
+      - V(quorum) accepts that a member of a cluster is restarted while another one is gone, so that JetStream stops.
       - V(all) accepts all of these, as going back does when a deployment failed.
     type: list
     elements: str
@@ -364,5 +365,6 @@ options:
       - no_jetstream
       - gone_streams
       - uncopied_store
+      - quorum
     default: []
 """

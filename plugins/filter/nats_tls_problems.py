@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from ansible_collections.rosey.nats.plugins.plugin_utils import tls
 
 
-def nats_tls_problems(given: Mapping[str, t.Any], urls: Iterable[str]) -> list[str]:
+def nats_tls_problems(given: Mapping[str, t.Any], urls: Iterable[str], *, to_peers: bool = False) -> list[str]:
     """Name what keeps clients, which connect to these URLs, from meeting a nats-server with this TLS."""
-    return tls.problems(given, urls, datetime.now(UTC))
+    return tls.problems(given, urls, datetime.now(UTC), to_peers=to_peers)
 
 
 class FilterModule:

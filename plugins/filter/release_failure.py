@@ -10,9 +10,11 @@ import typing as t
 from ansible_collections.rosey.nats.plugins.plugin_utils import outcome
 
 
-def release_failure(state: t.Any, task: t.Any = "", result: t.Any = None) -> dict[str, t.Any]:
+def release_failure(
+    state: t.Any, task: t.Any = "", result: t.Any = None, *, keep_proven: bool = False
+) -> dict[str, t.Any]:
     """Give what a deployment that failed leaves, and how the host goes back."""
-    return outcome.failed(outcome.run_of(state), task, result)
+    return outcome.failed(outcome.run_of(state), task, result, keep_proven=keep_proven)
 
 
 class FilterModule:

@@ -11,12 +11,14 @@ from collections.abc import Iterable
 from ansible_collections.rosey.nats.plugins.module_utils._host import hardening
 
 
-def service_hardening(level: str, writable: Iterable[str] = (), *, is_local: bool = False) -> dict[str, t.Any]:
+def service_hardening(
+    level: str, writable: Iterable[str] = (), *, is_local: bool = False, peers: Iterable[str] = ()
+) -> dict[str, t.Any]:
     """Give the lines of a unit that are its sandbox, in groups, and what systemd makes of them."""
     groups: dict[str, list[str]] = {}
-    for directive in hardening.directives(level, writable, is_local=is_local):
+    for directive in hardening.directives(level, writable, is_local=is_local, peers=peers):
         groups.setdefault(directive.group, []).append(str(directive))
-    return {"groups": groups, "score": hardening.score(level, is_local=is_local)}
+    return {"groups": groups, "score": hardening.score(level, is_local=is_local, has_peers=bool(peers))}
 
 
 class FilterModule:

@@ -18,25 +18,15 @@ from dataclasses import dataclass
 from ansible_collections.rosey.nats.plugins.module_utils._bot import credentials
 from ansible_collections.rosey.nats.plugins.module_utils._host import environment_file
 from ansible_collections.rosey.nats.plugins.module_utils._server import nkeys
-from ansible_collections.rosey.nats.plugins.plugin_utils import authorization, permissions
+from ansible_collections.rosey.nats.plugins.plugin_utils import authorization, derived, permissions
 from ansible_collections.rosey.nats.plugins.plugin_utils.permissions import Permissions
 from ansible_collections.rosey.nats.plugins.plugin_utils.plugins import READER
 
-try:
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-except ImportError:
-    HAS_CRYPTOGRAPHY = False
-else:
-    HAS_CRYPTOGRAPHY = nkeys.HAS_LIBRARY
-
+HAS_CRYPTOGRAPHY = derived.HAS_CRYPTOGRAPHY and nkeys.HAS_LIBRARY
 PASSWORD, NKEY = "password", "nkey"
 # When a plugin reads its credential, in place of whenever it connects.
 AT_START = "start"
-# Of a random secret of letters and digits, 190 bits.
-LEAST_CHARACTERS = 32
 _PURPOSE = "rosey.nats client"
-_DERIVED_BYTES = 32
 _NUMBERS = range(1, 1_000_000)
 _MODE = "0600"
 _SEED = "seed"
@@ -237,25 +227,11 @@ def _client(limits: Permissions, asked: Asked, prefix: str) -> Client:
 
 
 def _derived(secret: str, *context: str) -> bytes:
-    # No part holds a line break, so no two contexts are one.
-    info = "\n".join((_PURPOSE, *context)).encode()
-    return HKDF(hashes.SHA256(), _DERIVED_BYTES, salt=None, info=info).derive(secret.encode())
+    return derived.derive(secret, _PURPOSE, *context)
 
 
 def _problems_of_secret(asked: Asked) -> list[str]:
-    if not asked.secret:
-        return [
-            "bot_plugins_credentials_secret is not set; expected a random text from vault, which all credentials "
-            f"follow from, of {LEAST_CHARACTERS} characters at least. Set it: openssl rand -base64 48 gives one"
-        ]
-    if not isinstance(asked.secret, str):
-        return ["bot_plugins_credentials_secret is no text; expected one from vault. Write it in quotes"]
-    if len(asked.secret) < LEAST_CHARACTERS:
-        return [
-            f"bot_plugins_credentials_secret has {len(asked.secret)} characters; expected {LEAST_CHARACTERS} at least, "
-            "since whoever guesses it has all credentials. openssl rand -base64 48 gives one"
-        ]
-    return []
+    return derived.problems("bot_plugins_credentials_secret", asked.secret, "all credentials follow from")
 
 
 def _problems_of_numbers(numbers: Mapping[str, t.Any], known: Iterable[str]) -> list[str]:

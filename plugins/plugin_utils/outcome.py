@@ -115,21 +115,24 @@ def _planned(part: Result) -> str:
 # What failed, and what is done about it
 
 
-def failed(run: Run, task: str, result: Result | None) -> dict[str, t.Any]:
-    """Give what a run that failed leaves: failure, switched, and how it goes back, if it does.
+def failed(run: Run, task: str, result: Result | None, *, keep_proven: bool = False) -> dict[str, t.Any]:
+    """Give what a run that failed leaves: failure, switched, whether it stays, and how it goes back, if it does.
 
-    task, result: of the step that failed; None where it was another host's. goes_back, release, source: whether the
+    task, result: of the step that failed; None where it was another host's. keep_proven: whether a host then stays on
+    which all is proven. goes_back, release, source: whether the
     host goes back, to which release, and what of it, as bus_plan takes it. paths: what was, or was to be, written.
     ran_last, own_copy: what bus_plan has to know of a store on the way back. applied: the parts of the run. kept: how a
     host is told that stays as it is. made: what stays of a run that changed nothing.
     """
     switched = decisions.has_switched(run.came, run.server.get("action", ""), stops_bot=bool(run.plan.get("stops_bot")))
+    stays = switched and keep_proven and result is None and _is_proven(run)
     release = "" if run.releases.get("no_way_back") else run.releases["current"] or ""
     changes = [*run.server.get("changes", ()), *run.bot.get("changes", ())]
     left: dict[str, t.Any] = {
         "failure": _failure(task, result),
         "switched": switched,
-        "goes_back": switched and bool(release),
+        "stays": stays,
+        "goes_back": switched and bool(release) and not stays,
         "release": release,
         "source": {"release": release, "names": list(run.plan.get("parts", ()))},
         "paths": list(dict.fromkeys([*(each["path"] for each in changes), *run.plan.get("paths", ())])),
@@ -142,6 +145,10 @@ def failed(run: Run, task: str, result: Result | None) -> dict[str, t.Any]:
         # of a server that was not started since, it is known what ran on its store
         left["ran_last"] = run.server["store"]["before"] or None
     return left
+
+
+def _is_proven(run: Run) -> bool:
+    return bool(run.parts) and decisions.proven_parts(run.parts, run.came) == list(run.parts)
 
 
 def _failure(task: str, result: Result | None) -> str:
@@ -197,6 +204,9 @@ def story(run: Run, left: Result, left_behind: Result, stuck: Result) -> str:
         )
     if left["goes_back"]:
         return f"{run.host} {way_back(_way_back(run, left, left_behind))}."
+    if left["stays"]:
+        proven = proof(run.parts, decisions.proven_parts(run.parts, run.came))
+        return f"{run.host} runs what was asked for, {proven}, and stays as it is; the next run records it."
     if left["switched"]:
         return (
             f"{run.host} was changed, and has no release to go back to{_damaged(run)}{_obstacle(run)}; it is left as "

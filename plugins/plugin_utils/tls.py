@@ -17,10 +17,11 @@ _AUTHORITIES, _NAMES, _HANDSHAKE_FIRST = "authorities", "names", "handshake_firs
 _OPTIONS = (*_TEXTS, *_FILES, _AUTHORITIES, _NAMES, _HANDSHAKE_FIRST)
 
 
-def problems(tls: Mapping[str, t.Any], urls: Iterable[str], now: datetime) -> list[str]:
+def problems(tls: Mapping[str, t.Any], urls: Iterable[str], now: datetime, *, to_peers: bool = False) -> list[str]:
     """Say all that keeps clients from meeting a server with this, a sentence each; nothing of the key is in it.
 
-    urls: where clients connect. now: with its zone. What stands in files of the host is judged there.
+    urls: where clients connect. now: with its zone. to_peers: whether the server shows it to those that it connects to,
+    too. What stands in files of the host is judged there.
     """
     if found := [*_problems_of_form(tls)]:
         return found
@@ -35,6 +36,7 @@ def problems(tls: Mapping[str, t.Any], urls: Iterable[str], now: datetime) -> li
         authorities.encode() if authorities else None,
         certificates.reached_by(urls, tls.get(_NAMES, ())),
         now,
+        to_peers=to_peers,
     )
     found = [str(problem).removesuffix(".") for problem in judged]
     return found or [*_problems_of_trust(tls)]

@@ -272,7 +272,9 @@ def test_files_that_others_renew_are_taken_up_by_their_hook(deployed: Deployment
     write(first)
     server = deployed.varz()["server_id"]
     said = deploy(deployed, {**connections(deployed), "nats_server_tls": given})
-    assert f"certificate for clients: {certificate} -> another one than the server shows (reload)" in " ".join(said.split())
+    assert f"certificate for clients: {certificate} -> another one than the server shows (reload)" in " ".join(
+        said.split()
+    )
     assert (served(deployed), deployed.varz()["server_id"]) == (first.serial, server)
     assert "changed=0" in deploy(deployed, {**connections(deployed), "nats_server_tls": given})
 

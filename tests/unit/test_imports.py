@@ -47,6 +47,7 @@ MOST = {
     "bot_environment": BOT,
     "bus_clients": {
         "clients",
+        "derived",
         "_server/nkeys",
         "permissions",
         "authorization",
@@ -91,6 +92,7 @@ MOST = {
         "_host/figures",
         "_host/system",
     },
+    "nats_cluster": {"cluster", "derived"},
     "nats_requirements": {*OPTIONS, "_server/requirements", "_server/tls_listener"},
     "nats_merge": {*OPTIONS, "_server/requirements", "_server/tls_listener"},
     "nats_metrics": {"server_metrics", "_host/python", "_server/answers", "_server/units", "_watch/exposition"},
@@ -101,6 +103,7 @@ MOST = {
     "release_origin": {"origin", "controller", *ORIGIN, "_host/process", "yaml"},
     "release_report": {*OUTCOME, "_server/subjects"},
     "release_story": {*OUTCOME, "_server/subjects"},
+    "release_turns": {"_bus/turns", "_host/action", "_host/python"},
     "release_unpredicted": {*OUTCOME, "_server/subjects"},
     "released_archive": {
         "_host/architecture",

@@ -32,11 +32,9 @@ WATCHED = {
 STEPS = {
     "Install the server": "release_plan.become.server",
     "Configure | Directories, files, sections and units": "release_plan.become.any",
-    "Run the server": "release_plan.become.server",
-    "Prove the server": "release_plan.become.server",
-    "Run the bot": "release_plan.become.bot",
-    "Prove the bot": "release_plan.become.bot",
 }
+# Of those that are taken in turns.
+TURNS = {"server/turn.yml": "release_plan.become.server", "bot/turn.yml": "release_plan.become.bot"}
 
 
 def tasks(file: str) -> list[dict[str, Any]]:
@@ -63,6 +61,12 @@ def test_whoever_watches_a_program_has_its_rights() -> None:
 def test_a_step_has_the_rights_of_what_it_changes(name: str) -> None:
     (task,) = (task for task in tasks("release/tasks/steps.yml") if task["name"] == name)
     assert task["become"] == f"{{{{ {STEPS[name]} }}}}"
+
+
+@pytest.mark.parametrize("file", TURNS)
+def test_a_turn_has_the_rights_of_what_it_changes(file: str) -> None:
+    (task,) = tasks(f"release/tasks/{file}")
+    assert task["ansible.builtin.include_tasks"]["apply"]["become"] == f"{{{{ {TURNS[file]} }}}}"
 
 
 def test_what_steps_ask_of_the_running_server_is_there() -> None:

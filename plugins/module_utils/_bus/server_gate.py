@@ -283,7 +283,7 @@ def expectation_of(params: Mapping[str, t.Any]) -> health_model.Expectation:
         since=health_model.Mark(**params["since"]) if params["since"] else None,
         local_files=params["local_files"],
         thresholds=thresholds,
-        members=params["cluster_members"],
+        members=params["cluster_members"] or (),
     )
 
 

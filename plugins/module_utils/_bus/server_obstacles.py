@@ -150,7 +150,7 @@ def check_certificate(params: Mapping[str, t.Any], config: Mapping[str, t.Any], 
         raise ObstacleError(f"{error.filename}: it can't be looked at: {error.strerror}. Run with become.") from error
     authorities = wanted["authorities"].encode() or None
     names = certificates.reached_by(wanted["urls"], wanted["names"])
-    if problems := certificates.problems(*pems, authorities, names, now):
+    if problems := certificates.problems(*pems, authorities, names, now, to_peers="cluster" in config):
         raise ObstacleError("\n".join(f"{certificate}: {problem}" for problem in problems))
 
 

@@ -9,12 +9,18 @@ import grp
 import platform
 import pwd
 import typing as t
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils._bus import server_obstacles, server_reasons, server_store
+from ansible_collections.rosey.nats.plugins.module_utils._bus import (
+    cluster_plan,
+    server_obstacles,
+    server_reasons,
+    server_store,
+    turns,
+)
 from ansible_collections.rosey.nats.plugins.module_utils._bus.results import Planned
 from ansible_collections.rosey.nats.plugins.module_utils._bus.server_obstacles import ObstacleError
 from ansible_collections.rosey.nats.plugins.module_utils._bus.server_reasons import Read
@@ -69,7 +75,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "accept": {
         "type": "list",
         "elements": "str",
-        "choices": [dangers.ALL, *dangers.WORDS, server_store.UNCOPIED_STORE],
+        "choices": [dangers.ALL, *dangers.WORDS, server_store.UNCOPIED_STORE, turns.QUORUM],
         "default": [],
     },
 }
@@ -133,13 +139,19 @@ def _observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Pl
     # a file of somebody else is as it is before and after
     own = [path for path in (now.included if now and now.is_known else ()) if path in {**texts_recorded, **texts_meant}]
     unread = server_reasons.unread([params["config_file"], *own], found_there, known_loaded, server, recorded)
-    reasons = [
-        *server_reasons.of_process(service_now, binary, changes, params["entries"], recorded),
-        *server_reasons.of_server(params, service_now, binary, server),
+    configured = [
         *server_reasons.of_configuration(unread, found_there, known_loaded, then.config, server),
         *server_reasons.of_files(
             params, changes, (now or Whole({}), then), Read(service_now.running, server, recorded)
         ),
+    ]
+    standing = cluster_plan.standing(server, params["settings"])
+    of_routes = cluster_plan.of_routes(configured) if standing else []
+    reasons = [
+        *server_reasons.of_process(service_now, binary, changes, params["entries"], recorded),
+        *server_reasons.of_server(params, service_now, binary, server),
+        *configured,
+        *of_routes,
         *(
             server_reasons.of_certificates(then.config, params["entries"], seconds=answering.MONITORING_SECONDS)
             if server
@@ -201,10 +213,19 @@ def _observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Pl
         "accepted": asked.accepted,
         "assets": held.counts() if held else None,
         "log_file": reading.canonical(meant).get("log_file"),
+        "cluster": standing,
+        "reload_first": bool(of_routes),
         "store": server_store.result_of(params, data, before, asked),
     }
-    told = client_access.told_of_ways(ran, meant) if server and isinstance(ran, dict) else ""
-    return Planned(result, (*asked.warnings, *filter(None, (told, requirements.warning(meant)))))
+    return Planned(
+        result, (*asked.warnings, *_warnings(params, ran if server and isinstance(ran, dict) else None, meant))
+    )
+
+
+def _warnings(params: Mapping[str, t.Any], ran: dict[str, t.Any] | None, meant: Mapping[str, t.Any]) -> Iterator[str]:
+    """Say what the user should know of a configuration. ran: what the server runs with, if it does."""
+    told = client_access.told_of_ways(ran, meant) if ran is not None else ""
+    yield from filter(None, (told, requirements.warning(meant), cluster_plan.advice(params["settings"])))
 
 
 def _libraries(params: Mapping[str, t.Any]) -> list[str]:

@@ -50,6 +50,7 @@ SETTINGS: dict[str, dict[str, t.Any]] = {
             "copies": _TEXT,
             "monitoring_url": _TEXT,
             "tls": {"type": "dict", "default": {}},
+            "cluster": {"type": "dict", "default": {}},
             "stop": {
                 "type": "dict",
                 "default": _STOP,

@@ -41,13 +41,13 @@ _LEFT_OUT: dict[Level, frozenset[Needs]] = {
     Level.WITHOUT_NAMESPACES: frozenset({Needs.USER_NAMESPACES, Needs.NAMESPACES}),
     Level.NONE: frozenset(Needs) - {Needs.NOTHING},
 }
-# What `systemd-analyze security` of systemd 252 gives a service at each level, with clients on localhost alone and
-# otherwise: 0 is best, 10 worst.
-_SCORES: Mapping[Level, tuple[float, float]] = {
-    Level.FULL: (0.9, 1.1),
-    Level.WITHOUT_USER_NAMESPACES: (1.1, 1.3),
-    Level.WITHOUT_NAMESPACES: (3.0, 3.1),
-    Level.NONE: (9.2, 9.2),
+# What `systemd-analyze security` of systemd 252 gives a service at each level, with packets to localhost alone, to some
+# addresses besides, and otherwise: 0 is best, 10 worst.
+_SCORES: Mapping[Level, tuple[float, float, float]] = {
+    Level.FULL: (0.9, 1.0, 1.1),
+    Level.WITHOUT_USER_NAMESPACES: (1.1, 1.2, 1.3),
+    Level.WITHOUT_NAMESPACES: (3.0, 3.0, 3.1),
+    Level.NONE: (9.2, 9.2, 9.2),
 }
 
 
@@ -99,30 +99,35 @@ _DIRECTIVES = (
     Directive("Kernel", "SystemCallFilter", "~@privileged @resources", Needs.FILTERS),
     Directive("Kernel", "SystemCallErrorNumber", "EPERM", Needs.FILTERS),
 )
-_LOCAL = (
-    Directive(_NETWORK, "RestrictAddressFamilies", "AF_INET AF_INET6", Needs.FILTERS),
+_FILTERED = (
     Directive(_NETWORK, "IPAddressDeny", "any", Needs.FILTERS),
     Directive(_NETWORK, "IPAddressAllow", "localhost", Needs.FILTERS),
 )
+_LOCAL = (Directive(_NETWORK, "RestrictAddressFamilies", "AF_INET AF_INET6", Needs.FILTERS), *_FILTERED)
 _OPEN = (Directive(_NETWORK, "RestrictAddressFamilies", "AF_INET AF_INET6 AF_NETLINK", Needs.FILTERS),)
 # What a unit may have in its sandbox, whoever wrote it.
 NAMES = frozenset(each.name for each in (*_DIRECTIVES, *_LOCAL))
 
 
-def score(level: str, *, is_local: bool) -> float:
+def score(level: str, *, is_local: bool, has_peers: bool = False) -> float:
     """Give what `systemd-analyze security` makes of a level."""
-    local, other = _SCORES[Level(level)]
-    return local if is_local else other
+    local, with_peers, other = _SCORES[Level(level)]
+    return local if is_local else with_peers if has_peers else other
 
 
-def directives(level: str, writable: Iterable[str], *, is_local: bool) -> tuple[Directive, ...]:
+def directives(
+    level: str, writable: Iterable[str], *, is_local: bool, peers: Iterable[str] = ()
+) -> tuple[Directive, ...]:
     """Give the sandbox of a service at a level.
 
-    writable: the directories that it writes to. is_local: whether it exchanges packets with this machine alone.
+    writable: the directories that it writes to. is_local: whether it exchanges packets with this machine alone. peers:
+    the addresses that it exchanges packets with besides, where it does with nobody else.
     """
     left_out = _LEFT_OUT[Level(level)]
     chosen: list[Directive] = []
-    for directive in (*_DIRECTIVES, *(_LOCAL if is_local else _OPEN)):
+    allowed = tuple(Directive(_NETWORK, "IPAddressAllow", peer, Needs.FILTERS) for peer in peers)
+    network = _LOCAL if is_local else (*_OPEN, *_FILTERED, *allowed) if allowed else _OPEN
+    for directive in (*_DIRECTIVES, *network):
         if directive.needs in left_out:
             continue
         if directive.name == _WRITABLE:

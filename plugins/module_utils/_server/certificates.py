@@ -56,6 +56,7 @@ class Kind(StrEnum):
     NO_NAMES = "no names"
     NAME = "name"
     NO_SERVER_USE = "no server use"
+    NO_CLIENT_USE = "no client use"
     WEAK = "weak"
 
 
@@ -86,7 +87,7 @@ class Certificate:
     as openssl shows it. fingerprint: SHA-256 of all of it, in hexadecimal. key: what it certifies, in words.
     weakness: of that key, as the rest of a sentence; empty where it is strong enough. hash: that it is signed with.
     path_length: how many authorities may come below this one, None for any number. serves: whether a server may show
-    it. x509: the library's own.
+    it. connects: whether a client may. x509: the library's own.
     """
 
     subject: str
@@ -102,6 +103,7 @@ class Certificate:
     weakness: str
     hash: str
     serves: bool
+    connects: bool
     x509: t.Any = field(repr=False, compare=False)
 
     @property
@@ -166,6 +168,7 @@ def _described(found: x509.Certificate) -> Certificate:
         weakness=weakness,
         hash=x509_fields.hash_name(found),
         serves=x509_fields.serves(found),
+        connects=x509_fields.connects(found),
         x509=found,
     )
 
@@ -174,13 +177,20 @@ def _described(found: x509.Certificate) -> Certificate:
 
 
 def problems(
-    chain_pem: bytes, key_pem: bytes | None, authorities_pem: bytes | None, names: Iterable[str], now: datetime
+    chain_pem: bytes,
+    key_pem: bytes | None,
+    authorities_pem: bytes | None,
+    names: Iterable[str],
+    now: datetime,
+    *,
+    to_peers: bool = False,
 ) -> list[Problem]:
     """Name all that a server or its clients would refuse, what keeps the server from starting first.
 
     chain_pem: the certificate of the server, and those between it and an authority. key_pem: its key, None where that
     is not looked at. authorities_pem: whom clients trust, None where they trust whom their system does, which is not
-    looked at. names: the names and addresses that clients reach the server by. now: with its zone.
+    looked at. names: the names and addresses that clients reach the server by. now: with its zone. to_peers: whether
+    the server shows it as a client, too.
     """
     try:
         chain = read(chain_pem)
@@ -197,7 +207,13 @@ def problems(
         found += [Problem(Kind.UNTRUSTED, untrusted)] if untrusted else []
     for each in path:
         found += _of_time(each, now)
-    return [*found, *_of_names(leaf, list(names)), *_of_use(path), *_of_strength(path)]
+    return [
+        *found,
+        *_of_names(leaf, list(names)),
+        *_of_use(path),
+        *_of_use_by_peers(path, to_peers=to_peers),
+        *_of_strength(path),
+    ]
 
 
 def _of_key(pem: bytes | None, leaf: Certificate | None) -> Iterator[Problem]:
@@ -321,6 +337,17 @@ def _of_use(path: Sequence[Certificate]) -> Iterator[Problem]:
                 f"The certificate of {each.shown} may not be shown by a server: its extended key usage is without "
                 "serverAuth, or TLS Web Server Authentication; expected it there, or no such extension. Request it "
                 "anew, with clientAuth beside it where the server connects to others with it.",
+            )
+
+
+def _of_use_by_peers(path: Sequence[Certificate], *, to_peers: bool) -> Iterator[Problem]:
+    for each in path:
+        if to_peers and not each.connects:
+            yield Problem(
+                Kind.NO_CLIENT_USE,
+                f"The certificate of {each.shown} may not be shown by a client: its extended key usage is without "
+                "clientAuth, or TLS Web Client Authentication; expected it there, or no such extension, since the "
+                "servers of a cluster show it to each other. Request it anew, with both.",
             )
 
 

@@ -333,14 +333,40 @@ def stop(config: Mapping[str, t.Any]) -> Stop:
     return Stop("INT", 3 * _SECONDS_TO_END)
 
 
+def peers(config: Mapping[str, t.Any], members: Iterable[str]) -> tuple[str, ...] | None:
+    """Name the addresses of other machines that the server exchanges packets with; None where that may be anybody.
+
+    members: the addresses of the other servers of its cluster.
+    """
+    known = _read(config)
+    outgoing = [option for option in _OUTGOING_OPTIONS if option in known]
+    if (outgoing and outgoing != ["cluster"]) or _asks_about_certificates(known):
+        return None
+    addresses = tuple(members)
+    if outgoing and not (addresses and all(map(_is_address, addresses))):
+        return None
+    hosts = [each.host for each in lookup.listeners(known) if each.purpose != "cluster"]
+    hosts += [_host_of_log(known["remote_syslog"])] if known.get("remote_syslog") else []
+    return addresses if all(isinstance(host, str) and _is_loopback(host) for host in hosts) else None
+
+
 def is_local(config: Mapping[str, t.Any]) -> bool:
     """Tell whether the server, with this configuration, exchanges packets with this machine alone."""
-    known = _read(config)
-    if any(option in known for option in _OUTGOING_OPTIONS) or _asks_about_certificates(known):
-        return False
-    hosts = [each.host for each in lookup.listeners(known)]
-    hosts += [_host_of_log(known["remote_syslog"])] if known.get("remote_syslog") else []
-    return all(isinstance(host, str) and _is_loopback(host) for host in hosts)
+    return peers(config, ()) == ()
+
+
+def client_urls(config: Mapping[str, t.Any], members: Iterable[str]) -> list[str]:
+    """Give where a client on the server's host reaches the bus: here first, and at the other servers of its cluster.
+
+    members: their addresses; they listen at the same port. Where clients are let in from this machine alone, at none.
+    """
+    own = client_url(config)
+    listener = next((each for each in endpoints(config) if each.purpose == "clients"), None)
+    if own is None or listener is None:
+        return []
+    others = [] if _is_loopback(listener.host) else list(members)
+    scheme = own.partition(":")[0]
+    return [own, *(f"{scheme}://{_in_url(address)}:{listener.port}" for address in others)]
 
 
 def _asks_about_certificates(known: Mapping[str, t.Any]) -> bool:
@@ -363,9 +389,12 @@ def _in_url(host: str) -> str:
 
 
 def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
+    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def _is_address(host: str) -> bool:
     try:
-        return ipaddress.ip_address(host).is_loopback
+        ipaddress.ip_address(host)
     except ValueError:
         return False
+    return True

@@ -96,6 +96,13 @@ def serves(found: x509.Certificate) -> bool:
     return uses is None or ExtendedKeyUsageOID.SERVER_AUTH in uses
 
 
+def connects(found: x509.Certificate) -> bool:
+    """Tell whether a client may show it to a server of Go's, to which a word for any use counts."""
+    uses = extension(found, x509.ExtendedKeyUsage)
+    wanted = {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
+    return uses is None or not wanted.isdisjoint(uses)
+
+
 def strength(found: x509.Certificate) -> tuple[str, str]:
     """Give the key in words, and what is too weak in it."""
     key = public_key(found)

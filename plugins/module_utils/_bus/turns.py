@@ -1,0 +1,119 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who of a cluster is disturbed after whom: a bus goes on while one of its members at a time is restarted.
+
+What a reload brings into effect, and what does not run yet, is done on all of them in the first turn.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action
+
+Result: t.TypeAlias = "Mapping[str, t.Any]"
+
+# In the first turn are those that need no other's end; the next ones have one host each.
+FIRST = 0
+
+
+@dataclass(frozen=True)
+class Turns:
+    """The turns of a part of a release: that of the host, and all that its cluster takes, in their order."""
+
+    own: int = FIRST
+    every: tuple[int, ...] = (FIRST,)
+
+    def as_result(self) -> dict[str, t.Any]:
+        """Give them as the role release takes them."""
+        return {"own": self.own, "every": list(self.every)}
+
+
+def members(plans: Mapping[str, Result], host: str) -> dict[str, Result]:
+    """Give the plans of those hosts that are one bus with this one, in the order of the inventory."""
+    cluster = _settings(plans[host]).get("cluster") or {}
+    return {each: plans[each] for each in cluster.get("members", ()) if each in plans and plans[each].get("server")}
+
+
+def of_server(cluster: Mapping[str, Result], host: str) -> Turns:
+    """Give the turns of the servers: followers first, and who leads the meta group last."""
+    return _one_by_one(_restarted(cluster), host)
+
+
+def of_bot(cluster: Mapping[str, Result], host: str) -> Turns:
+    """Give the turns of the bots that are started anew."""
+    return _one_by_one([each for each, plan in cluster.items() if plan["steps"].get("run_bot")], host)
+
+
+def _one_by_one(disturbed: Sequence[str], host: str) -> Turns:
+    every = (FIRST, *range(1, len(disturbed) + 1))
+    return Turns(disturbed.index(host) + 1 if host in disturbed else FIRST, every)
+
+
+def _restarted(cluster: Mapping[str, Result]) -> list[str]:
+    found = [
+        each
+        for each, plan in cluster.items()
+        if plan["steps"].get("run_server")
+        and plan["server"]["action"] == Action.RESTART
+        # one that was no member until now is of no use to the others
+        and plan["server"].get("cluster")
+    ]
+    return sorted(found, key=lambda each: _standing(cluster[each]).get("is_leader", False))
+
+
+def told(cluster: Mapping[str, Result], host: str) -> list[str]:
+    """Say in which order servers are restarted, a line each, to the first of them; nothing to the others."""
+    order = _restarted(cluster)
+    if not order or host != order[0]:
+        return []
+    name = _settings(cluster[host])["cluster"]["name"]
+    lines = [f"cluster {name}: {len(order)} of {len(_all_of(cluster[host]))} servers are restarted, one after another"]
+    if any(plan["server"].get("reload_first") for plan in cluster.values()):
+        lines.append(
+            "first, all of them are reloaded: what they show each other counts for the routes that are made anew"
+        )
+    for place, each in enumerate(order, start=1):
+        leads = ", which leads the meta group" if _standing(cluster[each]).get("is_leader") else ""
+        lines.append(f"{place}. {each}{leads}")
+    return lines
+
+
+def problem(cluster: Mapping[str, Result], host: str, accepted: Iterable[str]) -> str:
+    """Say why no member may be restarted now; empty where one may. accepted: the words that were given.
+
+    One that is started by this run has to prove itself before the others are restarted.
+    """
+    order = _restarted(cluster)
+    started = {_all_of(plan)[each] for each, plan in cluster.items() if plan["server"]["action"] == Action.START}
+    gone = sorted({each for plan in cluster.values() for each in _standing(plan).get("gone", ())} - started)
+    if not order or host not in order or not gone or not {QUORUM, "all"}.isdisjoint(accepted):
+        return ""
+    every = _all_of(cluster[host])
+    return (
+        f"{', '.join(gone)}: expected every server of the cluster there before one of the {len(every)} is restarted, "
+        f"found that {'it is' if len(gone) == 1 else 'they are'} gone, so that the bus would stop with the next one. "
+        f"Nothing was touched. Bring {'it' if len(gone) == 1 else 'them'} back first, or accept it: "
+        f"nats_server_accept: [{QUORUM}]"
+    )
+
+
+QUORUM = "quorum"
+
+
+def _settings(plan: Result) -> Result:
+    found: Result = plan.get("settings", {}).get("server") or {}
+    return found
+
+
+def _standing(plan: Result) -> Result:
+    found: Result = plan["server"].get("cluster") or {}
+    return found
+
+
+def _all_of(plan: Result) -> Result:
+    found: Result = _settings(plan)["cluster"]["members"]
+    return found
