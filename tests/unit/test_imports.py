@@ -32,6 +32,7 @@ GATE = {"_host/gate", "_host/python"}
 FAILURE = {"failure", "_host/redaction"}
 ORIGIN = {"_deploy/lease", "_host/atomic_file", "_host/figures", "_host/system", "_host/typed"}
 OUTCOME = {
+    "_bus/turns",
     "outcome",
     *FAILURE,
     *ORIGIN,

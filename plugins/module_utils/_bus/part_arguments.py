@@ -9,6 +9,7 @@ import re
 import typing as t
 from collections.abc import Mapping
 
+from ansible_collections.rosey.nats.plugins.module_utils._bus import turns
 from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action
 from ansible_collections.rosey.nats.plugins.module_utils._server import subjects
 
@@ -52,7 +53,7 @@ def server_gate(settings: Settings, plan: Mapping[str, t.Any]) -> dict[str, t.An
             "data": plan["store"]["data"],
             "restarted": runtime == _DOCKER and is_started,
             "accepted": plan["accepted"],
-            "cluster_members": _members(settings),
+            "cluster_members": None if turns.accepts_quorum(plan["accepted"]) else _members(settings),
             "wait": settings["gate_wait"],
             # a server that was just started may still die
             "soak": settings["gate_soak"] if is_started else 0,

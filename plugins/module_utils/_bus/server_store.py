@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from ansible_collections.rosey.nats.plugins.module_utils._bus import turns
 from ansible_collections.rosey.nats.plugins.module_utils._bus.server_obstacles import ObstacleError
 from ansible_collections.rosey.nats.plugins.module_utils._data import (
     asset_gate,
@@ -77,12 +78,12 @@ class Risks:
 
     @property
     def accepted(self) -> list[str]:
-        """Give the words for what is going to happen, with ALL where that was given."""
+        """Give the words for what is going to happen, with those that were given for whatever may be."""
         words = [danger.name for danger in self.found if danger.kind is not dangers.Kind.STOPS_WRITES]
         if "gone_streams" not in self.accept:
             # what is gone keeps nobody from going back, and is not forgotten by that
             words = [name for name in words if name != "gone_streams"]
-        return [*words, *({dangers.ALL} & self.accept)]
+        return [*words, *sorted({dangers.ALL, turns.QUORUM} & self.accept)]
 
     @property
     def copied_for(self) -> list[str]:

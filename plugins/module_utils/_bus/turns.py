@@ -90,7 +90,7 @@ def problem(cluster: Mapping[str, Result], host: str, accepted: Iterable[str]) -
     order = _restarted(cluster)
     started = {_all_of(plan)[each] for each, plan in cluster.items() if plan["server"]["action"] == Action.START}
     gone = sorted({each for plan in cluster.values() for each in _standing(plan).get("gone", ())} - started)
-    if not order or host not in order or not gone or not {QUORUM, "all"}.isdisjoint(accepted):
+    if not order or host not in order or not gone or accepts_quorum(accepted):
         return ""
     every = _all_of(cluster[host])
     return (
@@ -101,7 +101,12 @@ def problem(cluster: Mapping[str, Result], host: str, accepted: Iterable[str]) -
     )
 
 
-QUORUM = "quorum"
+QUORUM, _ALL = "quorum", "all"
+
+
+def accepts_quorum(words: Iterable[str]) -> bool:
+    """Tell whether one of these words accepts a cluster that is not whole, as a way back does."""
+    return not {QUORUM, _ALL}.isdisjoint(words)
 
 
 def _settings(plan: Result) -> Result:

@@ -83,3 +83,21 @@ def test_the_gate_of_a_member_is_told_of_all(cluster: dict[str, Any], members: l
     asked = part_arguments.server_gate({**SERVER, **cluster}, AT_REST)
     assert asked.get("cluster_members") == members
     assert set(asked) <= set(server_gate.ARGUMENTS)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "asks"), [([], True), (["memory_assets"], True), (["quorum"], False), (["all"], False)]
+)
+def test_a_cluster_that_need_not_be_whole_is_not_asked_for(accepted: list[str], asks: bool) -> None:
+    cluster = {"name": "rosey", "members": {"a": "bus_a", "b": "bus_b"}}
+    asked = part_arguments.server_gate({**SERVER, "cluster": cluster}, {**AT_REST, "accepted": accepted})
+    assert ("cluster_members" in asked) is asks
+
+
+def test_the_role_gives_the_gate_of_the_server_all_that_it_is_asked() -> None:
+    (step,) = yaml.safe_load((ROOT / "roles" / "release" / "tasks" / "server" / "gate.yml").read_text())
+    cluster = {"name": "rosey", "members": {"a": "bus_a", "b": "bus_b"}}
+    settings = {**SERVER, "runtime": "systemd", "cluster": cluster}
+    asked = part_arguments.server_gate(settings, {**AT_REST, "action": "reload", "mark": {}})
+    of_process = part_arguments.server_gate({**settings, "runtime": "process"}, AT_REST)
+    assert {*asked, *of_process} <= step["rosey.nats.nats_gate"].keys()
