@@ -165,7 +165,7 @@ def held_still(members: Cluster, _directory: Path) -> Iterator[Member]:
 def slow(members: Cluster, _directory: Path) -> Iterator[Member]:
     """Let a member run for a twentieth of the time: it answers, and does not keep up."""
     leader = members.leader_of(STREAM)
-    victim = next(each for each in members.values() if each is not leader)
+    victim, *_others = (each for each in members.values() if each is not leader)
     others = Cluster({name: each for name, each in members.items() if each is not victim})
     is_over = threading.Event()
 
@@ -287,9 +287,10 @@ BREAKAGES = [
 def broken(breakage: Breakage, members: Cluster, directory: Path) -> Iterator[Member]:
     """Break a cluster, and give the member to look at."""
     making = breakage.make(members, directory)
-    asked = next(making)
-    try:
-        yield asked
-    finally:
-        with suppress(StopIteration):
-            next(making)
+    for asked in making:
+        try:
+            yield asked
+        finally:
+            # whatever came of the look, what was broken is mended
+            for _end in making:
+                pass

@@ -159,16 +159,16 @@ def _ask_group(evidence: Evidence) -> Iterator[Cause]:
     if part is None or meta is None or _away(part) or set(part.sight.routed.values()) - {*part.members}:
         return
     # the size alone where another one leads, and so knows who
-    said = [str(fault.finding) for fault in _faults(evidence, cluster.META) if fault.kind is Kind.SIZE]
-    if said:
+    found = [fault.finding for fault in _faults(evidence, cluster.META) if fault.kind is Kind.SIZE]
+    if found:
         is_short = meta.size < len(part.members)
         yield server_cause(
             "peer_left_out" if is_short else "peer_left_over",
             "a member has its routes and is not in the group that leads JetStream"
             if is_short
             else "a server that is gone counts for the majority of the group that leads JetStream",
-            *said,
-            remedy=next(fault for fault in _faults(evidence, cluster.META) if fault.kind is Kind.SIZE).finding.remedy,
+            *map(str, found),
+            remedy=found[0].remedy,
         )
 
 
