@@ -65,6 +65,6 @@ def advice(settings: Mapping[str, t.Any] | None) -> str:
     stops = f"one more than {may_fail} that fails" if may_fail else "any one that fails"
     return (
         f"cluster: {number} servers go on as long as {number - may_fail} of them are there, so {stops} stops "
-        f"JetStream; expected an odd number. {number - 1} outlive as many failures at less cost, "
-        f"and {number + 1} one more"
+        f"JetStream; expected an odd number. With {number - 1} as many may fail, at less cost, and with {number + 1} "
+        "one more"
     )
