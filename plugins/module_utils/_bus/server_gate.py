@@ -343,7 +343,7 @@ def prove_certificates(outcome: Outcome, config_file: str | None, *, seconds: fl
     if not outcome.judgement.passed or config_file is None:
         return outcome
     listeners = requirements.tls_listeners(read_config(Path(config_file)))
-    looks = (served_certificates.look(each, seconds=seconds) for each in listeners)
+    looks = (served_certificates.look(each, seconds=seconds) for each in listeners if not each.is_of_servers)
     remedy = "reload the server, and look at its log where it refuses the files"
     found = [finding for each in looks if (finding := served_certificates.stale(each, remedy))]
     return with_findings(outcome, found) if found else outcome

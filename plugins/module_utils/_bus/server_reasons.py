@@ -226,7 +226,7 @@ def of_certificates(
     """
     own = {entry["path"] for entry in entries}
     for listener in requirements.tls_listeners(config):
-        if listener.cert_file is None or listener.cert_file in own:
+        if listener.is_of_servers or listener.cert_file is None or listener.cert_file in own:
             continue
         seen = served_certificates.look(listener, seconds=seconds)
         if seen.is_stale and seen.flaw is None:

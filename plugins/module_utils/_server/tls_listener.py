@@ -39,6 +39,11 @@ class TlsListener:
     key_file: str | None
     first: bool
 
+    @property
+    def is_of_servers(self) -> bool:
+        """Whether servers alone meet there: whoever looks shows no certificate, and is an error in the server's log."""
+        return self.purpose in ("cluster", "gateway")
+
 
 def given(listeners: Iterable[Mapping[str, t.Any]]) -> list[TlsListener]:
     """Read what a module was given as ARGUMENTS have it."""
