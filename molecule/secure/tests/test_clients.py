@@ -122,7 +122,7 @@ class Elsewhere:
             lambda path: str(server.file(path).content_string),
         )
         authorities = server.file(f"{OF_BOT}/authorities.crt").content_string
-        self._host.run_test("printf %s > %s", authorities, AUTHORITIES)
+        self._host.run_test("printf %%s %s > %s", authorities, AUTHORITIES)
 
     def openssl(self, *options: str) -> str:
         words = f"-connect {self._address}:4222 -verify_return_error -verify_hostname {NAME} {' '.join(options)}"
