@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import nats
 from nats.js.api import StreamConfig
@@ -35,17 +35,14 @@ class Published:
 
 
 class Publisher:
-    """Publishes while its context lasts. rate: messages a second. options: of nats.connect(), besides."""
+    """Publishes while its context lasts. rate: messages a second."""
 
     TIMEOUT: ClassVar[float] = 1.0
     _PAUSE = 0.05
     _ATTEMPTS = 200
 
-    def __init__(
-        self, servers: Sequence[str], stream: str, *, replicas: int = 3, rate: float = 200, **options: Any
-    ) -> None:
+    def __init__(self, servers: Sequence[str], stream: str, *, replicas: int = 3, rate: float = 200) -> None:
         self._servers, self._stream, self._replicas, self._rate = list(servers), stream, replicas, rate
-        self._options = options
         self._acknowledged = self._retries = self._failed = 0
         self._last, self._stall = 0.0, 0.0
         self._ended = False
@@ -55,11 +52,7 @@ class Publisher:
             """A server that goes is one of several."""
 
         self._client = await nats.connect(
-            self._servers,
-            reconnect_time_wait=self._PAUSE,
-            max_reconnect_attempts=-1,
-            error_cb=ignore,
-            **self._options,
+            self._servers, reconnect_time_wait=self._PAUSE, max_reconnect_attempts=-1, error_cb=ignore
         )
         self._jetstream = self._client.jetstream(timeout=self.TIMEOUT)
         config = StreamConfig(name=self._stream, subjects=[f"{self._stream}.>"], num_replicas=self._replicas)

@@ -14,11 +14,12 @@ import typing as t
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ansible_collections.rosey.nats.plugins.module_utils._server.options import model
 from ansible_collections.rosey.nats.plugins.plugin_utils import derived
 
 NAME, ADDRESS, PORT, LISTENS = "name", "address", "port", "host"
 _OPTIONS = (NAME, ADDRESS, PORT, LISTENS)
-_PORT = 6222
+_PORT, _PORTS = 6222, range(1, 1 << 16)
 _USER = "route"
 _PURPOSE = "rosey.nats route"
 _GIVEN_HERE = ("name", "host", "port", "listen", "routes", "authorization", "no_advertise", "tls")
@@ -120,7 +121,7 @@ def _listens_at(address: str) -> str:
     try:
         return str(ipaddress.ip_address(address))
     except ValueError:
-        return "0.0.0.0"  # noqa: S104
+        return model.ALL_ADDRESSES
 
 
 def problems(own: Mapping[str, t.Any], hosts: Iterable[Host], host: str) -> Iterator[str]:
@@ -150,7 +151,7 @@ def problems(own: Mapping[str, t.Any], hosts: Iterable[Host], host: str) -> Iter
 
 def _problems_of_member(host: Host) -> Iterator[str]:
     port = host.cluster.get(PORT, _PORT)
-    if isinstance(port, bool) or not str(port).isdigit() or not 0 < int(port) <= 65535:  # noqa: PLR2004
+    if isinstance(port, bool) or not str(port).isdigit() or int(port) not in _PORTS:
         yield f"port of {host.name} is {port!r}; expected a number from 1 to 65535"
     for option in (ADDRESS, LISTENS):
         value = host.cluster.get(option, "")

@@ -293,7 +293,8 @@ class Observer:
             return Snapshot(told)
         self._monitor.timeout = seconds
         try:
-            return Snapshot(told, subscriptions.look(self._monitor, self._expectation.servers))
+            held = subscriptions.held_by_name(self._monitor.read("connz", details=True), self._monitor.url)
+            return Snapshot(told, {**held, **subscriptions.elsewhere(self._monitor, self._expectation.servers)})
         except MonitoringError as error:
             return Snapshot(told, error)
 

@@ -125,10 +125,6 @@ def held_elsewhere(routez: Answer) -> dict[str, set[str]]:
     return {ELSEWHERE: {subject for each in listed if isinstance(each, list) for subject in each}} if listed else {}
 
 
-def look(monitor: Monitor, servers: Sized) -> dict[str, set[str]]:
-    """Ask a server for the subjects that are held, by the names of connections; MonitoringError.
-
-    servers: of the bot. Where there are several, it may be connected to another one.
-    """
-    held = held_by_name(monitor.read("connz", details=True), monitor.url)
-    return {**held, **held_elsewhere(monitor.read("routez", details=True))} if len(servers) > 1 else held
+def elsewhere(monitor: Monitor, servers: Sized) -> dict[str, set[str]]:
+    """Ask for these, where a bot has several servers, and so may be connected to another one; MonitoringError."""
+    return held_elsewhere(monitor.read("routez", details=True)) if len(servers) > 1 else {}

@@ -9,6 +9,7 @@ import typing as t
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
+from ansible_collections.rosey.nats.plugins.module_utils._bus import part_arguments
 from ansible_collections.rosey.nats.plugins.module_utils._bus.server_obstacles import ObstacleError
 from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action, Reason, least
 from ansible_collections.rosey.nats.plugins.module_utils._server import answering, cluster, http_reader, monitoring
@@ -19,14 +20,9 @@ from ansible_collections.rosey.nats.plugins.module_utils._server.answering impor
 _OF_ROUTES = ("cluster.authorization", "cluster.tls", "cluster.pool_size")
 
 
-def _members(settings: Mapping[str, t.Any] | None) -> tuple[str, ...]:
-    """Give the names of all servers of the cluster that a server is described in; none where it stands alone."""
-    return tuple(((settings or {}).get("cluster") or {}).get("members", {}).values())
-
-
 def standing(server: Answering | None, settings: Mapping[str, t.Any] | None) -> dict[str, t.Any] | None:
     """Tell how a running server stands in its cluster; None where it runs in none, or does not tell."""
-    members = _members(settings)
+    members = part_arguments.members(settings or {})
     if not members or server is None or server.jsz is None or not (server.varz.get("cluster") or {}).get("name"):
         return None
     try:
@@ -58,7 +54,7 @@ def of_routes(configured: Iterable[Reason]) -> list[Reason]:
 
 def advice(settings: Mapping[str, t.Any] | None) -> str:
     """Say what speaks against the number of servers in a cluster; nothing where nothing does."""
-    number = len(_members(settings))
+    number = len(part_arguments.members(settings or {}))
     if number % 2 or not number:
         return ""
     may_fail = number // 2 - 1

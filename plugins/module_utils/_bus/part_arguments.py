@@ -53,7 +53,7 @@ def server_gate(settings: Settings, plan: Mapping[str, t.Any]) -> dict[str, t.An
             "data": plan["store"]["data"],
             "restarted": runtime == _DOCKER and is_started,
             "accepted": plan["accepted"],
-            "cluster_members": None if turns.accepts_quorum(plan["accepted"]) else _members(settings),
+            "cluster_members": None if turns.accepts_quorum(plan["accepted"]) else members(settings) or None,
             "wait": settings["gate_wait"],
             # a server that was just started may still die
             "soak": settings["gate_soak"] if is_started else 0,
@@ -61,10 +61,9 @@ def server_gate(settings: Settings, plan: Mapping[str, t.Any]) -> dict[str, t.An
     )
 
 
-def _members(settings: Settings) -> list[str] | None:
-    """Name the servers of the cluster that a server is in; an earlier version recorded none."""
-    members = (settings.get("cluster") or {}).get("members", {})
-    return list(members.values()) or None
+def members(settings: Settings) -> list[str]:
+    """Name all servers of the cluster that a server is in; none where it stands alone, or was recorded earlier."""
+    return list((settings.get("cluster") or {}).get("members", {}).values())
 
 
 def bot(settings: Settings) -> dict[str, t.Any]:

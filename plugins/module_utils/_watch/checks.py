@@ -188,10 +188,9 @@ class Observer:
         url = self.bot_monitor.url
         is_asked = url == self.monitor.url
         try:
+            connz = snapshot.answer("connz") if is_asked else self.bot_monitor.read("connz", details=True)
             servers = self.expectation.bot.servers if self.expectation.bot else ()
-            if not is_asked or len(servers) > 1:
-                return subscriptions.look(self.bot_monitor, servers)
-            return subscriptions.held_by_name(snapshot.answer("connz"), url)
+            return {**subscriptions.held_by_name(connz, url), **subscriptions.elsewhere(self.bot_monitor, servers)}
         except MonitoringError as error:
             return error
 
