@@ -11,6 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.x509 import ObjectIdentifier
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from ansible_collections.rosey.nats.plugins.module_utils._server import certificates
 from ansible_collections.rosey.nats.plugins.module_utils._server.certificates import CertificateError, Kind
@@ -168,3 +170,22 @@ def test_an_address_in_brackets_and_a_name_with_its_dot_are_understood() -> None
     assert certificates.covers(found, "[2001:db8::1]")
     assert certificates.covers(found, "bus.example.org.")
     assert not certificates.covers(found, "")
+
+
+@pytest.mark.parametrize(
+    ("uses", "to_peers", "is_refused"),
+    [
+        ((), True, False),
+        ((ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH), True, False),
+        ((ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE), True, False),
+        ((ExtendedKeyUsageOID.SERVER_AUTH,), True, True),
+        ((ExtendedKeyUsageOID.SERVER_AUTH,), False, False),
+    ],
+)
+def test_servers_of_a_cluster_show_it_to_each_other(
+    uses: tuple[ObjectIdentifier, ...], to_peers: bool, is_refused: bool
+) -> None:
+    authority = make("authority", authority=True)
+    made = make("bus", authority, names=[NAME], uses=uses)
+    found = certificates.problems(made.chain, made.key_pem, authority.pem, [NAME], NOW, to_peers=to_peers)
+    assert [problem.kind for problem in found] == ([Kind.NO_CLIENT_USE] if is_refused else [])
