@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import nats
-from nats.js.api import StreamConfig
+from nats.js.api import StreamConfig, StreamInfo
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Publisher:
         )
         self._jetstream = self._client.jetstream(timeout=self.TIMEOUT)
         config = StreamConfig(name=self._stream, subjects=[f"{self._stream}.>"], num_replicas=self._replicas)
-        self._before = (await self._jetstream.add_stream(config)).state.messages
+        self._before = (await self._answered(lambda: self._jetstream.add_stream(config))).state.messages
         self._last = time.monotonic()
         self._work = asyncio.create_task(self._publish())
         return self
@@ -70,8 +70,19 @@ class Publisher:
         """Publish no more, wait for what is on its way, and count."""
         self._ended = True
         await self._work
-        stored = (await self._jetstream.stream_info(self._stream)).state.messages - self._before
-        return Published(self._acknowledged, stored, self._retries, self._failed, self._stall)
+        found = await self._answered(lambda: self._jetstream.stream_info(self._stream))
+        return Published(
+            self._acknowledged, found.state.messages - self._before, self._retries, self._failed, self._stall
+        )
+
+    async def _answered(self, ask: Callable[[], Awaitable[StreamInfo]]) -> StreamInfo:
+        """Ask about the stream until there is an answer: whoever leads it may have gone a moment ago."""
+        for _attempt in range(self._ATTEMPTS - 1):
+            try:
+                return await ask()
+            except (TimeoutError, nats.errors.Error, OSError):
+                await asyncio.sleep(self._PAUSE)
+        return await ask()
 
     async def _publish(self) -> None:
         number, began = 0, time.time_ns()
