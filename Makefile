@@ -27,7 +27,7 @@ test-kill: ## Kill deployments at every point, and see the same command bring th
 	@$(PYTHON) -m tests.run kill
 
 test-faults: ## Break everything that can break, and print what came of it
-	@BUSY_RUNS=100 $(PYTHON) -m tests.run faults diagnosis assets thorough
+	@BUSY_RUNS=100 $(PYTHON) -m tests.run faults diagnosis assets thorough rollback
 
 lint: ## Run the linters
 	@$(PYTHON) -m tests.run lint

@@ -30,10 +30,6 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 settings.load_profile("patient")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "thorough: what only `make test-faults` has")
-
-
 ModuleResult = dict[str, Any]
 RunModule = Callable[..., ModuleResult]
 

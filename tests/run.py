@@ -42,6 +42,9 @@ SCENARIOS = sorted(
 KILL_PHASES = ("first", "reload", "version", "rotation")
 NEEDS_OF_A_SCENARIO = {"rollback": ("servers",), "production": ("oldest-image",)}
 
+# What `make test` leaves to `make test-faults`.
+NOT_THOROUGH = "-m 'not thorough'"
+
 LINTERS = (
     "ruff check",
     "ruff format --check",
@@ -98,12 +101,12 @@ def pytest_part(name: str, tests: str, *needs: str, patience: int = PATIENCE) ->
     return Part(name, (command,), needs, patience=patience)
 
 
-def scenario_part(name: str) -> Part:
-    """Describe the part that is a Molecule scenario; its verifier takes the report's place from PYTEST_ADDOPTS."""
-    report = f"tests/output/molecule-{name}.xml"
-    option = f"PYTEST_ADDOPTS=--junit-xml={ROOT / report}"
-    command = Command(("env", option, "molecule", "test", "--scenario-name", name), report)
-    return Part(f"molecule-{name}", (command,), ("images", "server", *NEEDS_OF_A_SCENARIO.get(name, ())))
+def scenario_part(name: str, part: str, options: str = "") -> Part:
+    """Describe the part that is a Molecule scenario; its verifier has the options from PYTEST_ADDOPTS."""
+    report = f"tests/output/{part}.xml"
+    given = f"PYTEST_ADDOPTS=--junit-xml={ROOT / report} {options}"
+    command = Command(("env", given, "molecule", "test", "--scenario-name", name), report)
+    return Part(part, (command,), ("images", "server", *NEEDS_OF_A_SCENARIO.get(name, ())))
 
 
 PARTS = (
@@ -117,18 +120,18 @@ PARTS = (
     preparation("server", [build_line(SERVER)], "environment"),
     preparation("servers", [build_line(NEWER, NEWER_VERSION), build_line(OLDER, OLDER_VERSION)], "environment"),
     # The long ones start first.
-    pytest_part("deployment", "tests/deployment -m 'not thorough'", "server"),
+    pytest_part("deployment", f"tests/deployment {NOT_THOROUGH}", "server"),
     pytest_part("assets-sample", "-s -m sample tests/assets", "server", "servers"),
     Part(
         "sanity",
         (Command(("python", "-m", "tests.sanity", ".venv-test/sanity"), ".venv-test/sanity/**/output/junit/*.xml"),),
     ),
-    pytest_part("integration", "tests/integration -m 'not thorough'", "images", "server", "servers"),
-    pytest_part("watching", "tests/watching -m 'not thorough'", "images", "server"),
+    pytest_part("integration", f"tests/integration {NOT_THOROUGH}", "images", "server", "servers"),
+    pytest_part("watching", f"tests/watching {NOT_THOROUGH}", "images", "server"),
     pytest_part("faults-sample", "tests/faults -m sample", "images", "server", "servers"),
     pytest_part("diagnosis-sample", "-m sample tests/diagnosis", "images", "server"),
     pytest_part("kill-sample", "-s tests/kill/test_sample.py", "server", "servers"),
-    *(scenario_part(name) for name in SCENARIOS),
+    *(scenario_part(name, f"molecule-{name}", NOT_THOROUGH) for name in SCENARIOS),
     pytest_part("unit", "tests/unit", "server"),
     pytest_part("fuzz-sample", "-s tests/fuzz", "server"),
     Part("lint", tuple(Command(tuple(line.split())) for line in LINTERS)),
@@ -148,6 +151,7 @@ EXTRA_PARTS = (
         *("images", "server", "servers"),
         patience=4 * 3600,
     ),
+    scenario_part("rollback", "rollback"),
     pytest_part("diagnosis", "tests/diagnosis", "images", "server", patience=4 * 3600),
     pytest_part("fuzz", "-s tests/fuzz", "server", patience=8 * 3600),
     pytest_part("agreement", "-s tests/integration/test_agreement.py", "server", patience=4 * 3600),

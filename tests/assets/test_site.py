@@ -77,7 +77,7 @@ ROWS = (
     Row("no_auth_user: to a user of APP (jetstream), anybody was in $G", "other_account"),
     Row("key removed", "other_key"),
     Row("key changed", "other_key"),
-    Row("store_dir: another directory", "other_store", sample=True),
+    Row("store_dir: another directory", "other_store"),
     Row("store: an empty directory in its place", "other_store"),
     Row("max_file below one stream's max_bytes", "smaller_store"),
     Row("account max_file below reserved", "smaller_store"),
@@ -310,7 +310,6 @@ def test_a_copy_serves_one_return_and_no_later_one(host: Host) -> None:
     assert len(back.messages) == len(left.messages)
 
 
-@pytest.mark.sample
 def test_a_stream_that_somebody_deleted_is_named_until_that_is_accepted(host: Host) -> None:
     assert host.play().startswith("exit 0")
     fill(host.server, changes.ANYBODY, [changes.PLAIN, Hold("OTHER", messages=10, consumer=None)])

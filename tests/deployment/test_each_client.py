@@ -142,6 +142,7 @@ def connections(host: Deployment) -> dict[str, int]:
     return {each["name"]: each["cid"] for each in requests.get(url, timeout=5).json()["connections"]}
 
 
+@pytest.mark.thorough
 def test_one_that_reads_its_credential_as_it_connects_comes_back_alone(deployed: Deployment) -> None:
     deploy(deployed, bot_plugins_credentials_numbers={"trivia": 2}, bot_plugins_credentials_read="connect")
     before, bot = connections(deployed), (deployed.home / "bot.pid").read_text()

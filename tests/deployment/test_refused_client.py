@@ -48,6 +48,7 @@ def try_in_vain(host: Deployment, client: str) -> None:
     asyncio.run(work())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("symptom", ["bot", "plugin"])
 def test_what_the_gate_tried_in_vain_is_no_cause(deployed: Deployment, symptom: str) -> None:
     log = deployed.directory / "root" / "var" / "log" / "nats" / "nats-server.log"
@@ -76,6 +77,7 @@ def test_who_was_refused_what_and_what_to_declare_is_said(
     assert f"give inbox_prefix to the connection of {client}" in said
 
 
+@pytest.mark.thorough
 def test_one_that_is_let_do_all_and_fails_is_not_taken_for_it(deployed: Deployment) -> None:
     # what was refused before another configuration is told no more
     deploy(deployed, bot_plugins_credentials_numbers={"trivia": 2})

@@ -110,6 +110,7 @@ def test_a_record_from_before_says_its_environment_by_its_bot(host: Host) -> Non
         atomic_file.write(path, kept)
 
 
+@pytest.mark.thorough
 def test_what_is_left_behind_by_another_environment_is_named(host: Host) -> None:
     before = host.release
     staging = {**STAGING, "release_accept": ["other_environment"], "bot_config_gate_wait": 3}
@@ -123,6 +124,7 @@ def test_what_is_left_behind_by_another_environment_is_named(host: Host) -> None
     shutil.rmtree(directory)
 
 
+@pytest.mark.thorough
 def test_a_second_instance_has_releases_of_its_own(host: Host) -> None:
     before = host.state()
     port, monitoring = free_ports(2)
@@ -165,6 +167,7 @@ async def stream_of(port: int, *, messages: int) -> list[bytes]:
         await client.close()
 
 
+@pytest.mark.thorough
 def test_a_second_instance_does_not_write_to_the_store_of_the_first(host: Host) -> None:
     port, monitoring = free_ports(2)
     other = Deployment(host.deployment.directory / "on-one-store", *host_ports(host, port, monitoring))

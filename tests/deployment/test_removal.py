@@ -157,12 +157,14 @@ def test_a_directory_goes_when_somebody_else_has_emptied_it(deployed: Deployment
     assert not by_hand.parent.exists()
 
 
+@pytest.mark.thorough
 def test_another_deployment_finds_the_messages(deployed: Deployment) -> None:
     deploy(deployed)
     assert asyncio.run(messages(deployed)) == 5
     assert bot_says(deployed)["nats"]["connected"]
 
 
+@pytest.mark.thorough
 def test_the_data_goes_when_that_is_told_and_is_named_before(deployed: Deployment) -> None:
     said = remove(deployed, *NAMED, "-e", "remove_data=true", "-e", "remove_bot=stop")
     assert said.startswith("exit 0"), said

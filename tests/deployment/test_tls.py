@@ -153,6 +153,7 @@ def test_renewed_it_is_taken_up_and_nobody_is_thrown_out(deployed: Deployment) -
     assert (served(deployed), deployed.varz()["server_id"]) == (renewed.serial, server)
 
 
+@pytest.mark.thorough
 def test_another_authority_comes_in_order(deployed: Deployment) -> None:
     by_second = SECOND.issue()
     crowd = Crowd(deployed, **secured(FIRST, SECOND))
@@ -247,6 +248,7 @@ def test_files_of_the_host_are_judged_there(
     assert (deployed.files(), served(deployed)) == (before, number)
 
 
+@pytest.mark.thorough
 def test_files_that_others_renew_are_taken_up_by_their_hook(deployed: Deployment, tmp_path: Path) -> None:
     certificate, key = tmp_path / "server.crt", tmp_path / "server.key"
     first, renewed = FIRST.issue(), FIRST.issue()
@@ -279,6 +281,7 @@ def test_files_that_others_renew_are_taken_up_by_their_hook(deployed: Deployment
     assert "changed=0" in deploy(deployed, {**connections(deployed), "nats_server_tls": given})
 
 
+@pytest.mark.thorough
 def test_off_again_the_bot_goes_back_to_plain_text(deployed: Deployment) -> None:
     crowd = Crowd(deployed, **secured(FIRST))
     foretold = deploy(deployed, connections(deployed), "--check")

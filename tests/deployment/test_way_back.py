@@ -140,6 +140,7 @@ def test_no_part_is_taken_out_of_its_steps(host: Host) -> None:
     )
 
 
+@pytest.mark.thorough
 def test_legacy_is_a_release_to_come_back_from_and_to(host: Host) -> None:
     with_nats = host.release
     said = host.rollback("-e", "rollback_to=legacy")
@@ -165,6 +166,7 @@ def test_legacy_is_a_release_to_come_back_from_and_to(host: Host) -> None:
     assert host.health()["nats"]["connected"]
 
 
+@pytest.mark.thorough
 def test_health_warns_of_what_legacy_left_on_purpose(host: Host) -> None:
     said = host.rollback("-e", "rollback_to=legacy", "-e", "rollback_stop_nats=true")
     assert said.startswith("exit 0"), said

@@ -196,7 +196,6 @@ ROWS = [
         after=f"rm {DATA}/theirs",
     ),
 ]
-SAMPLES = {ROWS[1].what}
 
 
 @pytest.fixture(scope="module")
@@ -292,13 +291,7 @@ def gained(container: Container, who: str) -> Callable[[], dict[str, Any]]:
     return since
 
 
-@pytest.mark.parametrize(
-    "row",
-    [
-        pytest.param(row, id=f"{row.who}: {row.what}", marks=[pytest.mark.sample] if row.what in SAMPLES else [])
-        for row in ROWS
-    ],
-)
+@pytest.mark.parametrize("row", [pytest.param(row, id=f"{row.who}: {row.what}") for row in ROWS])
 def test_a_race(host: Container, tell_race: TellRace, row: Row) -> None:
     since = gained(host, row.who)
     host.run(row.before)

@@ -90,6 +90,7 @@ def test_what_is_written_has_its_mode_whatever_the_umask(host: Container) -> Non
     assert modes == ["755", "755", "640", "644", "755"]
 
 
+@pytest.mark.thorough
 def test_what_is_taken_from_the_account_is_seen_and_given_back(host: Container) -> None:
     host.run(f"chown root:adm {LOG}; chown -R root:root /var/lib/nats")
     health = run_playbook("playbooks/health.yml", host.inventory)

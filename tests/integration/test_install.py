@@ -89,7 +89,9 @@ def test_a_missing_link_is_made_again_without_an_archive(deployment: Deployment)
     assert link_of(deployment).resolve() == binary_of(deployment)
 
 
-@pytest.mark.parametrize(("playbook", "asked"), [("site.yml", "2.10.29"), ("playbooks/rollback.yml", VERSION)])
+@pytest.mark.parametrize(
+    ("playbook", "asked"), sampled([("site.yml", "2.10.29"), ("playbooks/rollback.yml", VERSION)], 1)
+)
 def test_the_release_is_asked_for_the_version_that_is_brought(
     deployment: Deployment, release: Path, playbook: str, asked: str
 ) -> None:
@@ -122,7 +124,9 @@ def test_an_archive_that_is_no_use_does_not_stay_on_the_host(
     assert left_archives(deployment) == []
 
 
-@pytest.mark.parametrize(("path", "why"), [("", "HTTP status 404, File not found"), (None, "Connection refused")])
+@pytest.mark.parametrize(
+    ("path", "why"), sampled([("", "HTTP status 404, File not found"), (None, "Connection refused")], 1)
+)
 def test_a_download_that_fails_names_the_address_the_reason_and_the_ways_out(
     deployment: Deployment, mirror: str, nats_server: Path, path: str | None, why: str
 ) -> None:

@@ -20,6 +20,7 @@ import pytest
 import yaml
 
 from ansible_collections.rosey.nats.plugins.module_utils._server import subjects
+from ansible_collections.rosey.nats.tests.sampling import sampled
 
 ROOT = Path(__file__).resolve().parents[2]
 ABOUT_THE_ARCHIVE = {"MANIFEST.json", "FILES.json"}
@@ -112,7 +113,7 @@ def test_the_archive_holds_the_product_and_nothing_else(archive: Path) -> None:
     assert "meta/runtime.yml" in packed
 
 
-@pytest.mark.parametrize("environment", subjects.PREFIXES)
+@pytest.mark.parametrize("environment", sampled(subjects.PREFIXES, 1))
 def test_an_installed_inventory_is_linked_to_the_shared_plugins(installation: Installation, environment: str) -> None:
     inventories = installation.collections / "ansible_collections" / "rosey" / "nats" / "inventories"
     shared = inventories / environment / "group_vars" / "all" / "plugins.yml"
@@ -122,6 +123,7 @@ def test_an_installed_inventory_is_linked_to_the_shared_plugins(installation: In
     assert "commands.triviastop" in listed.stdout
 
 
+@pytest.mark.thorough
 def test_the_installed_playbooks_prove_a_server_and_stop_it(installation: Installation, server: Server) -> None:
     words = ("ansible-playbook", "rosey.nats.site", "-i", str(server.inventory))
     first = installation.run(*words)

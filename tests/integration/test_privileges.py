@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ansible_collections.rosey.nats.tests.sampling import sampled
+
 if TYPE_CHECKING:
     from .conftest import Container
 
@@ -34,11 +36,14 @@ def host(start_container: Callable[..., Container]) -> Container:
 
 @pytest.mark.parametrize(
     ("user", "given"),
-    [
-        ("free", {}),
-        ("asked", PASSWORD),
-        ("root", {"ansible_become": False}),
-    ],
+    sampled(
+        [
+            ("free", {}),
+            ("asked", PASSWORD),
+            ("root", {"ansible_become": False}),
+        ],
+        2,
+    ),
 )
 def test_each_way_to_be_root_deploys_and_is_looked_at(host: Container, user: str, given: dict[str, object]) -> None:
     if user == "root":
@@ -55,11 +60,14 @@ def test_each_way_to_be_root_deploys_and_is_looked_at(host: Container, user: str
 
 @pytest.mark.parametrize(
     ("user", "given", "why"),
-    [
-        ("asked", {}, "password"),
-        ("asked", {"ansible_become_password": "wrong"}, "password"),
-        ("none", PASSWORD, "password"),
-    ],
+    sampled(
+        [
+            ("asked", {}, "password"),
+            ("asked", {"ansible_become_password": "wrong"}, "password"),
+            ("none", PASSWORD, "password"),
+        ],
+        1,
+    ),
 )
 def test_who_can_not_become_root_is_told_so_and_nothing_is_touched(
     host: Container, user: str, given: dict[str, object], why: str

@@ -36,6 +36,7 @@ def remove(host: Container, *options: str) -> str:
     return " ".join(said.replace("'", " ").split())
 
 
+@pytest.mark.thorough
 def test_nothing_is_left(host: Container) -> None:
     before = host.run(TRACES)
     said = host.play()

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .conftest import Container
     from .material import Material
 
+pytestmark = pytest.mark.thorough
+
 TRUSTED = "/usr/local/share/ca-certificates/bus.crt"
 CONFIG = {"host": "localhost", "http_port": None, "https_port": 8222, "jetstream": None}
 

@@ -205,6 +205,7 @@ def test_no_host_at_all_is_unknown(tmp_path: Path, form: str, status: int) -> No
         assert looked.out.startswith("NATS UNKNOWN - health.yml: no host matches rosey. ")
 
 
+@pytest.mark.thorough
 def test_a_stream_deleted_by_hand_since_the_last_deployment_is_named_first(
     bot_deployment: Deployment, inventory: Callable[..., Path]
 ) -> None:

@@ -353,6 +353,7 @@ def test_a_fault_that_is_not_the_servers_is_none_of_its_metrics(written: Contain
     assert written.run(f"cat {TEXTFILE}") == before
 
 
+@pytest.mark.thorough
 def test_the_textfile_can_be_removed(written: Container) -> None:
     assert "changed=1 " in written.play(ABSENT, *ONLY)
     assert written.attempt(f"ls {TEXTFILE}").returncode != 0
@@ -369,6 +370,7 @@ def test_the_playbook_writes_only_where_it_is_wanted(written: Container, state: 
     assert written.attempt(f"ls {TEXTFILE}").returncode != 0
 
 
+@pytest.mark.thorough
 def test_a_removal_takes_both_away(host: Container, wanted: dict[str, Any]) -> None:
     host.run(f"mkdir -p {Path(TEXTFILE).parent}")
     said = host.play({**wanted, "nats_monitoring_textfile": "present"}, *ONLY)

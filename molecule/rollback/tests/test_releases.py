@@ -118,6 +118,7 @@ def test_previous_is_the_release_before(play: Play, rosey: Any, remembered: dict
     assert rosey.answers()
 
 
+@pytest.mark.thorough
 def test_a_release_is_named_by_its_id(play: Play, rosey: Any, remembered: dict[str, str]) -> None:
     play("rollback", rollback_to=remembered["second"])
     assert rosey.release() == remembered["second"]
@@ -141,6 +142,7 @@ def test_the_next_deployment_brings_nats_back(deploy: Play, rosey: Any) -> None:
     assert rosey.answers()
 
 
+@pytest.mark.thorough
 def test_a_server_that_is_stopped_with_it_stays_away_until_the_next_deployment(
     play: Play, deploy: Play, rosey: Any
 ) -> None:
@@ -152,6 +154,7 @@ def test_a_server_that_is_stopped_with_it_stays_away_until_the_next_deployment(
     assert rosey.answers()
 
 
+@pytest.mark.thorough
 def test_a_bot_that_can_not_run_without_gets_its_section_back(
     play: Play, rosey: Any, by_hand: Callable[[str, str], None]
 ) -> None:
@@ -163,6 +166,7 @@ def test_a_bot_that_can_not_run_without_gets_its_section_back(
     assert rosey.answers()
 
 
+@pytest.mark.thorough
 def test_a_release_of_the_plugins_alone_keeps_the_server_in_it(deploy: Play, play: Play, rosey: Any) -> None:
     before = rosey.release()
     deploy("--tags", "bot_plugins", bot_plugins_overrides={"quotes": {"config": {"cooldown": 9}}})

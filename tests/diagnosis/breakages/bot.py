@@ -266,7 +266,6 @@ BREAKAGES = [
         make=f"({TOMORROW}); {TRUST}; {BOTH}",
         neighbour="certificate that has expired",
         touches="server's TLS",
-        sample=True,
     ),
     Breakage(
         name="server that waits for TLS",

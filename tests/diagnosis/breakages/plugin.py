@@ -110,7 +110,6 @@ BREAKAGES = [
         make=f"sed -i 's|questions_file: .*|questions_file: /nowhere.json|' {TRIVIA}; {RESTART}",
         neighbour="plugin that hangs",
         touches="file of trivia",
-        sample=True,
     ),
     Breakage(
         name="plugin that hangs",

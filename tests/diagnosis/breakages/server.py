@@ -272,7 +272,6 @@ BREAKAGES = [
         make=f"{STOP}; {BACKGROUND}port python3 -m http.server --bind 127.0.0.1 4222; sleep 0.5; {RESTART}",
         neighbour="address of another host",
         touches="port",
-        sample=True,
     ),
     Breakage(
         name="monitoring port taken",
@@ -306,7 +305,6 @@ BREAKAGES = [
         make=f"chown root:root {LOGS}; chmod 700 {LOGS}; {RESTART}",
         neighbour="log directory removed",
         touches="log",
-        sample=True,
     ),
     Breakage(
         name="a directory above the log is closed",
