@@ -225,7 +225,7 @@ def _observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Pl
 def _warnings(params: Mapping[str, t.Any], ran: dict[str, t.Any] | None, meant: Mapping[str, t.Any]) -> Iterator[str]:
     """Say what the user should know of a configuration. ran: what the server runs with, if it does."""
     told = client_access.told_of_ways(ran, meant) if ran is not None else ""
-    yield from filter(None, (told, requirements.warning(meant), cluster_plan.advice(params["settings"])))
+    yield from filter(None, (told, *requirements.warnings(meant), cluster_plan.advice(params["settings"])))
 
 
 def _libraries(params: Mapping[str, t.Any]) -> list[str]:

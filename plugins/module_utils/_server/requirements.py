@@ -173,9 +173,17 @@ def problems(config: Mapping[str, t.Any]) -> list[model.Problem]:
     return all_problems
 
 
-def warning(config: Mapping[str, t.Any]) -> str:
-    """Tell what a server of the pinned version is weak in with this configuration; nothing where that is nothing."""
-    maps = [".".join(path) for path in _MAPS if lookup.value_at(_read(config), *path)]
+def warnings(config: Mapping[str, t.Any]) -> list[str]:
+    """Tell what a server of the pinned version is weak in with this configuration, a sentence each."""
+    known = _read(config)
+    return [*filter(None, (_of_maps(known), _of_monitoring(known)))]
+
+
+_MAPS = tuple((*block, "tls", "verify_and_map") for block in ((), ("websocket",), ("mqtt",), ("leafnodes",)))
+
+
+def _of_maps(known: Mapping[str, t.Any]) -> str:
+    maps = [".".join(path) for path in _MAPS if lookup.value_at(known, *path)]
     if not maps:
         return ""
     return (
@@ -185,7 +193,18 @@ def warning(config: Mapping[str, t.Any]) -> str:
     )
 
 
-_MAPS = tuple((*block, "tls", "verify_and_map") for block in ((), ("websocket",), ("mqtt",), ("leafnodes",)))
+def _of_monitoring(known: Mapping[str, t.Any]) -> str:
+    for each in lookup.listeners(known):
+        host = each.host or model.ALL_ADDRESSES
+        has_own_host = each.host_option == each.option
+        if each.purpose == "monitoring" and not has_own_host and not _is_loopback(str(host)):
+            scheme = each.option.partition("_")[0]
+            return (
+                f"{each.option}: the monitoring endpoint asks nobody who he is, and listens where host lets clients in "
+                f"({host}); expected an address of its own. Set {scheme}_port: null, and {scheme}: "
+                f"127.0.0.1:{each.port}, or the address by which others are meant to see it"
+            )
+    return ""
 
 
 def monitoring_url(config: Mapping[str, t.Any]) -> str | None:

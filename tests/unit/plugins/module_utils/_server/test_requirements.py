@@ -314,3 +314,30 @@ def test_listeners_with_tls_are_named(config: Config, expected: list[tuple[str, 
 def test_files_that_are_not_known_are_left_out(tls: Config, expected: tuple[str | None, str | None]) -> None:
     (found,) = requirements.tls_listeners({"tls": tls})
     assert (found.cert_file, found.key_file) == expected
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"http_port": 8222}, "http_port: .* \\(0.0.0.0\\).* Set http_port: null, and http: 127.0.0.1:8222, or"),
+        ({"host": "10.0.0.1", "http": 8222}, "http: .* \\(10.0.0.1\\).* Set http_port: null, and http: 127.0.0.1:8222"),
+        ({"host": "bus.example", "https_port": 8223}, "https_port: .* Set https_port: null, and https: 127.0.0.1:8223"),
+        ({"host": "127.0.0.1", "http_port": 8222}, ""),
+        ({"host": "localhost", "http_port": 8222}, ""),
+        ({"host": "::1", "http_port": 8222}, ""),
+        # somebody meant it
+        ({"http": "0.0.0.0:8222"}, ""),
+        ({"http": "127.0.0.1:8222"}, ""),
+        ({}, ""),
+        ({"tls": {"verify_and_map": True}}, "tls.verify_and_map: .* Use verify"),
+        ({"websocket": {"tls": {"verify_and_map": True}}}, "websocket.tls.verify_and_map: "),
+    ],
+)
+def test_what_it_is_weak_in_is_warned_of(config: Config, expected: str) -> None:
+    found = requirements.warnings(config)
+    assert len(found) == bool(expected)
+    assert re.match(expected, "".join(found))
+
+
+def test_each_weakness_is_a_warning_of_its_own() -> None:
+    assert len(requirements.warnings({"http_port": 8222, "tls": {"verify_and_map": True}})) == 2
