@@ -18,7 +18,9 @@ import nats
 import pytest
 from nats.js.client import JetStreamContext
 
+from ansible_collections.rosey.nats.plugins.module_utils._bot import access
 from ansible_collections.rosey.nats.plugins.module_utils._server import cluster as judging
+from ansible_collections.rosey.nats.plugins.module_utils._server import login
 from ansible_collections.rosey.nats.tests import cluster
 
 RunModule = Callable[..., dict[str, Any]]
@@ -338,3 +340,18 @@ def test_what_can_not_be_kept_together_is_told(bus: Bus, kept: str) -> None:
             member.stop()
         for group in damaged:
             group.unlink()
+
+
+def test_a_client_is_told_what_it_may_do_by_the_server_that_it_is_connected_to(
+    nats_server: Path, tmp_path: Path
+) -> None:
+    permissions = {"publish": {"allow": ["$SYS.REQ.USER.INFO"]}, "subscribe": {"allow": ["rosey.prod._inbox.quotes.>"]}}
+    proof = {"user": "quotes.1", "password": "hush", "inbox_prefix": "rosey.prod._inbox.quotes"}
+    users = [{"user": proof["user"], "password": proof["password"], "permissions": permissions}]
+    client = access.Client("quotes", proof, permissions, access.not_for("quotes", permissions, ["rosey.prod"]))
+    changes = {name: {"authorization": {"users": users}} for name in cluster.NAMES}
+    with cluster.running(nats_server, tmp_path, changes) as members:
+        for member in members.values():
+            server = access.Server([member.client_url], login.Trust(), cluster.SECONDS)
+            # another one is the first to answer once in a hundred times, or in twenty
+            assert access.prove(server, [client] * 200) == []

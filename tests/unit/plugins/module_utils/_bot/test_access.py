@@ -17,6 +17,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Findi
 from ansible_collections.rosey.nats.plugins.module_utils._server import login
 from ansible_collections.rosey.nats.tests.integration.conftest import free_ports
 from ansible_collections.rosey.nats.tests.unit.fake_monitoring import raw_server
+from ansible_collections.rosey.nats.tests.unit.plugins.module_utils._server.test_login import INFO as GREETING
 from ansible_collections.rosey.nats.tests.unit.plugins.module_utils._server.test_login import answers, heard
 
 PUBLISH, SUBSCRIBE = ["rosey.prod.cytube.chat.message"], ["rosey.prod.commands.quote", "rosey.prod._inbox.quotes.>"]
@@ -48,9 +49,9 @@ def found(said: Sequence[bytes], asked: access.Client) -> list[Finding]:
         return access.prove(server, [asked])
 
 
-def message(info: Any) -> bytes:
-    """Give an answer as the server has it."""
-    said = json.dumps({"server": {}, "data": info}).encode()
+def message(info: Any, server: str = "N") -> bytes:
+    """Give an answer as the server has it, or another one of its cluster."""
+    said = json.dumps({"server": {"id": server}, "data": info}).encode()
     return b"MSG p._proof 1 %d\r\n%b\r\n" % (len(said), said)
 
 
@@ -156,6 +157,27 @@ def test_one_that_is_not_there_has_a_stand_in() -> None:
         assert access.prove(access.Server(servers, login.Trust(), 1), [client()]) == []
         (finding,) = access.prove(access.Server(servers[:1], login.Trust(), 1), [client()])
     assert "Connection refused" in str(finding)
+
+
+@pytest.mark.parametrize(
+    ("others", "problem"), [(1, ""), (19, ""), (20, "no answer: only other servers of its cluster answer")]
+)
+def test_a_client_asks_until_its_own_server_is_the_first_to_answer(others: int, problem: str) -> None:
+    unknown = message({"user": "quotes.1", "account": "$G"}, "ANOTHER")
+    answers_in_turn = [b"".join((*REFUSED, unknown, DONE)), *[unknown + DONE] * (others - 1), message(INFO) + DONE]
+
+    def talk(connection: socket.socket) -> None:
+        connection.sendall(GREETING)
+        heard(connection)
+        connection.sendall(DONE)
+        while heard(connection):
+            connection.sendall(answers_in_turn.pop(0))
+
+    with raw_server(talk) as url:
+        server = access.Server([f"nats://{url.partition('://')[2]}"], login.Trust(), 1)
+        told = access.prove(server, [client()])
+    assert [problem in str(finding) for finding in told] == [True] * bool(problem)
+    assert len(answers_in_turn) == len(told)
 
 
 def test_those_that_a_server_ended_are_named() -> None:
