@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import sqlite3
@@ -23,6 +24,8 @@ import pytest
 import requests
 import yaml
 from nats.aio.client import Client
+
+from ansible_collections.rosey.nats.tests.bot.rosey_bot.bus import Bus
 
 PACKAGE = Path(__file__).parents[1] / "bot"
 CHAT = "rosey.dev.cytube.chat.message"
@@ -162,7 +165,8 @@ def serve(directory: Path, config: str) -> Iterator[dict[str, int]]:
             found = until(lambda: json.loads(told.read_text() or "{}"), "the server's ports")
             yield {purpose: int(urls[0].rpartition(":")[2]) for purpose, urls in found.items()}
         finally:
-            server.terminate()
+            # it would end what it has begun with
+            server.kill()
 
 
 @pytest.fixture(scope="module")
@@ -314,6 +318,40 @@ def test_a_wrong_password_is_seen_and_a_restart_with_the_right_one_helps(bot: Bo
     bot.set_password(PASSWORD)
     bot.start()
     bot.until_health(status="connected", subjects=5)
+
+
+# Of PASSWORD: a hash that a server needs far more than seconds for, and the cheapest that there is.
+HASHES = {
+    "costly": "$2a$18$xKBIxBVP7p1FnWK/Eb4Cqe4QOoSOWwFEO6baMB6r6X2S5cyL3nebK",
+    "cheap": "$2a$04$9hldqdZldUM2EeArCYAhku9OLy248PDkWY8GEu48z6A50Y3qpBWCW",
+}
+
+
+def test_a_login_that_was_lost_to_the_client_is_told_and_tried_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    users = ", ".join(f"{{user: {name}, password: '{hashed}'}}" for name, hashed in HASHES.items())
+
+    async def connect(port: int) -> int:
+        def read_options() -> dict[str, Any]:
+            user = "cheap" if caplog.messages else "costly"
+            return {"servers": [f"nats://localhost:{port}"], "user": user, "password": PASSWORD, "connect_timeout": 20}
+
+        async def ignore(*_told: Any) -> None:
+            """Nobody listens."""
+
+        bus = Bus(read_options, {CHAT: ignore}, ignore)
+        running = asyncio.create_task(bus.run())
+        await asyncio.to_thread(until, lambda: bus.connected, "a connection")
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        return bus.errors
+
+    caplog.set_level(logging.ERROR, "rosey.bus")
+    with serve(tmp_path, f"authorization {{users: [{users}]}}") as ports:
+        assert asyncio.run(connect(ports["nats"])) == 1
+    (said,) = caplog.messages
+    assert "the server took more than 2 seconds for this login" in said
 
 
 def test_a_bus_that_is_away_for_long_is_found_again(bot: Bot, nats_server: Path, free_port: Callable[[], int]) -> None:

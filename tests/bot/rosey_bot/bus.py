@@ -32,6 +32,13 @@ SEED = re.compile(r"S[A-Z2-7]{57}")
 log = logging.getLogger("rosey.bus")
 
 
+class OvertakenError(Exception):
+    """The server's own PING, 2 seconds after a connection was opened, came before it had judged the login.
+
+    nats-py (2.16) takes it for the answer, and then tells for ever, and without an error, that it is connecting.
+    """
+
+
 def describe(error: Exception) -> str:
     """Name an error; its own words only where they can't hold a secret."""
     if isinstance(error, ImportError) and (error.name or "").partition(".")[0] in NKEY_LIBRARIES:
@@ -44,6 +51,8 @@ def describe(error: Exception) -> str:
         return f"the permissions of this login do not allow: {forbidden[1]} to {forbidden[2]}"
     if is_refusal(error):
         return "the server does not take this login"
+    if isinstance(error, OvertakenError):
+        return "the server took more than 2 seconds for this login, and nats-py lost its answer; it is tried again"
     if isinstance(error, (OSError, TypeError)):
         return f"{type(error).__name__}: {SEED.sub('********', str(error))}"
     return type(error).__name__
@@ -163,6 +172,8 @@ class Bus:
         }
         try:
             await self.client.connect(**self.options, **callbacks)
+            if self.client.is_connecting:
+                raise OvertakenError
             for subject, handler in self.handlers.items():
                 await self.client.subscribe(subject, cb=handler)
             await self.client.flush()
