@@ -131,12 +131,19 @@ def problems(own: Mapping[str, t.Any], hosts: Iterable[Host], host: str) -> Iter
     if not (isinstance(own.get(NAME), str) and _WORD.fullmatch(own[NAME])):
         yield f"name is {own.get(NAME)!r}; expected a word, the same on each host of the cluster"
         return
-    known = [each for each in hosts if isinstance(each.cluster, Mapping) and each.cluster.get(NAME) == own[NAME]]
+    clusters = [each for each in hosts if isinstance(each.cluster, Mapping)]
+    known = [each for each in clusters if each.cluster.get(NAME) == own[NAME]]
     if host not in [each.name for each in known]:
         yield (
             f"{host} is in no cluster {own[NAME]} that the inventory knows; expected nats_server_cluster among the "
             "variables of the inventory, where it is seen for the other hosts, too, and this host in the group that "
             "the bus is deployed to"
+        )
+    elif len(known) == 1:
+        others = [f"{each.cluster.get(NAME)!r} of {each.name}" for each in clusters if each.name != host]
+        yield (
+            f"name is {own[NAME]!r}, and {host} is the only host that has it; expected it on each host of the cluster, "
+            f"found {', '.join(others) or 'no other host with nats_server_cluster in the group'}"
         )
     for each in known:
         yield from _problems_of_member(each)

@@ -5,135 +5,36 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import re
 import signal
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
-import requests
 
-from ansible_collections.rosey.nats.tests.integration.conftest import Variables, free_ports, run_playbook, stop_all
-from ansible_collections.rosey.nats.tests.publisher import Published, Publisher
+from ansible_collections.rosey.nats.tests import fleet as fleets
+from ansible_collections.rosey.nats.tests.fleet import (
+    HOSTS,
+    SECRET,
+    Fleet,
+    killed_once_it_is_started_anew,
+    memory,
+    order,
+)
+from ansible_collections.rosey.nats.tests.publisher import Publisher
 from ansible_collections.rosey.nats.tests.sampling import sampled
 
-HOSTS = ("one", "two", "three")
-SECRET = "of no host that anybody could reach, but long"
-STREAM = "CHAT"
 SUMS = {
     "2.10.7": "h1:f5VDy+GMu7JyuFA0Fef+6TfulfCs5nBTgq7MMkFJx5Y=",
     "2.10.29": "h1:IJ8TrZaiMZUrPGavMvP7hNAE9lYnHTThuthpwlsdlbc=",
 }
 
 
-@dataclass(frozen=True)
-class Fleet:
-    """Three hosts of one inventory, in a directory each. ports: of clients, monitoring and routes, by host."""
-
-    directory: Path
-    ports: dict[str, list[int]]
-
-    def play(self, changes: Variables, *options: str, hosts: dict[str, Variables] | None = None) -> str:
-        """Deploy; give what was printed, and the exit status in front. hosts: what single hosts have besides."""
-        inventory = self.directory / "hosts.yml"
-        of_hosts = {name: {**self._variables(name), **(hosts or {}).get(name, {})} for name in self.ports}
-        common = {
-            "ansible_connection": "local",
-            "ansible_python_interpreter": sys.executable,
-            "nats_server_runtime": "process",
-            "nats_server_install_method": "build",
-            "nats_server_cluster_secret": SECRET,
-            "nats_server_gate_soak": 0,
-            "bot_config_environment": "development",
-            "bot_config_runtime": "process",
-            "bot_config_command": ["none"],
-            "bot_config_owner": "",
-            "bot_config_group": "",
-            "bot_plugins_declared": [],
-            **changes,
-        }
-        inventory.write_text(json.dumps({"rosey": {"hosts": of_hosts, "vars": common}}))
-        return run_playbook("site.yml", inventory, *options)
-
-    def deploy(self, changes: Variables, *options: str, **more: Any) -> str:
-        said = self.play(changes, *options, **more)
-        assert said.startswith("exit 0"), said
-        return said
-
-    def _variables(self, name: str) -> Variables:
-        port, monitoring, routes = self.ports[name]
-        return {
-            "nats_server_prefix": str(self.directory / name),
-            "nats_server_cluster": {"name": "rosey", "address": "127.0.0.1", "port": routes},
-            "nats_server_config": {"server_name": "bus", "port": port, "http_port": monitoring},
-        }
-
-    def ask(self, name: str, page: str) -> dict[str, Any]:
-        found: dict[str, Any] = requests.get(f"http://127.0.0.1:{self.ports[name][1]}/{page}", timeout=5).json()
-        return found
-
-    def leader(self) -> str:
-        """Give the host whose server leads the meta group, once there is one."""
-        for _attempt in range(100):
-            if leader := self.ask("one", "jsz")["meta_cluster"].get("leader"):
-                return str(leader).removeprefix("bus_")
-            time.sleep(0.1)
-        raise AssertionError("no leader")
-
-    def ids(self) -> dict[str, str]:
-        return {name: self.ask(name, "varz")["server_id"] for name in self.ports}
-
-    def limits(self) -> dict[str, int]:
-        return {name: self.ask(name, "jsz")["config"]["max_memory"] for name in self.ports}
-
-    def pid_file(self, name: str) -> Path:
-        return self.directory / name / "var" / "lib" / "nats" / "nats-server.pid"
-
-    def pid(self, name: str) -> int:
-        return int(self.pid_file(name).read_text())
-
-    def files(self) -> dict[str, bytes]:
-        found = (path for name in self.ports for path in (self.directory / name / "etc").rglob("*"))
-        return {str(path): path.read_bytes() for path in found if path.is_file()}
-
-    @property
-    def servers(self) -> list[str]:
-        return [f"nats://127.0.0.1:{port}" for port, _monitoring, _routes in self.ports.values()]
-
-    def meanwhile(self, act: Callable[[], str]) -> tuple[str, Published]:
-        """Do something while 200 messages a second are published to a stream with three replicas."""
-
-        async def publish() -> tuple[str, Published]:
-            async with Publisher(self.servers, STREAM, replicas=len(self.ports)) as publisher:
-                said = await asyncio.to_thread(act)
-                return said, await publisher.end()
-
-        return asyncio.run(publish())
-
-
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    ports = free_ports(3 * len(HOSTS))
-    made = Fleet(tmp_path_factory.mktemp("fleet"), {name: ports[at * 3 : at * 3 + 3] for at, name in enumerate(HOSTS)})
-    yield made
-    stop_all(made.directory)
-
-
-def memory(limit: str) -> Variables:
-    """What only a restart brings into effect."""
-    return {"nats_server_config_overrides": {"jetstream": {"max_mem": limit}}}
-
-
-def order(said: str) -> list[str]:
-    return re.findall(r"- (?:'|)\d\. (\w+)", said)
+    with fleets.made(tmp_path_factory.mktemp("fleet")) as made:
+        yield made
 
 
 def test_a_group_and_a_name_are_a_cluster(fleet: Fleet) -> None:
@@ -188,24 +89,6 @@ def test_a_roll_restarts_one_after_another_and_nothing_is_lost(fleet: Fleet) -> 
     assert (published.lost, published.failed) == (0, 0)
     assert published.stall < Publisher.TIMEOUT + 1
     assert fleet.deploy(memory("300M")).count("changed=0") == len(HOSTS)
-
-
-def killed_once_it_is_started_anew(fleet: Fleet, name: str) -> threading.Thread:
-    """Kill the next process of a host's server."""
-    before = fleet.pid(name)
-
-    def kill() -> None:
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            text = fleet.pid_file(name).read_text() if fleet.pid_file(name).exists() else ""
-            if text.strip() and int(text) != before:
-                os.kill(int(text), signal.SIGKILL)
-                return
-            time.sleep(0.01)
-
-    thread = threading.Thread(target=kill)
-    thread.start()
-    return thread
 
 
 @pytest.mark.parametrize("keep_proven", sampled([False, True], 1))

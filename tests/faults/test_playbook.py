@@ -21,7 +21,7 @@ import pytest
 import requests
 
 from ansible_collections.rosey.nats.plugins.module_utils._server import archive
-from ansible_collections.rosey.nats.plugins.plugin_utils import controller
+from ansible_collections.rosey.nats.tests.faults import lease
 from ansible_collections.rosey.nats.tests.faults.client import Publisher
 from ansible_collections.rosey.nats.tests.faults.damage import immutable
 from ansible_collections.rosey.nats.tests.integration.conftest import (
@@ -121,21 +121,9 @@ def garbage_certificate(deployed: Deployment) -> Iterator[None]:
     yield
 
 
-@contextmanager
-def another_deployment(deployed: Deployment) -> Iterator[None]:
+def another_deployment(deployed: Deployment) -> AbstractContextManager[None]:
     """Have another deployment of this controller at work."""
-    lease = deployed.directory / "root" / "var" / "lib" / "rosey-nats" / "lease.json"
-    with subprocess.Popen(["sleep", "600"]) as other:
-        claim = {**controller.claim(None), "pid": other.pid, "started": controller.started(other.pid)}
-        words = ["ansible", "localhost", "-m", "rosey.nats.nats_release", "-a"]
-        for state in ("begun", "ended"):
-            given = {"release_dir": str(lease.parent), "state": state, "claim": claim}
-            subprocess.run([*words, json.dumps(given)], check=True, stdout=subprocess.DEVNULL)
-            if state == "begun":
-                try:
-                    yield
-                finally:
-                    other.kill()
+    return lease.held(deployed.directory / "root" / "var" / "lib" / "rosey-nats")
 
 
 @contextmanager

@@ -67,6 +67,13 @@ def test_who_has_another_name_or_none_is_no_member() -> None:
         ({"name": "two words"}, THREE, "name is 'two words'; expected a word"),
         ({"name": 3}, THREE, "name is 3; expected a word"),
         ({**OWN, "routes": []}, THREE, "routes: it has no such option; expected some of name, address, port, host"),
+        (
+            OWN,
+            [THREE[0], Host("b", {"name": "other"})],
+            "a is the only host that has it; expected it on each host of the",
+        ),
+        (OWN, [THREE[0], Host("b", {"name": "other"})], "found 'other' of b"),
+        (OWN, [THREE[0], Host("b", None)], "found no other host with nats_server_cluster in the group"),
         (OWN, THREE[1:], "a is in no cluster rosey that the inventory knows"),
         (OWN, [*THREE, Host("d", {**OWN, "port": 0})], "port of d is 0; expected a number"),
         (OWN, [*THREE, Host("d", {**OWN, "port": "x"})], "port of d is 'x'; expected a number"),
