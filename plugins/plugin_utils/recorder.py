@@ -49,7 +49,8 @@ class Recorder(CallbackBase):
 
     def v2_runner_on_unreachable(self, result: t.Any) -> None:
         """Take notice of a host that can't be reached."""
-        self._note(result, run_record.Status.UNREACHABLE)
+        is_ignored = result._task.ignore_unreachable
+        self._note(result, run_record.Status.IGNORED if is_ignored else run_record.Status.UNREACHABLE)
 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
         """Note how it ended for each host."""

@@ -208,9 +208,11 @@ def foreign_store(ground: Ground) -> Iterator[None]:
         store = members.leader().config["jetstream"]["store_dir"]
     os.kill(ground.fleet.pid("one"), signal.SIGKILL)
     own = ground.fleet.store("one")
-    own.rename(own.with_name("own"))
+    aside = own.rename(own.with_name("own"))
     shutil.copytree(Path(store) / "jetstream", own)
     yield
+    shutil.rmtree(own)
+    aside.rename(own)
 
 
 async def with_a_stream(members: cluster.Cluster) -> None:

@@ -39,7 +39,7 @@ def members(plans: Mapping[str, Result], host: str) -> dict[str, Result]:
 
 
 def of_server(cluster: Mapping[str, Result], host: str) -> Turns:
-    """Give the turns of the servers: followers first, and who leads the meta group last."""
+    """Give the turns of the servers: who takes no part first, then followers, and who leads the meta group last."""
     return _one_by_one(_restarted(cluster), host)
 
 
@@ -62,7 +62,9 @@ def _restarted(cluster: Mapping[str, Result]) -> list[str]:
         # one that was no member until now is of no use to the others
         and plan["server"].get("cluster")
     ]
-    return sorted(found, key=lambda each: _standing(cluster[each]).get("is_leader", False))
+    return sorted(
+        found, key=lambda each: (not _is_off(cluster[each]), _standing(cluster[each]).get("is_leader", False))
+    )
 
 
 def told(cluster: Mapping[str, Result], host: str) -> list[str]:
@@ -85,10 +87,14 @@ def told(cluster: Mapping[str, Result], host: str) -> list[str]:
 def problem(cluster: Mapping[str, Result], host: str, accepted: Iterable[str]) -> str:
     """Say why no member may be restarted now; empty where one may. accepted: the words that were given.
 
-    One that is started by this run has to prove itself before the others are restarted.
+    One that is started by this run, or takes part again by it, has to prove itself before the others are restarted.
     """
     order = _restarted(cluster)
-    started = {_all_of(plan)[each] for each, plan in cluster.items() if plan["server"]["action"] == Action.START}
+    started = {
+        _all_of(plan)[each]
+        for each, plan in cluster.items()
+        if plan["server"]["action"] == Action.START or (each in order and _is_off(plan))
+    }
     gone = sorted({each for plan in cluster.values() for each in _standing(plan).get("gone", ())} - started)
     if not order or host not in order or not gone or accepts_quorum(accepted):
         return ""
@@ -117,6 +123,10 @@ def _settings(plan: Result) -> Result:
 def _standing(plan: Result) -> Result:
     found: Result = plan["server"].get("cluster") or {}
     return found
+
+
+def _is_off(plan: Result) -> bool:
+    return bool(_standing(plan).get("is_off"))
 
 
 def _all_of(plan: Result) -> Result:

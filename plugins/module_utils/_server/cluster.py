@@ -135,12 +135,13 @@ class Standing:
     """How a member stands in its cluster.
 
     leader: of the meta group, None where there is none. gone: the peers to which it has no route, or of which it, as
-    the leader, hears nothing.
+    the leader, hears nothing. is_off: whether its JetStream is, as it is after its disk was full.
     """
 
     leader: str | None
     is_leader: bool
     gone: tuple[str, ...]
+    is_off: bool = False
 
 
 def standing(varz: Answer, jsz: Answer, routez: Answer, members: Collection[str]) -> Standing:
@@ -151,7 +152,7 @@ def standing(varz: Answer, jsz: Answer, routez: Answer, members: Collection[str]
     reached = sight_of_routes(routez).reached
     silent = {peer.name for peer in meta.peers if not peer.is_heard} if meta and leader == own else set()
     gone = tuple(name for name in members if name != own and (name not in reached or name in silent))
-    return Standing(leader, leader == own, gone)
+    return Standing(leader, leader == own, gone, is_off=meta is None)
 
 
 def sight_of_routes(routez: Answer) -> Sight:

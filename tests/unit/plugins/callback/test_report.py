@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -39,10 +40,10 @@ class Playbook:
         play = SimpleNamespace(get_name=lambda: "Deploy", get_variable_manager=lambda: manager)
         self.callback.v2_playbook_on_play_start(play)
 
-    def result(self, action: str, result: dict[str, Any], host: str = "here") -> Any:
+    def result(self, action: str, result: dict[str, Any], host: str = "here", *, is_ignored: bool = False) -> Any:
         return SimpleNamespace(
             _host=SimpleNamespace(get_name=lambda: host),
-            _task=SimpleNamespace(action=action, resolved_action=f"rosey.nats.{action}"),
+            _task=SimpleNamespace(action=action, resolved_action=f"rosey.nats.{action}", ignore_unreachable=is_ignored),
             _result=result,
             task_name="A task",
         )
@@ -107,10 +108,13 @@ def test_the_page_at_the_end_has_what_happened(playbook: Playbook, at_exit: list
 def test_a_failure_that_is_ignored_is_none(playbook: Playbook) -> None:
     playbook.start(rosey_report="r.html")
     playbook.callback.v2_runner_on_failed(playbook.result("nats_release", {"msg": "full"}), ignore_errors=True)
+    lost = playbook.result("nats_gate", {"msg": "no route"}, is_ignored=True)
+    playbook.callback.v2_runner_on_unreachable(lost)
     playbook.callback.v2_runner_on_unreachable(playbook.result("nats_plan", {"msg": "no route"}, "there"))
     playbook.end()
     text = Path("r.html").read_text()
     assert "ignored" in text
+    assert not re.search(r"\bhere could not be reached", text)
     assert "there could not be reached" in text
 
 

@@ -13,7 +13,12 @@ MEMBERS = {"a": "bus_a", "b": "bus_b", "c": "bus_c"}
 
 
 def plan(action: str = "restart", *, leads: bool = False, bot: bool = False, **more: Any) -> dict[str, Any]:
-    standing = {"leader": "bus_b", "is_leader": leads, "gone": more.pop("gone", ())}
+    standing = {
+        "leader": "bus_b",
+        "is_leader": leads,
+        "gone": more.pop("gone", ()),
+        "is_off": more.pop("is_off", False),
+    }
     return {
         "settings": {"server": {"cluster": {"name": "rosey", "members": MEMBERS}}},
         "steps": {"run_server": action != "nothing", "run_bot": bot},
@@ -37,6 +42,8 @@ def own(plans: dict[str, Any], part: str = "server") -> dict[str, int]:
         # followers first, and who leads the meta group last
         ({"a": plan(), "b": plan(leads=True), "c": plan()}, {"a": 1, "b": 3, "c": 2}),
         ({"c": plan(leads=True), "b": plan(), "a": plan()}, {"a": 1, "b": 2, "c": 3}),
+        # who takes no part is restarted before those that the bus lives on
+        ({"a": plan(), "b": plan(leads=True), "c": plan(is_off=True)}, {"a": 2, "b": 3, "c": 1}),
         # who is only reloaded, or was not there, waits for nobody
         ({"a": plan("reload"), "b": plan(), "c": plan(leads=True)}, {"a": 0, "b": 1, "c": 2}),
         ({"a": plan("start"), "b": plan(), "c": plan()}, {"a": 0, "b": 1, "c": 2}),
@@ -97,5 +104,7 @@ def test_nobody_is_restarted_while_another_one_is_gone(
     assert bool(problems["a"]) is is_refused
     assert not problems["b"]
     assert not release_turns({**plans, "c": plan("start", cluster=None)}, "a", accepted)["problem"]
+    assert not release_turns({**plans, "c": plan(is_off=True)}, "a", accepted)["problem"]
+    assert bool(release_turns({**plans, "c": plan("reload", is_off=True)}, "a", accepted)["problem"]) is is_refused
     if is_refused:
         assert problems["a"].startswith("bus_c: expected every server of the cluster there before one of the 3 is")

@@ -213,7 +213,8 @@ def test_without_its_group_a_server_calls_itself_the_leader(replicas: int, group
             Standing("n1", True, ("n2",)),
         ),
         ({}, "n2 n3", Standing(None, False, ())),
-        (None, "", Standing(None, False, ("n2", "n3"))),
+        (None, "", Standing(None, False, ("n2", "n3"), is_off=True)),
+        (None, "n2 n3", Standing(None, False, (), is_off=True)),
     ],
 )
 def test_how_a_member_stands(group: dict[str, Any] | None, routed: str, expected: Standing) -> None:
