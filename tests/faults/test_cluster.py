@@ -202,15 +202,10 @@ FAULTS = [
         touches=True,
     ),
     Fault(
-        "a disk that becomes full in the roll",
+        "a stranger of the same name",
         rolls=True,
-        words=(
-            "bus_three not heard of for",
-            "JetStream not enabled (10076)",
-            "are free there; expected at least 1 MiB",
-        ),
-        broken=lambda ground: bus.in_the_roll(ground, lambda _first, _second: bus.full(ground)),
-        touches=True,
+        broken=lambda ground: bus.silent(bus.stranger(ground)),
+        words=("expected one server named bus_three, found 2 servers", "stop the one that is not meant"),
     ),
     Fault(
         "a host that can't be reached",
@@ -251,11 +246,35 @@ FAULTS = [
         words=("bus_three, bus_two: expected every server of the cluster there",),
         options=("--limit", "one"),
     ),
+    Fault(
+        "one is gone and left out, which is accepted",
+        rolls=True,
+        broken=lambda ground: bus.killed(ground, "three"),
+        options=("--limit", "one,two", "-e", "{nats_server_accept: [quorum]}"),
+        ends="exit 0",
+    ),
     Fault("one is gone", rolls=True, broken=lambda ground: bus.killed(ground, ground.followers()[0]), ends="exit 0"),
     Fault(
         "the majority is gone", rolls=True, broken=lambda ground: bus.killed(ground, *ground.followers()), ends="exit 0"
     ),
     Fault("all are gone", rolls=True, broken=lambda ground: bus.killed(ground, *HOSTS), ends="exit 0"),
+    Fault(
+        "the store of another cluster",
+        rolls=True,
+        broken=bus.foreign_store,
+        words=("(CHAT): gone, and the last proven state had them", "nats_server_accept: [gone_streams]"),
+    ),
+    Fault(
+        "a disk that becomes full in the roll",
+        rolls=True,
+        words=(
+            "bus_three not heard of for",
+            "JetStream not enabled (10076)",
+            "are free there; expected at least 1 MiB",
+        ),
+        broken=lambda ground: bus.in_the_roll(ground, lambda _first, _second: bus.full(ground)),
+        touches=True,
+    ),
 ]
 
 # What every run of all tests has.

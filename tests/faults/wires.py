@@ -27,6 +27,10 @@ class _Line:
     writers: tuple[asyncio.StreamWriter, asyncio.StreamWriter]
     caller: str = ""
 
+    def hang_up(self) -> None:
+        for writer in self.writers:
+            writer.transport.abort()
+
 
 class Wires:
     """Wires to the ports of routes, by host."""
@@ -49,9 +53,10 @@ class Wires:
         finally:
             for server in servers:
                 self._loop.call_soon_threadsafe(server.close)
-            self._hang_up(set(self._ports))
+            self._run(self._end())
             self._loop.call_soon_threadsafe(self._loop.stop)
             thread.join()
+            self._loop.close()
 
     @contextmanager
     def without(self, host: str) -> Iterator[None]:
@@ -93,11 +98,17 @@ class Wires:
                     await sink.drain()
         sink.close()
 
+    async def _end(self) -> None:
+        """Hang up, and wait for those who carry to see it."""
+        for line in self._lines:
+            line.hang_up()
+        if carriers := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(carriers, timeout=5)
+
     def _hang_up(self, hosts: set[str]) -> None:
         async def hang_up() -> None:
             for line in self._lines:
                 if {line.called, line.caller} & hosts:
-                    for writer in line.writers:
-                        writer.transport.abort()
+                    line.hang_up()
 
         self._run(hang_up())
