@@ -39,7 +39,7 @@ GALAXY = ROOT / ".venv-galaxy"
 SCENARIOS = sorted(
     (path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")), key=lambda name: (name != "rollback", name)
 )
-KILL_PHASES = ("first", "reload", "version", "rotation")
+KILL_PHASES = ("first", "reload", "version", "rotation", "roll")
 NEEDS_OF_A_SCENARIO = {"rollback": ("servers",), "production": ("oldest-image",)}
 
 # What `make test` leaves to `make test-faults`.
