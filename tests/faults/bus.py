@@ -210,6 +210,8 @@ def foreign_store(ground: Ground) -> Iterator[None]:
     own = ground.fleet.store("one")
     aside = own.rename(own.with_name("own"))
     shutil.copytree(Path(store) / "jetstream", own)
+    # with the pid files of servers that are no more
+    shutil.rmtree(directory)
     yield
     shutil.rmtree(own)
     aside.rename(own)
