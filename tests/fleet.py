@@ -142,11 +142,12 @@ class Fleet:
     def servers(self) -> list[str]:
         return [f"nats://127.0.0.1:{port}" for port, _monitoring, _routes in self.ports.values()]
 
-    def meanwhile(self, act: Callable[[], Done], *, rate: float = 200) -> tuple[Done, Published]:
-        """Do something while so many messages a second are published to a stream with three replicas."""
+    def meanwhile(self, act: Callable[[], Done], *, rate: float = 200, known: bool = True) -> tuple[Done, Published]:
+        """Do something while so many messages a second are published to a stream with three replicas, known to it."""
 
         async def publish() -> tuple[Done, Published]:
-            async with Publisher(self.servers, STREAM, replicas=len(self.ports), rate=rate) as publisher:
+            replicas = len(self.ports)
+            async with Publisher(self.servers, STREAM, replicas=replicas, rate=rate, known=known) as publisher:
                 said = await asyncio.to_thread(act)
                 return said, await publisher.end()
 

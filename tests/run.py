@@ -35,12 +35,13 @@ NEWER_VERSION, OLDER_VERSION = "2.10.29", "2.9.25"
 NEXT, NEXT_VERSION = ENVIRONMENT / "nats-server-next", "2.11.4"
 # The tools of Galaxy and of the documentation's site: they want older versions of what the tests need.
 GALAXY = ROOT / ".venv-galaxy"
-# The longest one first.
+# The longest ones first.
 SCENARIOS = sorted(
-    (path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")), key=lambda name: (name != "rollback", name)
+    (path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")),
+    key=lambda name: (name not in {"cluster", "rollback"}, name),
 )
 KILL_PHASES = ("first", "reload", "version", "rotation", "roll")
-NEEDS_OF_A_SCENARIO = {"rollback": ("servers",), "production": ("oldest-image",)}
+NEEDS_OF_A_SCENARIO = {"rollback": ("servers",), "cluster": ("servers",), "production": ("oldest-image",)}
 
 # What `make test` leaves to `make test-faults`.
 NOT_THOROUGH = "-m 'not thorough'"

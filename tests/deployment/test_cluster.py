@@ -168,7 +168,8 @@ def test_another_version_and_back(fleet: Fleet) -> None:
         said, published = fleet.meanwhile(
             lambda version=version: fleet.deploy(
                 {**given, "nats_server_version": version, "nats_server_module_sums": SUMS}
-            )
+            ),
+            known=False,
         )
         assert {fleet.ask(name, "varz")["version"] for name in HOSTS} == {version}
         assert len(order(said)) == len(HOSTS)
