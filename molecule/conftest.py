@@ -31,6 +31,7 @@ PREFIXES = {
     "production": "rosey.prod",
     "rollback": "rosey.staging",
     "secure": "rosey.prod",
+    "cluster": "rosey.prod",
 }
 # Where each client has a credential of its own; elsewhere all of a scenario share one.
 CLIENTS = "/etc/nats/clients"
