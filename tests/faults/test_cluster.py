@@ -202,6 +202,15 @@ FAULTS = [
         touches=True,
     ),
     Fault(
+        "the leader is killed in another's turn",
+        rolls=True,
+        words=("expected a route to bus_{leader}, found none", "start it; where it runs"),
+        broken=lambda ground: bus.in_the_roll(
+            ground, lambda _first, _second: bus.killed(ground, ground.fleet.leader())
+        ),
+        touches=True,
+    ),
+    Fault(
         "a stranger of the same name",
         rolls=True,
         broken=lambda ground: bus.silent(bus.stranger(ground)),
