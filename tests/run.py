@@ -164,7 +164,7 @@ EXTRA_PARTS = (
         "bench",
         tuple(
             Command(("env", "PYTHONPATH=collections", "python", f"bench/{name}.py"))
-            for name in ("run", "disturbance", "streams", "reconnects")
+            for name in ("run", "disturbance", "streams", "reconnects", "rolls")
         ),
         ("images", "server"),
         patience=3600,
