@@ -64,3 +64,18 @@ def advice(settings: Mapping[str, t.Any] | None) -> str:
         f"JetStream; expected an odd number. With {number - 1} as many may fail, at less cost, and with {number + 1} "
         "one more"
     )
+
+
+def mixing(settings: Mapping[str, t.Any] | None, running: Iterable[str], wanted: str) -> str:
+    """Say what a change of version does to what is published meanwhile; nothing where there is none in a cluster.
+
+    running: the versions that run here now, as far as they are known.
+    """
+    others = [version for version in running if version != wanted]
+    if not others or not part_arguments.members(settings or {}):
+        return ""
+    return (
+        f"cluster: servers of {others[0]} and of {wanted} are beside each other until the last one is restarted, and a "
+        "message that is published again with its Nats-Msg-Id meanwhile may be lost or there twice; expected that none "
+        "is. Let whoever publishes with this header rest until the run has ended"
+    )

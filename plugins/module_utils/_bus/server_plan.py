@@ -217,15 +217,17 @@ def _observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Pl
         "reload_first": bool(of_routes),
         "store": server_store.result_of(params, data, before, asked),
     }
-    return Planned(
-        result, (*asked.warnings, *_warnings(params, ran if server and isinstance(ran, dict) else None, meant))
-    )
+    return Planned(result, (*asked.warnings, *filter(None, _warnings(jetstream))))
 
 
-def _warnings(params: Mapping[str, t.Any], ran: dict[str, t.Any] | None, meant: Mapping[str, t.Any]) -> Iterator[str]:
-    """Say what the user should know of a configuration. ran: what the server runs with, if it does."""
-    told = client_access.told_of_ways(ran, meant) if ran is not None else ""
-    yield from filter(None, (told, *requirements.warnings(meant), cluster_plan.advice(params["settings"])))
+def _warnings(wanted: Known) -> Iterator[str]:
+    """Say what the user should know of a configuration."""
+    params, server = wanted.params, wanted.server
+    if server and isinstance(wanted.ran, dict):
+        yield client_access.told_of_ways(wanted.ran, wanted.meant)
+    yield from requirements.warnings(wanted.meant)
+    yield cluster_plan.mixing(params["settings"], wanted.versions if server else (), params["version"])
+    yield cluster_plan.advice(params["settings"])
 
 
 def _libraries(params: Mapping[str, t.Any]) -> list[str]:

@@ -50,3 +50,18 @@ def test_an_even_number_is_advised_against(number: int, words: str) -> None:
     found = cluster_plan.advice({"cluster": {"members": {str(each): "bus" for each in range(number)}}})
     assert words in found
     assert bool(found) is bool(words)
+
+
+@pytest.mark.parametrize(
+    ("running", "members", "is_told"),
+    [
+        (["2.10.29"], 3, True),
+        (["2.10.7"], 3, False),
+        ([], 3, False),
+        (["2.10.29"], 0, False),
+    ],
+)
+def test_versions_beside_each_other_are_warned_of(running: list[str], members: int, is_told: bool) -> None:
+    settings = {"cluster": {"members": {str(each): "bus" for each in range(members)}}}
+    found = cluster_plan.mixing(settings, running, "2.10.7")
+    assert ("Nats-Msg-Id" in found and "2.10.29 and of 2.10.7" in found) is is_told
