@@ -48,7 +48,12 @@ def restart(hosts: Fleet, names: Collection[str]) -> None:
             time.sleep(0.01)
     for name in names:
         config = hosts.directory / name / "etc" / "nats" / "nats-server.conf"
-        subprocess.Popen([BINARY, "-c", config], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.Popen(
+            [BINARY, "-c", config, "-P", hosts.pid_file(name)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
     for name in names:
         while not healthy(hosts, name):
             time.sleep(0.01)

@@ -163,8 +163,10 @@ def found_ports() -> dict[str, list[int]]:
 @contextmanager
 def made(directory: Path) -> Iterator[Fleet]:
     """Give hosts on which nothing is deployed yet, and end their servers when the context does."""
-    yield Fleet(directory, found_ports())
-    stop_all(directory)
+    try:
+        yield Fleet(directory, found_ports())
+    finally:
+        stop_all(directory)
 
 
 def memory(limit: str) -> Variables:

@@ -126,6 +126,17 @@ options:
     type: list
     elements: str
     default: []
+  held_elsewhere:
+    description:
+      - What this module returned as RV(held) for servers of the cluster a moment before, in the order of their time.
+      - No server of these, nor this one, may lack what another one has of a stream with replicas. A server that is
+        asked first and last lets all be judged.
+      - The leader of a stream knows how far its replicas are in the log that they share, and nothing of what they have
+        stored.
+    type: list
+    elements: dict
+    default: []
+    version_added: 0.3.0
 seealso:
   - module: rosey.nats.nats_info
 """
@@ -265,6 +276,20 @@ mark:
       description: The bytes of the log file, null where it can't be looked at.
       type: int
       sample: 2048
+held:
+  description: What the server has of each stream with replicas.
+  returned: with O(cluster_members), when the server answered
+  type: dict
+  contains:
+    server:
+      description: The name of the server.
+      type: str
+      sample: rosey_nats_prod_n1
+    streams:
+      description: For each stream, the number of its messages, its first and its last sequence, and in C(is_steady)
+        whether its messages go by limits other than their age alone.
+      type: dict
+      sample: {CHAT: {messages: 100, first: 1, last: 100, is_steady: true}}
 first_answer_seconds:
   description: The seconds from the begin of the module until the server gave its first answer.
   returned: when it answered

@@ -141,6 +141,36 @@ def test_a_cluster_that_is_written_to_passes(bus: Bus) -> None:
     assert with_streams(bus.members, write_and_look) == [set()] * 90
 
 
+def test_what_its_replicas_hold_is_the_same_while_it_is_written_to(bus: Bus) -> None:
+    first, *rest = bus.members.values()
+
+    def compare(less: int) -> dict[str, Any]:
+        """Look at all, at the first one again at the end. less: how many messages the second one is taken to lack."""
+        held = [bus.ask(member, wait=20)["held"] for member in (first, *rest)]
+        for number in ("messages", "last"):
+            held[1]["streams"]["KEPT"][number] -= less
+        return bus.ask(first, wait=20, held_elsewhere=held)
+
+    async def write_and_look(jetstream: JetStreamContext) -> list[dict[str, Any]]:
+        async def write() -> None:
+            while True:
+                await asyncio.gather(*(jetstream.publish("kept.busy", b"x" * 500) for _each in range(50)))
+
+        writing = asyncio.ensure_future(write())
+        looks = [await asyncio.to_thread(compare, less) for less in (0, 0, 10**6)]
+        writing.cancel()
+        with suppress(asyncio.CancelledError):
+            await writing
+        return looks
+
+    *well, lacking = with_streams(bus.members, write_and_look)
+    assert [each["findings"] for each in well] == [[], []]
+    (finding,) = lacking["findings"]
+    assert finding["expected"] == f"at {rest[0].name} all that the other servers have"
+    assert f"where {first.name} has" in finding["found"]
+    assert "not all that JetStream held is there" in lacking["msg"]
+
+
 def test_only_a_leader_knows_of_its_replicas(bus: Bus) -> None:
     """What the judgement leaves out: on a follower the other one is behind by all that there is, for ever."""
     leader = bus.members.leader_of("KEPT")

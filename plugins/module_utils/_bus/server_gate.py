@@ -41,6 +41,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import (
     measures,
     monitoring,
     programs,
+    replicas,
     requirements,
     served_certificates,
     server_files,
@@ -72,6 +73,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "slow_consumers_limit": {"type": "int"},
     "connections_limit": {"type": "int"},
     "cluster_members": {"type": "list", "elements": "str", "default": []},
+    "held_elsewhere": {"type": "list", "elements": "dict", "default": []},
 }
 # What the arguments ask of each other.
 CONSTRAINTS: dict[str, t.Any] = {
@@ -100,6 +102,8 @@ def prove(params: Mapping[str, t.Any], run_command: service.RunCommand, *, check
     if params["local_files"] and not check_mode:
         outcome = prove_files(outcome, running_of(params, run_command))
         outcome = prove_certificates(outcome, params["config_file"], seconds=params["timeout"])
+    if params["held_elsewhere"]:
+        outcome = prove_replicas(outcome, params["held_elsewhere"])
     try:
         outcome = prove_assets(params, outcome, expectation, check_mode=check_mode)
     except http_reader.MonitoringError as error:
@@ -228,6 +232,8 @@ def result_of(outcome: Outcome, expectation: health_model.Expectation) -> dict[s
         result["server"] = {"id": varz["server_id"], "name": varz["server_name"], "version": varz["version"]}
         result["mark"] = asdict(health.mark(varz, expectation.log_file))
         result["first_answer_seconds"] = round(outcome.first_answer, 4)
+        if held := held_now(outcome):
+            result["held"] = held.as_result()
     if outcome.passed is not None and judgement.passed:
         result["gate_passed_seconds"] = round(outcome.passed, 4)
     return result
@@ -347,6 +353,30 @@ def prove_certificates(outcome: Outcome, config_file: str | None, *, seconds: fl
     remedy = "reload the server, and look at its log where it refuses the files"
     found = [finding for each in looks if (finding := served_certificates.stale(each, remedy))]
     return with_findings(outcome, found) if found else outcome
+
+
+def prove_replicas(outcome: Outcome, held: Sequence[Mapping[str, t.Any]]) -> Outcome:
+    """Add what this server, or one that was looked at before, lacks of a stream; GateError.
+
+    held: what earlier runs gave as `held`, in the order of their time.
+    """
+    now = held_now(outcome)
+    if not outcome.judgement.passed or now is None:
+        return outcome
+    try:
+        looks = [*map(replicas.look_of, held), now]
+    except (KeyError, TypeError, AttributeError):
+        raise GateError(
+            "held_elsewhere has what no run of this module gave; expected a list of what others returned as held, in "
+            "the order of their time"
+        ) from None
+    return with_findings(outcome, [*replicas.findings(looks)])
+
+
+def held_now(outcome: Outcome) -> replicas.Look | None:
+    """Give what the server holds of streams with replicas; None where it is in no cluster."""
+    sight = outcome.snapshot.cluster if outcome.snapshot else None
+    return replicas.Look(str(outcome.snapshot.varz["server_name"]), sight.held) if outcome.snapshot and sight else None
 
 
 def running_of(params: Mapping[str, t.Any], run_command: service.RunCommand) -> process.Process | None:

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import typing as t
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding, Severity
 from ansible_collections.rosey.nats.plugins.module_utils._host.python import StrEnum
 from ansible_collections.rosey.nats.plugins.module_utils._server import answers, http_reader
+from ansible_collections.rosey.nats.plugins.module_utils._server.replicas import Replica
 
 Answer = answers.Answer
 Key: t.TypeAlias = "tuple[str, ...]"
@@ -116,13 +117,14 @@ class Sight:
     """What one member tells. routed: the names of the servers that routes lead to, by their ids.
 
     meta: None where JetStream is off. groups: of the streams and consumers that this server keeps. passing: the names
-    of servers to which there are none but routes that have just been made.
+    of servers to which there are none but routes that have just been made. held: what it has of streams with replicas.
     """
 
     routed: Mapping[str, str]
     meta: Group | None = None
     groups: tuple[Group, ...] = ()
     passing: frozenset[str] = frozenset()
+    held: Mapping[str, Replica] = field(default_factory=dict)
 
     @property
     def reached(self) -> frozenset[str]:

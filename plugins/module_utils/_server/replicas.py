@@ -1,0 +1,127 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether the replicas of a stream hold the same, as each server tells of its own.
+
+A leader knows how far the others are in the log of its group, and nothing of what they have stored: 2.10.7 has called
+one in step that had lost most of its messages after its disk was full. Where such a one is the next to lead, these
+messages are gone for every client.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding
+from ansible_collections.rosey.nats.plugins.module_utils._server import answers, http_reader
+
+_REMEDY = (
+    "let no server be restarted, back the stream up, and with the others in step remove this replica and let it be "
+    "made anew"
+)
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Replica:
+    """What a server holds of a stream. first, last: sequences.
+
+    is_steady: whether all replicas lose the same messages as one of the log's entries is applied, which is so with
+    limits alone; of what expires or is acknowledged, each server takes its leave in its own time.
+    """
+
+    messages: int
+    first: int
+    last: int
+    is_steady: bool
+
+    @property
+    def holes(self) -> int:
+        """How many sequences between the first and the last it has no message for."""
+        return self.last - self.first + 1 - self.messages if self.messages else 0
+
+    def __str__(self) -> str:
+        return f"{self.messages} messages, {self.first} to {self.last}"
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one server held at one time, by the names of the streams."""
+
+    server: str
+    streams: Mapping[str, Replica]
+
+    def as_result(self) -> dict[str, t.Any]:
+        """Give it as a module returns it, for a later look."""
+        return {"server": self.server, "streams": {name: asdict(held) for name, held in self.streams.items()}}
+
+
+def look_of(result: Mapping[str, t.Any]) -> Look:
+    """Read what as_result() has given; KeyError, TypeError."""
+    return Look(result["server"], {name: Replica(**held) for name, held in result["streams"].items()})
+
+
+def replica_of(stream: answers.Answer) -> Replica | None:
+    """Read a server's own replica out of the details of a stream in /jsz; None where the stream has but one."""
+    config, state = stream.get("config"), stream.get("state")
+    if not isinstance(config, dict) or not isinstance(state, dict):
+        return None
+    numbers = [state.get(name) for name in ("messages", "first_seq", "last_seq")]
+    copies = config.get("num_replicas")
+    if not isinstance(copies, int) or copies <= 1 or not all(isinstance(number, int) for number in numbers):
+        return None
+    messages, first, last = t.cast("list[int]", numbers)
+    return Replica(messages, first, last, config.get("retention") == "limits" and not config.get("max_age"))
+
+
+def findings(looks: Sequence[Look]) -> Iterator[Finding]:
+    """Tell of each server what its replicas lack. looks: in the order of their time.
+
+    While clients publish, what is seen later is more. So one that is looked at later has to have what another one had
+    earlier, and may not begin behind what another one has afterwards. With a first and a last look at one of the
+    servers, all are judged.
+    """
+    lacking: dict[str, list[str]] = {}
+    for name in dict.fromkeys(name for look in looks for name in look.streams):
+        held = [(look.server, look.streams[name]) for look in looks if name in look.streams]
+        for server, told in _lacking(held):
+            lacking.setdefault(server, []).append(f"{http_reader.excerpt(name)} ({told})")
+    for server, texts in lacking.items():
+        more = len(texts) - _MOST_NAMED
+        shown = ", ".join(texts[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+        yield Finding("streams", f"at {server} all that the other servers have", shown, _REMEDY)
+
+
+Held: t.TypeAlias = "tuple[str, Replica]"
+
+
+def _lacking(held: Sequence[Held]) -> Iterator[tuple[str, str]]:
+    """Name the servers that lack something of one stream, each once, with what it has and who has more."""
+    told = set()
+    for place, (server, replica) in enumerate(held):
+        earlier, later = held[:place], held[place + 1 :]
+        fuller = [
+            *_others(server, (each for each in earlier if each[1].last > replica.last)),
+            *_others(server, (each for each in later if each[1].is_steady and each[1].first < replica.first)),
+            *_with_less_holes(server, held),
+        ]
+        if fuller and server not in told:
+            told.add(server)
+            other, more = fuller[0]
+            yield server, f"{replica}, where {other} has {more}"
+
+
+def _others(server: str, held: Iterable[Held]) -> list[Held]:
+    return [each for each in held if each[0] != server]
+
+
+def _with_less_holes(server: str, held: Sequence[Held]) -> list[Held]:
+    """Give those that never lack as much in between as this server does at all times."""
+    own = [replica for name, replica in held if name == server]
+    others = _others(server, held)
+    if not others or not all(replica.is_steady for _name, replica in held):
+        return []
+    least = min(replica.holes for replica in own)
+    return others if least > max(replica.holes for _name, replica in others) else []
