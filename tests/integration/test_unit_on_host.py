@@ -59,7 +59,6 @@ def test_a_sandbox_that_the_host_can_not_apply_is_refused_on_an_empty_host(poor:
     assert "trial" not in poor.run("systemctl list-units --all; ls /run/systemd/transient")
 
 
-@pytest.mark.thorough
 def test_the_level_that_the_host_can_do_is_told_with_its_score(poor: Container) -> None:
     said = poor.play(LEVEL)
     assert said.startswith("exit 0"), said
