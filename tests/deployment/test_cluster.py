@@ -78,6 +78,7 @@ def test_a_roll_is_foretold(fleet: Fleet) -> None:
     assert (fleet.ids(), fleet.files()) == before
 
 
+@pytest.mark.thorough
 def test_a_roll_restarts_one_after_another_and_nothing_is_lost(fleet: Fleet) -> None:
     before, leader = fleet.ids(), fleet.leader()
     said, published = fleet.meanwhile(lambda: fleet.deploy(memory("300M")))

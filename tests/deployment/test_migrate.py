@@ -121,6 +121,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     stop_all(tmp_path)
 
 
+@pytest.mark.thorough
 def test_the_stages_follow_each_other_and_a_second_time_changes_nothing(world: World) -> None:
     # in whatever order their inventories are given
     said = world.play("playbooks/migrate.yml", [*reversed(HOSTS)], MEANT, "-erosey_watch_seconds=2")

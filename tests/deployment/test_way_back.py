@@ -197,6 +197,7 @@ def test_a_release_without_a_part_says_what_it_left(second: Host) -> None:
     assert f"; release {only_server} has nothing of bot_config and bot_plugins, left as deployed" in said
 
 
+@pytest.mark.thorough
 def test_one_that_can_not_go_back_keeps_no_other_from_it(host: Host, second: Host, tmp_path: Path) -> None:
     said = second.deploy()
     assert said.startswith("exit 0"), said

@@ -19,7 +19,6 @@ from ansible_collections.rosey.nats.tests.kill.ground import (
     Outcome,
     Phase,
     Reload,
-    Rotation,
     RotationOfAll,
     Version,
     table,
@@ -34,7 +33,6 @@ SAMPLE: list[tuple[type[Phase], str, Choice]] = [
     (First, "the start's module alone", lambda trace, share: trace.inside("module", "nats_process", share)),
     (Reload, "inside the switch, alone", lambda trace, share: trace.inside("module", "config_tree", share)),
     (Version, "inside the restart, alone", lambda trace, share: trace.inside("module", "nats_process", share)),
-    (Rotation, "a credential, before reload", lambda trace, _share: trace.before("Run | Process of this user")),
     (
         RotationOfAll,
         "all credentials, inside the switch",

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 testinfra_hosts = ["ansible://rosey-rollback-third"]
+pytestmark = pytest.mark.thorough
 
 Play = Callable[..., str]
 
@@ -51,7 +52,6 @@ def test_a_newer_version_and_back(deploy: Play, play: Play, rosey: Any) -> None:
     assert rosey.varz("version") == "2.10.7"
 
 
-@pytest.mark.thorough
 def test_the_way_back_names_the_copy_and_what_was_written_since(deploy: Play, play: Play, rosey: Any) -> None:
     # 2.9 does not know the option
     deploy(limit=HOST, server={"log_max_num": None}, **OLDER)

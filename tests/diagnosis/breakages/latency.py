@@ -111,7 +111,6 @@ BREAKAGES = [
         make=python("pause", PAUSE),
         neighbour="plugin's database locked",
         touches="service",
-        sample=True,
     ),
     Breakage(
         name="plugin's database locked",
