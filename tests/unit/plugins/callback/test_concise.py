@@ -11,6 +11,8 @@ import re
 import socket
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,16 @@ def test_what_is_as_it_shall_be_is_not_shown(tmp_path: Path) -> None:
     assert "ok: [localhost]" in again.partition("A copy takes its time")[2].partition("TASK")[0]
 
 
+def answer(server: socket.socket) -> None:
+    """Answer who asks over HTTP, until nobody comes: what other tests run may try its port."""
+    with suppress(OSError):
+        while True:
+            with server.accept()[0] as connection, suppress(OSError):
+                connection.settimeout(5)
+                if connection.recv(1000).startswith(b"GET "):
+                    connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n.")
+
+
 def test_what_takes_its_time_is_shown_while_it_is_at_work(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(20)
@@ -101,8 +113,7 @@ def test_what_takes_its_time_is_shown_while_it_is_at_work(tmp_path: Path) -> Non
             while not (line := running.stdout.readline()).startswith("TASK [Slow]"):
                 assert line, "it was never shown"
             # nothing is answered before it was seen
-            with server.accept()[0] as connection:
-                connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n.")
+            threading.Thread(target=answer, args=[server], daemon=True).start()
             ended = running.stdout.read()
     assert "TASK" not in ended
     assert "changed: [localhost]" in ended
