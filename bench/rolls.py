@@ -88,19 +88,18 @@ def measure(way: Way) -> list[tuple[float, Published]]:
     with tempfile.TemporaryDirectory() as directory, fleet.made(Path(directory)) as hosts:
         hosts.deploy(fleet.memory(LIMITS[-1]))
         for number in range(RUNS):
-            seconds, published = hosts.meanwhile(lambda number=number: timed(way, hosts, LIMITS[number % 2]))
-            found.append((float(seconds), published))
+            found.append(hosts.meanwhile(lambda number=number: timed(way, hosts, LIMITS[number % 2])))
     return found
 
 
-def timed(way: Way, hosts: Fleet, limit: str) -> str:
+def timed(way: Way, hosts: Fleet, limit: str) -> float:
     """Restart them in the midst of what is published, and say how many seconds that took."""
     time.sleep(SETTLING)
     began = time.monotonic()
     way(hosts, limit)
     seconds = time.monotonic() - began
     time.sleep(SETTLING)
-    return str(seconds)
+    return seconds
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 import typing as t
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.rosey.nats.plugins.module_utils._host.python import StrEnum
@@ -50,6 +50,12 @@ class Finding:
             "severity": str(self.severity),
             "remedy": self.remedy,
         }
+
+
+def first_of(texts: Sequence[str], most: int, separator: str = ", ") -> str:
+    """Write the first of many texts, for a finding, and how many more there are. most: of these at most."""
+    more = len(texts) - most
+    return separator.join(texts[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def passed(findings: Iterable[Finding]) -> bool:

@@ -13,7 +13,7 @@ import typing as t
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding, Severity
+from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding, Severity, first_of
 from ansible_collections.rosey.nats.plugins.module_utils._host.python import StrEnum
 from ansible_collections.rosey.nats.plugins.module_utils._server import answers, http_reader
 from ansible_collections.rosey.nats.plugins.module_utils._server.replicas import Replica
@@ -368,8 +368,7 @@ def _peers_of(late: Iterable[tuple[Group, list[Peer]]], is_meant: Callable[[Peer
 
 
 def _some(texts: Collection[str]) -> str:
-    more = len(texts) - _MOST_NAMED
-    return _listed(map(http_reader.excerpt, list(texts)[:_MOST_NAMED])) + (f" and {more} more" if more > 0 else "")
+    return first_of([*map(http_reader.excerpt, texts)], _MOST_NAMED)
 
 
 def _listed(names: Iterable[str]) -> str:

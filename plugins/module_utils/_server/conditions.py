@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Iterable, Iterator, Mapping
 
-from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding, Severity
+from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding, Severity, first_of
 from ansible_collections.rosey.nats.plugins.module_utils._server import answers, http_reader
 
 Answer = answers.Answer
@@ -39,8 +39,7 @@ def health_findings(healthz: Answer, *, consumers: Severity = Severity.ERROR) ->
         return
     is_of_consumers = len(errors) == len(told) > 0 and all(_is_of_consumer(error) for error in told)
     severity = consumers if is_of_consumers else Severity.ERROR
-    more = len(errors) - _MOST_ERRORS_NAMED
-    said = "; ".join(errors[:_MOST_ERRORS_NAMED]) + (f" and {more} more" if more > 0 else "")
+    said = first_of(errors, _MOST_ERRORS_NAMED, "; ")
     found = f"{healthz['status']}: {said}" if said else str(healthz["status"])
     yield Finding("/healthz", "ok", found, "wait until the server has recovered, or look at its log", severity)
 
@@ -73,8 +72,7 @@ def privacy_findings(connections: Iterable[Answer]) -> Iterator[Finding]:
     Those that were connected when it came to want it go on as they are (server/reload.go, tlsOption).
     """
     if plain := plain_clients(connections):
-        more = len(plain) - _MOST_CLIENTS_NAMED
-        named = ", ".join(map(client_name, plain[:_MOST_CLIENTS_NAMED])) + (f" and {more} more" if more > 0 else "")
+        named = first_of([*map(client_name, plain)], _MOST_CLIENTS_NAMED)
         yield Finding(
             "tls",
             "every client encrypted",

@@ -14,7 +14,7 @@ import typing as t
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding
+from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding, first_of
 from ansible_collections.rosey.nats.plugins.module_utils._server import answers, http_reader
 
 _REMEDY = (
@@ -89,8 +89,7 @@ def findings(looks: Sequence[Look]) -> Iterator[Finding]:
         for server, told in _lacking(held):
             lacking.setdefault(server, []).append(f"{http_reader.excerpt(name)} ({told})")
     for server, texts in lacking.items():
-        more = len(texts) - _MOST_NAMED
-        shown = ", ".join(texts[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+        shown = first_of(texts, _MOST_NAMED)
         yield Finding("streams", f"at {server} all that the other servers have", shown, _REMEDY)
 
 

@@ -16,6 +16,7 @@ from functools import cached_property
 
 from ansible_collections.rosey.nats.plugins.module_utils._bot import client_options, round_trip, subscriptions
 from ansible_collections.rosey.nats.plugins.module_utils._host import process, python
+from ansible_collections.rosey.nats.plugins.module_utils._host.gate import first_of
 from ansible_collections.rosey.nats.plugins.module_utils._server import subjects
 from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import MonitoringError
 from ansible_collections.rosey.nats.plugins.module_utils._watch.diagnosis import bot as bot_tree
@@ -81,10 +82,8 @@ def diagnosis(evidence: Evidence) -> Diagnosis:
         # That is why.
         return Diagnosis(together([bot_tree.diagnosis(evidence.bot), *every]).causes)
     well = [plugin.name for plugin, found in python.rows(evidence.plugins, every) if not found.causes]
-    more = len(well) - _MOST_NAMED
-    names = ", ".join(well[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
     whole = diagnose(Symptom.PLUGIN, _AS_A_WHOLE, evidence)
-    healthy = (*whole.healthy, *([f"the plugins {names}"] if well else []))
+    healthy = (*whole.healthy, *([f"the plugins {first_of(well, _MOST_NAMED)}"] if well else []))
     return Diagnosis(together([whole, *every]).causes, healthy)
 
 
