@@ -154,6 +154,7 @@ def test_check_mode_predicts_and_touches_nothing(bot: Bot) -> None:
     assert (bot.pid, bot.deployment.files()) == (pid, files)
 
 
+@pytest.mark.thorough
 def test_a_file_that_the_bot_never_read_restarts_it(bot: Bot) -> None:
     # as after a run that was cut off between writing and restarting
     pid = bot.pid
@@ -170,6 +171,7 @@ def test_a_file_that_the_bot_never_read_restarts_it(bot: Bot) -> None:
     assert bot.pid == restarted
 
 
+@pytest.mark.thorough
 def test_a_disabled_plugin_keeps_its_file_and_loses_its_subscriptions(bot: Bot) -> None:
     said = bot.play({"bot_plugins_declared": [QUOTES, ROLL], "bot_plugins_overrides": {"quotes": {"enabled": False}}})
     assert said.startswith("exit 0"), said
@@ -358,12 +360,14 @@ def test_a_bot_that_is_not_installed_is_said_and_left_out(deployment: Deployment
     assert not deployment.home.exists()
 
 
+@pytest.mark.thorough
 def test_a_gate_that_was_asked_for_is_not_left_out(deployment: Deployment) -> None:
     said = " ".join(deployment.play({"bot_config_gate": "always", "bot_config_gate_wait": 1}).split())
     assert said.startswith("exit 2")
     assert f"the bot at http://localhost:{deployment.bot_port}/api/health has not proven what was meant" in said
 
 
+@pytest.mark.thorough
 def test_a_bot_that_does_not_come_up_fails_the_deployment(bot: Bot) -> None:
     data = bot.deployment.home / "data"
     moved = data.with_name("data.away")

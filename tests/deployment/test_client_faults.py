@@ -119,6 +119,7 @@ def test_the_gate_names_the_client_that_has_the_credential_of_another(host: Depl
     assert differences(host, "quotes.env") == {"client hello: publish", "client hello: subscribe"}
 
 
+@pytest.mark.thorough
 def test_the_credential_of_another_is_put_right(host: Deployment) -> None:
     meant = (plugins(host) / "hello.env").read_bytes()
     (plugins(host) / "hello.env").write_bytes((plugins(host) / "quotes.env").read_bytes())

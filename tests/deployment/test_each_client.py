@@ -219,6 +219,7 @@ def test_an_answer_goes_to_inboxes_alone(deployed: Deployment) -> None:
     assert asyncio.run(ask_for_a_purge(deployed)) == 3
 
 
+@pytest.mark.thorough
 def test_what_is_hand_edited_to_let_all_in_is_put_right(deployed: Deployment) -> None:
     config = deployed.directory / "root" / "etc" / "nats" / "nats-server.conf"
     meant = config.read_bytes()
@@ -286,6 +287,7 @@ def test_what_can_not_be_is_refused_and_nothing_touched(
     assert (deployed.files(), deployed.varz()["config_load_time"]) == before
 
 
+@pytest.mark.thorough
 def test_each_with_a_key_in_place_of_a_password(deployed: Deployment) -> None:
     said = deploy(deployed, bot_plugins_credentials_kind="nkey")
     assert f"{len(CLIENTS)} clients proven" in said

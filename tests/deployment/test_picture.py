@@ -22,6 +22,7 @@ PLAYBOOK = "playbooks/contract.yml"
 PRODUCTION = ROOT / "inventories" / "production"
 
 
+@pytest.mark.thorough
 def test_the_suffix_decides_what_is_drawn(tmp_path: Path) -> None:
     begins = {"bus.svg": "<svg ", "bus.md": "```mermaid\n---\n", "bus.MMD": "---\ntitle: "}
     for name, begin in begins.items():
@@ -32,6 +33,7 @@ def test_the_suffix_decides_what_is_drawn(tmp_path: Path) -> None:
     assert ElementTree.parse(tmp_path / "bus.svg").getroot().get("role") == "img"
 
 
+@pytest.mark.thorough
 def test_a_relative_path_is_where_the_command_is_run(tmp_path: Path) -> None:
     for options, changed, there in ((["--check"], 1, False), ([], 1, True), ([], 0, True)):
         done = subprocess.run(

@@ -26,6 +26,7 @@ from ansible_collections.rosey.nats.tests.integration.conftest import (
     run_playbook,
     stop_all,
 )
+from ansible_collections.rosey.nats.tests.sampling import sampled
 
 ROLLBACK = "playbooks/rollback.yml"
 # A database that its plugin can't open.
@@ -81,7 +82,7 @@ def told(said: str) -> str:
 STAGING = {"bot_config_environment": "staging"}
 
 
-@pytest.mark.parametrize("options", [("--check",), ("--tags", "bot_plugins")])
+@pytest.mark.parametrize("options", sampled([("--check",), ("--tags", "bot_plugins")], 1))
 def test_a_host_of_another_environment_is_not_touched(host: Host, options: tuple[str, ...]) -> None:
     before = host.state()
     said = host.deploy({**STAGING, "nats_server_config": {"max_connections": 10}}, *options)
@@ -239,6 +240,7 @@ def test_what_the_bot_connects_by_is_not_changed_without_it(host: Host) -> None:
     assert host.is_connected()
 
 
+@pytest.mark.thorough
 def test_a_release_leaves_out_a_bot_that_was_not_proven_with_it(host: Host) -> None:
     said = host.deploy({"nats_server_config": {"max_connections": 20}, "bot_config_gate": "never"})
     assert said.startswith("exit 0"), said
@@ -287,6 +289,7 @@ def test_a_part_that_can_not_go_back_is_told(without_home: Host) -> None:
     ) in told(said)
 
 
+@pytest.mark.thorough
 def test_a_bot_that_is_gone_for_good_is_let_go(without_home: Host) -> None:
     host = without_home
     said = host.deploy({"release_accept": ["absent_bot"]})

@@ -110,6 +110,7 @@ def test_what_an_earlier_run_put_over_is_gone_back_from(host: Host, material: Ma
     assert host.release == before
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("changes", "tag", "outcome"),
     sampled(

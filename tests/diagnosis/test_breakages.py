@@ -131,7 +131,6 @@ def test_of_two_that_were_broken_one_is_named_first_and_the_other_where_it_can_b
         assert names(found, first) or names(found, second), found.said
 
 
-@pytest.mark.sample
 def test_one_symptom_is_looked_at_alone(ground: Ground) -> None:
     found = diagnosed(ground, BY_NAME["stopped by hand"], symptom="server")
     assert (found.names, found.code) == (["stopped"], 2), found.said
@@ -200,7 +199,6 @@ def test_a_host_without_a_bot_is_looked_at(ground: Ground, tell: Tell) -> None:
     assert "no bot is installed at /opt/rosey-bot" in found.healthy
 
 
-@pytest.mark.sample
 def test_a_faulty_description_is_told_and_the_host_looked_at(ground: Ground, tell: Tell) -> None:
     stopped = BY_NAME["stopped by hand"]
     ground.container.attempt(stopped.make)

@@ -229,7 +229,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
                                 {"name": "c", "current": False, "active": 0, "lag": 201, "peer": "z"},
                             ],
                         },
-                        "config": CHAT,
+                        "config": {**CHAT, "num_replicas": 3},
                         "state": {
                             "messages": 4,
                             "bytes": 216,

@@ -71,6 +71,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import (
     monitoring,
     plan,
     programs,
+    replicas,
     requirements,
     server_log,
     subjects,
@@ -363,6 +364,8 @@ def _answers(body: Any, _directory: Path) -> None:
     sight = cluster_reading.look(monitor, varz["server_name"], pause=lambda _seconds: None)
     "".join(map(str, cluster.findings(sight, varz, MEMBERS)))
     cluster.leaders(sight)
+    looked = [replicas.Look(name, sight.held) for name in MEMBERS]
+    "".join(map(str, replicas.findings([*looked, replicas.look_of(looked[0].as_result())])))
     held = asset_reading.ask(monitor)
     ran = [varz["version"]] if programs.is_version(varz["version"]) else []
     dangers.find(replace(SITUATION, before={}, held=held, varz=with_jetstream, ran=ran))

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from .conftest import Container
     from .material import Material
 
+pytestmark = pytest.mark.thorough
+
 TOKEN = "hunter2-is-no-token"
 CONFIG = {"server_name": "kept", "max_connections": 77, "authorization": {"token": TOKEN}}
 CERTBOT = "/etc/letsencrypt"
@@ -91,7 +93,6 @@ def refused(container: Container, changes: dict[str, Any], expected: list[str]) 
     return said
 
 
-@pytest.mark.thorough
 def test_a_dry_run_on_a_fresh_host_shows_what_would_be(fresh: Container) -> None:
     fresh.run("mkdir /opt/rosey-bot")
     try:
@@ -108,7 +109,6 @@ def test_a_dry_run_on_a_fresh_host_shows_what_would_be(fresh: Container) -> None
     assert_untouched(fresh)
 
 
-@pytest.mark.thorough
 def test_a_host_without_requests_and_a_package_source(fresh: Container) -> None:
     fresh.run(f'echo \'Dir::Etc::sourcelist "/dev/null"; Dir::Etc::sourceparts "/dev/null";\' > {NO_SOURCES}')
     try:
@@ -118,7 +118,6 @@ def test_a_host_without_requests_and_a_package_source(fresh: Container) -> None:
     assert_untouched(fresh)
 
 
-@pytest.mark.thorough
 def test_what_stays_of_a_deployment_that_was_refused_is_told(fresh: Container) -> None:
     said = " ".join(refused(fresh, {"nats_server_link": "/srv"}, ["link /srv is a directory"]).split())
     assert "was not changed, but for what stays: the packages python3-requests" in said

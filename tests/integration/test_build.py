@@ -46,6 +46,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return home
 
 
+@pytest.mark.thorough
 def test_a_build_is_verified_installed_and_reused(run_module: RunModule, home: Path, tmp_path: Path) -> None:
     wanted = {
         "version": "2.10.7",

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.rosey.nats.tests.integration.conftest import Deployment, Variables, run_playbook
+from ansible_collections.rosey.nats.tests.sampling import sampled
 
 SECRET = "hunt/er2"
 # Who is not to become root does not need to be able to.
@@ -28,11 +29,14 @@ def diagnosed(deployment: Deployment, directory: Path, changes: Variables, *opti
 
 @pytest.mark.parametrize(
     ("changes", "healthy"),
-    [
-        ({}, "no bot is installed at"),
-        ({"bot_config_gate": "never", **NO_ROOT}, "no bot is described"),
-        ({"bot_config_environment": "{{ nobody_said }}", **NO_ROOT}, "no bot is described"),
-    ],
+    sampled(
+        [
+            ({}, "no bot is installed at"),
+            ({"bot_config_gate": "never", **NO_ROOT}, "no bot is described"),
+            ({"bot_config_environment": "{{ nobody_said }}", **NO_ROOT}, "no bot is described"),
+        ],
+        1,
+    ),
 )
 def test_a_host_without_a_bot_has_no_cause(
     deployment: Deployment, tmp_path: Path, changes: dict[str, Any], healthy: str

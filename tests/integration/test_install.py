@@ -81,6 +81,7 @@ def test_a_damaged_binary_is_replaced_and_the_second_run_changes_nothing(
     assert "changed=0 " in deployment.play(variables)
 
 
+@pytest.mark.thorough
 def test_a_missing_link_is_made_again_without_an_archive(deployment: Deployment) -> None:
     link_of(deployment).unlink()
     said = deployment.play({"nats_server_install_method": "download_or_build"})
@@ -89,6 +90,7 @@ def test_a_missing_link_is_made_again_without_an_archive(deployment: Deployment)
     assert link_of(deployment).resolve() == binary_of(deployment)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("playbook", "asked"), sampled([("site.yml", "2.10.29"), ("playbooks/rollback.yml", VERSION)], 1)
 )

@@ -101,6 +101,7 @@ def logins() -> list[dict[str, str]]:
     return [*({"user": "rosey", "password": password} for password in PASSWORDS), {"token": TOKEN}]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("login", sampled(logins(), 1), ids=["a password", "another password", "a token"])
 def test_no_secret_is_shown_or_left_anywhere_but_in_its_file(host: Container, login: dict[str, Any]) -> None:
     with watched_commands() as commands:
@@ -136,6 +137,7 @@ def test_no_secret_is_shown_or_left_anywhere_but_in_its_file(host: Container, lo
     ]
 
 
+@pytest.mark.thorough
 def test_a_failing_deployment_shows_no_secret_either(host: Container) -> None:
     login = {"user": "rosey", "password": PASSWORDS[0]}
     changes = {

@@ -56,6 +56,7 @@ def test_a_second_run_changes_nothing(peer: Container) -> None:
     assert re.search(r"changed=0 .* failed=0", said), said
 
 
+@pytest.mark.thorough
 def test_a_comment_of_another_user_restarts_nothing(peer: Container) -> None:
     show = "systemctl show nats --property=MainPID"
     before, read = peer.run(show), peer.varz()["config_load_time"]
@@ -82,6 +83,7 @@ def test_a_stop_drains(peer: Container) -> None:
     assert "Entering lame duck mode" in peer.run("cat /var/log/nats/nats-server.log")
 
 
+@pytest.mark.thorough
 def test_a_restart_drains_without_systemd_too(tmp_path: Path) -> None:
     *ports, cluster = free_ports(4)
     deployment = Deployment(tmp_path, *ports)

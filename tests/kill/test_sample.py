@@ -13,26 +13,15 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rosey.nats.tests import fleet
-from ansible_collections.rosey.nats.tests.kill.ground import (
-    First,
-    Ground,
-    Outcome,
-    Phase,
-    Reload,
-    RotationOfAll,
-    Version,
-    table,
-)
+from ansible_collections.rosey.nats.tests.kill.ground import First, Ground, Outcome, Phase, RotationOfAll, table
 from ansible_collections.rosey.nats.tests.kill.points import SEED, Point, Trace
 from ansible_collections.rosey.nats.tests.kill.roll import Roll
 
 Choice = Callable[[Trace, float], Point]
 
-# Of each phase, in the order of their going: the point of a whole run's trace, and a seeded share of a module's doings.
+# In the order of their going: the point of a whole run's trace, and a seeded share of a module's doings.
 SAMPLE: list[tuple[type[Phase], str, Choice]] = [
     (First, "the start's module alone", lambda trace, share: trace.inside("module", "nats_process", share)),
-    (Reload, "inside the switch, alone", lambda trace, share: trace.inside("module", "config_tree", share)),
-    (Version, "inside the restart, alone", lambda trace, share: trace.inside("module", "nats_process", share)),
     (
         RotationOfAll,
         "all credentials, inside the switch",

@@ -124,6 +124,7 @@ def test_the_table_is_shown_as_it_is_and_told_as_a_task(inventory: Callable[...,
     )
 
 
+@pytest.mark.thorough
 def test_machines_get_nothing_else(inventory: Callable[..., Path], tmp_path: Path) -> None:
     """Whatever else tells of the run, at its end too, and whoever enabled the callback a second time."""
     hosts = inventory(here={})

@@ -95,7 +95,7 @@ def pid_of(container: Container, service: str) -> str:
     return container.run(f"systemctl show --property=MainPID {service}")
 
 
-@pytest.mark.parametrize("options", [("--check",), ()], ids=["dry run", "deployed"])
+@pytest.mark.parametrize("options", sampled([("--check",), ()], 1), ids=["dry run", "deployed"])
 def test_a_directory_that_is_missing_is_named_before_anything_is_touched(
     empty: Container, options: tuple[str, ...]
 ) -> None:
@@ -108,6 +108,7 @@ def test_a_directory_that_is_missing_is_named_before_anything_is_touched(
     assert empty.attempt("ls -d /etc/nats /usr/local/lib/nats-server /var/lib/rosey-nats").stdout == ""
 
 
+@pytest.mark.thorough
 def test_an_empty_host_can_be_predicted_as_a_whole(empty: Container, wanted: dict[str, Any]) -> None:
     said = empty.play(wanted, "--check", "--diff")
     assert said.startswith("exit 0"), said
@@ -156,6 +157,7 @@ def test_a_second_run_changes_nothing(watched: Container, wanted: dict[str, Any]
     assert pid_of(watched, SERVICE) == before
 
 
+@pytest.mark.thorough
 def test_a_change_restarts_the_exporter_alone(watched: Container, wanted: dict[str, Any]) -> None:
     server, exporter = pid_of(watched, "nats"), pid_of(watched, SERVICE)
     said = watched.play({**wanted, "nats_monitoring_exporter_port": 7778}, *ONLY)
@@ -277,6 +279,7 @@ def test_an_exporter_that_can_not_run_is_no_success(watched: Container, wanted: 
     assert watched.play(wanted, *ONLY).startswith("exit 0")
 
 
+@pytest.mark.thorough
 def test_a_server_that_is_gone_is_told(watched: Container, wanted: dict[str, Any]) -> None:
     watched.run("systemctl stop nats")
     try:

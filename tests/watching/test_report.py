@@ -177,6 +177,21 @@ def test_what_else_a_page_may_have(run: Any, browser: Browser, page: Path) -> No
     examined(browser, page)
 
 
+def ended_by(number: signal.Signals, words: list[str], page: Path) -> bool:
+    """Send a run a signal as soon as it has begun its page, and tell whether it has ended by that."""
+    page.unlink(missing_ok=True)
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+        deadline = time.monotonic() + PATIENCE
+        while not page.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        run.send_signal(number)
+        try:
+            return run.wait(PATIENCE) != 0
+        except subprocess.TimeoutExpired:
+            run.kill()
+            return False
+
+
 @pytest.mark.parametrize(
     ("number", "title"),
     [(signal.SIGINT, "The run was cut off"), (signal.SIGKILL, "The run has not ended")],
@@ -187,17 +202,9 @@ def test_a_run_that_does_not_come_to_its_end(
 ) -> None:
     hosts = inventory(page.parent, here={**deployment.variables, **LOCAL})
     words = ["ansible-playbook", "site.yml", "-i", str(hosts), "-e", f"rosey_report={page}"]
-    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
-        deadline = time.monotonic() + PATIENCE
-        while not page.exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        run.send_signal(number)
-        try:
-            run.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            # Ansible waits for ever for a worker that was interrupted as it wrote its result, once in many times
-            run.kill()
-            title = "The run has not ended"
+    # Once in many times Ansible goes on as if it were not interrupted, or waits for ever for a worker that was
+    # interrupted as it wrote its result.
+    assert any(ended_by(number, words, page) for _try in range(3))
     assert examined(browser, page).title.startswith(title)
 
 

@@ -44,7 +44,6 @@ def test_the_next_batch_is_not_begun(deploy: Callable[..., Any], hosts: dict[str
     assert {host.check_output(CONNECTIONS) for host in hosts.values()} == {"max_connections: 50"}
 
 
-@pytest.mark.thorough
 def test_of_a_batch_those_go_back_that_have_changed(deploy: Callable[..., Any], hosts: dict[str, Host]) -> None:
     untouched = hosts[FIRST].check_output(LOOK)
     # the first has what is asked for

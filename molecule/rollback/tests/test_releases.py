@@ -96,6 +96,7 @@ def test_a_change_that_breaks_the_bot_undoes_itself(deploy: Play, rosey: Any, re
     assert rosey.answers()
 
 
+@pytest.mark.thorough
 def test_a_way_back_that_fails_too_says_which_step_and_what_to_do(
     deploy: Play, play: Play, rosey: Any, by_hand: Callable[[str, str], None], remembered: dict[str, str]
 ) -> None:
@@ -178,6 +179,7 @@ def test_a_release_of_the_plugins_alone_keeps_the_server_in_it(deploy: Play, pla
     assert rosey.answers()
 
 
+@pytest.mark.thorough
 def test_a_rotated_password_holds_at_once_and_the_old_one_no_more(
     deploy: Play, play: Play, rosey: Any, watch: Callable[..., Any], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,6 +12,20 @@ from ansible_collections.rosey.nats.plugins.module_utils._server import units
 
 Answer = dict[str, t.Any]
 
+# The server's numbers have 64 bits.
+_BEYOND_ALL_NUMBERS = 1 << 65
+
+
+def mapping(value: t.Any) -> Answer:
+    """Give a value where it is a mapping, and else an empty one: whoever answers may be another program."""
+    return value if isinstance(value, dict) else {}
+
+
+def is_number(value: t.Any) -> bool:
+    """Tell whether a value is a number that the server may have given."""
+    is_any = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_any and -_BEYOND_ALL_NUMBERS < value < _BEYOND_ALL_NUMBERS
+
 
 def moment(text: str) -> datetime | None:
     """Read a point in time as the server writes it; None where the text is none."""

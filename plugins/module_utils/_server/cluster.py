@@ -182,14 +182,14 @@ def meta_group(jsz: Answer) -> Group | None:
 
 def asset_groups(account: str, stream: Answer) -> Iterator[Group]:
     """Read the groups of a stream and of its consumers out of the stream's details in /jsz."""
-    stream = _mapping(stream)
-    config, key = _mapping(stream.get("config")), (account, _text(stream.get("name")))
+    stream = answers.mapping(stream)
+    config, key = answers.mapping(stream.get("config")), (account, _text(stream.get("name")))
     size = _number(config.get("num_replicas")) or 1
     yield _asset_group(key, size, stream)
     consumers = stream.get("consumer_detail")
     for consumer in consumers if isinstance(consumers, list) else ():
-        about = _mapping(consumer)
-        meant = _mapping(about.get("config"))
+        about = answers.mapping(consumer)
+        meant = answers.mapping(about.get("config"))
         # as server/consumer.go, replicas, has it
         is_alone = not meant.get("durable_name") and config.get("retention") == "limits"
         own = _number(meant.get("num_replicas")) or (1 if is_alone else size)
@@ -380,14 +380,14 @@ def _asset_group(key: Key, size: int, about: Answer) -> Group:
 
     So it does where a group could not be started.
     """
-    group = _mapping(about.get("cluster"))
+    group = answers.mapping(about.get("cluster"))
     is_joined = size <= 1 or bool(group.get("raft_group"))
     return Group(key, _text(group.get("leader")), size, _peers(group), is_joined)
 
 
 def _peers(group: Answer) -> tuple[Peer, ...]:
     found = group.get("replicas")
-    return tuple(_peer(_mapping(each)) for each in found) if isinstance(found, list) else ()
+    return tuple(_peer(answers.mapping(each)) for each in found) if isinstance(found, list) else ()
 
 
 def _peer(about: Answer) -> Peer:
@@ -400,15 +400,9 @@ def _peer(about: Answer) -> Peer:
     )
 
 
-def _mapping(value: t.Any) -> Answer:
-    return value if isinstance(value, dict) else {}
-
-
 def _text(value: t.Any) -> str:
     return value if isinstance(value, str) else ""
 
 
 def _number(value: t.Any) -> int:
-    """Read a number of the server's, which has 64 bits."""
-    is_number = isinstance(value, int) and not isinstance(value, bool)
-    return value if is_number and abs(value) < http_reader.BEYOND_ALL_NUMBERS else 0
+    return value if isinstance(value, int) and answers.is_number(value) else 0

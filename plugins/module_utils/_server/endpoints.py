@@ -10,7 +10,7 @@ import typing as t
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader
+from ansible_collections.rosey.nats.plugins.module_utils._server import answers, http_reader
 from ansible_collections.rosey.nats.plugins.module_utils._server.answers import Answer
 from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import MonitoringError
 
@@ -126,5 +126,5 @@ def check_field(url: str, answer: Answer, name: str, kind: tuple[type, ...], pat
             f"{path} is {http_reader.noun(value)}{shown}; expected {http_reader.NOUNS[kind]}; "
             "this does not seem to be nats-server",
         )
-    if isinstance(value, (int, float)) and not -http_reader.BEYOND_ALL_NUMBERS < value < http_reader.BEYOND_ALL_NUMBERS:
+    if isinstance(value, (int, float)) and not answers.is_number(value):
         raise MonitoringError(url, f"{path} is out of range; expected a number of 64 bits")

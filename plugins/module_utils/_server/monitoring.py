@@ -15,7 +15,7 @@ import typing as t
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from ansible_collections.rosey.nats.plugins.module_utils._server import endpoints, http_reader
-from ansible_collections.rosey.nats.plugins.module_utils._server.answers import Answer, moment
+from ansible_collections.rosey.nats.plugins.module_utils._server.answers import Answer, mapping, moment
 from ansible_collections.rosey.nats.plugins.module_utils._server.endpoints import ENDPOINTS
 from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import MonitoringError, Reader
 
@@ -182,7 +182,7 @@ class Monitor(Reader):
         for name, fields in shape.items.items():
             for item in answer[name]:
                 for inner, kind in fields.items():
-                    endpoints.check_field(url, item if isinstance(item, dict) else {}, inner, kind, f"{name}.{inner}")
+                    endpoints.check_field(url, mapping(item), inner, kind, f"{name}.{inner}")
         return {**answer, "status_code": status} if any_status else answer
 
     def _url(self, endpoint: str) -> str:

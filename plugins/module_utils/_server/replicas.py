@@ -65,14 +65,14 @@ def look_of(result: Mapping[str, t.Any]) -> Look:
 
 def replica_of(stream: answers.Answer) -> Replica | None:
     """Read a server's own replica out of the details of a stream in /jsz; None where the stream has but one."""
-    config, state = stream.get("config"), stream.get("state")
-    if not isinstance(config, dict) or not isinstance(state, dict):
+    about = answers.mapping(stream)
+    config, state = answers.mapping(about.get("config")), answers.mapping(about.get("state"))
+    numbers: list[t.Any] = [config.get("num_replicas"), *map(state.get, ("messages", "first_seq", "last_seq"))]
+    if not all(isinstance(number, int) and answers.is_number(number) for number in numbers):
         return None
-    numbers = [state.get(name) for name in ("messages", "first_seq", "last_seq")]
-    copies = config.get("num_replicas")
-    if not isinstance(copies, int) or copies <= 1 or not all(isinstance(number, int) for number in numbers):
+    copies, messages, first, last = numbers
+    if copies <= 1:
         return None
-    messages, first, last = t.cast("list[int]", numbers)
     return Replica(messages, first, last, config.get("retention") == "limits" and not config.get("max_age"))
 
 

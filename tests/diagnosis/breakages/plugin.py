@@ -136,7 +136,6 @@ BREAKAGES = [
         make=permissions("subscribe", "rosey.dev.commands.quote"),
         neighbour="publishing denied",
         touches="server's authorization",
-        sample=True,
     ),
     Breakage(
         name="publishing denied",

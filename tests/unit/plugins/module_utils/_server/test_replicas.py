@@ -108,8 +108,18 @@ def test_a_replica_is_read(config: dict[str, Any], expected: Replica | None) -> 
     assert replicas.replica_of({**DETAILS, "config": {**DETAILS["config"], **config}}) == expected
 
 
-@pytest.mark.parametrize("answer", [{}, {"config": 1, "state": {}}, {**DETAILS, "state": {"messages": "9"}}])
-def test_what_is_no_replica_is_none(answer: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        "CHAT",
+        {"config": 1, "state": {}},
+        {**DETAILS, "state": {"messages": "9"}},
+        {**DETAILS, "state": {**DETAILS["state"], "messages": 1 << 70}},
+        {**DETAILS, "state": {**DETAILS["state"], "messages": True}},
+    ],
+)
+def test_what_is_no_replica_is_none(answer: Any) -> None:
     assert replicas.replica_of(answer) is None
 
 
