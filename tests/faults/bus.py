@@ -200,10 +200,10 @@ def another_run(ground: Ground) -> Iterator[None]:
 
 
 @contextmanager
-def foreign_store(ground: Ground) -> Iterator[None]:
-    """Have a server killed, and the store of another cluster's in place of its own."""
+def foreign_store(ground: Ground, *names: str) -> Iterator[None]:
+    """Have a server killed, and the store of another cluster, of servers with these names, in place of its own."""
     directory = ground.fleet.directory / "foreign"
-    with cluster.running(Path(os.environ["NATS_SERVER_BINARY"]), directory) as members:
+    with cluster.running(Path(os.environ["NATS_SERVER_BINARY"]), directory, names=names) as members:
         asyncio.run(with_a_stream(members))
         store = members.leader().config["jetstream"]["store_dir"]
     os.kill(ground.fleet.pid("one"), signal.SIGKILL)

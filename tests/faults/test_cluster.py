@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.rosey.nats.tests import cluster
 from ansible_collections.rosey.nats.tests.authority import Authority
 from ansible_collections.rosey.nats.tests.faults import bus, lease
 from ansible_collections.rosey.nats.tests.faults.bus import Broken, Ground
@@ -263,8 +264,16 @@ FAULTS = [
     Fault(
         "the store of another cluster",
         rolls=True,
-        broken=bus.foreign_store,
-        words=("(CHAT): gone, and the last proven state had them", "nats_server_accept: [gone_streams]"),
+        broken=lambda ground: bus.foreign_store(ground, *cluster.NAMES),
+        words=("is the store of a server that was in a cluster, and not that of bus_one", "[foreign_store]"),
+    ),
+    Fault(
+        "the store of another cluster of the same names",
+        rolls=True,
+        broken=lambda ground: bus.foreign_store(ground, *(f"bus_{name}" for name in HOSTS)),
+        words=("one: the store of its server has streams with replicas, and none of those", "[foreign_store]"),
+        # what is known of its own streams would tell, too
+        options=("-e", "{nats_server_accept: [gone_streams]}"),
     ),
     Fault(
         "a disk that becomes full in the roll",

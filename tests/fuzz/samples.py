@@ -579,3 +579,6 @@ ExecMainStartTimestamp=@1764424839
 JOURNAL = '{"MESSAGE":"[FTL] no","SYSLOG_IDENTIFIER":"nats-server","_PID":"1","__REALTIME_TIMESTAMP":"1500000"}'
 GREETING = 'INFO {"server_id":"NA","version":"2.10.7","port":4222,"max_payload":1048576}\r\n'
 BOT_EXPECTATION = bot_expectation.Expectation(servers=(bot_expectation.place("nats://localhost:4222"),))
+
+# What a store tells of three servers that were in a cluster.
+PEERS = b"\x03\x00\x00\x00\x03\x00\x00\x0044jzkV9DBXScrY9ifjFyEjc1\x00\x00"

@@ -35,6 +35,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._data import (
     asset_store,
     assets,
     before_change,
+    cluster_store,
     dangers,
     lost_streams,
     store,
@@ -272,6 +273,12 @@ def _verified(content: bytes, directory: Path) -> None:
     archive.installed(directory, "2.10.7", None)
 
 
+def _peers(content: bytes, directory: Path) -> None:
+    (directory / "$SYS/_js_/_meta_").mkdir(parents=True, exist_ok=True)
+    _file(directory / "$SYS/_js_/_meta_", content, "peers.idx")
+    cluster_store.peers(directory, "$SYS")
+
+
 def _manifest(content: bytes, directory: Path) -> None:
     (directory / "plugins").mkdir(exist_ok=True)
     _file(directory / "plugins", content, ".manifest")
@@ -435,6 +442,7 @@ READERS: dict[str, Reader] = {
     "store": Reader(tuple(samples.STORE.items()), _damaged_store, _store),
     "facts of a copy": Reader((samples.FACTS,), damage.damaged_json, _facts),
     "record of a binary": Reader((samples.VERIFIED,), damage.damaged_json, _verified),
+    "peers": Reader((samples.PEERS,), damage.damaged_bytes, _peers),
     "manifest": Reader((["a.yaml", "b.yaml"],), damage.damaged_json, _manifest, (spec.StateError,)),
     "section": Reader(samples.BOT_FILES, damage.damaged_bytes, _section, (yaml_section.SpliceError, spec.StateError)),
     "section of the bot": Reader(

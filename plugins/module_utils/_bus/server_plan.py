@@ -215,6 +215,7 @@ def _observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Pl
         "log_file": reading.canonical(meant).get("log_file"),
         "cluster": standing,
         "reload_first": bool(of_routes),
+        "stream_groups": jetstream.stream_groups(),
         "store": server_store.result_of(params, data, before, asked),
     }
     return Planned(result, (*asked.warnings, *filter(None, _warnings(jetstream))))

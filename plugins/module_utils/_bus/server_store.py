@@ -19,6 +19,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._data import (
     asset_watch,
     assets,
     before_change,
+    cluster_store,
     dangers,
     store,
     version_line,
@@ -147,6 +148,7 @@ class Known:
 
     def situation(self, action: Action, held: assets.Assets | None, data: Path | None) -> before_change.Situation:
         """Give what the dangers are judged by."""
+        directory, system_account = self._to_come, before_change.system_account(self.after)
         return before_change.Situation(
             after=self.after,
             action=action,
@@ -158,7 +160,15 @@ class Known:
             varz=self.server.varz if self.server else {},
             ran=self.versions,
             version=self.params["version"],
+            peers=frozenset() if directory is None else cluster_store.peers(directory, system_account),
         )
+
+    def stream_groups(self) -> list[str]:
+        """Name groups of streams with replicas that the server to come finds, if it is one of a cluster."""
+        directory = self._to_come
+        if directory is None or not before_change.is_clustered(self.after):
+            return []
+        return cluster_store.stream_groups(directory, before_change.system_account(self.after))
 
     @cached_property
     def _proven(self) -> assets.Assets | None:
@@ -181,7 +191,7 @@ class Known:
 
     def _stored(self, action: Action, held: assets.Assets | None, data: Path | None) -> assets.Assets | None:
         """Read what stands where the server to come looks for its streams, where that is asked for."""
-        directory = None if self.params["runtime"] == "docker" else self._directory(self.after)
+        directory = self._to_come
         if directory is None:
             return None
         starts = dangers.takes_up_store(action, self.before, self.after)
@@ -191,6 +201,11 @@ class Known:
         if self.server is None and directory == data and held is not None:
             return held
         return asset_watch.look(None, directory) or assets.of([])
+
+    @property
+    def _to_come(self) -> Path | None:
+        """Where the server to come looks for its streams; None where that is not known, or in a container."""
+        return None if self.params["runtime"] == "docker" else self._directory(self.after)
 
     def _directory(self, config: Mapping[str, t.Any]) -> Path | None:
         named = plan.store_directory(config)

@@ -9,7 +9,7 @@ What a reload brings into effect, and what does not run yet, is done on all of t
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action
@@ -85,7 +85,45 @@ def told(cluster: Mapping[str, Result], host: str) -> list[str]:
 
 
 def problem(cluster: Mapping[str, Result], host: str, accepted: Iterable[str]) -> str:
-    """Say why no member may be restarted now; empty where one may. accepted: the words that were given.
+    """Say why no member may be started or restarted now; empty where one may. accepted: the words that were given."""
+    words = {*accepted}
+    if _ALL in words:
+        return ""
+    return _of_another_cluster(cluster, host, words) or _not_told(cluster, host) or _not_whole(cluster, host, words)
+
+
+def _of_another_cluster(cluster: Mapping[str, Result], host: str, accepted: Collection[str]) -> str:
+    """Say that a server has the store of another cluster, whose servers have the same names.
+
+    Streams with replicas go by names of chance: two members of a cluster that has some have some of them in common.
+    """
+    known = {each: {*plan["server"].get("stream_groups", ())} for each, plan in cluster.items()}
+    own, others = known.get(host) or set(), {name for each, found in known.items() if each != host for name in found}
+    disturbs = any(plan["server"]["action"] in (Action.START, Action.RESTART) for plan in cluster.values())
+    if not (disturbs and own and others) or own & others or FOREIGN in accepted:
+        return ""
+    return (
+        "the store of its server has streams with replicas, and none of those that the other servers of the cluster "
+        "have; expected its own store, else what another cluster had can take the place of all streams of this one. "
+        "Nothing was touched. Bring its own disk back, or move the store away, so that the server is given what the "
+        f"others have, or accept it: nats_server_accept: [{FOREIGN}]"
+    )
+
+
+def _not_told(cluster: Mapping[str, Result], host: str) -> str:
+    """Say that routes are to be made anew, and not all members are told beforehand."""
+    absent = [each for each in _all_of(cluster[host]) if each not in cluster] if host in cluster else []
+    if not absent or not cluster[host]["server"].get("reload_first"):
+        return ""
+    return (
+        f"what the routes of the cluster are made with changes, and {', '.join(absent)} would not be told; expected "
+        "all servers of the cluster in one run and one batch, since those that have not read it would let this one in "
+        "no more. Nothing was touched. Run it without --limit, and with a rosey_serial that takes all of them at a time"
+    )
+
+
+def _not_whole(cluster: Mapping[str, Result], host: str, accepted: Collection[str]) -> str:
+    """Say that another member is gone, so that the bus would stop.
 
     One that is started by this run, or takes part again by it, has to prove itself before the others are restarted.
     """
@@ -107,7 +145,7 @@ def problem(cluster: Mapping[str, Result], host: str, accepted: Iterable[str]) -
     )
 
 
-QUORUM, _ALL = "quorum", "all"
+QUORUM, FOREIGN, _ALL = "quorum", "foreign_store", "all"
 
 
 def accepts_quorum(words: Iterable[str]) -> bool:

@@ -11,7 +11,7 @@ import typing as t
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from ansible_collections.rosey.nats.plugins.module_utils._data import lost_streams, version_line
+from ansible_collections.rosey.nats.plugins.module_utils._data import cluster_store, lost_streams, version_line
 from ansible_collections.rosey.nats.plugins.module_utils._data.asset_changes import Accepted
 from ansible_collections.rosey.nats.plugins.module_utils._data.asset_gate import gone
 from ansible_collections.rosey.nats.plugins.module_utils._data.assets import (
@@ -152,6 +152,22 @@ def _other_server_name(situation: Situation) -> str:
     return (
         f"server_name: {old} -> {new}, in a cluster, and the server holds {counted(situation.files)}; expected the "
         "same name, else the cluster takes it for a new server, and what it has is deleted"
+    )
+
+
+def _foreign_store(situation: Situation) -> str:
+    known = (mapping(config).get("server_name") for config in (situation.before, situation.after))
+    names = {str(name) for name in known if name}
+    # of a server without a name of its own, nobody knows what it was called
+    if not (situation.starts and situation.peers and names and is_clustered(situation.after)):
+        return ""
+    if situation.peers & {cluster_store.peer_id(name) for name in names}:
+        return ""
+    return (
+        f"jetstream.store_dir: {plan.store_directory(situation.after)} is the store of a server that was in a cluster, "
+        f"and not that of {', '.join(sorted(names))}; expected its own, else what that cluster had can take the place "
+        "of all streams of this one. Bring its own disk back, or move the store away, so that the server is given what "
+        "the others have"
     )
 
 
@@ -415,6 +431,13 @@ DANGERS: dict[str, _Row] = {
     "memory_assets": _Row(Kind.DESTROYS, memory_assets, copied=False, concerns=is_in_memory),
     "added_cluster": _Row(Kind.DESTROYS, _added_cluster),
     "other_server_name": _Row(Kind.DESTROYS, _other_server_name),
+    "foreign_store": _Row(
+        # whatever the cluster loses by it is no loss that was meant
+        Kind.DESTROYS,
+        _foreign_store,
+        copied=False,
+        concerns=lambda _config, _stream, _consumer: False,
+    ),
     "older_version": _Row(
         Kind.DESTROYS,
         _older_version,

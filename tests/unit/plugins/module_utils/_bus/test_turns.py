@@ -68,6 +68,41 @@ def test_bots_are_started_anew_one_at_a_time_whatever_their_servers_do() -> None
     assert own(plans, "bot") == {"a": 1, "b": 0, "c": 2}
 
 
+@pytest.mark.parametrize(
+    ("groups", "action", "accepted", "is_refused"),
+    [
+        (["x", "y"], "start", [], True),
+        (["x", "y"], "restart", [], True),
+        (["x", "y"], "start", ["quorum"], True),
+        (["x", "y"], "start", ["foreign_store"], False),
+        (["x", "y"], "start", ["all"], False),
+        (["x", "r"], "start", [], False),
+        ([], "start", [], False),
+    ],
+)
+def test_nobody_is_started_on_the_store_of_another_cluster(
+    groups: list[str], action: str, accepted: list[str], is_refused: bool
+) -> None:
+    others = {"b": plan("nothing", stream_groups=["r", "s"]), "c": plan("nothing", stream_groups=["s", "t"])}
+    plans = {"a": plan(action, cluster=None, stream_groups=groups), **others}
+    problems = {host: release_turns(plans, host, accepted)["problem"] for host in plans}
+    assert problems["a"].startswith("the store of its server has streams with replicas, and none of") is is_refused
+    assert not problems["b"]
+    # where no server is stopped or started, nothing happens
+    assert not release_turns({**plans, "a": plan("reload", stream_groups=groups)}, "a")["problem"]
+    # and where nobody else has a stream, there is nothing that could be lost
+    assert not release_turns({"a": plans["a"], "b": plan("nothing")}, "a")["problem"]
+
+
+def test_routes_are_made_anew_where_all_are_told_alone() -> None:
+    plans = {"a": plan(reload_first=True), "b": plan(reload_first=True)}
+    problem = release_turns(plans, "a")["problem"]
+    assert problem.startswith("what the routes of the cluster are made with changes, and c would not be told")
+    assert not release_turns(plans, "a", ["all"])["problem"]
+    assert not release_turns({**plans, "c": plan("reload")}, "a")["problem"]
+    assert not release_turns({"a": plan(), "b": plan()}, "a")["problem"]
+
+
 def test_hosts_of_other_clusters_and_of_none_do_not_count() -> None:
     alone = {"settings": {"server": {"cluster": {}}}, "steps": {"run_server": True}, "server": {"action": "restart"}}
     of_bot = {"settings": {}, "steps": {"run_bot": True}, "server": {}}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rosey.nats.plugins.module_utils._data import assets, before_change, dangers
+from ansible_collections.rosey.nats.plugins.module_utils._data import assets, before_change, cluster_store, dangers
 from ansible_collections.rosey.nats.plugins.module_utils._data.assets import Consumer, Limits, Stream
 from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action
 from ansible_collections.rosey.nats.plugins.module_utils._server.options import reading
@@ -17,6 +17,9 @@ Config = dict[str, Any]
 
 STORE = {"store_dir": "/s", "max_mem": 512_000_000, "max_file": 5_000_000_000}
 ON: Config = {"server_name": "one", "jetstream": STORE}
+ONE = cluster_store.peer_id("one")
+N1 = frozenset({cluster_store.peer_id("n1")})
+FOREIGN = {"foreign_store": "jetstream.store_dir: /s/jetstream is the store of a server that was in a cluster, and not"}
 CLUSTER: Config = {"cluster": {"name": "c", "port": 6222, "routes": ["nats://h:6222"]}}
 CHAT = Stream("$G", "CHAT", None, assets.FILE, 1, 400, 1000, 1, 400, Limits(), (Consumer("reader"),))
 RESERVED = Stream("$G", "RESERVED", None, assets.FILE, 1, 0, 0, 0, 0, Limits(max_bytes=2000))
@@ -118,6 +121,18 @@ def find(
             {"other_server_name": "server_name: one -> two"},
         ),
         ({**ON, "server_name": "two"}, (CHAT,), {}, {}),
+        # whose store it is, by the ids of one and two, and of another
+        ({**ON, **CLUSTER}, (), {"before": None, "peers": N1}, FOREIGN),
+        ({**ON, **CLUSTER}, (), {"before": None, "peers": N1 | {ONE}}, {}),
+        (
+            {**ON, **CLUSTER},
+            (),
+            {"before": {**ON, **CLUSTER, "server_name": "n1"}, "peers": N1},
+            {},
+        ),
+        ({**ON, **CLUSTER}, (), {"before": None, "peers": N1, "action": Action.RELOAD}, {}),
+        (ON, (), {"before": None, "peers": N1}, {}),
+        ({"jetstream": STORE, **CLUSTER}, (), {"before": None, "peers": N1}, {}),
         ({"jetstream": {**STORE, "domain": "d"}}, (CHAT,), {}, {}),
         # the store
         (ON, (CHAT,), {"stored": (RESERVED,)}, {"other_store": "/s/jetstream, and 1 stream with 400 messages (CHAT)"}),
@@ -359,6 +374,8 @@ def test_what_is_held_is_listed_and_counted() -> None:
         (["other_account"], APP, None, True),
         # what was gone before is no loss of a change
         (["gone_streams"], CHAT, None, False),
+        # it is no loss that was meant
+        (["foreign_store"], CHAT, None, False),
         (["fewer_connections", "full_store", "uncopied_store", "unknown"], CHAT, None, False),
     ],
 )

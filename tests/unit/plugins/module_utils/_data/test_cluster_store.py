@@ -1,0 +1,53 @@
+# Copyright (c) Rosey-Robot Team
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.rosey.nats.plugins.module_utils._data import cluster_store
+
+# As 2.10.7 has written it for three servers, n1, n2 and n3.
+PEERS = b"\x03\x00\x00\x00\x03\x00\x00\x0044jzkV9DBXScrY9ifjFyEjc1\x00\x00"
+
+
+def write(data: Path, content: bytes, account: str = "$SYS") -> None:
+    directory = data / account / "_js_" / "_meta_"
+    directory.mkdir(parents=True)
+    (directory / "peers.idx").write_bytes(content)
+
+
+def test_a_store_tells_whose_it_is(tmp_path: Path) -> None:
+    write(tmp_path, PEERS)
+    assert cluster_store.peers(tmp_path, "$SYS") == {cluster_store.peer_id(name) for name in ("n1", "n2", "n3")}
+    assert cluster_store.peers(tmp_path, "ADMIN") == frozenset()
+
+
+@pytest.mark.parametrize("content", [b"", PEERS[:7], PEERS[:-3], PEERS[:4] + b"\xff\xff\xff\xff" + PEERS[8:]])
+def test_what_is_damaged_tells_nothing(tmp_path: Path, content: bytes) -> None:
+    write(tmp_path, content)
+    assert cluster_store.peers(tmp_path, "$SYS") == frozenset()
+
+
+def test_what_is_not_there_tells_nothing(tmp_path: Path) -> None:
+    assert cluster_store.peers(tmp_path / "none", "$SYS") == frozenset()
+    assert cluster_store.stream_groups(tmp_path / "none", "$SYS") == []
+
+
+def groups(data: Path, *names: str) -> list[str]:
+    for name in names:
+        (data / "$SYS" / "_js_" / name).mkdir(parents=True)
+    return cluster_store.stream_groups(data, "$SYS")
+
+
+def test_the_groups_of_streams_are_named(tmp_path: Path) -> None:
+    assert sorted(groups(tmp_path, "_meta_", "S-R3F-a", "C-R3F-b", "S-R3M-c")) == ["S-R3F-a", "S-R3M-c"]
+
+
+def test_of_many_two_stores_name_the_same(tmp_path: Path) -> None:
+    names = [f"S-R3F-{number}" for number in range(300)]
+    found = groups(tmp_path / "one", *names[:250]), groups(tmp_path / "two", *names[50:])
+    assert [len(each) for each in found] == [64, 64]
+    assert len({*found[0]} & {*found[1]}) > 30
