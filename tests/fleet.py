@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -110,8 +110,9 @@ class Fleet:
 
     def leader(self) -> str:
         """Give the host whose server leads the meta group, once there is one."""
+        first = next(iter(self.ports))
         for _attempt in range(100):
-            if leader := self.ask("one", "jsz")["meta_cluster"].get("leader"):
+            if leader := self.ask(first, "jsz")["meta_cluster"].get("leader"):
                 return str(leader).removeprefix("bus_")
             time.sleep(0.1)
         raise AssertionError("no leader")
@@ -154,17 +155,17 @@ class Fleet:
         return asyncio.run(publish())
 
 
-def found_ports() -> dict[str, list[int]]:
+def found_ports(hosts: Sequence[str] = HOSTS) -> dict[str, list[int]]:
     """Give ports for each host, as Fleet has them."""
-    ports = free_ports(3 * len(HOSTS))
-    return {name: ports[at * 3 : at * 3 + 3] for at, name in enumerate(HOSTS)}
+    ports = free_ports(3 * len(hosts))
+    return {name: ports[at * 3 : at * 3 + 3] for at, name in enumerate(hosts)}
 
 
 @contextmanager
-def made(directory: Path) -> Iterator[Fleet]:
+def made(directory: Path, hosts: Sequence[str] = HOSTS) -> Iterator[Fleet]:
     """Give hosts on which nothing is deployed yet, and end their servers when the context does."""
     try:
-        yield Fleet(directory, found_ports())
+        yield Fleet(directory, found_ports(hosts))
     finally:
         stop_all(directory)
 

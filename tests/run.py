@@ -43,7 +43,8 @@ SCENARIOS = sorted(
 KILL_PHASES = ("first", "reload", "version", "rotation", "roll")
 NEEDS_OF_A_SCENARIO = {"rollback": ("servers",), "cluster": ("servers",), "production": ("oldest-image",)}
 
-# What `make test` leaves to `make test-faults`.
+# What `make test` leaves to `make test-faults`, which has these suites whole.
+SUITES = ("deployment", "integration", "watching")
 NOT_THOROUGH = "-m 'not thorough'"
 
 LINTERS = (
@@ -146,11 +147,9 @@ EXTRA_PARTS = (
     preparation("next-server", [build_line(NEXT, NEXT_VERSION)], "environment"),
     pytest_part("assets", "-s tests/assets", "server", "servers", "next-server", patience=4 * 3600),
     pytest_part("faults", "tests/faults", "images", "server", "servers", patience=4 * 3600),
-    pytest_part(
-        "thorough",
-        "tests/deployment tests/integration tests/watching",
-        *("images", "server", "servers"),
-        patience=4 * 3600,
+    *(
+        pytest_part(f"{suite}-whole", f"tests/{suite}", "images", "server", "servers", patience=4 * 3600)
+        for suite in SUITES
     ),
     scenario_part("rollback", "rollback"),
     pytest_part("diagnosis", "tests/diagnosis", "images", "server", patience=4 * 3600),
@@ -178,6 +177,7 @@ EXTRA_PARTS = (
 )
 BY_NAME = {part.name: part for part in (*PARTS, *EXTRA_PARTS)}
 GROUPS = {
+    "thorough": [f"{suite}-whole" for suite in SUITES],
     "molecule": [f"molecule-{name}" for name in SCENARIOS],
     "kill": [f"kill-{phase}" for phase in KILL_PHASES],
 }

@@ -46,11 +46,16 @@ class Migration:
     def batches(self, serial: t.Any) -> Iterator[tuple[str, ...]]:
         """Give the hosts that are deployed together; StagesError.
 
-        serial: how many of a stage, a number or a share such as 25%.
+        serial: how many of a stage, a number or a share such as 25%; of several, the last one counts from there on.
         """
+        given = serial if isinstance(serial, list) and serial else [serial]
         for hosts in self.stages.values():
-            size = _size(serial, len(hosts))
-            yield from (hosts[start : start + size] for start in range(0, len(hosts), size))
+            sizes = [_size(each, len(hosts)) for each in given]
+            start = 0
+            while start < len(hosts):
+                size = sizes.pop(0) if len(sizes) > 1 else sizes[0]
+                yield hosts[start : start + size]
+                start += size
 
 
 def plan(hosts: Mapping[str, str], environments: Mapping[str, Environment], meant: Sequence[str] | str) -> Migration:
@@ -96,7 +101,7 @@ def _size(serial: t.Any, hosts: int) -> int:
     if not _SIZE.fullmatch(text):
         raise StagesError(
             f"rosey_serial is {text}; expected so many hosts of a stage at a time, a number such as 1 or a share such "
-            "as 25%. Correct it."
+            "as 25%, or a list of these. Correct it."
         )
     if text.endswith("%"):
         return max(1, int(float(text[:-1]) / 100 * hosts))

@@ -9,7 +9,8 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -51,6 +52,21 @@ def test_a_second_run_changes_nothing(fleet: Fleet) -> None:
     before = fleet.ids()
     assert fleet.deploy({}).count("changed=0") == len(HOSTS)
     assert fleet.ids() == before
+
+
+@pytest.mark.thorough
+def test_a_second_run_asks_each_host_as_often_as_one_that_stands_alone(fleet: Fleet, tmp_path: Path) -> None:
+    with fleets.made(tmp_path, ["alone"]) as single:
+        by_itself = {"alone": {"nats_server_cluster": {}}}
+        single.deploy({}, hosts=by_itself)
+        (trips,) = round_trips(single.deploy({}, "-vvv", hosts=by_itself), ["alone"])
+    assert trips > 0
+    assert round_trips(fleet.deploy({}, "-vvv"), HOSTS) == [trips] * len(HOSTS)
+
+
+def round_trips(said: str, names: Sequence[str]) -> list[int]:
+    """Count what Ansible runs on each host."""
+    return [said.count(f"<{name}> EXEC ") for name in names]
 
 
 @pytest.mark.thorough

@@ -36,6 +36,12 @@ def test_no_batch_has_hosts_of_two_stages(serial: int | str) -> None:
     assert [*stages.plan(HOSTS, KNOWN, []).batches(serial)] == [("one",), ("two",), ("test",), ("check",), ("live",)]
 
 
+def test_a_canary_goes_first_and_of_several_sizes_the_last_one_counts_on() -> None:
+    hosts = dict.fromkeys("abcdefgh", "production")
+    batches = stages.plan(hosts, KNOWN, "production").batches([1, "25%", 3])
+    assert ["".join(batch) for batch in batches] == ["a", "bc", "def", "gh"]
+
+
 def test_what_comes_after_the_last_stage_is_left_out_and_named() -> None:
     plan = stages.plan(only("development", "staging"), KNOWN, [])
     assert plan.lines == [
@@ -73,7 +79,10 @@ def test_a_change_passes_no_stage_by_unless_that_is_meant(given: list[str], mean
     assert words in str(caught.value)
 
 
-@pytest.mark.parametrize("serial", ["abc", "", "%", "-1", "1.5", "x%", "nan%", [1, 5]])
-def test_a_size_of_batches_that_is_none_is_told_with_what_was_expected(serial: object) -> None:
-    said = migration_plan({"one": {"environment": "development", "further": {}}}, [], serial)["problem"]
+@pytest.mark.parametrize("serial", ["abc", "", "%", "-1", "1.5", "x%", "nan%", []])
+@pytest.mark.parametrize("among", [False, True])
+def test_a_size_of_batches_that_is_none_is_told_with_what_was_expected(serial: object, among: bool) -> None:
+    said = migration_plan({"one": {"environment": "development", "further": {}}}, [], [1, serial] if among else serial)[
+        "problem"
+    ]
     assert said.startswith(f"rosey_serial is {serial}; expected so many hosts of a stage at a time, a number such as 1")
