@@ -12,7 +12,10 @@ import pytest
 
 
 def sampled(rows: Iterable[Any], count: int) -> list[Any]:
-    """Give rows to parametrize by, of which `make test` has the first ones and `make test-faults` the others."""
+    """Give rows to parametrize by, of which `make test` has the first ones and `make test-faults` the others.
+
+    rows: a tuple has the values of several names, anything else is one value.
+    """
     return [row if number < count else _thorough(row) for number, row in enumerate(rows)]
 
 

@@ -82,8 +82,8 @@ def told(said: str) -> str:
 STAGING = {"bot_config_environment": "staging"}
 
 
-@pytest.mark.parametrize("options", sampled([("--check",), ("--tags", "bot_plugins")], 1))
-def test_a_host_of_another_environment_is_not_touched(host: Host, options: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("options", sampled([["--check"], ["--tags", "bot_plugins"]], 1))
+def test_a_host_of_another_environment_is_not_touched(host: Host, options: list[str]) -> None:
     before = host.state()
     said = host.deploy({**STAGING, "nats_server_config": {"max_connections": 10}}, *options)
     assert said.startswith("exit 2"), said

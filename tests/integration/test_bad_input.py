@@ -143,9 +143,9 @@ def test_a_taken_port_is_named_with_its_holder(deployment: Deployment, free_port
         refused(deployment, {"nats_server_config": {"port": port}}, [str(port), str(os.getpid())])
 
 
-@pytest.mark.parametrize("flags", sampled([(), ("--check",)], 1), ids=["deployed", "dry run"])
+@pytest.mark.parametrize("flags", sampled([[], ["--check"]], 1), ids=["deployed", "dry run"])
 def test_a_wrong_checksum_is_refused_before_a_host_is_looked_at(
-    deployment: Deployment, tmp_path: Path, nats_server: Path, flags: tuple[str, ...]
+    deployment: Deployment, tmp_path: Path, nats_server: Path, flags: list[str]
 ) -> None:
     path = archive_of(tmp_path / "a.tar.gz", "nats-server-v2.10.8-linux-amd64/nats-server", nats_server.read_bytes())
     changes = file_archive(path, "2.10.8", "0" * 64)
