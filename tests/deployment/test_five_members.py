@@ -31,8 +31,13 @@ def test_three_of_them_are_a_cluster(fleet: Fleet) -> None:
     assert fleet.ask("one", "jsz")["meta_cluster"]["cluster_size"] == len(HOSTS)
 
 
-def test_two_more_join_without_a_lost_message(fleet: Fleet) -> None:
-    three = Fleet(fleet.directory, {name: fleet.ports[name] for name in HOSTS})
+@pytest.fixture
+def three(fleet: Fleet) -> Fleet:
+    """Those that were first, which a stream with three replicas is published to."""
+    return Fleet(fleet.directory, {name: fleet.ports[name] for name in HOSTS})
+
+
+def test_two_more_join_without_a_lost_message(fleet: Fleet, three: Fleet) -> None:
     before = three.ids()
     _said, published = three.meanwhile(lambda: fleet.deploy({}))
     assert (published.lost, published.failed) == (0, 0)
@@ -42,9 +47,9 @@ def test_two_more_join_without_a_lost_message(fleet: Fleet) -> None:
     assert fleet.deploy({}).count("changed=0 ") == len(FIVE)
 
 
-def test_they_are_rolled_one_after_another(fleet: Fleet) -> None:
+def test_they_are_rolled_one_after_another(fleet: Fleet, three: Fleet) -> None:
     leader = fleet.leader()
-    said, published = fleet.meanwhile(lambda: fleet.deploy(memory("300M")))
+    said, published = three.meanwhile(lambda: fleet.deploy(memory("300M")))
     assert order(said)[-1] == leader
     assert sorted(order(said)) == sorted(FIVE)
     assert {*fleet.limits().values()} == {300_000_000}
