@@ -245,6 +245,20 @@ def stream_damaged(members: Cluster, _directory: Path) -> Iterator[Member]:
     yield from damaged(members, "S")
 
 
+def foreign_store(members: Cluster, directory: Path) -> Iterator[Member]:
+    """Start a member on what a server of another cluster has kept."""
+    victim = members.followers()[0]
+    victim.stop()
+    store = Path(victim.config["jetstream"]["store_dir"])
+    shutil.rmtree(store)
+    with cluster.running(victim.binary, directory / "others", names=("x1", "x2", "x3")) as others:
+        other = others.leader()
+        other.stop()
+        shutil.copytree(other.config["jetstream"]["store_dir"], store)
+    victim.start()
+    yield victim
+
+
 BREAKAGES = [
     Breakage(
         "another password",
@@ -261,6 +275,7 @@ BREAKAGES = [
     Breakage("no TLS there", "route_tls", "no route to n1", no_tls, neighbour="killed"),
     Breakage("another name", "cluster_name_differs", "n3", other_name, neighbour="killed"),
     Breakage("another pool", "route_pool_differs", "n3", other_pool, neighbour="another password"),
+    Breakage("another cluster's store", "foreign_store", "stop this server", foreign_store, neighbour="held still"),
     Breakage("a name twice", "name_twice", "one server named n2", twin, neighbour="a stranger"),
     Breakage("a stranger", "peer_unknown", "n4", stranger, neighbour="a name twice"),
     Breakage("a stranger that is gone", "peer_left_over", "found 4", left_over, neighbour="a stranger"),

@@ -9,6 +9,7 @@ import re
 import typing as t
 from collections.abc import Iterable, Iterator
 
+from ansible_collections.rosey.nats.plugins.module_utils._data import cluster_store
 from ansible_collections.rosey.nats.plugins.module_utils._host import command_line
 from ansible_collections.rosey.nats.plugins.module_utils._server import cluster, http_reader
 from ansible_collections.rosey.nats.plugins.module_utils._server.cluster import Fault, Kind
@@ -84,6 +85,19 @@ _REFUSALS = (
     ),
 )
 _GONE = _REFUSALS[-1]
+
+
+def _ask_store(evidence: Evidence) -> Iterator[Cause]:
+    part = seen(evidence.cluster)
+    if part and part.peers and cluster_store.peer_id(part.own) not in part.peers:
+        yield server_cause(
+            "foreign_store",
+            "this server runs on the store of a server of another cluster, whose streams take the place of all streams "
+            "of this one as soon as another server leads",
+            f"{part.own} is none of the {len(part.peers)} servers that its store knows",
+            remedy="stop this server, and restart no other before. Bring its own disk back, or move the store away, so "
+            "that the server is given what the others have",
+        )
 
 
 def _ask_names(evidence: Evidence) -> Iterator[Cause]:
@@ -310,6 +324,7 @@ def questions(evidence: Evidence) -> tuple[Question[Evidence], ...]:
 
 
 CLUSTER: tuple[Question[Evidence], ...] = (
+    Question("store of a member", _ask_store),
     Question("names of the cluster's servers", _ask_names),
     Question("routes", _ask_routes),
     Question("majority of the cluster", _ask_majority),

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils._data import asset_reading, lost_streams
+from ansible_collections.rosey.nats.plugins.module_utils._data import asset_reading, cluster_store, lost_streams
 from ansible_collections.rosey.nats.plugins.module_utils._host import (
     access,
     architecture,
@@ -81,13 +81,15 @@ class Described:
 class Part:
     """A server's part in its cluster: what it tells of that, and the names of all members.
 
-    apart: the seconds by which the host's clock is ahead of that of who asked, None where that is not known.
+    apart: the seconds by which the host's clock is ahead of that of who asked, None where that is not known. peers: the
+    ids of the servers that were in a cluster with the one whose store it runs on; none where that does not tell.
     """
 
     sight: cluster.Sight
     varz: Answer
     members: tuple[str, ...]
     apart: float | None = None
+    peers: frozenset[str] = frozenset()
 
     @property
     def own(self) -> str:
@@ -446,7 +448,9 @@ def _part(described: Described, asked: monitoring.Monitor | NotSeenError) -> Par
     except http_reader.MonitoringError as error:
         raise NotSeenError(f"what the server tells at {error.url}", error.cause, error.remedy) from error
     apart = None if described.asked_at is None else time.time() - described.asked_at
-    return Part(sight, varz, described.members, apart)
+    store, account = ((varz.get("jetstream") or {}).get("config") or {}).get("store_dir"), varz.get("system_account")
+    peers = cluster_store.peers(Path(store), account) if isinstance(store, str) and isinstance(account, str) else ()
+    return Part(sight, varz, described.members, apart, frozenset(peers))
 
 
 def _state(pid: int) -> str:
