@@ -247,14 +247,16 @@ def stream_damaged(members: Cluster, _directory: Path) -> Iterator[Member]:
 
 def foreign_store(members: Cluster, directory: Path) -> Iterator[Member]:
     """Start a member on what a server of another cluster has kept."""
-    victim = members.followers()[0]
-    victim.stop()
-    store = Path(victim.config["jetstream"]["store_dir"])
-    shutil.rmtree(store)
+    kept, victim = directory / "kept", members.followers()[0]
+    # while the member has its ports
     with cluster.running(victim.binary, directory / "others", names=("x1", "x2", "x3")) as others:
         other = others.leader()
         other.stop()
-        shutil.copytree(other.config["jetstream"]["store_dir"], store)
+        shutil.copytree(other.config["jetstream"]["store_dir"], kept)
+    victim.stop()
+    store = Path(victim.config["jetstream"]["store_dir"])
+    shutil.rmtree(store)
+    kept.rename(store)
     victim.start()
     yield victim
 
