@@ -194,13 +194,14 @@ def slow(members: Cluster, _directory: Path) -> Iterator[Member]:
             each.join()
 
 
-def led_by_one(members: Cluster, _directory: Path) -> Iterator[Member]:
-    async def add(client: Client) -> None:
-        for number in range(STREAMS):
-            jetstream = client.jetstream(timeout=20)
-            await cluster.add_stream(jetstream, name=f"S{number}", subjects=[f"s{number}"], num_replicas=3)
+async def add_more_streams(client: Client) -> None:
+    for number in range(STREAMS):
+        jetstream = client.jetstream(timeout=20)
+        await cluster.add_stream(jetstream, name=f"S{number}", subjects=[f"s{number}"], num_replicas=3)
 
-    over(members, add)
+
+def led_by_one(members: Cluster, _directory: Path) -> Iterator[Member]:
+    over(members, add_more_streams)
     names = [STREAM, *(f"S{number}" for number in range(STREAMS))]
     while rest := [name for name in names if members.leader_of(name) is not members["n1"]]:
 
@@ -246,10 +247,11 @@ def stream_damaged(members: Cluster, _directory: Path) -> Iterator[Member]:
 
 
 def foreign_store(members: Cluster, directory: Path) -> Iterator[Member]:
-    """Start a member on what a server of another cluster has kept."""
+    """Start a member on what a server of another cluster has kept, which has a longer log."""
     kept, victim = directory / "kept", members.followers()[0]
     # while the member has its ports
     with cluster.running(victim.binary, directory / "others", names=("x1", "x2", "x3")) as others:
+        over(others, add_more_streams)
         other = others.leader()
         other.stop()
         shutil.copytree(other.config["jetstream"]["store_dir"], kept)
