@@ -217,6 +217,37 @@ def foreign_store(ground: Ground, *names: str) -> Iterator[None]:
     aside.rename(own)
 
 
+@contextmanager
+def short_replica(ground: Ground) -> Iterator[None]:
+    """Have a server killed, and a file with messages of a stream of its own gone, as bad blocks of a disk leave it."""
+    asyncio.run(with_bulk(ground))
+    victim = ground.followers()[0]
+    os.kill(ground.fleet.pid(victim), signal.SIGKILL)
+    blocks = sorted(ground.fleet.store(victim).glob("$G/streams/BULK/msgs/*.blk"), key=lambda path: int(path.stem))
+    assert len(blocks) > 1
+    blocks[0].unlink()
+    yield
+    asyncio.run(without_bulk(ground))
+
+
+async def with_bulk(ground: Ground) -> None:
+    """Store more than a file of a stream has room for."""
+    client = await nats.connect(ground.fleet.servers)
+    jetstream = client.jetstream(timeout=20)
+    await cluster.add_stream(jetstream, name="BULK", subjects=["bulk"], num_replicas=3)
+    for _message in range(30):
+        await jetstream.publish("bulk", bytes(500_000))
+    # until all have stored it
+    await asyncio.sleep(1)
+    await client.close()
+
+
+async def without_bulk(ground: Ground) -> None:
+    client = await nats.connect(ground.fleet.servers)
+    await client.jetstream(timeout=20).delete_stream("BULK")
+    await client.close()
+
+
 async def with_a_stream(members: cluster.Cluster) -> None:
     client = await nats.connect(members.servers)
     await cluster.add_stream(client.jetstream(), name="FOREIGN", subjects=["foreign"], num_replicas=3)

@@ -24,8 +24,9 @@ _DIGITS, _ID = string.digits + string.ascii_uppercase + string.ascii_lowercase, 
 # server/raft.go, encodePeerState: two numbers of 32 bits, the second of which is that of the ids
 _NUMBER = 4
 _MOST = 1 << 10
-# So many groups of two stores tell whether they have any in common, where each gives those of the least hash.
-_TOLD = 64
+# So many groups of two stores tell whether they have any in common, where each gives those of the least hash: also
+# those of a server that joined lately, and has ten of ten thousand.
+_TOLD = 1 << 12
 
 
 def peer_id(server_name: str) -> str:

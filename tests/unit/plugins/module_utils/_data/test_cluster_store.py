@@ -47,7 +47,7 @@ def test_the_groups_of_streams_are_named(tmp_path: Path) -> None:
 
 
 def test_of_many_two_stores_name_the_same(tmp_path: Path) -> None:
-    names = [f"S-R3F-{number}" for number in range(300)]
-    found = groups(tmp_path / "one", *names[:250]), groups(tmp_path / "two", *names[50:])
-    assert [len(each) for each in found] == [64, 64]
-    assert len({*found[0]} & {*found[1]}) > 30
+    names = [f"S-R3F-{number}" for number in range(6000)]
+    found = groups(tmp_path / "one", *names[:5000]), groups(tmp_path / "two", *names[1000:])
+    assert [len(each) for each in found] == [4096, 4096]
+    assert len({*found[0]} & {*found[1]}) > 3000
