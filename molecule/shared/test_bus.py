@@ -14,8 +14,10 @@ from collections.abc import Callable
 from typing import Any
 
 import nats.errors
+import nats.js.errors
 import pytest
 from nats.aio.client import Client
+from nats.js.client import JetStreamContext
 from testinfra.host import Host
 
 
@@ -32,13 +34,22 @@ def test_a_message_arrives(converse: Callable[..., Any]) -> None:
     assert converse(conversation) == b"hello"
 
 
+async def stored(jetstream: JetStreamContext, subject: str, content: bytes) -> int:
+    """Store a message, and give its sequence; of a new stream, the other servers of a cluster hear a moment later."""
+    while True:
+        try:
+            return (await jetstream.publish(subject, content)).seq
+        except nats.js.errors.NoStreamResponseError:
+            await asyncio.sleep(0.1)
+
+
 def test_jetstream_stores_and_returns_a_message(converse: Callable[..., Any]) -> None:
     async def conversation(client: Client) -> bytes | None:
         jetstream = client.jetstream()
         await jetstream.add_stream(name="trial", subjects=["rosey.test.stored"])
         try:
-            stored = await jetstream.publish("rosey.test.stored", b"kept")
-            return (await jetstream.get_msg("trial", seq=stored.seq)).data
+            sequence = await asyncio.wait_for(stored(jetstream, "rosey.test.stored", b"kept"), 10)
+            return (await jetstream.get_msg("trial", seq=sequence)).data
         finally:
             await jetstream.delete_stream("trial")
 
