@@ -188,6 +188,7 @@ def test_a_renamed_plugin_follows(bot: Bot) -> None:
     assert bot.held() == {"rosey.dev.commands.dice", "rosey.dev.cytube.chat.message"}
 
 
+@pytest.mark.thorough
 def test_a_removed_plugin_goes_and_a_hand_made_file_stays_and_is_named(bot: Bot) -> None:
     by_hand = bot.directory / "plugins" / "by_hand.yaml"
     by_hand.write_text("name: by_hand\nenabled: false\n")
@@ -352,6 +353,7 @@ def test_a_bad_description_is_refused_before_the_host_is_touched(bot_deployment:
     assert bot_deployment.varz()["config_load_time"] == server["config_load_time"]
 
 
+@pytest.mark.thorough
 def test_a_bot_that_is_not_installed_is_said_and_left_out(deployment: Deployment) -> None:
     said = " ".join(deployment.play({}).split())
     assert said.startswith("exit 0")

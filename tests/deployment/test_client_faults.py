@@ -28,7 +28,6 @@ from ansible_collections.rosey.nats.tests.integration.conftest import (
     install_bot,
     stop_all,
 )
-from ansible_collections.rosey.nats.tests.sampling import sampled
 
 HELLO = {"name": "hello", "subscriptions": ["commands.hello"], "publishes": ["plugin.hello.event"]}
 GIVEN: Variables = {
@@ -128,7 +127,8 @@ def test_the_credential_of_another_is_put_right(host: Deployment) -> None:
     assert (plugins(host) / "hello.env").read_bytes() == meant
 
 
-@pytest.mark.parametrize("is_put_back", sampled([False, True], 1))
+@pytest.mark.thorough
+@pytest.mark.parametrize("is_put_back", [False, True])
 def test_a_client_that_somebody_lets_do_anything_is_put_right(host: Deployment, is_put_back: bool) -> None:
     times = config(host).stat()
     meant = let_hello_say_anything(host)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ansible_collections.rosey.nats.tests.sampling import sampled
-
 if TYPE_CHECKING:
     from .conftest import Container
+
+pytestmark = pytest.mark.thorough
 
 LOGINS = """
 apt-get -qq update && apt-get -qq install --no-install-recommends sudo
@@ -36,14 +36,11 @@ def host(start_container: Callable[..., Container]) -> Container:
 
 @pytest.mark.parametrize(
     ("user", "given"),
-    sampled(
-        [
-            ("asked", PASSWORD),
-            ("free", {}),
-            ("root", {"ansible_become": False}),
-        ],
-        1,
-    ),
+    [
+        ("asked", PASSWORD),
+        ("free", {}),
+        ("root", {"ansible_become": False}),
+    ],
 )
 def test_each_way_to_be_root_deploys_and_is_looked_at(host: Container, user: str, given: dict[str, object]) -> None:
     if user == "root":
@@ -60,14 +57,11 @@ def test_each_way_to_be_root_deploys_and_is_looked_at(host: Container, user: str
 
 @pytest.mark.parametrize(
     ("user", "given", "why"),
-    sampled(
-        [
-            ("asked", {}, "password"),
-            ("asked", {"ansible_become_password": "wrong"}, "password"),
-            ("none", PASSWORD, "password"),
-        ],
-        1,
-    ),
+    [
+        ("asked", {}, "password"),
+        ("asked", {"ansible_become_password": "wrong"}, "password"),
+        ("none", PASSWORD, "password"),
+    ],
 )
 def test_who_can_not_become_root_is_told_so_and_nothing_is_touched(
     host: Container, user: str, given: dict[str, object], why: str

@@ -91,6 +91,7 @@ def test_what_contradicts_the_unit_or_is_hidden_by_it_is_refused_at_once(poor: C
     assert poor.varz()["server_id"] == server
 
 
+@pytest.mark.thorough
 def test_a_masked_unit_is_refused(poor: Container) -> None:
     poor.run(f"mv {UNIT} /root/unit; ln -s /dev/null {UNIT}; systemctl daemon-reload")
     said = refused(poor, LEVEL)

@@ -176,6 +176,7 @@ def test_a_warning_is_told_and_is_no_failure_but_for_nagios(inventory: Callable[
     assert "- here: uptime is warning: look in the log" in looked["table"].out
 
 
+@pytest.mark.thorough
 def test_hosts_that_can_not_be_looked_at_are_unknown_and_the_others_are_told(inventory: Callable[..., Path]) -> None:
     hosts = inventory(
         here={},

@@ -289,6 +289,7 @@ def test_a_server_that_is_gone_is_told(watched: Container, wanted: dict[str, Any
     assert 'value="unreachable"' in said.replace("\\", "")
 
 
+@pytest.mark.thorough
 def test_it_can_be_removed(watched: Container) -> None:
     predicted = watched.play(ABSENT, "--check", *ONLY)
     assert predicted.startswith("exit 0"), predicted

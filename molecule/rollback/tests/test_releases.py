@@ -58,6 +58,7 @@ def by_hand(host: Host) -> Iterator[Callable[[str, str], None]]:
         host.check_output(f"rm -rf {directory} && systemctl daemon-reload")
 
 
+@pytest.mark.thorough
 def test_a_plan_can_be_asked_for_without_a_change(deploy: Play, rosey: Any) -> None:
     before = rosey.host.file(SERVER_CONFIG).content, rosey.release(), rosey.varz("config_load_time")
     said = deploy("--check", "--diff", server={"max_connections": 60, "max_payload": 2097152})
