@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -93,28 +93,21 @@ def test_what_is_as_it_shall_be_is_not_shown(tmp_path: Path) -> None:
     assert "ok: [localhost]" in again.partition("A copy takes its time")[2].partition("TASK")[0]
 
 
-def answer(server: socket.socket) -> None:
-    """Answer who asks over HTTP, until nobody comes: what other tests run may try its port."""
-    with suppress(OSError):
-        while True:
-            with server.accept()[0] as connection, suppress(OSError):
-                connection.settimeout(5)
-                if connection.recv(1000).startswith(b"GET "):
-                    connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n.")
-
-
 def test_what_takes_its_time_is_shown_while_it_is_at_work(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(20)
-        download = {"url": f"http://127.0.0.1:{server.getsockname()[1]}/", "dest": str(tmp_path / "got"), "timeout": 20}
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    (tmp_path / "file").write_text(".")
+    # of those whom what other tests run may send to its port, nobody keeps another one waiting
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        download = {"url": f"http://127.0.0.1:{server.server_port}/file", "dest": str(tmp_path / "got"), "timeout": 20}
         task = f"    - name: Slow\n      ansible.builtin.get_url: {json.dumps(download)}\n"
         with start(tmp_path, playbook=f"{PLAYBOOK.partition('    - name')[0]}{task}") as running:
             assert running.stdout is not None
             while not (line := running.stdout.readline()).startswith("TASK [Slow]"):
                 assert line, "it was never shown"
             # nothing is answered before it was seen
-            threading.Thread(target=answer, args=[server], daemon=True).start()
+            threading.Thread(target=server.serve_forever, daemon=True).start()
             ended = running.stdout.read()
+            server.shutdown()
     assert "TASK" not in ended
     assert "changed: [localhost]" in ended
 
