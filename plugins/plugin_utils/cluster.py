@@ -44,11 +44,15 @@ class Member:
 
 @dataclass(frozen=True)
 class Host:
-    """A host of the inventory. cluster: its nats_server_cluster. ansible_host: how Ansible reaches it, if known."""
+    """A host of the inventory.
+
+    cluster: its nats_server_cluster. ansible_host: how Ansible reaches it, and environment: which it is of, if known.
+    """
 
     name: str
     cluster: t.Any
     ansible_host: t.Any = None
+    environment: t.Any = None
 
 
 def members(name: str, hosts: Iterable[Host], base: str) -> tuple[Member, ...]:
@@ -144,6 +148,11 @@ def problems(own: Mapping[str, t.Any], hosts: Iterable[Host], host: str) -> Iter
         yield (
             f"name is {own[NAME]!r}, and {host} is the only host that has it; expected it on each host of the cluster, "
             f"found {', '.join(others) or 'no other host with nats_server_cluster in the group'}"
+        )
+    if len(environments := sorted({str(each.environment) for each in known if each.environment})) > 1:
+        yield (
+            f"name is {own[NAME]!r} in {' and '.join(environments)}; expected another one in each environment, else "
+            "their servers are one bus. Give each its own, such as rosey-prod"
         )
     for each in known:
         yield from _problems_of_member(each)

@@ -13,6 +13,7 @@ from ansible_collections.rosey.nats.plugins.plugin_utils import cluster
 from ansible_collections.rosey.nats.plugins.plugin_utils.cluster import Host
 
 OWN = {"name": "rosey"}
+STAGING = [Host(name, OWN, f"192.0.2.{number}", "staging") for number, name in enumerate("abc", 1)]
 THREE = [Host("a", OWN, "192.0.2.1"), Host("b", OWN, "192.0.2.2"), Host("c", {**OWN, "port": 7000}, "2001:db8::3")]
 SECRET = "of no host that anybody could reach, but long"
 
@@ -81,6 +82,11 @@ def test_who_has_another_name_or_none_is_no_member() -> None:
         (OWN, [*THREE, Host("d", {**OWN, "port": True})], "port of d is True; expected a number"),
         (OWN, [*THREE, Host("d", {**OWN, "address": "http://x"})], "address of d is 'http://x'; expected a name"),
         (OWN, [*THREE, Host("d", {**OWN, "host": "a b"})], "host of d is 'a b'; expected a name"),
+        (
+            OWN,
+            [*STAGING, Host("d", OWN, "192.0.2.4", "production")],
+            "name is 'rosey' in production and staging; expected",
+        ),
         (OWN, [*THREE, Host("d", OWN, "192.0.2.1")], "a and d have the same address, 192.0.2.1:6222"),
     ],
 )
@@ -88,6 +94,10 @@ def test_what_is_no_cluster_is_told(own: dict[str, Any], hosts: list[Host], word
     found = cluster.described(own, hosts, "a", "bus")
     assert any(words in problem for problem in found["problems"]), found["problems"]
     assert not found["config"]
+
+
+def test_an_environment_that_is_not_known_is_no_other_one() -> None:
+    assert cluster.described(OWN, [*STAGING[:2], Host("c", OWN, "192.0.2.3")], "a", "bus")["problems"] == []
 
 
 def test_several_members_at_one_address_have_ports_of_their_own() -> None:
