@@ -18,6 +18,8 @@ from ansible_collections.rosey.nats.plugins.module_utils._server.answering impor
 # What the servers of a cluster have to agree on for a route to be made. A reload takes it, and leaves those routes as
 # they are that there are (server/reload.go, reloadClusterPermissions and clusterOption).
 _OF_ROUTES = ("cluster.authorization", "cluster.tls", "cluster.pool_size")
+# A certificate of its own may be another one on each.
+_OF_ALL = ("cluster.authorization", "cluster.tls.ca_file", "cluster.pool_size")
 
 
 def standing(server: Answering | None, settings: Mapping[str, t.Any] | None) -> dict[str, t.Any] | None:
@@ -50,6 +52,11 @@ def of_routes(configured: Iterable[Reason]) -> list[Reason]:
             "Nothing was touched. Deploy one of the two first, then the other"
         )
     return [Reason("routes", "as they are", "made anew", Action.RESTART)]
+
+
+def tells_all_first(configured: Iterable[Reason]) -> bool:
+    """Tell whether a member that has not read what changes would let the others in no more."""
+    return any(reason.option == "cluster.tls" or reason.option.startswith(_OF_ALL) for reason in configured)
 
 
 def advice(settings: Mapping[str, t.Any] | None) -> str:

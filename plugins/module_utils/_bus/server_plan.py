@@ -215,7 +215,9 @@ def _observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Pl
         "log_file": reading.canonical(meant).get("log_file"),
         "cluster": standing,
         "reload_first": bool(of_routes),
+        "tells_all_first": bool(of_routes) and cluster_plan.tells_all_first(configured),
         "stream_groups": jetstream.stream_groups(),
+        "was_in_cluster": bool(asked.situation.peers),
         "store": server_store.result_of(params, data, before, asked),
     }
     return Planned(result, (*asked.warnings, *filter(None, _warnings(jetstream))))

@@ -160,7 +160,7 @@ class Known:
             varz=self.server.varz if self.server else {},
             ran=self.versions,
             version=self.params["version"],
-            peers=frozenset() if directory is None else cluster_store.peers(directory, system_account),
+            peers=None if directory is None else cluster_store.peers(directory, system_account),
         )
 
     def stream_groups(self) -> list[str]:

@@ -12,6 +12,7 @@ import typing as t
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ansible_collections.rosey.nats.plugins.module_utils._data import cluster_store
 from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action
 
 Result: t.TypeAlias = "Mapping[str, t.Any]"
@@ -89,7 +90,12 @@ def problem(cluster: Mapping[str, Result], host: str, accepted: Iterable[str]) -
     words = {*accepted}
     if _ALL in words:
         return ""
-    return _of_another_cluster(cluster, host, words) or _not_told(cluster, host) or _not_whole(cluster, host, words)
+    return (
+        _of_another_cluster(cluster, host, words)
+        or _outvoted(cluster, host)
+        or _not_told(cluster, host, words)
+        or _not_whole(cluster, host, words)
+    )
 
 
 def _of_another_cluster(cluster: Mapping[str, Result], host: str, accepted: Collection[str]) -> str:
@@ -100,7 +106,10 @@ def _of_another_cluster(cluster: Mapping[str, Result], host: str, accepted: Coll
     known = {each: {*plan["server"].get("stream_groups", ())} for each, plan in cluster.items()}
     own, others = known.get(host) or set(), {name for each, found in known.items() if each != host for name in found}
     disturbs = any(plan["server"]["action"] in (Action.START, Action.RESTART) for plan in cluster.values())
-    if not (disturbs and own and others) or own & others or FOREIGN in accepted:
+    is_told = all(len(found) <= cluster_store.MOST_TOLD for found in known.values())
+    # another one, which this run leaves out, may have what this one has
+    is_whole = host in cluster and {*_all_of(cluster[host])} <= cluster.keys()
+    if not (disturbs and own and others and is_told and is_whole) or own & others or FOREIGN in accepted:
         return ""
     return (
         "the store of its server has streams with replicas, and none of those that the other servers of the cluster "
@@ -110,15 +119,38 @@ def _of_another_cluster(cluster: Mapping[str, Result], host: str, accepted: Coll
     )
 
 
-def _not_told(cluster: Mapping[str, Result], host: str) -> str:
+def _outvoted(cluster: Mapping[str, Result], host: str) -> str:
+    """Say that servers without a store are so many that they could agree on a cluster without streams."""
+    empty = [
+        each
+        for each, plan in cluster.items()
+        if plan["server"]["action"] == Action.START and not plan["server"].get("was_in_cluster")
+    ]
+    kept = [each for each, plan in cluster.items() if each not in empty and _streams(plan)]
+    if host not in empty or len(empty) == 1 or not kept or 2 * len(empty) < len(_all_of(cluster[host])):
+        return ""
+    return (
+        f"{', '.join(empty)} have no store, and {', '.join(kept)} streams; expected fewer without one, since half of "
+        "the servers could agree on a cluster without streams, and what the others have would be deleted. Nothing was "
+        "touched. Start one of them by itself, with --limit and nats_server_accept: [quorum], wait until "
+        "playbooks/health.yml finds the replicas in step, and then the next one"
+    )
+
+
+def _streams(plan: Result) -> int:
+    return int((plan["server"].get("assets") or {}).get("streams") or 0)
+
+
+def _not_told(cluster: Mapping[str, Result], host: str, accepted: Collection[str]) -> str:
     """Say that routes are to be made anew, and not all members are told beforehand."""
     absent = [each for each in _all_of(cluster[host]) if each not in cluster] if host in cluster else []
-    if not absent or not cluster[host]["server"].get("reload_first"):
+    if not absent or not cluster[host]["server"].get("tells_all_first") or accepts_quorum(accepted):
         return ""
     return (
         f"what the routes of the cluster are made with changes, and {', '.join(absent)} would not be told; expected "
         "all servers of the cluster in one run and one batch, since those that have not read it would let this one in "
-        "no more. Nothing was touched. Run it without --limit, and with a rosey_serial that takes all of them at a time"
+        "no more. Nothing was touched. Run it without --limit and with a rosey_serial that takes all of them at a time, "
+        f"or accept it: nats_server_accept: [{QUORUM}]"
     )
 
 

@@ -34,7 +34,7 @@ class Situation:
     streams, None where that is not known. proven: what there was when it was last proven; unread: why that can't be
     told, empty where it can. varz: of a server that answers. limits: what /jsz shows of its configuration. ran: the
     versions of which one ran last; version: the one to come. peers: the ids of the servers that were in a cluster with
-    the one whose store it will take up; none where there is no such store.
+    the one whose store it will take up; empty where it was in none, None where that is not known.
     """
 
     after: Mapping[str, t.Any]
@@ -47,7 +47,7 @@ class Situation:
     varz: Mapping[str, t.Any] = field(default_factory=dict)
     ran: Sequence[str] = ()
     version: str = ""
-    peers: frozenset[str] = frozenset()
+    peers: frozenset[str] | None = None
 
     @property
     def starts(self) -> bool:

@@ -10,6 +10,7 @@ counts as soon as another server leads, and all streams of this cluster are dele
 from __future__ import annotations
 
 import hashlib
+import re
 import string
 from pathlib import Path
 
@@ -18,15 +19,14 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import system
 # server/jetstream_cluster.go: defaultStoreDirName, defaultMetaGroupName; server/raft.go: peerStateFile
 _GROUPS, _META, _PEERS = "_js_", "_meta_", "peers.idx"
 # groupNameForStream of server/jetstream_cluster.go; a stream with one replica has no group
-_OF_STREAM = "S-"
+_OF_STREAM = re.compile(r"S-R\d+[FM]-\w+", re.ASCII)
 # server/events.go, getHashSize
 _DIGITS, _ID = string.digits + string.ascii_uppercase + string.ascii_lowercase, 8
 # server/raft.go, encodePeerState: two numbers of 32 bits, the second of which is that of the ids
 _NUMBER = 4
 _MOST = 1 << 10
-# So many groups of two stores tell whether they have any in common, where each gives those of the least hash: also
-# those of a server that joined lately, and has ten of ten thousand.
-_TOLD = 1 << 12
+# With more than these of a store, it is not told whether another one has any of them.
+MOST_TOLD = 1 << 12
 
 
 def peer_id(server_name: str) -> str:
@@ -41,7 +41,7 @@ def peers(data: Path, system_account: str) -> frozenset[str]:
     """
     try:
         content = system.read(data / system_account / _GROUPS / _META / _PEERS)
-    except OSError:
+    except (OSError, ValueError):
         return frozenset()
     count, ids = int.from_bytes(content[_NUMBER : 2 * _NUMBER], "little"), content[2 * _NUMBER :]
     if not 0 < count <= _MOST or len(ids) < count * _ID:
@@ -50,10 +50,9 @@ def peers(data: Path, system_account: str) -> frozenset[str]:
 
 
 def stream_groups(data: Path, system_account: str) -> list[str]:
-    """Name groups of streams with replicas: all, or of many those that other stores name as well if they have them."""
+    """Name the groups of streams with replicas; of more than MOST_TOLD, some that are more."""
     try:
         found = [path.name for path in (data / system_account / _GROUPS).iterdir()]
-    except OSError:
+    except (OSError, ValueError):
         return []
-    groups = [name for name in found if name.startswith(_OF_STREAM)]
-    return sorted(groups, key=lambda name: hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest())[:_TOLD]
+    return sorted(filter(_OF_STREAM.fullmatch, found))[: MOST_TOLD + 1]

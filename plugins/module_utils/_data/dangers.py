@@ -136,8 +136,18 @@ def _replicated_streams(situation: Situation) -> str:
 
 
 def _added_cluster(situation: Situation) -> str:
+    if not (situation.starts and is_clustered(situation.after)):
+        return ""
     was_alone = situation.before is None or not is_clustered(situation.before)
-    if not (situation.starts and was_alone and is_clustered(situation.after) and situation.files):
+    # in its place there is none after the disk was full, and under another system account
+    alone = [each for each in situation.files if (each.replicas or 1) == 1]
+    if not was_alone and situation.peers is not None and not situation.peers and alone:
+        return (
+            f"cluster: the store has nothing of the cluster's group, and {counted(alone)} of one replica; expected the "
+            "group, which a full disk takes away and another system_account looks for elsewhere, else the cluster, "
+            "which knows none of them from here, deletes them all within seconds"
+        )
+    if not (was_alone and situation.files):
         return ""
     return (
         f"cluster: added to a single server that holds {counted(situation.files)}; expected none, else the cluster, "
@@ -157,7 +167,7 @@ def _other_server_name(situation: Situation) -> str:
 
 def _foreign_store(situation: Situation) -> str:
     known = (mapping(config).get("server_name") for config in (situation.before, situation.after))
-    names = {str(name) for name in known if name}
+    names = {name for name in known if isinstance(name, str) and name}
     # of a server without a name of its own, nobody knows what it was called
     if not (situation.starts and situation.peers and names and is_clustered(situation.after)):
         return ""

@@ -44,7 +44,7 @@ class _Refusal(t.NamedTuple):
     remedy: str
 
 
-_AGAIN = "then deploy them, one after another"
+_AGAIN = "then deploy all of them in one run"
 _REFUSALS = (
     _Refusal(
         "route_credentials",
@@ -92,8 +92,8 @@ def _ask_store(evidence: Evidence) -> Iterator[Cause]:
     if part and part.peers and cluster_store.peer_id(part.own) not in part.peers:
         yield server_cause(
             "foreign_store",
-            "this server runs on the store of a server of another cluster, whose streams take the place of all streams "
-            "of this one as soon as another server leads",
+            "this server runs on the store of a server of another cluster, whose streams can take the place of all "
+            "streams of this one as soon as another server leads",
             f"{part.own} is none of the {len(part.peers)} servers that its store knows",
             remedy="stop this server, and restart no other before. Bring its own disk back, or move the store away, so "
             "that the server is given what the others have",

@@ -90,17 +90,41 @@ def test_nobody_is_started_on_the_store_of_another_cluster(
     assert not problems["b"]
     # where no server is stopped or started, nothing happens
     assert not release_turns({**plans, "a": plan("reload", stream_groups=groups)}, "a")["problem"]
-    # and where nobody else has a stream, there is nothing that could be lost
-    assert not release_turns({"a": plans["a"], "b": plan("nothing")}, "a")["problem"]
+    # and where not all are looked at, one of the others may have what this one has
+    assert not release_turns({"a": plans["a"], "b": plans["b"]}, "a", ["quorum"])["problem"]
 
 
 def test_routes_are_made_anew_where_all_are_told_alone() -> None:
-    plans = {"a": plan(reload_first=True), "b": plan(reload_first=True)}
+    plans = {"a": plan(tells_all_first=True), "b": plan(tells_all_first=True)}
     problem = release_turns(plans, "a")["problem"]
     assert problem.startswith("what the routes of the cluster are made with changes, and c would not be told")
     assert not release_turns(plans, "a", ["all"])["problem"]
+    assert not release_turns(plans, "a", ["quorum"])["problem"]
     assert not release_turns({**plans, "c": plan("reload")}, "a")["problem"]
-    assert not release_turns({"a": plan(), "b": plan()}, "a")["problem"]
+    assert not release_turns({"a": plan(reload_first=True), "b": plan()}, "a")["problem"]
+
+
+KEPT, EMPTY = {"assets": {"streams": 3}, "was_in_cluster": True}, {"assets": None, "was_in_cluster": False}
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "c", "is_refused"),
+    [
+        (plan("nothing", **KEPT), plan("start", **EMPTY), plan("start", **EMPTY), True),
+        (plan(**KEPT), plan("start", **EMPTY), plan("start", **EMPTY), True),
+        (plan("nothing", **KEPT), plan("start", **EMPTY), plan("nothing", **KEPT), False),
+        (plan("nothing", **KEPT), plan("start", **KEPT), plan("start", **EMPTY), False),
+        # a first run, and one that was cut off
+        (plan("start", **EMPTY), plan("start", **EMPTY), plan("start", **EMPTY), False),
+        (plan("nothing", was_in_cluster=True), plan("start", **EMPTY), plan("start", **EMPTY), False),
+    ],
+)
+def test_servers_without_a_store_do_not_outvote_those_that_have_one(
+    a: dict[str, Any], b: dict[str, Any], c: dict[str, Any], is_refused: bool
+) -> None:
+    problem = release_turns({"a": a, "b": b, "c": c}, "c", ["quorum"])["problem"]
+    assert problem.startswith("b, c have no store, and a streams; expected fewer") is is_refused
+    assert bool(problem) is is_refused
 
 
 def test_hosts_of_other_clusters_and_of_none_do_not_count() -> None:

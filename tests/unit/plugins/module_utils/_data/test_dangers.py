@@ -19,6 +19,7 @@ STORE = {"store_dir": "/s", "max_mem": 512_000_000, "max_file": 5_000_000_000}
 ON: Config = {"server_name": "one", "jetstream": STORE}
 ONE = cluster_store.peer_id("one")
 N1 = frozenset({cluster_store.peer_id("n1")})
+GROUPLESS = {"added_cluster": "the store has nothing of the cluster's group, and 1 stream with 400 messages (CHAT) of"}
 FOREIGN = {"foreign_store": "jetstream.store_dir: /s/jetstream is the store of a server that was in a cluster, and not"}
 CLUSTER: Config = {"cluster": {"name": "c", "port": 6222, "routes": ["nats://h:6222"]}}
 CHAT = Stream("$G", "CHAT", None, assets.FILE, 1, 400, 1000, 1, 400, Limits(), (Consumer("reader"),))
@@ -121,6 +122,11 @@ def find(
             {"other_server_name": "server_name: one -> two"},
         ),
         ({**ON, "server_name": "two"}, (CHAT,), {}, {}),
+        # a group that is not there, as after a full disk
+        ({**ON, **CLUSTER}, (CHAT, THREE), {"before": {**ON, **CLUSTER}, "peers": frozenset()}, GROUPLESS),
+        ({**ON, **CLUSTER}, (THREE,), {"before": {**ON, **CLUSTER}, "peers": frozenset()}, {}),
+        ({**ON, **CLUSTER}, (CHAT,), {"before": {**ON, **CLUSTER}, "peers": None}, {}),
+        ({**ON, **CLUSTER}, (CHAT,), {"before": {**ON, **CLUSTER}, "peers": frozenset({ONE})}, {}),
         # whose store it is, by the ids of one and two, and of another
         ({**ON, **CLUSTER}, (), {"before": None, "peers": N1}, FOREIGN),
         ({**ON, **CLUSTER}, (), {"before": None, "peers": N1 | {ONE}}, {}),
