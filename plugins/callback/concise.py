@@ -34,6 +34,7 @@ EXAMPLES = r"""
 # stdout_callback = rosey.nats.concise
 """
 
+import sys
 import threading
 import typing as t
 from textwrap import indent
@@ -157,6 +158,8 @@ class CallbackModule(Default):
         with self._lock:
             if key in self._at_work:
                 self._print_task_banner(task)
+                # into a pipe, it would be shown when the step has ended
+                sys.stdout.flush()
 
     def _end(self, result: t.Any) -> None:
         with self._lock:

@@ -239,9 +239,10 @@ async def with_bulk(ground: Ground) -> None:
     client = await nats.connect(ground.fleet.servers)
     jetstream = client.jetstream(timeout=20)
     await cluster.add_stream(jetstream, name="BULK", subjects=["bulk"], num_replicas=3)
+    # the other servers hear of it a moment later, and of each message
+    await asyncio.sleep(1)
     for _message in range(30):
         await jetstream.publish("bulk", bytes(500_000))
-    # until all have stored it
     await asyncio.sleep(1)
     await client.close()
 

@@ -149,8 +149,8 @@ def _not_told(cluster: Mapping[str, Result], host: str, accepted: Collection[str
     return (
         f"what the routes of the cluster are made with changes, and {', '.join(absent)} would not be told; expected "
         "all servers of the cluster in one run and one batch, since those that have not read it would let this one in "
-        "no more. Nothing was touched. Run it without --limit and with a rosey_serial that takes all of them at a time, "
-        f"or accept it: nats_server_accept: [{QUORUM}]"
+        "no more. Nothing was touched. Run it without --limit, and with a rosey_serial that takes all of them at a "
+        f"time, or accept it: nats_server_accept: [{QUORUM}]"
     )
 
 

@@ -62,7 +62,8 @@ def start(directory: Path, *options: str, playbook: str = PLAYBOOK) -> subproces
     (directory / "play.yml").write_text(playbook)
     (directory / "more.yml").write_text(MORE)
     environment = {
-        **os.environ,
+        # as a pipe is written to where nothing else is asked for
+        **{name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
         "ANSIBLE_STDOUT_CALLBACK": "rosey.nats.concise",
         "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
     }
