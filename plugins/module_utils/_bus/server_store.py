@@ -163,8 +163,8 @@ class Known:
             peers=None if directory is None else cluster_store.peers(directory, system_account),
         )
 
-    def stream_groups(self) -> list[str]:
-        """Name groups of streams with replicas that the server to come finds, if it is one of a cluster."""
+    def stream_groups(self) -> list[str] | None:
+        """Name the groups of streams with replicas that a member of a cluster finds; None where they are too many."""
         directory = self._to_come
         if directory is None or not before_change.is_clustered(self.after):
             return []

@@ -12,7 +12,6 @@ import typing as t
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ansible_collections.rosey.nats.plugins.module_utils._data import cluster_store
 from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action
 
 Result: t.TypeAlias = "Mapping[str, t.Any]"
@@ -103,10 +102,10 @@ def _of_another_cluster(cluster: Mapping[str, Result], host: str, accepted: Coll
 
     Streams with replicas go by names of chance: two members of a cluster that has some have some of them in common.
     """
-    known = {each: {*plan["server"].get("stream_groups", ())} for each, plan in cluster.items()}
+    is_told = all(plan["server"].get("stream_groups", ()) is not None for plan in cluster.values())
+    known = {each: {*(plan["server"].get("stream_groups") or ())} for each, plan in cluster.items()}
     own, others = known.get(host) or set(), {name for each, found in known.items() if each != host for name in found}
     disturbs = any(plan["server"]["action"] in (Action.START, Action.RESTART) for plan in cluster.values())
-    is_told = all(len(found) <= cluster_store.MOST_TOLD for found in known.values())
     # another one, which this run leaves out, may have what this one has
     is_whole = host in cluster and {*_all_of(cluster[host])} <= cluster.keys()
     if not (disturbs and own and others and is_told and is_whole) or own & others or FOREIGN in accepted:

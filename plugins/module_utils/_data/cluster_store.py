@@ -25,7 +25,6 @@ _DIGITS, _ID = string.digits + string.ascii_uppercase + string.ascii_lowercase, 
 # server/raft.go, encodePeerState: two numbers of 32 bits, the second of which is that of the ids
 _NUMBER = 4
 _MOST = 1 << 10
-# With more than these of a store, it is not told whether another one has any of them.
 MOST_TOLD = 1 << 12
 
 
@@ -49,10 +48,11 @@ def peers(data: Path, system_account: str) -> frozenset[str]:
     return frozenset(ids[place * _ID : (place + 1) * _ID].decode("ascii", "replace") for place in range(count))
 
 
-def stream_groups(data: Path, system_account: str) -> list[str]:
-    """Name the groups of streams with replicas; of more than MOST_TOLD, some that are more."""
+def stream_groups(data: Path, system_account: str) -> list[str] | None:
+    """Name the groups of streams with replicas; None where they are too many to be told."""
     try:
         found = [path.name for path in (data / system_account / _GROUPS).iterdir()]
     except (OSError, ValueError):
         return []
-    return sorted(filter(_OF_STREAM.fullmatch, found))[: MOST_TOLD + 1]
+    groups = sorted(filter(_OF_STREAM.fullmatch, found))
+    return groups if len(groups) <= MOST_TOLD else None

@@ -77,11 +77,12 @@ def test_bots_are_started_anew_one_at_a_time_whatever_their_servers_do() -> None
         (["x", "y"], "start", ["foreign_store"], False),
         (["x", "y"], "start", ["all"], False),
         (["x", "r"], "start", [], False),
+        (None, "start", [], False),
         ([], "start", [], False),
     ],
 )
 def test_nobody_is_started_on_the_store_of_another_cluster(
-    groups: list[str], action: str, accepted: list[str], is_refused: bool
+    groups: list[str] | None, action: str, accepted: list[str], is_refused: bool
 ) -> None:
     others = {"b": plan("nothing", stream_groups=["r", "s"]), "c": plan("nothing", stream_groups=["s", "t"])}
     plans = {"a": plan(action, cluster=None, stream_groups=groups), **others}
