@@ -217,36 +217,6 @@ def foreign_store(ground: Ground, *names: str) -> Iterator[None]:
     aside.rename(own)
 
 
-@contextmanager
-def short_replica(ground: Ground) -> Iterator[None]:
-    """Have a server killed, and a file with messages of a stream of its own gone, as bad blocks of a disk leave it."""
-    asyncio.run(with_bulk(ground))
-    victim = ground.followers()[0]
-    os.kill(ground.fleet.pid(victim), signal.SIGKILL)
-    messages = ground.fleet.store(victim) / "$G" / "streams" / "BULK" / "msgs"
-    first, *others = sorted(messages.glob("*.blk"), key=lambda path: int(path.stem))
-    assert others
-    aside = shutil.move(first, ground.fleet.directory / first.name)
-    yield
-    os.kill(ground.fleet.pid(victim), signal.SIGKILL)
-    shutil.move(aside, first)
-    # what tells of the other files alone
-    (messages / "index.db").unlink(missing_ok=True)
-
-
-async def with_bulk(ground: Ground) -> None:
-    """Store more than a file of a stream has room for."""
-    client = await nats.connect(ground.fleet.servers)
-    jetstream = client.jetstream(timeout=20)
-    await cluster.add_stream(jetstream, name="BULK", subjects=["bulk"], num_replicas=3)
-    # the other servers hear of it a moment later, and of each message
-    await asyncio.sleep(1)
-    for _message in range(30):
-        await jetstream.publish("bulk", bytes(500_000))
-    await asyncio.sleep(1)
-    await client.close()
-
-
 async def with_a_stream(members: cluster.Cluster) -> None:
     client = await nats.connect(members.servers)
     await cluster.add_stream(client.jetstream(), name="FOREIGN", subjects=["foreign"], num_replicas=3)
