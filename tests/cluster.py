@@ -60,6 +60,11 @@ class Member:
         """Of the monitoring endpoint."""
         return f"http://{HOST}:{self.monitoring_port}"
 
+    @property
+    def data(self) -> Path:
+        """Where JetStream keeps what it has."""
+        return Path(self.config["jetstream"]["store_dir"]) / "jetstream"
+
     def write(self, **changes: Any) -> None:
         """Write the configuration, with these changes to its sections."""
         self.config |= changes
@@ -237,6 +242,14 @@ async def add_stream(jetstream: JetStreamContext, **config: Any) -> None:
             await asyncio.sleep(PAUSE)
         else:
             return
+
+
+async def add_streams(members: Cluster, *names: str) -> None:
+    """Make a stream with three replicas of each name, and of its subject."""
+    client = await nats.connect(members.servers)
+    for name in names:
+        await add_stream(client.jetstream(timeout=20), name=name, subjects=[name.lower()], num_replicas=3)
+    await client.close()
 
 
 Found = TypeVar("Found")

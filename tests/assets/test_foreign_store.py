@@ -10,7 +10,6 @@ import shutil
 from functools import partial
 from pathlib import Path
 
-import nats
 import pytest
 
 from ansible_collections.rosey.nats.plugins.module_utils._data import cluster_store
@@ -19,17 +18,6 @@ from ansible_collections.rosey.nats.tests import cluster
 SYSTEM_ACCOUNT = "$SYS"
 # The other cluster has lived longer.
 STREAMS = 20
-
-
-def data_of(member: cluster.Member) -> Path:
-    return Path(member.config["jetstream"]["store_dir"]) / "jetstream"
-
-
-async def add_streams(members: cluster.Cluster, *names: str) -> None:
-    client = await nats.connect(members.servers)
-    for name in names:
-        await cluster.add_stream(client.jetstream(), name=name, subjects=[name], num_replicas=3)
-    await client.close()
 
 
 def streams_of(member: cluster.Member) -> set[str]:
@@ -50,18 +38,18 @@ def test_what_the_cluster_had_is_deleted_with_the_next_leader(
     nats_server: Path, tmp_path: Path, names: tuple[str, ...]
 ) -> None:
     with cluster.running(nats_server, tmp_path / "others", names=names) as others:
-        asyncio.run(add_streams(others, *(f"OTHER{number}" for number in range(STREAMS))))
-        foreign = data_of(others.leader())
+        asyncio.run(cluster.add_streams(others, *(f"OTHER{number}" for number in range(STREAMS))))
+        foreign = others.leader().data
         for member in others.values():
             member.stop()
     with cluster.running(nats_server, tmp_path / "own") as members:
-        asyncio.run(add_streams(members, "KEPT"))
+        asyncio.run(cluster.add_streams(members, "KEPT"))
         leader, victim = members.leader(), members.followers()[0]
         victim.kill()
-        own = data_of(victim)
+        own = victim.data
         kept = cluster_store.stream_groups(own, SYSTEM_ACCOUNT)
         assert cluster_store.peer_id(victim.name) in cluster_store.peers(own, SYSTEM_ACCOUNT)
-        assert kept == cluster_store.stream_groups(data_of(leader), SYSTEM_ACCOUNT)
+        assert kept == cluster_store.stream_groups(leader.data, SYSTEM_ACCOUNT)
         shutil.rmtree(own)
         shutil.copytree(foreign, own)
         # by the one or the other it is told

@@ -18,8 +18,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import nats
-
 from ansible_collections.rosey.nats.tests import cluster
 from ansible_collections.rosey.nats.tests import fleet as fleets
 from ansible_collections.rosey.nats.tests.faults.wires import Wires
@@ -204,20 +202,14 @@ def foreign_store(ground: Ground, *names: str) -> Iterator[None]:
     """Have a server killed, and the store of another cluster, of servers with these names, in place of its own."""
     directory = ground.fleet.directory / "foreign"
     with cluster.running(Path(os.environ["NATS_SERVER_BINARY"]), directory, names=names) as members:
-        asyncio.run(with_a_stream(members))
-        store = members.leader().config["jetstream"]["store_dir"]
+        asyncio.run(cluster.add_streams(members, "FOREIGN"))
+        store = members.leader().data
     os.kill(ground.fleet.pid("one"), signal.SIGKILL)
     own = ground.fleet.store("one")
     aside = own.rename(own.with_name("own"))
-    shutil.copytree(Path(store) / "jetstream", own)
+    shutil.copytree(store, own)
     # with the pid files of servers that are no more
     shutil.rmtree(directory)
     yield
     shutil.rmtree(own)
     aside.rename(own)
-
-
-async def with_a_stream(members: cluster.Cluster) -> None:
-    client = await nats.connect(members.servers)
-    await cluster.add_stream(client.jetstream(), name="FOREIGN", subjects=["foreign"], num_replicas=3)
-    await client.close()

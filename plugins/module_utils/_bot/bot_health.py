@@ -21,7 +21,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._bot.round_trips import
 from ansible_collections.rosey.nats.plugins.module_utils._host import command_line, gate, service
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding, Severity
 from ansible_collections.rosey.nats.plugins.module_utils._server import http_reader, monitoring
-from ansible_collections.rosey.nats.plugins.module_utils._server.answers import Answer
+from ansible_collections.rosey.nats.plugins.module_utils._server.answers import Answer, mapping
 from ansible_collections.rosey.nats.plugins.module_utils._server.http_reader import MonitoringError
 
 
@@ -145,14 +145,10 @@ def _values(answer: Answer) -> dict[str, t.Any]:
     found = {}
     for name in bot_expectation.KEYS:
         parent, _dot, key = name.rpartition(".")
-        value = _object(answer.get(parent)).get(key) if parent else answer.get(key)
+        value = mapping(answer.get(parent)).get(key) if parent else answer.get(key)
         if value is not None:
             found[name] = value
     return found
-
-
-def _object(value: t.Any) -> Answer:
-    return value if isinstance(value, dict) else {}
 
 
 def _shape_findings(answer: Answer, found: Mapping[str, t.Any], expectation: Expectation) -> Iterator[Finding]:

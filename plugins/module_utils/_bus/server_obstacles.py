@@ -26,6 +26,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import (
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
 from ansible_collections.rosey.nats.plugins.module_utils._host.tree import compare, ownership
 from ansible_collections.rosey.nats.plugins.module_utils._server import (
+    answers,
     certificates,
     health,
     plan,
@@ -174,7 +175,7 @@ def check_room(config: Mapping[str, t.Any], server: Answering | None) -> None:
     """Look for room in a store that the running server does not have yet."""
     canonical = reading.canonical(config)
     directory = plan.store_directory(canonical)
-    shown = ((server.varz.get("jetstream") or {}).get("config") or {}).get("store_dir") if server else None
+    shown = answers.store_directory(server.varz) if server else None
     if directory is None or not health.meant_jetstream(canonical) or shown == directory:
         return
     there = next(path for path in (Path(directory), *Path(directory).parents) if path.is_dir())

@@ -29,6 +29,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._host import atomic_fil
 from ansible_collections.rosey.nats.plugins.module_utils._host.action import Action
 from ansible_collections.rosey.nats.plugins.module_utils._host.needed_path import Need, NeededPath
 from ansible_collections.rosey.nats.plugins.module_utils._server import (
+    answers,
     archive,
     health,
     included_files,
@@ -126,15 +127,12 @@ class Known:
         """Give where the server that runs, or ran, keeps its streams; None where that is not known, or a container."""
         if self.params["runtime"] == "docker":
             return None
-        shown = (
-            ((self.server.varz.get("jetstream") or {}).get("config") or {}).get("store_dir") if self.server else None
-        )
-        if shown:
+        if self.server and (shown := answers.store_directory(self.server.varz)):
             return Path(shown)
         if not any(config and health.meant_jetstream(config) for config in (self.before, self.after)):
             return None
         had_store = self.before is not None and health.meant_jetstream(self.before)
-        return self._directory(self.before if had_store and self.before else self.after)
+        return _directory(self.before if had_store and self.before else self.after)
 
     def held(self, data: Path | None) -> assets.Assets | None:
         """Give what JetStream holds; None where nobody can tell."""
@@ -148,7 +146,7 @@ class Known:
 
     def situation(self, action: Action, held: assets.Assets | None, data: Path | None) -> before_change.Situation:
         """Give what the dangers are judged by."""
-        directory, system_account = self._to_come, before_change.system_account(self.after)
+        directory = _to_come(self.params, self.after)
         return before_change.Situation(
             after=self.after,
             action=action,
@@ -160,15 +158,19 @@ class Known:
             varz=self.server.varz if self.server else {},
             ran=self.versions,
             version=self.params["version"],
-            peers=None if directory is None else cluster_store.peers(directory, system_account),
+            peers=None if directory is None else cluster_store.peers(directory, self._system_account),
         )
 
     def stream_groups(self) -> list[str] | None:
         """Name the groups of streams with replicas that a member of a cluster finds; None where they are too many."""
-        directory = self._to_come
+        directory = _to_come(self.params, self.after)
         if directory is None or not before_change.is_clustered(self.after):
             return []
-        return cluster_store.stream_groups(directory, before_change.system_account(self.after))
+        return cluster_store.stream_groups(directory, self._system_account)
+
+    @property
+    def _system_account(self) -> str:
+        return before_change.system_account(self.after)
 
     @cached_property
     def _proven(self) -> assets.Assets | None:
@@ -191,7 +193,7 @@ class Known:
 
     def _stored(self, action: Action, held: assets.Assets | None, data: Path | None) -> assets.Assets | None:
         """Read what stands where the server to come looks for its streams, where that is asked for."""
-        directory = self._to_come
+        directory = _to_come(self.params, self.after)
         if directory is None:
             return None
         starts = dangers.takes_up_store(action, self.before, self.after)
@@ -201,16 +203,6 @@ class Known:
         if self.server is None and directory == data and held is not None:
             return held
         return asset_watch.look(None, directory) or assets.of([])
-
-    @property
-    def _to_come(self) -> Path | None:
-        """Where the server to come looks for its streams; None where that is not known, or in a container."""
-        return None if self.params["runtime"] == "docker" else self._directory(self.after)
-
-    def _directory(self, config: Mapping[str, t.Any]) -> Path | None:
-        named = plan.store_directory(config)
-        # a relative path begins where both systemd and the process runtime start the server
-        return Path("/", named) if named else None
 
     @cached_property
     def paths(self) -> list[NeededPath]:
@@ -253,11 +245,12 @@ def result_of(
     copy.
     """
     version, config = params["version"], risks.situation.after
+    to_come = _to_come(params, config)
     other = next((each for each in versions if version_line.needs_copy(each, version)), None)
     before = other or next(iter(versions), None)
     result = {
         "directory": str(data.parent) if data else None,
-        "next": _next_directory(params, risks.situation.after),
+        "next": str(to_come.parent) if to_come else None,
         "data": str(data) if data else None,
         "before": before,
         "needs_copy": False,
@@ -288,10 +281,15 @@ def result_of(
     return {**result, "before": before or version, "needs_copy": True}
 
 
-def _next_directory(params: Mapping[str, t.Any], config: Mapping[str, t.Any]) -> str | None:
-    """Give the store_dir of the server to come; None where that is not known, or in a container."""
-    named = None if params["runtime"] == "docker" else plan.store_directory(config)
-    return str(Path("/", named).parent) if named else None
+def _to_come(params: Mapping[str, t.Any], config: Mapping[str, t.Any]) -> Path | None:
+    """Give where the server to come looks for its streams; None where that is not known, or in a container."""
+    return None if params["runtime"] == "docker" else _directory(config)
+
+
+def _directory(config: Mapping[str, t.Any]) -> Path | None:
+    named = plan.store_directory(config)
+    # a relative path begins where both systemd and the process runtime start the server
+    return Path("/", named) if named else None
 
 
 def copy_to_bring_back(params: Mapping[str, t.Any]) -> str | None:

@@ -123,7 +123,7 @@ def _outvoted(cluster: Mapping[str, Result], host: str) -> str:
     empty = [
         each
         for each, plan in cluster.items()
-        if plan["server"]["action"] == Action.START and not plan["server"].get("was_in_cluster")
+        if plan["server"]["action"] == Action.START and plan["server"].get("lacks_group")
     ]
     kept = [each for each, plan in cluster.items() if each not in empty and _streams(plan)]
     if host not in empty or len(empty) == 1 or not kept or 2 * len(empty) < len(_all_of(cluster[host])):

@@ -55,6 +55,11 @@ class Situation:
         return self.action in (Action.START, Action.RESTART)
 
     @property
+    def lacks_group(self) -> bool:
+        """Whether a server finds a store that has nothing of a cluster."""
+        return self.peers is not None and not self.peers
+
+    @property
     def streams(self) -> tuple[Stream, ...]:
         """The streams that are held."""
         return tuple(self.held.in_order()) if self.held else ()

@@ -4,7 +4,7 @@
 """Whose store it is that a server of a cluster finds: what stands there of the groups that it was in.
 
 With a store of another cluster, a server brings that cluster's log of streams along. Where it is the longer one, it
-counts as soon as another server leads, and all streams of this cluster are deleted (tests/faults/test_cluster.py).
+counts as soon as another server leads, and all streams of this cluster are deleted: tests/assets/test_foreign_store.py.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ _DIGITS, _ID = string.digits + string.ascii_uppercase + string.ascii_lowercase, 
 # server/raft.go, encodePeerState: two numbers of 32 bits, the second of which is that of the ids
 _NUMBER = 4
 _MOST = 1 << 10
+# What a plan carries to the controller of each host.
 MOST_TOLD = 1 << 12
 
 

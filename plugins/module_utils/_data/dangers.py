@@ -141,7 +141,7 @@ def _added_cluster(situation: Situation) -> str:
     was_alone = situation.before is None or not is_clustered(situation.before)
     # in its place there is none after the disk was full, and under another system account
     alone = [each for each in situation.files if (each.replicas or 1) == 1]
-    if not was_alone and situation.peers is not None and not situation.peers and alone:
+    if not was_alone and situation.lacks_group and alone:
         return (
             f"cluster: the store has nothing of the cluster's group, and {counted(alone)} of one replica; expected the "
             "group, which a full disk takes away and another system_account looks for elsewhere, else the cluster, "

@@ -27,6 +27,12 @@ def is_number(value: t.Any) -> bool:
     return is_any and -_BEYOND_ALL_NUMBERS < value < _BEYOND_ALL_NUMBERS
 
 
+def store_directory(varz: Answer) -> str | None:
+    """Give where a server says that JetStream keeps its data, `<store_dir>/jetstream`; None where it says nothing."""
+    shown = mapping(mapping(varz.get("jetstream")).get("config")).get("store_dir")
+    return shown if isinstance(shown, str) else None
+
+
 def moment(text: str) -> datetime | None:
     """Read a point in time as the server writes it; None where the text is none."""
     try:

@@ -23,7 +23,7 @@ from ansible_collections.rosey.nats.tests import cluster
 from ansible_collections.rosey.nats.tests.certificates import Made, make
 from ansible_collections.rosey.nats.tests.cluster import Cluster, Member
 
-STREAM, STREAMS = "KEPT", 12
+STREAM, MORE_STREAMS = "KEPT", [f"S{number}" for number in range(12)]
 Make = Callable[[Cluster, Path], Iterator[Member]]
 
 
@@ -194,15 +194,9 @@ def slow(members: Cluster, _directory: Path) -> Iterator[Member]:
             each.join()
 
 
-async def add_more_streams(client: Client) -> None:
-    for number in range(STREAMS):
-        jetstream = client.jetstream(timeout=20)
-        await cluster.add_stream(jetstream, name=f"S{number}", subjects=[f"s{number}"], num_replicas=3)
-
-
 def led_by_one(members: Cluster, _directory: Path) -> Iterator[Member]:
-    over(members, add_more_streams)
-    names = [STREAM, *(f"S{number}" for number in range(STREAMS))]
+    asyncio.run(cluster.add_streams(members, *MORE_STREAMS))
+    names = [STREAM, *MORE_STREAMS]
     while rest := [name for name in names if members.leader_of(name) is not members["n1"]]:
 
         async def step_down(client: Client, rest: list[str] = rest) -> None:
@@ -251,14 +245,13 @@ def foreign_store(members: Cluster, directory: Path) -> Iterator[Member]:
     kept, victim = directory / "kept", members.followers()[0]
     # while the member has its ports
     with cluster.running(victim.binary, directory / "others", names=("x1", "x2", "x3")) as others:
-        over(others, add_more_streams)
+        asyncio.run(cluster.add_streams(others, *MORE_STREAMS))
         other = others.leader()
         other.stop()
-        shutil.copytree(other.config["jetstream"]["store_dir"], kept)
+        shutil.copytree(other.data, kept)
     victim.stop()
-    store = Path(victim.config["jetstream"]["store_dir"])
-    shutil.rmtree(store)
-    kept.rename(store)
+    shutil.rmtree(victim.data)
+    kept.rename(victim.data)
     victim.start()
     yield victim
 

@@ -448,9 +448,9 @@ def _part(described: Described, asked: monitoring.Monitor | NotSeenError) -> Par
     except http_reader.MonitoringError as error:
         raise NotSeenError(f"what the server tells at {error.url}", error.cause, error.remedy) from error
     apart = None if described.asked_at is None else time.time() - described.asked_at
-    store, account = ((varz.get("jetstream") or {}).get("config") or {}).get("store_dir"), varz.get("system_account")
-    peers = cluster_store.peers(Path(store), account) if isinstance(store, str) and isinstance(account, str) else ()
-    return Part(sight, varz, described.members, apart, frozenset(peers))
+    store, account = answers.store_directory(varz), varz.get("system_account")
+    peers = cluster_store.peers(Path(store), account) if store and isinstance(account, str) else frozenset()
+    return Part(sight, varz, described.members, apart, peers)
 
 
 def _state(pid: int) -> str:

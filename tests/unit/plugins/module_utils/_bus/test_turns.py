@@ -105,7 +105,7 @@ def test_routes_are_made_anew_where_all_are_told_alone() -> None:
     assert not release_turns({"a": plan(reload_first=True), "b": plan()}, "a")["problem"]
 
 
-KEPT, EMPTY = {"assets": {"streams": 3}, "was_in_cluster": True}, {"assets": None, "was_in_cluster": False}
+KEPT, EMPTY = {"assets": {"streams": 3}, "lacks_group": False}, {"assets": None, "lacks_group": True}
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ KEPT, EMPTY = {"assets": {"streams": 3}, "was_in_cluster": True}, {"assets": Non
         (plan("nothing", **KEPT), plan("start", **KEPT), plan("start", **EMPTY), False),
         # a first run, and one that was cut off
         (plan("start", **EMPTY), plan("start", **EMPTY), plan("start", **EMPTY), False),
-        (plan("nothing", was_in_cluster=True), plan("start", **EMPTY), plan("start", **EMPTY), False),
+        (plan("nothing", lacks_group=False), plan("start", **EMPTY), plan("start", **EMPTY), False),
     ],
 )
 def test_servers_without_a_store_do_not_outvote_those_that_have_one(
