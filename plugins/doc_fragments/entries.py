@@ -325,7 +325,8 @@ options:
       - V(memory_assets) accepts that a restart ends streams and consumers in memory. They can't be copied.
       - V(added_cluster) accepts that a single server that holds streams is made one of a cluster, which deletes them.
       - V(other_server_name) accepts another C(server_name) in a cluster, which takes it for a new server.
-      - V(foreign_store) accepts that a server of a cluster starts on a store that seems to be of another cluster.
+      - V(foreign_store) accepts that a server of a cluster starts on a store that seems to be of another cluster, or
+        that others are restarted while it runs on one.
       - V(older_version) accepts that an older minor version starts on what only a newer one keeps.
       - V(rotated_key) accepts another encryption key beside the previous one, by which consumers are lost.
       - V(converted_streams) accepts that compressed streams are encrypted anew, by which messages are lost.

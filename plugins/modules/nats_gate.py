@@ -122,6 +122,8 @@ options:
       - With them it also has to have a route to each of the others and to nobody else, the group that leads JetStream
         has to have a leader and these members, and each replica that this server leads has to be in step, in two looks
         that are a second apart.
+      - With O(local_files) its store has to be that of this cluster as well, which V(foreign_store) in O(accepted)
+        leaves out.
       - A consumer that is broken, as one without a leader, is a warning, as its stream is kept well.
     type: list
     elements: str

@@ -198,11 +198,11 @@ def another_run(ground: Ground) -> Iterator[None]:
 
 
 @contextmanager
-def foreign_store(ground: Ground, *names: str) -> Iterator[None]:
+def foreign_store(ground: Ground, *names: str, streams: int = 1) -> Iterator[None]:
     """Have a server killed, and the store of another cluster, of servers with these names, in place of its own."""
     directory = ground.fleet.directory / "foreign"
     with cluster.running(Path(os.environ["NATS_SERVER_BINARY"]), directory, names=names) as members:
-        asyncio.run(cluster.add_streams(members, "FOREIGN"))
+        asyncio.run(cluster.add_streams(members, *(f"FOREIGN{number}" for number in range(streams))))
         store = members.leader().data
     os.kill(ground.fleet.pid("one"), signal.SIGKILL)
     own = ground.fleet.store("one")
@@ -213,3 +213,24 @@ def foreign_store(ground: Ground, *names: str) -> Iterator[None]:
     yield
     shutil.rmtree(own)
     aside.rename(own)
+
+
+@contextmanager
+def running_on_foreign_store(ground: Ground, *names: str) -> Iterator[None]:
+    """Have a server run on the store of another cluster, with the longer log; nobody else is restarted meanwhile."""
+    pid_file = ground.fleet.pid_file("one")
+    command = Path("/proc", str(ground.fleet.pid("one")), "cmdline").read_text().split("\0")[:-1]
+    # the log that is longer counts, and the other is set right
+    with foreign_store(ground, *names, streams=40), subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
+        pid_file.write_text(str(server.pid))
+        try:
+            cluster.wait_for(lambda: ground.fleet.ask("one", "varz"), "answer of the one with another store")
+            said = ground.play({}, hosts={"two": memory("999M")})
+            for words in ("exit 2", "one: the store at", "restart no other before", "[foreign_store]"):
+                assert words in " ".join(said.split()), said
+            said = ground.play({})
+            for words in ("exit 2", "expected that of bus_one, found that of a server of another cluster"):
+                assert words in " ".join(said.split()), said
+            yield
+        finally:
+            server.kill()

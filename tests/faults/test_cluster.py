@@ -268,6 +268,12 @@ FAULTS = [
         words=("is the store of a server that was in a cluster, and not that of bus_one", "[foreign_store]"),
     ),
     Fault(
+        "a server that runs on the store of another cluster",
+        rolls=True,
+        broken=lambda ground: bus.running_on_foreign_store(ground, *cluster.NAMES),
+        words=("is the store of a server that was in a cluster, and not that of bus_one", "[foreign_store]"),
+    ),
+    Fault(
         "the store of another cluster of the same names",
         rolls=True,
         broken=lambda ground: bus.foreign_store(ground, *(f"bus_{name}" for name in HOSTS)),

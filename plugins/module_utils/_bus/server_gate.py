@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import missing_required_lib
 
+from ansible_collections.rosey.nats.plugins.module_utils._bus import turns
 from ansible_collections.rosey.nats.plugins.module_utils._bus.results import GateError, Proof
 from ansible_collections.rosey.nats.plugins.module_utils._data import (
     asset_gate,
@@ -20,6 +21,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._data import (
     asset_record,
     asset_watch,
     assets,
+    cluster_store,
     dangers,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._data.asset_changes import Accepted, Doing
@@ -102,6 +104,8 @@ def prove(params: Mapping[str, t.Any], run_command: service.RunCommand, *, check
     if params["local_files"] and not check_mode:
         outcome = prove_files(outcome, running_of(params, run_command))
         outcome = prove_certificates(outcome, params["config_file"], seconds=params["timeout"])
+        if expectation.members:
+            outcome = prove_store(outcome, params["accepted"])
     if params["held_elsewhere"]:
         outcome = prove_replicas(outcome, params["held_elsewhere"])
     try:
@@ -353,6 +357,15 @@ def prove_certificates(outcome: Outcome, config_file: str | None, *, seconds: fl
     remedy = "reload the server, and look at its log where it refuses the files"
     found = [finding for each in looks if (finding := served_certificates.stale(each, remedy))]
     return with_findings(outcome, found) if found else outcome
+
+
+def prove_store(outcome: Outcome, accepted: Collection[str]) -> Outcome:
+    """Add that a member runs on the store of another cluster. accepted: the words that were given."""
+    if outcome.snapshot is None or not outcome.judgement.passed or turns.FOREIGN in accepted:
+        return outcome
+    varz = outcome.snapshot.varz
+    finding = cluster_store.foreign(varz, cluster_store.peers_of(varz))
+    return with_findings(outcome, [finding]) if finding else outcome
 
 
 def prove_replicas(outcome: Outcome, held: Sequence[Mapping[str, t.Any]]) -> Outcome:

@@ -217,6 +217,7 @@ def _observe(params: Mapping[str, t.Any], run_command: service.RunCommand) -> Pl
         "reload_first": bool(of_routes),
         "tells_all_first": bool(of_routes) and cluster_plan.tells_all_first(configured),
         "stream_groups": jetstream.stream_groups(),
+        "foreign": jetstream.foreign if standing else "",
         "lacks_group": asked.situation.lacks_group,
         "store": server_store.result_of(params, data, before, asked),
     }

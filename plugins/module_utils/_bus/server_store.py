@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from ansible_collections.rosey.nats.plugins.module_utils._bus import turns
+from ansible_collections.rosey.nats.plugins.module_utils._bus import part_arguments, turns
 from ansible_collections.rosey.nats.plugins.module_utils._bus.server_obstacles import ObstacleError
 from ansible_collections.rosey.nats.plugins.module_utils._data import (
     asset_gate,
@@ -85,7 +85,7 @@ class Risks:
         if "gone_streams" not in self.accept:
             # what is gone keeps nobody from going back, and is not forgotten by that
             words = [name for name in words if name != "gone_streams"]
-        return [*words, *sorted({dangers.ALL, turns.QUORUM} & self.accept)]
+        return [*words, *sorted({dangers.ALL, turns.QUORUM, turns.FOREIGN} & self.accept - {*words})]
 
     @property
     def copied_for(self) -> list[str]:
@@ -159,6 +159,7 @@ class Known:
             ran=self.versions,
             version=self.params["version"],
             peers=None if directory is None else cluster_store.peers(directory, self._system_account),
+            members=tuple(part_arguments.members(self.params["settings"] or {})),
         )
 
     def stream_groups(self) -> list[str] | None:
@@ -167,6 +168,14 @@ class Known:
         if directory is None or not before_change.is_clustered(self.after):
             return []
         return cluster_store.stream_groups(directory, self._system_account)
+
+    @property
+    def foreign(self) -> str:
+        """Say that the server runs on the store of another cluster; empty where it does not."""
+        if self.server is None or self.params["runtime"] == "docker":
+            return ""
+        varz = self.server.varz
+        return str(cluster_store.foreign(varz, cluster_store.peers_of(varz)) or "")
 
     @property
     def _system_account(self) -> str:

@@ -91,6 +91,7 @@ def problem(cluster: Mapping[str, Result], host: str, accepted: Iterable[str]) -
         return ""
     return (
         _of_another_cluster(cluster, host, words)
+        or _runs_foreign(cluster, host, words)
         or _outvoted(cluster, host)
         or _not_told(cluster, host, words)
         or _not_whole(cluster, host, words)
@@ -116,6 +117,14 @@ def _of_another_cluster(cluster: Mapping[str, Result], host: str, accepted: Coll
         "Nothing was touched. Bring its own disk back, or move the store away, so that the server is given what the "
         f"others have, or accept it: nats_server_accept: [{FOREIGN}]"
     )
+
+
+def _runs_foreign(cluster: Mapping[str, Result], host: str, accepted: Collection[str]) -> str:
+    """Say that a member runs on the store of another cluster, which counts as soon as another server leads."""
+    found = [f"{each}: {text}" for each, plan in cluster.items() if (text := plan["server"].get("foreign"))]
+    if not found or host not in _restarted(cluster) or FOREIGN in accepted:
+        return ""
+    return f"{'; '.join(found)}. Nothing was touched; or accept it: nats_server_accept: [{FOREIGN}]"
 
 
 def _outvoted(cluster: Mapping[str, Result], host: str) -> str:

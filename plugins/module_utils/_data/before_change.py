@@ -34,7 +34,8 @@ class Situation:
     streams, None where that is not known. proven: what there was when it was last proven; unread: why that can't be
     told, empty where it can. varz: of a server that answers. limits: what /jsz shows of its configuration. ran: the
     versions of which one ran last; version: the one to come. peers: the ids of the servers that were in a cluster with
-    the one whose store it will take up; empty where it was in none, None where that is not known.
+    the one whose store it will take up; empty where it was in none, None where that is not known. members: the names of
+    the servers of the cluster to come, where it is known.
     """
 
     after: Mapping[str, t.Any]
@@ -48,6 +49,7 @@ class Situation:
     ran: Sequence[str] = ()
     version: str = ""
     peers: frozenset[str] | None = None
+    members: tuple[str, ...] = ()
 
     @property
     def starts(self) -> bool:

@@ -12,9 +12,12 @@ from __future__ import annotations
 import hashlib
 import re
 import string
+from collections.abc import Collection
 from pathlib import Path
 
 from ansible_collections.rosey.nats.plugins.module_utils._host import system
+from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding
+from ansible_collections.rosey.nats.plugins.module_utils._server import answers
 
 # server/jetstream_cluster.go: defaultStoreDirName, defaultMetaGroupName; server/raft.go: peerStateFile
 _GROUPS, _META, _PEERS = "_js_", "_meta_", "peers.idx"
@@ -27,6 +30,8 @@ _NUMBER = 4
 _MOST = 1 << 10
 # What a plan carries to the controller of each host.
 MOST_TOLD = 1 << 12
+
+GIVE_BACK = "bring its own disk back, or move the store away, so that the server is given what the others have"
 
 
 def peer_id(server_name: str) -> str:
@@ -47,6 +52,33 @@ def peers(data: Path, system_account: str) -> frozenset[str]:
     if not 0 < count <= _MOST or len(ids) < count * _ID:
         return frozenset()
     return frozenset(ids[place * _ID : (place + 1) * _ID].decode("ascii", "replace") for place in range(count))
+
+
+def peers_of(varz: answers.Answer) -> frozenset[str]:
+    """Give the ids as peers does, of the store on this host that a server runs on. varz: its answer."""
+    data, account = answers.store_directory(varz), varz.get("system_account")
+    return peers(Path(data), account) if data and isinstance(account, str) else frozenset()
+
+
+def is_foreign(known: Collection[str], *names: str) -> bool:
+    """Tell whether a store is of a cluster that none of these servers was in. known: the ids of its peers."""
+    return bool(known and names) and {peer_id(name) for name in names}.isdisjoint(known)
+
+
+def foreign(varz: answers.Answer, known: Collection[str]) -> Finding | None:
+    """Find that a server runs on the store of another cluster. varz: its answer; known: the ids of the store's peers.
+
+    The members of a cluster set a server right whose log is the shorter one: it is found as long as it is dangerous.
+    """
+    if not is_foreign(known, str(varz["server_name"])):
+        return None
+    return Finding(
+        f"the store at {answers.store_directory(varz)}",
+        f"that of {varz['server_name']}",
+        "that of a server of another cluster, whose streams can take the place of all streams of this one as soon as "
+        "another server leads",
+        f"stop this server, and restart no other before; {GIVE_BACK}",
+    )
 
 
 def stream_groups(data: Path, system_account: str) -> list[str] | None:

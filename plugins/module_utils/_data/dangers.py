@@ -11,7 +11,7 @@ import typing as t
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from ansible_collections.rosey.nats.plugins.module_utils._data import cluster_store, lost_streams, version_line
+from ansible_collections.rosey.nats.plugins.module_utils._data import lost_streams, version_line
 from ansible_collections.rosey.nats.plugins.module_utils._data.asset_changes import Accepted
 from ansible_collections.rosey.nats.plugins.module_utils._data.asset_gate import gone
 from ansible_collections.rosey.nats.plugins.module_utils._data.assets import (
@@ -27,13 +27,19 @@ from ansible_collections.rosey.nats.plugins.module_utils._data.before_change imp
     counted,
     has_interest,
     has_jetstream,
-    is_clustered,
     is_in_memory,
     listed,
     mapping,
     memory_assets,
     named,
     system_account,
+)
+from ansible_collections.rosey.nats.plugins.module_utils._data.lost_by_clusters import (
+    added_cluster,
+    foreign_store,
+    other_cluster,
+    other_server_name,
+    replicated_streams,
 )
 from ansible_collections.rosey.nats.plugins.module_utils._data.lost_by_limits import (
     full_store,
@@ -123,82 +129,6 @@ def _fewer_connections(situation: Situation) -> str:
         f"max_connections: {limit}, and {connected} clients are connected; expected at least {connected}, "
         f"else the server cuts off {connected - limit} of them at random"
     )
-
-
-def _replicated_streams(situation: Situation) -> str:
-    streams = [stream for stream in situation.files if (stream.replicas or 1) > 1]
-    if not situation.starts or not streams or is_clustered(situation.after):
-        return ""
-    return (
-        f"a restart without a cluster: {counted(streams)}, of more than one replica, which a single server does not "
-        "take up again; expected num_replicas: 1 of each, which an update sets, or a cluster"
-    )
-
-
-def _added_cluster(situation: Situation) -> str:
-    if not (situation.starts and is_clustered(situation.after)):
-        return ""
-    was_alone = situation.before is None or not is_clustered(situation.before)
-    # in its place there is none after the disk was full, and under another system account
-    alone = [each for each in situation.files if (each.replicas or 1) == 1]
-    if not was_alone and situation.lacks_group and alone:
-        return (
-            f"cluster: the store has nothing of the cluster's group, and {counted(alone)} of one replica; expected the "
-            "group, which a full disk takes away and another system_account looks for elsewhere, else the cluster, "
-            "which knows none of them from here, deletes them all within seconds"
-        )
-    if not (was_alone and situation.files):
-        return ""
-    return (
-        f"cluster: added to a single server that holds {counted(situation.files)}; expected none, else the cluster, "
-        "which knows none of them, deletes them all within seconds"
-    )
-
-
-def _other_server_name(situation: Situation) -> str:
-    old, new = _in_cluster(situation, lambda config: config.get("server_name"))
-    if old == new:
-        return ""
-    return (
-        f"server_name: {old} -> {new}, in a cluster, and the server holds {counted(situation.files)}; expected the "
-        "same name, else the cluster takes it for a new server, and what it has is deleted"
-    )
-
-
-def _foreign_store(situation: Situation) -> str:
-    known = (mapping(config).get("server_name") for config in (situation.before, situation.after))
-    names = {name for name in known if isinstance(name, str) and name}
-    # of a server without a name of its own, nobody knows what it was called
-    if not (situation.starts and situation.peers and names and is_clustered(situation.after)):
-        return ""
-    if situation.peers & {cluster_store.peer_id(name) for name in names}:
-        return ""
-    return (
-        f"jetstream.store_dir: {plan.store_directory(situation.after)} is the store of a server that was in a cluster, "
-        f"and not that of {', '.join(sorted(names))}; expected its own, else what that cluster had can take the place "
-        "of all streams of this one. Bring its own disk back, or move the store away, so that the server is given what "
-        "the others have"
-    )
-
-
-def _other_cluster(situation: Situation) -> str:
-    old, new = _in_cluster(situation, lambda config: mapping(config.get("cluster")).get("name"))
-    if situation.before and is_clustered(situation.before) and not is_clustered(situation.after) and situation.files:
-        old, new = "a cluster", "none"
-    if old == new:
-        return ""
-    return (
-        f"cluster: {old} -> {new}, and the server holds {counted(situation.files)}; expected the same cluster, else "
-        "its clients reach none of them"
-    )
-
-
-def _in_cluster(situation: Situation, take: Callable[[Mapping[str, t.Any]], t.Any]) -> tuple[t.Any, t.Any]:
-    """Give what a server that holds streams, and stays in a cluster, has before and after; else the same twice."""
-    before, after = situation.before, situation.after
-    if before is None or not (situation.starts and situation.files and is_clustered(before) and is_clustered(after)):
-        return None, None
-    return take(before), take(after)
 
 
 def _other_store(situation: Situation) -> str:
@@ -439,12 +369,12 @@ def _has_first_sequence(stream: Stream) -> bool:
 DANGERS: dict[str, _Row] = {
     "fewer_connections": _Row(Kind.CUTS_OFF, _fewer_connections, copied=False),
     "memory_assets": _Row(Kind.DESTROYS, memory_assets, copied=False, concerns=is_in_memory),
-    "added_cluster": _Row(Kind.DESTROYS, _added_cluster),
-    "other_server_name": _Row(Kind.DESTROYS, _other_server_name),
+    "added_cluster": _Row(Kind.DESTROYS, added_cluster),
+    "other_server_name": _Row(Kind.DESTROYS, other_server_name),
     "foreign_store": _Row(
         # whatever the cluster loses by it is no loss that was meant
         Kind.DESTROYS,
-        _foreign_store,
+        foreign_store,
         copied=False,
         concerns=lambda _config, _stream, _consumer: False,
     ),
@@ -465,9 +395,9 @@ DANGERS: dict[str, _Row] = {
         Kind.DESTROYS, _first_sequence, concerns=lambda _config, stream, _consumer: _has_first_sequence(stream)
     ),
     "replicated_streams": _Row(
-        Kind.DESTROYS, _replicated_streams, concerns=lambda _config, stream, _consumer: (stream.replicas or 1) > 1
+        Kind.DESTROYS, replicated_streams, concerns=lambda _config, stream, _consumer: (stream.replicas or 1) > 1
     ),
-    "other_cluster": _Row(Kind.HIDES, _other_cluster),
+    "other_cluster": _Row(Kind.HIDES, other_cluster),
     "other_store": _Row(Kind.HIDES, _other_store),
     "other_key": _Row(Kind.HIDES, _other_key),
     "other_account": _Row(

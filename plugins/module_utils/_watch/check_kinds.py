@@ -14,7 +14,7 @@ from ansible_collections.rosey.nats.plugins.module_utils._bot import (
     bot_health,
     subscriptions,
 )
-from ansible_collections.rosey.nats.plugins.module_utils._data import lost_streams
+from ansible_collections.rosey.nats.plugins.module_utils._data import cluster_store, lost_streams
 from ansible_collections.rosey.nats.plugins.module_utils._host import command_line, figures, unit_checks, unit_file
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Finding, Severity
 from ansible_collections.rosey.nats.plugins.module_utils._host.service import Service
@@ -285,6 +285,8 @@ def _meta(snapshot: Snapshot, expectation: Expectation) -> Reading:
     # that there is no leader is said once
     faults = _cluster_faults(snapshot, expectation, cluster.META)
     findings += [each.finding for each in faults if each.kind is not cluster.Kind.NO_LEADER]
+    if foreign := cluster_store.foreign(varz, snapshot.peers):
+        findings.append(foreign)
     return _read(summary, findings, float(len(lost)))
 
 

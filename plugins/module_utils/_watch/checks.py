@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_expectation, bot_health, subscriptions
-from ansible_collections.rosey.nats.plugins.module_utils._data import lost_streams
+from ansible_collections.rosey.nats.plugins.module_utils._data import cluster_store, lost_streams
 from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Severity
 from ansible_collections.rosey.nats.plugins.module_utils._host.service import Service
 from ansible_collections.rosey.nats.plugins.module_utils._server import (
@@ -153,7 +153,12 @@ class Observer:
             ),
             apart=self.apart,
         )
-        snapshot = replace(snapshot, streams=self._streams(snapshot), cluster=self._cluster(snapshot))
+        snapshot = replace(
+            snapshot,
+            streams=self._streams(snapshot),
+            cluster=self._cluster(snapshot),
+            peers=self._peers(snapshot),
+        )
         if self.bot is None or self.no_bot:
             return snapshot
         return replace(snapshot, told=bot_health.ask(self.bot), held=self._held(snapshot))
@@ -166,6 +171,12 @@ class Observer:
             return cluster_reading.look(self.monitor, varz["server_name"], jsz)
         except MonitoringError as error:
             return error
+
+    def _peers(self, snapshot: Snapshot) -> frozenset[str]:
+        varz = snapshot.answers["varz"]
+        if not self.expectation.members or not self.local_files or isinstance(varz, MonitoringError):
+            return frozenset()
+        return cluster_store.peers_of(varz)
 
     def _streams(
         self, snapshot: Snapshot

@@ -64,7 +64,8 @@ class Snapshot:
     bot_health has them. no_bot: why there is no bot to look at; empty where there is one. streams: beside those that
     were proven, None where nothing was or they are not compared. is_off: the server was stopped in good order, and does
     not start with the host. certificates: what each listener with TLS shows. cluster: what a member tells of its
-    cluster. apart: the seconds by which the host's clock is ahead of that of who asked, None where that is not known.
+    cluster. peers: the ids of the servers that its store knows, where it is on this host. apart: the seconds by which
+    the host's clock is ahead of that of who asked, None where that is not known.
     """
 
     answers: Mapping[str, Answer | MonitoringError]
@@ -79,6 +80,7 @@ class Snapshot:
     is_off: bool = False
     certificates: tuple[Served, ...] = ()
     cluster: Sight | MonitoringError | None = None
+    peers: frozenset[str] = frozenset()
     apart: float | None = None
 
     def answer(self, endpoint: str) -> Answer:

@@ -89,14 +89,13 @@ _GONE = _REFUSALS[-1]
 
 def _ask_store(evidence: Evidence) -> Iterator[Cause]:
     part = seen(evidence.cluster)
-    if part and part.peers and cluster_store.peer_id(part.own) not in part.peers:
+    if part and (finding := cluster_store.foreign(part.varz, part.peers)):
         yield server_cause(
             "foreign_store",
             "this server runs on the store of a server of another cluster, whose streams can take the place of all "
             "streams of this one as soon as another server leads",
             f"{part.own} is none of the {len(part.peers)} servers that its store knows",
-            remedy="stop this server, and restart no other before. Bring its own disk back, or move the store away, so "
-            "that the server is given what the others have",
+            remedy=finding.remedy,
         )
 
 

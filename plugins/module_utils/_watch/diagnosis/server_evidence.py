@@ -448,9 +448,7 @@ def _part(described: Described, asked: monitoring.Monitor | NotSeenError) -> Par
     except http_reader.MonitoringError as error:
         raise NotSeenError(f"what the server tells at {error.url}", error.cause, error.remedy) from error
     apart = None if described.asked_at is None else time.time() - described.asked_at
-    store, account = answers.store_directory(varz), varz.get("system_account")
-    peers = cluster_store.peers(Path(store), account) if store and isinstance(account, str) else frozenset()
-    return Part(sight, varz, described.members, apart, peers)
+    return Part(sight, varz, described.members, apart, cluster_store.peers_of(varz))
 
 
 def _state(pid: int) -> str:

@@ -95,6 +95,16 @@ def test_nobody_is_started_on_the_store_of_another_cluster(
     assert not release_turns({"a": plans["a"], "b": plans["b"]}, "a", ["quorum"])["problem"]
 
 
+def test_nobody_is_restarted_while_one_runs_on_the_store_of_another_cluster() -> None:
+    plans = {"a": plan(), "b": plan("nothing", foreign="the store at /s: expected that of bus_b"), "c": plan("reload")}
+    problems = {host: release_turns(plans, host)["problem"] for host in plans}
+    assert problems["a"].startswith("b: the store at /s: expected that of bus_b")
+    assert not problems["b"]
+    assert not problems["c"]
+    assert not release_turns(plans, "a", ["foreign_store"])["problem"]
+    assert release_turns(plans, "a", ["quorum"])["problem"]
+
+
 def test_routes_are_made_anew_where_all_are_told_alone() -> None:
     plans = {"a": plan(tells_all_first=True), "b": plan(tells_all_first=True)}
     problem = release_turns(plans, "a")["problem"]

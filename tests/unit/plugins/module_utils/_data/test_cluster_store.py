@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,6 +30,27 @@ def test_a_store_tells_whose_it_is(tmp_path: Path) -> None:
 def test_what_is_damaged_tells_nothing(tmp_path: Path, content: bytes) -> None:
     write(tmp_path, content)
     assert cluster_store.peers(tmp_path, "$SYS") == frozenset()
+
+
+def varz(name: str, data: Path | None) -> dict[str, Any]:
+    return {
+        "server_name": name,
+        "system_account": "$SYS",
+        "jetstream": {"config": {"store_dir": str(data)}} if data else {},
+    }
+
+
+def test_a_server_that_runs_on_the_store_of_another_cluster_is_found(tmp_path: Path) -> None:
+    write(tmp_path, PEERS)
+
+    def found(told: dict[str, Any]) -> str:
+        return str(cluster_store.foreign(told, cluster_store.peers_of(told)) or "")
+
+    assert found(varz("x1", tmp_path)).startswith(f"the store at {tmp_path}: expected that of x1, found that of")
+    assert not found(varz("n2", tmp_path))
+    assert not found(varz("x1", tmp_path / "none"))
+    assert not found(varz("x1", None))
+    assert not found({**varz("x1", tmp_path), "system_account": 7})
 
 
 def test_what_is_not_there_tells_nothing(tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ N1 = frozenset({cluster_store.peer_id("n1")})
 GROUPLESS = {"added_cluster": "the store has nothing of the cluster's group, and 1 stream with 400 messages (CHAT) of"}
 FOREIGN = {"foreign_store": "jetstream.store_dir: /s/jetstream is the store of a server that was in a cluster, and not"}
 CLUSTER: Config = {"cluster": {"name": "c", "port": 6222, "routes": ["nats://h:6222"]}}
+OTHER_NAME: Config = {**ON, "cluster": {**CLUSTER["cluster"], "name": "d"}}
+MOVED = {"foreign_store": "cluster: c -> d, and /s/jetstream is the store of a member of c, with servers that d does"}
 CHAT = Stream("$G", "CHAT", None, assets.FILE, 1, 400, 1000, 1, 400, Limits(), (Consumer("reader"),))
 RESERVED = Stream("$G", "RESERVED", None, assets.FILE, 1, 0, 0, 0, 0, Limits(max_bytes=2000))
 CACHE = Stream("$G", "CACHE", None, assets.MEMORY, 1, 3, 30, 1, 3, Limits())
@@ -109,12 +111,7 @@ def find(
         ),
         ({**ON, "leafnodes": {"remotes": [{"account": "$SYS"}]}}, (CHAT,), {}, {}),
         (ON, (CHAT,), {"before": {**ON, **CLUSTER}}, {"other_cluster": "cluster: a cluster -> none"}),
-        (
-            {**ON, "cluster": {**CLUSTER["cluster"], "name": "d"}},
-            (CHAT,),
-            {"before": {**ON, **CLUSTER}},
-            {"other_cluster": "c -> d"},
-        ),
+        (OTHER_NAME, (CHAT,), {"before": {**ON, **CLUSTER}}, {"other_cluster": "c -> d"}),
         (
             {**ON, **CLUSTER, "server_name": "two"},
             (CHAT,),
@@ -137,6 +134,10 @@ def find(
             {},
         ),
         ({**ON, **CLUSTER}, (), {"before": None, "peers": N1, "action": Action.RELOAD}, {}),
+        # a member moves, or all of them take another name
+        (OTHER_NAME, (), {"before": {**ON, **CLUSTER}, "peers": N1 | {ONE}, "members": ("one", "n2")}, MOVED),
+        (OTHER_NAME, (), {"before": {**ON, **CLUSTER}, "peers": N1 | {ONE}, "members": ("one", "n1", "n2")}, {}),
+        ({**ON, **CLUSTER}, (), {"before": {**ON, **CLUSTER}, "peers": N1 | {ONE}, "members": ("one", "n2")}, {}),
         (ON, (), {"before": None, "peers": N1}, {}),
         ({"jetstream": STORE, **CLUSTER}, (), {"before": None, "peers": N1}, {}),
         ({"jetstream": {**STORE, "domain": "d"}}, (CHAT,), {}, {}),

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from ansible_collections.rosey.nats.plugins.module_utils._bot import bot_expectation, bot_health
-from ansible_collections.rosey.nats.plugins.module_utils._data import asset_record, assets, lost_streams
+from ansible_collections.rosey.nats.plugins.module_utils._data import asset_record, assets, cluster_store, lost_streams
 from ansible_collections.rosey.nats.plugins.module_utils._host.access import Fault
 from ansible_collections.rosey.nats.plugins.module_utils._host.access import Kind as FaultKind
 from ansible_collections.rosey.nats.plugins.module_utils._host.process import Process
@@ -126,6 +126,7 @@ WELL = Snapshot(
     streams=compared(*PROVEN.assets.streams.values()),
     files=server_files.Look(NATS, ()),
 )
+OTHERS = frozenset({cluster_store.peer_id("x1")})
 N2, N3 = (cluster.Peer(name, silent=0.4) for name in ("n2", "n3"))
 GROUPS = tuple(cluster.Group(("$G", f"S{number}"), "rosey_nats_test", 3, (N2, N3)) for number in range(8))
 LED_META = cluster.Group((), "rosey_nats_test", 3, (N2, N3))
@@ -310,6 +311,12 @@ TOLD = bot_health.Told
         (seen(routed={**SIGHT.routed, "C": "n4"}), IN_CLUSTER, {"routes": "critical"}, "found one to n4"),
         (seen(routed={**SIGHT.routed, "C": "n3"}), IN_CLUSTER, {"routes": "critical"}, "one server named n3, found 2"),
         (seen(meta=replace(LED_META, size=4)), IN_CLUSTER, {"meta": "critical"}, "expected 3 servers, found 4"),
+        (
+            replace(MEMBER, peers=OTHERS),
+            IN_CLUSTER,
+            {"meta": "critical"},
+            "a server of another",
+        ),
         (seen(meta=behind(LED_META, silent=9.0)), IN_CLUSTER, {"meta": "warning"}, "n2 not heard of for 9 seconds"),
         (
             replace(
