@@ -252,6 +252,22 @@ async def add_streams(members: Cluster, *names: str) -> None:
     await client.close()
 
 
+async def make_replicas_anew(servers: list[str], stream: str, short: str) -> None:
+    """Have a server lead a stream that has all of it, and make its other replicas anew. short: the one that has not."""
+    client = await nats.connect(servers)
+    jetstream = client.jetstream(timeout=20)
+    while (leader := (await jetstream.stream_info(stream)).cluster.leader) in (None, "", short):
+        if leader == short:
+            await client.request(f"$JS.API.STREAM.LEADER.STEPDOWN.{stream}", timeout=20)
+        await asyncio.sleep(1)
+    config = (await jetstream.stream_info(stream)).config
+    for number in (1, config.num_replicas):
+        await jetstream.update_stream(config, num_replicas=number)
+        # until the others have heard of it
+        await asyncio.sleep(3)
+    await client.close()
+
+
 Found = TypeVar("Found")
 
 

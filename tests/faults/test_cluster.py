@@ -282,6 +282,13 @@ FAULTS = [
         options=("-e", "{nats_server_accept: [gone_streams]}"),
     ),
     Fault(
+        "a replica that lacks messages",
+        rolls=True,
+        broken=bus.short_replica,
+        words=("at bus_{first} all that the other servers have", "BULK (", "one replica, and then as many as it had"),
+        touches=True,
+    ),
+    Fault(
         "a disk that becomes full in the roll",
         rolls=True,
         words=(

@@ -18,8 +18,8 @@ from ansible_collections.rosey.nats.plugins.module_utils._host.gate import Findi
 from ansible_collections.rosey.nats.plugins.module_utils._server import answers, http_reader
 
 _REMEDY = (
-    "let no server be restarted, back the stream up, and with the others in step remove this replica and let it be "
-    "made anew"
+    "let no server be restarted, and back the stream up; once a server leads it that has all, give the stream one "
+    "replica, and then as many as it had, so that the others are made anew"
 )
 _MOST_NAMED = 5
 
@@ -41,6 +41,10 @@ class Replica:
     def holes(self) -> int:
         """How many sequences between the first and the last it has no message for."""
         return self.last - self.first + 1 - self.messages if self.messages else 0
+
+    def begins_before(self, other: Replica) -> bool:
+        """Whether it has messages at its begin that another one lacks; without any it begins at 0."""
+        return self.is_steady and self.messages > 0 and self.first < other.first
 
     def __str__(self) -> str:
         return f"{self.messages} messages, {self.first} to {self.last}"
@@ -103,7 +107,7 @@ def _lacking(held: Sequence[Held]) -> Iterator[tuple[str, str]]:
         earlier, later = held[:place], held[place + 1 :]
         fuller = [
             *_others(server, (each for each in earlier if each[1].last > replica.last)),
-            *_others(server, (each for each in later if each[1].is_steady and each[1].first < replica.first)),
+            *_others(server, (each for each in later if each[1].begins_before(replica))),
             *_with_less_holes(server, held),
         ]
         if fuller and server not in told:
