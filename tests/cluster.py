@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import signal
 import subprocess
 import time
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import nats
+from nats.aio.client import Client
 from nats.js.client import JetStreamContext
 
 from ansible_collections.rosey.nats.plugins.module_utils._server import conf
@@ -34,6 +36,7 @@ SYSTEM = {"user": "admin", "password": "admin"}
 # A leader is found within a second or two; a busy machine takes its time.
 SECONDS = 30.0
 PAUSE = 0.05
+BULK = "BULK"
 
 Config = dict[str, Any]
 
@@ -252,14 +255,45 @@ async def add_streams(members: Cluster, *names: str) -> None:
     await client.close()
 
 
+async def add_bulk(servers: list[str]) -> None:
+    """Make a stream, or add to it, that has more than one file for its messages."""
+    client = await nats.connect(servers)
+    jetstream = client.jetstream(timeout=20)
+    await add_stream(jetstream, name=BULK, subjects=["bulk"], num_replicas=3)
+    # the other servers hear of it a moment later, and of each message
+    await asyncio.sleep(1)
+    for _message in range(20):
+        await jetstream.publish("bulk", bytes(900_000))
+    await asyncio.sleep(1)
+    await client.close()
+
+
+def without_a_file(stream: Path) -> None:
+    """Take some of a stream's messages away."""
+    sorted((stream / "msgs").glob("*.blk"))[1].unlink()
+    # by which a server believes that it has what it had at its last orderly end
+    (stream / "msgs" / "index.db").unlink(missing_ok=True)
+
+
+def without_all(stream: Path) -> None:
+    """Take a stream away."""
+    shutil.rmtree(stream)
+
+
+async def step_down(client: Client, stream: str, is_wanted: Callable[[str], bool]) -> None:
+    """Have others lead a stream until the one that does is wanted."""
+    jetstream = client.jetstream(timeout=20)
+    while not ((leader := (await jetstream.stream_info(stream)).cluster.leader) and is_wanted(leader)):
+        if leader:
+            await client.request(f"$JS.API.STREAM.LEADER.STEPDOWN.{stream}", timeout=20)
+        await asyncio.sleep(1)
+
+
 async def make_replicas_anew(servers: list[str], stream: str, short: str) -> None:
     """Have a server lead a stream that has all of it, and make its other replicas anew. short: the one that has not."""
     client = await nats.connect(servers)
     jetstream = client.jetstream(timeout=20)
-    while (leader := (await jetstream.stream_info(stream)).cluster.leader) in (None, "", short):
-        if leader == short:
-            await client.request(f"$JS.API.STREAM.LEADER.STEPDOWN.{stream}", timeout=20)
-        await asyncio.sleep(1)
+    await step_down(client, stream, lambda leader: leader != short)
     config = (await jetstream.stream_info(stream)).config
     for number in (1, config.num_replicas):
         await jetstream.update_stream(config, num_replicas=number)

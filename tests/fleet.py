@@ -117,8 +117,8 @@ class Fleet:
             time.sleep(0.1)
         raise AssertionError("no leader")
 
-    def ids(self) -> dict[str, str]:
-        return {name: self.ask(name, "varz")["server_id"] for name in self.ports}
+    def ids(self, *names: str) -> dict[str, str]:
+        return {name: self.ask(name, "varz")["server_id"] for name in names or self.ports}
 
     def limits(self) -> dict[str, int]:
         return {name: self.ask(name, "jsz")["config"]["max_memory"] for name in self.ports}

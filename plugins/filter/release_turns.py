@@ -19,6 +19,7 @@ def release_turns(
     return {
         "server": turns.of_server(cluster, host).as_result(),
         "bot": turns.of_bot(cluster, host).as_result(),
+        "peers": turns.monitoring_urls(cluster, host),
         "told": turns.told(cluster, host),
         "problem": turns.problem(cluster, host, accepted),
     }

@@ -18,8 +18,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import nats
-
 from ansible_collections.rosey.nats.tests import cluster
 from ansible_collections.rosey.nats.tests import fleet as fleets
 from ansible_collections.rosey.nats.tests.faults.wires import Wires
@@ -218,28 +216,18 @@ def foreign_store(ground: Ground, *names: str, streams: int = 1) -> Iterator[Non
 
 
 @contextmanager
-def short_replica(ground: Ground) -> Iterator[None]:
-    """Have a server run without a file with messages of a stream, as bad blocks of a disk leave it."""
-    asyncio.run(with_bulk(ground))
-    victim = ground.followers()[0]
+def short_replica(ground: Ground, victim: str, harm: Callable[[Path], None]) -> Iterator[None]:
+    """Have a server lack what others have of a stream, as bad blocks of a disk leave it; none is restarted meanwhile.
+
+    harm: takes something of the stream's directory away.
+    """
+    asyncio.run(cluster.add_bulk(ground.fleet.servers))
     os.kill(ground.fleet.pid(victim), signal.SIGKILL)
-    _first, *others = sorted((ground.fleet.store(victim) / "$G" / "streams" / "BULK" / "msgs").glob("*.blk"))
-    others[0].unlink()
+    harm(ground.fleet.store(victim) / "$G" / "streams" / cluster.BULK)
+    others = ground.fleet.ids(*(name for name in HOSTS if name != victim))
     yield
-    asyncio.run(cluster.make_replicas_anew(ground.fleet.servers, "BULK", f"bus_{victim}"))
-
-
-async def with_bulk(ground: Ground) -> None:
-    """Store more than a file of a stream has room for."""
-    client = await nats.connect(ground.fleet.servers)
-    jetstream = client.jetstream(timeout=20)
-    await cluster.add_stream(jetstream, name="BULK", subjects=["bulk"], num_replicas=3)
-    # the other servers hear of it a moment later, and of each message
-    await asyncio.sleep(1)
-    for _message in range(30):
-        await jetstream.publish("bulk", bytes(500_000))
-    await asyncio.sleep(1)
-    await client.close()
+    assert ground.fleet.ids(*others) == others
+    asyncio.run(cluster.make_replicas_anew(ground.fleet.servers, cluster.BULK, f"bus_{victim}"))
 
 
 @contextmanager

@@ -284,9 +284,22 @@ FAULTS = [
     Fault(
         "a replica that lacks messages",
         rolls=True,
-        broken=bus.short_replica,
+        broken=lambda ground: bus.short_replica(ground, ground.followers()[0], cluster.without_a_file),
         words=("at bus_{first} all that the other servers have", "BULK (", "one replica, and then as many as it had"),
         touches=True,
+    ),
+    Fault(
+        "a replica that has nothing",
+        rolls=True,
+        broken=lambda ground: bus.short_replica(ground, ground.followers()[1], cluster.without_all),
+        words=(
+            "at bus_{second} all that the other servers have",
+            "BULK (0 messages, 0 to 0",
+            "let no server be restarted",
+        ),
+        touches=True,
+        # what is known of its own streams would tell, too
+        options=("-e", "{nats_server_accept: [gone_streams]}"),
     ),
     Fault(
         "a disk that becomes full in the roll",

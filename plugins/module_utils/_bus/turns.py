@@ -67,6 +67,22 @@ def _restarted(cluster: Mapping[str, Result]) -> list[str]:
     )
 
 
+def monitoring_urls(cluster: Mapping[str, Result], host: str) -> dict[str, str]:
+    """Give where each other member answers in a host's turn: one whose turn comes later runs with what it had.
+
+    One that is not in this run has the same as this one, for all that is known here.
+    """
+    if host not in cluster:
+        return {}
+    order = _restarted(cluster)
+    later = order[order.index(host) + 1 :] if host in order else []
+    found = {each: cluster.get(each, cluster[host]) for each in _all_of(cluster[host]) if each != host}
+    return {
+        each: (plan["server"].get("monitoring_url") if each in later else None) or _settings(plan)["monitoring_url"]
+        for each, plan in found.items()
+    }
+
+
 def told(cluster: Mapping[str, Result], host: str) -> list[str]:
     """Say in which order servers are restarted, a line each, to the first of them; nothing to the others."""
     order = _restarted(cluster)

@@ -20,7 +20,12 @@ def plan(action: str = "restart", *, leads: bool = False, bot: bool = False, **m
         "is_off": more.pop("is_off", False),
     }
     return {
-        "settings": {"server": {"cluster": {"name": "rosey", "members": MEMBERS}}},
+        "settings": {
+            "server": {
+                "cluster": {"name": "rosey", "members": MEMBERS},
+                "monitoring_url": more.pop("url", "http://new"),
+            }
+        },
         "steps": {"run_server": action != "nothing", "run_bot": bot},
         "server": {"action": action, "cluster": standing, **more},
     }
@@ -61,6 +66,21 @@ def test_one_server_at_a_time_is_restarted(plans: dict[str, Any], expected: dict
     assert own(plans) == expected
     every = turns(plans)[next(iter(plans))]["every"]
     assert every == [*range(max(expected.values()) + 1)]
+
+
+def test_each_member_is_asked_where_it_answers_then() -> None:
+    plans = {
+        "a": plan(monitoring_url="http://old/a", url="http://new/a"),
+        "b": plan(leads=True, monitoring_url="http://old/b", url="http://new/b"),
+        "c": plan("start", monitoring_url=None, url="http://new/c"),
+    }
+    # c runs by then, and b comes after a
+    assert release_turns(plans, "a")["peers"] == {"b": "http://old/b", "c": "http://new/c"}
+    assert release_turns(plans, "b")["peers"] == {"a": "http://new/a", "c": "http://new/c"}
+    # for those that are left out, what this one is to have is all that is known
+    assert release_turns({"a": plans["a"]}, "a")["peers"] == {"b": "http://new/a", "c": "http://new/a"}
+    alone = {"settings": {"server": {"cluster": None}}, "steps": {}, "server": {"action": "restart"}}
+    assert release_turns({"a": alone}, "a")["peers"] == {}
 
 
 def test_bots_are_started_anew_one_at_a_time_whatever_their_servers_do() -> None:
