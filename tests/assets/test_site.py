@@ -280,7 +280,6 @@ def test_what_is_harmless_is_left_alone(row: Row, host: Host, table: list[Told])
     assert told.back.startswith("all")
 
 
-@pytest.mark.sample
 def test_a_cluster_is_not_added_to_a_server_that_holds_streams(host: Host) -> None:
     """500 messages were deleted by this once, and every gate was green."""
     change = Row("cluster: name, listen, routes to nobody", "added_cluster").of()

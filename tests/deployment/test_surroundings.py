@@ -26,6 +26,8 @@ from ansible_collections.rosey.nats.tests.integration.conftest import (
     stop_all,
 )
 
+pytestmark = pytest.mark.thorough
+
 NAME = "my clone é'q 100%d #1"
 PASSWORD = "{{ inventory_hostname }} p{#q {% if"
 SETTING = "{{ 1 / 0 }} {% raw"

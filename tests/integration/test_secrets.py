@@ -218,7 +218,7 @@ def test_no_secret_of_a_client_is_shown_or_left_but_in_its_file(
         said.append(host.play({**changes, **rotated}, "--check", *options))
         looks = {
             name: host.play(changes, "-vvvvv", f"-erosey_report={tmp_path}/{name}.html", *more, playbook=playbook)
-            for name, more in (LOOKS.items() if kind == "password" else ())
+            for name, more in (LOOKS.items() if kind == "nkey" else ())
             for playbook in [f"playbooks/{name}.yml"]
         }
     assert [each.partition("\n")[0] for each in said] == ["exit 0"] * 3

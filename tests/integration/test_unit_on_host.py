@@ -59,6 +59,7 @@ def test_a_sandbox_that_the_host_can_not_apply_is_refused_on_an_empty_host(poor:
     assert "trial" not in poor.run("systemctl list-units --all; ls /run/systemd/transient")
 
 
+@pytest.mark.thorough
 def test_the_level_that_the_host_can_do_is_told_with_its_score(poor: Container) -> None:
     said = poor.play(LEVEL)
     assert said.startswith("exit 0"), said
@@ -68,6 +69,7 @@ def test_the_level_that_the_host_can_do_is_told_with_its_score(poor: Container) 
     assert f"exposure level for nats.service: {score}" in shown
 
 
+@pytest.mark.thorough
 def test_a_drop_in_that_harms_nothing_is_told_and_let_be(poor: Container) -> None:
     server = poor.varz()["server_id"]
     with drop_in(poor, "LimitNOFILE=100000"):
@@ -78,6 +80,7 @@ def test_a_drop_in_that_harms_nothing_is_told_and_let_be(poor: Container) -> Non
     assert poor.varz()["server_id"] == server
 
 
+@pytest.mark.thorough
 def test_what_contradicts_the_unit_or_is_hidden_by_it_is_refused_at_once(poor: Container) -> None:
     server = poor.varz()["server_id"]
     poor.run("install -d -m 777 /tmp/store")

@@ -111,6 +111,7 @@ def test_a_deployment_that_is_proven(bot_deployment: Deployment, browser: Browse
     assert release in seen.text
 
 
+@pytest.mark.thorough
 def test_a_deployment_that_goes_back(bot_deployment: Deployment, browser: Browser, page: Path) -> None:
     release = (bot_deployment.directory / "root/var/lib/rosey-nats/current").read_text().strip()
     said = bot_deployment.play(BROKEN, "-e", f"rosey_report={page}")

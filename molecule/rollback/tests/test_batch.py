@@ -12,6 +12,7 @@ import pytest
 import testinfra
 from testinfra.host import Host
 
+pytestmark = pytest.mark.thorough
 # These look at all hosts themselves.
 testinfra_hosts = ["ansible://rosey-rollback-second"]
 
