@@ -101,7 +101,13 @@ class Fleet:
                 "host": HERE,
                 "port": routes,
             },
-            "nats_server_config": {"server_name": "bus", "port": port, "http_port": monitoring},
+            "nats_server_config": {
+                "server_name": "bus",
+                "port": port,
+                "http_port": monitoring,
+                # the few clients of a test need no ten seconds to leave
+                "lame_duck_grace_period": "1s",
+            },
         }
 
     def ask(self, name: str, page: str) -> dict[str, Any]:

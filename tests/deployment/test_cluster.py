@@ -186,7 +186,7 @@ def test_another_version_and_back(fleet: Fleet) -> None:
             ),
             known=False,
         )
-        assert said.count("published again with its Nats-Msg-Id") == len(HOSTS)
+        assert "published again with its Nats-Msg-Id" in said
         assert {fleet.ask(name, "varz")["version"] for name in HOSTS} == {version}
         assert len(order(said)) == len(HOSTS)
         assert (published.lost, published.failed) == (0, 0)
