@@ -44,7 +44,7 @@ KILL_PHASES = ("first", "reload", "version", "rotation", "roll")
 NEEDS_OF_A_SCENARIO = {"rollback": ("servers",), "cluster": ("servers",), "production": ("oldest-image",)}
 
 # What `make test` leaves to `make test-faults`, which has these suites whole.
-SUITES = ("deployment", "integration", "watching")
+SUITES = ("deployment", "integration", "watching", "documented")
 NOT_THOROUGH = "-m 'not thorough'"
 
 LINTERS = (
@@ -138,7 +138,7 @@ PARTS = (
     pytest_part("fuzz-sample", "-s tests/fuzz", "server"),
     Part("lint", tuple(Command(tuple(line.split())) for line in LINTERS)),
     pytest_part("docs", "-s tests/docs", "environment"),
-    pytest_part("documented", "tests/documented", "server"),
+    pytest_part("documented", f"tests/documented {NOT_THOROUGH}", "server"),
     preparation("galaxy-tools", [f"{sys.executable} -m tests.environment {GALAXY.name} requirements-galaxy.txt"]),
     pytest_part("galaxy", "-s tests/galaxy", "environment", "galaxy-tools"),
 )

@@ -154,11 +154,15 @@ def issue_a_certificate(clone: Clone) -> None:
 
 @dataclass(frozen=True)
 class Step:
-    """A block by what only its commands have, and what its host has to have been through."""
+    """A block by what only its commands have, and what its host has to have been through.
+
+    is_thorough: whether only `make test-faults` has it.
+    """
 
     mark: str
     before: Callable[[Clone], None] = nothing
     after: Callable[[Clone], None] = nothing
+    is_thorough: bool = False
 
 
 # In this order, on one host.
@@ -179,10 +183,10 @@ STEPS = (
     Step("questions_file"),
     Step("added_cluster", lambda clone: clone.add_stream("CHAT", 12)),
     Step("rollback_to=list", change),
-    Step("streams_gone", lose_a_stream, accept_the_loss),
-    Step("-e @tls.yml", issue_a_certificate, Clone.deploy),
+    Step("streams_gone", lose_a_stream, accept_the_loss, is_thorough=True),
+    Step("-e @tls.yml", issue_a_certificate, Clone.deploy, is_thorough=True),
     Step("bot_plugins_credentials=each\n", choose_a_secret),
-    Step("bot_plugins_credentials_numbers"),
+    Step("bot_plugins_credentials_numbers", is_thorough=True),
     Step("contract.yml -i inventories/production\n"),
     Step("contract_picture"),
     Step("cp -a inventories/staging"),
@@ -225,7 +229,13 @@ def test_each_block_has_its_step() -> None:
     assert sorted(mark for marks in found.values() for mark in marks) == sorted(step.mark for step in STEPS)
 
 
-@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.mark.strip())
+@pytest.mark.parametrize(
+    "step",
+    [
+        pytest.param(step, id=step.mark.strip(), marks=[pytest.mark.thorough] if step.is_thorough else [])
+        for step in STEPS
+    ],
+)
 def test_a_block_says_what_it_is_shown_to_say(clone: Clone, step: Step) -> None:
     (block,) = [block for block in to_run() if step.mark in f"{block.text}\n"]
     step.before(clone)
