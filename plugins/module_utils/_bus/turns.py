@@ -140,7 +140,7 @@ def _runs_foreign(cluster: Mapping[str, Result], host: str, accepted: Collection
     found = [f"{each}: {text}" for each, plan in cluster.items() if (text := plan["server"].get("foreign"))]
     if not found or host not in _restarted(cluster) or FOREIGN in accepted:
         return ""
-    return f"{'; '.join(found)}. Nothing was touched; or accept it: nats_server_accept: [{FOREIGN}]"
+    return f"{'; '.join(found)}. Nothing was touched. Or accept it: nats_server_accept: [{FOREIGN}]"
 
 
 def _outvoted(cluster: Mapping[str, Result], host: str) -> str:

@@ -92,8 +92,7 @@ def _ask_store(evidence: Evidence) -> Iterator[Cause]:
     if part and (finding := cluster_store.foreign(part.varz, part.peers)):
         yield server_cause(
             "foreign_store",
-            "this server runs on the store of a server of another cluster, whose streams can take the place of all "
-            "streams of this one as soon as another server leads",
+            f"its store is {finding.found}",
             f"{part.own} is none of the {len(part.peers)} servers that its store knows",
             remedy=finding.remedy,
         )
