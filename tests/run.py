@@ -221,6 +221,7 @@ def run_command(command: Command, log: Path, *, patience: int, live: bool) -> Co
         old.unlink()
     with log.open("a") as writer, log.open() as reader:
         print("$", *command.words, file=writer, flush=True)
+        begin = writer.tell()
         # A file, not a pipe: what a command leaves running could hold a pipe open.
         process = subprocess.Popen(
             command.words, cwd=ROOT, env=environment(), stdin=subprocess.DEVNULL, stdout=writer, stderr=writer
@@ -237,7 +238,8 @@ def run_command(command: Command, log: Path, *, patience: int, live: bool) -> Co
         if live:
             print(reader.read(), end="", flush=True)
     reports = list(ROOT.glob(command.reports)) if command.reports else None
-    return count_command(" ".join(command.words), process.returncode, reports)
+    output = log.read_bytes()[begin:].decode(errors="replace")
+    return count_command(" ".join(command.words), process.returncode, reports, output)
 
 
 def run_part(part: Part, *, live: bool) -> Result:

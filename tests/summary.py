@@ -14,6 +14,8 @@ from xml.etree import ElementTree
 NOTHING_TO_TEST = "No tests applicable."
 # Characters of the reason of a failure; all of it is in the part's log.
 LONGEST_REASON = 200
+# Of what a command says that has no test cases to name.
+LINES_OF_A_REASON = 12
 
 
 @dataclass(frozen=True)
@@ -62,13 +64,25 @@ def count_report(report: Path) -> Counts:
     return counts
 
 
-def count_command(command: str, returncode: int, reports: list[Path] | None) -> Counts:
+def reason(output: str) -> str:
+    """Give the lines in which a command says why it failed: its last task that did, with Ansible's, or else its end."""
+    lines = [line[:LONGEST_REASON] for line in output.splitlines() if line.strip()]
+    fatal = max((number for number, line in enumerate(lines) if line.startswith("fatal: ")), default=None)
+    if fatal is None:
+        said = lines[-LINES_OF_A_REASON:]
+    else:
+        task = [line for line in lines[:fatal] if line.startswith("TASK [")][-1:]
+        said = task + lines[fatal : fatal + LINES_OF_A_REASON]
+    return "".join(f"\n    {line}" for line in said)
+
+
+def count_command(command: str, returncode: int, reports: list[Path] | None, output: str = "") -> Counts:
     """Count what one command tested.
 
     `reports` is None for a command that writes none: it counts as one test. One that should have written some but wrote
-    none has failed, whatever it returned, and so has one that failed outside its test cases.
+    none has failed, whatever it returned, and so has one that failed outside its test cases. output: what it said.
     """
-    broken = Counts(failed=1, failures=(f"{command}: exit status {returncode}",))
+    broken = Counts(failed=1, failures=(f"{command}: exit status {returncode}{reason(output)}",))
     if reports is None:
         return broken if returncode else Counts(passed=1)
     counts = sum((count_report(report) for report in reports), Counts())

@@ -9,7 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rosey.nats.tests.summary import Counts, Result, count_command, count_report, table
+from ansible_collections.rosey.nats.tests.summary import (
+    LINES_OF_A_REASON,
+    Counts,
+    Result,
+    count_command,
+    count_report,
+    reason,
+    table,
+)
 
 
 def report(tmp_path: Path, *cases: str) -> Path:
@@ -68,6 +76,31 @@ def test_what_failed_is_named(tmp_path: Path) -> None:
         "failed: ruff check: exit status 2",
         "1 passed, 2 failed, 0 skipped",
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        pytest.param([], [], id="nothing"),
+        pytest.param(["a.py:1: E501", "", "Found 1 error."], ["a.py:1: E501", "Found 1 error."], id="a linter"),
+        pytest.param(
+            [
+                "TASK [Meant to fail]",
+                "fatal: [a]: FAILED! =>",
+                "TASK [Wait]",
+                "ok: [b]",
+                "fatal: [a]: FAILED! =>",
+                "    no",
+            ],
+            ["TASK [Wait]", "fatal: [a]: FAILED! =>", "    no"],
+            id="a task",
+        ),
+        pytest.param(["1"] * 100, ["1"] * LINES_OF_A_REASON, id="much"),
+    ],
+)
+def test_a_command_without_cases_says_why(said: list[str], expected: list[str]) -> None:
+    assert reason("\n".join(said)) == "".join(f"\n    {line}" for line in expected)
+    assert count_command("molecule test", 2, [], "no").failures == ("molecule test: exit status 2\n    no",)
 
 
 def test_the_table_closes_with_the_sum_alone_on_its_line() -> None:
