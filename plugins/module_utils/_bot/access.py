@@ -9,6 +9,7 @@ What is tried and has to be refused carries a name of its own, by which the serv
 from __future__ import annotations
 
 import json
+import socket
 import typing as t
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,8 @@ _AT_ONCE = 2
 # without its permissions, and only the first answer arrives (userInfoReq in server/events.go), which is another one's
 # once in 20 to 100 times.
 _MOST_QUESTIONS = 20
+# How often one that says nothing is asked: that of a cluster which has just begun leaves an answer out now and then.
+_ATTEMPTS = 3
 # A token of the subjects that are tried in vain.
 PROOF = "_proof"
 _ACCOUNTS = {credentials.SYSTEM: "$SYS"}
@@ -130,7 +133,7 @@ def call_back(server: Server, system: Client, server_id: str, connections: Seque
 def _look(server: Server, client: Client) -> Iterator[Finding]:
     what = f"client {client.name}"
     try:
-        answer, refused = _trial(server, client)
+        answer, refused = _patient_trial(server, client)
     except (login.LoginError, OSError, ValueError) as error:
         found = f"no answer: {http_reader.excerpt(_reason(error))}"
         yield Finding(what, "a login and what it may do", found, _remedy(client, error))
@@ -153,6 +156,17 @@ def _look(server: Server, client: Client) -> Iterator[Finding]:
             if not any(_is_of(words, rule, subject) for words in refused):
                 remedy = "look at who else is let in by the server's configuration, and deploy again"
                 yield Finding(f"{what}: {rule}", f"{subject} refused", "allowed", remedy)
+
+
+def _patient_trial(server: Server, client: Client) -> tuple[Mapping[str, t.Any], list[str]]:
+    """Do what _trial does, again where all that is wrong is silence; likewise."""
+    for _attempt in range(_ATTEMPTS - 1):
+        try:
+            return _trial(server, client)
+        except (login.LoginError, OSError) as error:
+            if not _is_silence(error):
+                raise
+    return _trial(server, client)
 
 
 def _trial(server: Server, client: Client) -> tuple[Mapping[str, t.Any], list[str]]:
@@ -199,6 +213,14 @@ def _answer(said: bytes) -> Mapping[str, t.Any]:
         raise ValueError("its answer is nested too deep") from None
 
 
+def _is_silence(error: Exception) -> bool:
+    """Tell whether a server that greets says nothing more."""
+    reason: BaseException | None = error
+    if isinstance(error, login.LoginError):
+        reason = error.__cause__ if error.login.failed is login.Step.LOG_IN else None
+    return isinstance(reason, (TimeoutError, socket.timeout))  # two before Python 3.10
+
+
 _REMEDIES = {
     login.Step.RESOLVE: "let this host know the name, or correct the bot's servers",
     login.Step.CONNECT: "see that the server runs and listens there",
@@ -208,7 +230,12 @@ _REMEDIES = {
 }
 
 
+_BUSY = "see what keeps the server: its log, and the load of its host; then deploy again"
+
+
 def _remedy(client: Client, error: Exception) -> str:
+    if _is_silence(error):
+        return _BUSY
     credential = f"deploy again, so that the server and the file of {client.name} have the same credential"
     return _REMEDIES.get(error.login.failed, credential) if isinstance(error, login.LoginError) else credential
 

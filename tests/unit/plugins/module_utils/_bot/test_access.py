@@ -180,6 +180,36 @@ def test_a_client_asks_until_its_own_server_is_the_first_to_answer(others: int, 
     assert len(answers_in_turn) == len(told)
 
 
+@pytest.mark.parametrize(
+    ("silent", "problem"),
+    [
+        (0, ""),
+        (2, ""),
+        (3, "found no answer: timed out; see what keeps the server: its log, and the load of its host"),
+    ],
+)
+@pytest.mark.parametrize("is_known", [False, True], ids=["login", "question"])
+def test_one_who_says_nothing_is_asked_again(silent: int, problem: str, is_known: bool) -> None:
+    begun: list[int] = []
+
+    def talk(connection: socket.socket) -> None:
+        begun.append(len(begun))
+        connection.sendall(GREETING)
+        heard(connection)
+        if is_known or begun[-1] >= silent:
+            connection.sendall(DONE)
+            heard(connection)
+        if begun[-1] >= silent:
+            connection.sendall(b"".join(FINE))
+        heard(connection)
+
+    with raw_server(talk) as url:
+        server = access.Server([f"nats://{url.partition('://')[2]}"], login.Trust(), 0.2)
+        told = access.prove(server, [client()])
+    assert [problem in str(finding) for finding in told] == [True] * bool(problem)
+    assert len(begun) == min(silent + 1, 3)
+
+
 def test_those_that_a_server_ended_are_named() -> None:
     said: list[bytes] = []
     answers_in_turn = [{"server": {}}, {"server": {}, "error": {"code": 500, "description": "no such client id"}}]
