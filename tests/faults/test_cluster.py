@@ -272,14 +272,14 @@ FAULTS = [
         rolls=True,
         broken=lambda ground: bus.running_on_foreign_store(ground, *cluster.NAMES),
         words=("is the store of a server that was in a cluster, and not that of bus_one", "[foreign_store]"),
+        options=bus.STREAMS_ARE_MEANT,
     ),
     Fault(
         "the store of another cluster of the same names",
         rolls=True,
         broken=lambda ground: bus.foreign_store(ground, *(f"bus_{name}" for name in HOSTS)),
         words=("one: the store of its server has streams with replicas, and none of those", "[foreign_store]"),
-        # what is known of its own streams would tell, too
-        options=("-e", "{nats_server_accept: [gone_streams]}"),
+        options=bus.STREAMS_ARE_MEANT,
     ),
     Fault(
         "a replica that lacks messages",
@@ -298,8 +298,7 @@ FAULTS = [
             "let no server be restarted",
         ),
         touches=True,
-        # what is known of its own streams would tell, too
-        options=("-e", "{nats_server_accept: [gone_streams]}"),
+        options=bus.STREAMS_ARE_MEANT,
     ),
     Fault(
         "a disk that becomes full in the roll",
