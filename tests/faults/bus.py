@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import socket
@@ -230,6 +231,17 @@ def short_replica(ground: Ground, victim: str, harm: Callable[[Path], None]) -> 
     yield
     assert ground.fleet.ids(*others) == others
     asyncio.run(cluster.make_replicas_anew(ground.fleet.servers, cluster.BULK, f"bus_{victim}"))
+
+
+def made_anew(ground: Ground, said: str) -> bool:
+    """Do what a run says of replicas that lack messages, and tell whether it says so."""
+    named = re.search(r"at bus_(\w+) all that the other servers have, found (.*?);", " ".join(said.split()))
+    if named is None:
+        return False
+    server, found = named.groups()
+    for stream in re.findall(r"(\w+) \(", found):
+        asyncio.run(cluster.make_replicas_anew(ground.fleet.servers, stream, f"bus_{server}"))
+    return True
 
 
 @contextmanager
