@@ -88,6 +88,14 @@ def cut_off(ground: Ground, host: str) -> Broken:
 
 
 FAULTS = [
+    # While the log of this cluster is the shorter one: later it would set the other right.
+    Fault(
+        "a server that runs on the store of another cluster",
+        rolls=True,
+        broken=lambda ground: bus.running_on_foreign_store(ground, *cluster.NAMES),
+        words=("is the store of a server that was in a cluster, and not that of bus_one", "[foreign_store]"),
+        options=bus.STREAMS_ARE_MEANT,
+    ),
     Fault("no secret", {"nats_server_cluster_secret": ""}, words=("nats_server_cluster_secret is not set",)),
     Fault("a short secret", {"nats_server_cluster_secret": "short"}, words=("has 5 characters; expected 32",)),
     Fault(
@@ -266,13 +274,6 @@ FAULTS = [
         rolls=True,
         broken=lambda ground: bus.foreign_store(ground, *cluster.NAMES),
         words=("is the store of a server that was in a cluster, and not that of bus_one", "[foreign_store]"),
-    ),
-    Fault(
-        "a server that runs on the store of another cluster",
-        rolls=True,
-        broken=lambda ground: bus.running_on_foreign_store(ground, *cluster.NAMES),
-        words=("is the store of a server that was in a cluster, and not that of bus_one", "[foreign_store]"),
-        options=bus.STREAMS_ARE_MEANT,
     ),
     Fault(
         "the store of another cluster of the same names",
