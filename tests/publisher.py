@@ -47,6 +47,7 @@ class Publisher:
     TIMEOUT: ClassVar[float] = 1.0
     _PAUSE = 0.05
     _ATTEMPTS = 200
+    _PATIENCE = 60.0
 
     def __init__(
         self,
@@ -108,13 +109,18 @@ class Publisher:
         return {name for name in names if name.startswith(f"{self._began}-")}
 
     async def _answered(self, ask: Callable[[], Awaitable[StreamInfo]]) -> StreamInfo:
-        """Ask about the stream until there is an answer: whoever leads it may have gone a moment ago."""
-        for _attempt in range(self._ATTEMPTS - 1):
+        """Ask about the stream until there is an answer: whoever leads it may have gone a moment ago.
+
+        A cluster that has just begun has no place for one: its leader hears of its peers every ten seconds.
+        """
+        deadline = time.monotonic() + self._PATIENCE
+        while True:
             try:
                 return await ask()
             except (TimeoutError, nats.errors.Error, OSError):
+                if time.monotonic() > deadline:
+                    raise
                 await asyncio.sleep(self._PAUSE)
-        return await ask()
 
     async def _publish(self) -> None:
         number = 0
