@@ -30,7 +30,7 @@ _AT_ONCE = 2
 # without its permissions, and only the first answer arrives (userInfoReq in server/events.go), which is another one's
 # once in 20 to 100 times.
 _MOST_QUESTIONS = 20
-# How often one that says nothing is asked: that of a cluster which has just begun leaves an answer out now and then.
+# How often one that says nothing is asked: that of a cluster which had just begun has left an answer out.
 _ATTEMPTS = 3
 # A token of the subjects that are tried in vain.
 PROOF = "_proof"
